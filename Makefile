@@ -1,0 +1,42 @@
+# Every target is a line or two over the tools underneath. `make lab` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
+.DEFAULT_GOAL := lab
+.PHONY: setup lab course test check bench notebooks lock
+
+setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "labkit needs Python 3.11 or newer, this is %d.%d: make setup PYTHON=python3.12" % sys.version_info[:2])'
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-peers/.ready: benchmarks/requirements.lock
+	$(PYTHON) -m venv .venv-peers
+	VIRTUAL_ENV=$(CURDIR)/.venv-peers $(BIN)/uv pip sync --quiet --require-hashes benchmarks/requirements.lock
+	touch $@
+
+lab: setup  ## open JupyterLab on the first notebook
+	$(BIN)/labkit lab
+
+course: setup  ## run every notebook, export to build/course/*.html
+	$(BIN)/labkit course
+
+test: setup  ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+check: setup  ## style, types, import directions
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+bench: setup .venv-peers/.ready  ## speed and accuracy beside our peers, as ratios
+	$(BIN)/python -m pytest benchmarks
+
+notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs)
+	$(BIN)/labkit notebooks
+
+lock:  ## recompile requirements.lock and benchmarks/requirements.lock
+	$(BIN)/uv pip compile $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
+	$(BIN)/uv pip compile $(COMPILE) benchmarks/requirements.in --output-file benchmarks/requirements.lock
