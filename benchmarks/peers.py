@@ -1,0 +1,71 @@
+"""The libraries we measure ourselves against, each in a function of the same shape as ours.
+
+Run by ``.venv-peers``' python, which has no labkit, torch or pytest; ``conftest.py`` holds the other end. A request is
+one JSON line on stdin, ``{"call": name, "args": {...}, "out": path}``; the reply one line on stdout, ``{"seconds": ...,
+"result": ...}`` or ``{"error": ...}``. An argument that ends in ``.npy`` arrives as its array and a returned array leaves
+as the file ``out``; neither is in ``seconds``, which times the call alone.
+
+Add a peer by adding a function: its name is the name to call.
+"""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+
+def decode_opencv_seek(path: str, indices: list[int]) -> np.ndarray:
+    """Frames (N, H, W, 3) RGB uint8, each one sought by its number."""
+    import cv2
+
+    capture = cv2.VideoCapture(path)
+    frames = []
+    for index in indices:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+        _, frame = capture.read()
+        frames.append(frame[..., ::-1])
+    return np.stack(frames)
+
+
+def decode_pyav(path: str, indices: list[int]) -> np.ndarray:
+    """Frames (N, H, W, 3) RGB uint8, picked from a scan; indices ascend."""
+    import av
+
+    with av.open(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        wanted, frames = set(indices), []
+        for index, frame in enumerate(container.decode(video=0)):
+            if index in wanted:
+                frames.append(frame.to_ndarray(format="rgb24"))
+            if index == indices[-1]:
+                break
+    return np.stack(frames)
+
+
+def answer(request: dict) -> dict:
+    """Make one call and time it."""
+    function = globals()[request["call"]]
+    args = {
+        name: np.load(value) if isinstance(value, str) and value.endswith(".npy") else value
+        for name, value in request["args"].items()
+    }
+    start = time.perf_counter()
+    result = function(**args)
+    seconds = time.perf_counter() - start
+    if isinstance(result, np.ndarray):
+        np.save(request["out"], result)
+        result = request["out"]
+    return {"seconds": seconds, "result": result}
+
+
+if __name__ == "__main__":
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # a library that prints must not garble the replies
+    for line in sys.stdin:
+        try:
+            reply = answer(json.loads(line))
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies)
