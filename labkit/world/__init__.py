@@ -1,1 +1,6 @@
+"""The procedural puppet world: the lab's embedded data, with exact optical flow."""
 
+from labkit.world.render import Part, Rendering, render, transform
+from labkit.world.stroll import stroll
+
+__all__ = ["Part", "Rendering", "render", "stroll", "transform"]
