@@ -25,8 +25,8 @@ def end_point_error_map(predicted: Tensor, truth: Tensor) -> Tensor:
         ValueError: a shape is not ``(..., 2, H, W)``, or the two differ.
         TypeError: a flow is not floating point.
 
-    Source: Baker et al., "A database and evaluation methodology for optical flow", IJCV 2011, section 4.1, eq. (23)
-    (endpoint error, after Otte and Nagel, ECCV 1994).
+    Source: Baker et al., "A database and evaluation methodology for optical flow", IJCV 2011, section 4.1 "Performance
+    measures" (endpoint error, after Otte and Nagel, ECCV 1994).
     """
     for name, flow in (("predicted", predicted), ("truth", truth)):
         checks.require_shape(flow, "... 2 H W", name, "pass dx, dy only")
@@ -53,7 +53,7 @@ def end_point_error(predicted: Tensor, truth: Tensor, valid: Tensor | None = Non
         ValueError: wrong shapes, no pixel counts, or a pixel that counts has no finite error.
         TypeError: a flow is not floating point, or ``valid`` is not bool.
 
-    Source: Baker et al., IJCV 2011, section 4.1, eq. (23), averaged.
+    Source: Baker et al., IJCV 2011, section 4.1, averaged.
     """
     errors = end_point_error_map(predicted, truth)  # (..., H, W)
     if valid is not None:
@@ -61,8 +61,6 @@ def end_point_error(predicted: Tensor, truth: Tensor, valid: Tensor | None = Non
         checks.require_same_shape(errors, valid, ("the error map", "valid"), "one bool per pixel, without the 2")
         errors = errors[valid]  # (number of valid pixels,)
     if errors.numel() == 0:
-        raise ValueError(
-            "end_point_error needs at least one pixel that counts; got none: check valid and the flow's size"
-        )
+        raise ValueError("end_point_error needs at least one pixel that counts; got none: check valid and the size")
     checks.require_finite(errors, "the end-point error", "mark unknown flow, valid=torch.isfinite(truth).all(dim=-3)")
     return errors.mean()

@@ -1,0 +1,263 @@
+"""The input of the temporal stream: a volume of L consecutive flow fields, 2L channels deep.
+
+A two-stream network sees motion because motion is put into its input. There are several ways to do so. Stacking shows what
+passes through each *place* over L frames; trajectories show what happens to each *thing*: the displacements are read along
+the path of the pixel that starts there. Both can look ahead only, or half ahead and half back. On top, the mean vector
+of each field can be removed, a poor man's camera compensation. The second half of this file mirrors, crops and resizes:
+flow is not an image, and what moves its pixels may have to change its vectors.
+
+Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014, section 3.1.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit import checks
+from labkit.flow.warp import pixel_grid, sample_bilinear
+
+
+def optical_flow_stacking(flow: Tensor) -> Tensor:
+    """Stack L flow fields as they are: dx and dy of the first, of the second, and so on.
+
+    Args:
+        flow: ``(..., L, 2, H, W)``, the fields of frames tau, ..., tau + L - 1, each to its next frame, in pixels per frame.
+
+    Returns:
+        ``(..., 2L, H, W)``, a view where possible.
+
+    Raises:
+        ValueError: wrong shape or no field.
+
+    Source: section 3.1, "Optical flow stacking", eq. (1).
+    """
+    _require_fields(flow, "flow")
+    return flow.flatten(-4, -3)  # (..., 2L, H, W); eq. (1): channels 2k - 1 and 2k are dx and dy of field tau + k - 1
+
+
+def trajectory_stacking(flow: Tensor) -> Tensor:
+    """Stack L flow fields, each read where the pixel that started at (u, v) has got to by then.
+
+    Between pixels the field is read bilinearly. The paper does not say what happens at the border; here a pixel that
+    leaves the image keeps going and reads the border point nearest to it.
+
+    Args:
+        flow: ``(..., L, 2, H, W)``, as for `optical_flow_stacking`; float32 or float64.
+
+    Returns:
+        ``(..., 2L, H, W)``: the displacement vectors along the path, not its points (for these see `trajectories`).
+
+    Raises:
+        ValueError: wrong shape, no field, or a value that is not finite.
+        TypeError: wrong dtype.
+
+    Source: section 3.1, "Trajectory stacking", eq. (2).
+    """
+    _require_fields(flow, "flow")
+    height, width = flow.shape[-2:]
+    _, displacements = _follow(flow, pixel_grid(height, width, like=flow))  # (..., L, 2, H * W)
+    return optical_flow_stacking(displacements.unflatten(-1, (height, width)))  # (..., 2L, H, W)
+
+
+def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories: bool = False) -> Tensor:
+    """Stack L/2 flow fields ahead of frame tau and L/2 behind it.
+
+    The backward fields are true backward flow, estimated from each frame to the one before it, not negated forward
+    flow. With ``forward[t]`` from frame t to t + 1 and ``backward[t]`` from frame t + 1 to t, pass
+    ``forward[tau : tau + L // 2]`` and ``backward[tau - L // 2 : tau]``.
+
+    The paper leaves the order of the channels open; here the forward half comes first and both run outwards from tau:
+    tau to tau + 1, ..., then tau to tau - 1, tau - 1 to tau - 2, ... So each half is eq. (1) or (2) in its own direction.
+
+    Args:
+        forward: ``(..., L/2, 2, H, W)``, in the order of the video, in pixels per frame.
+        backward: the same shape, also in the order of the video: the field that starts at tau comes last.
+        along_trajectories: read each half along its paths from tau, as `trajectory_stacking`; the second runs back in time.
+
+    Returns:
+        ``(..., 2L, H, W)``.
+
+    Raises:
+        ValueError: shapes differ (so L is odd, or a window was cut at the end of the video), or no field; along
+            trajectories also a value that is not finite.
+        TypeError: wrong dtype, along trajectories.
+
+    Source: section 3.1, "Bi-directional optical flow".
+    """
+    _require_fields(forward, "forward")
+    _require_fields(backward, "backward")
+    ahead, behind = forward.shape[-4], backward.shape[-4]
+    if ahead != behind:
+        raise ValueError(
+            f"forward and backward must hold L/2 fields each, so L must be even; got {ahead} and {behind} (L = "
+            f"{ahead + behind}): cut windows of L // 2 fields on both sides of tau"
+        )
+    checks.require_same_shape(forward, backward, ("forward", "backward"))
+    stack = trajectory_stacking if along_trajectories else optical_flow_stacking
+    return torch.cat([stack(forward), stack(backward.flip(-4))], dim=-3)  # (..., 2L, H, W)
+
+
+def trajectories(flow: Tensor, points: Tensor) -> Tensor:
+    """Follow points through L flow fields, for drawing or as features.
+
+    Args:
+        flow: ``(..., L, 2, H, W)``, in pixels per frame; float32 or float64.
+        points: ``(..., N, 2)``, where they start: (x, y) in pixels, (0, 0) the centre of the top left pixel; the leading
+            dimensions of the flow, or none to follow the same points in every video. Border rule of `trajectory_stacking`.
+
+    Returns:
+        ``(..., N, L + 1, 2)``: p_1, ..., p_L of eq. (2), then where the last field leads.
+
+    Raises:
+        ValueError: a shape does not fit, or a value is not finite.
+        TypeError: wrong dtype.
+
+    Source: section 3.1, the recurrence below eq. (2).
+    """
+    _require_fields(flow, "flow")
+    checks.require_shape(points, "... N 2", "points", "one (x, y) in each row")
+    positions, _ = _follow(flow, points)
+    return positions
+
+
+def mean_flow_subtraction(flow: Tensor) -> Tensor:
+    """Subtract from each displacement field its mean vector: what all pixels share is mostly the camera's motion.
+
+    Takes single fields and stacks alike. For trajectories stack first: the paths need the camera's motion, or they lose
+    their pixels. The paper does not say so; with `optical_flow_stacking` the order makes no difference.
+
+    Args:
+        flow: ``(..., 2, H, W)`` or a stack ``(..., 2L, H, W)``, floating point.
+
+    Returns:
+        The same shape; each channel's mean over the image is 0.
+
+    Raises:
+        ValueError: an odd number of channels.
+
+    Source: section 3.1, "Mean flow subtraction".
+    """
+    _require_stack(flow)
+    return flow - flow.mean(dim=(-2, -1), keepdim=True)
+
+
+def flip_frames(frames: Tensor) -> Tensor:
+    """Mirror frames or masks, ``(..., H, W)``, left to right. Not for flow: its vectors have to turn too."""
+    checks.require_shape(frames, "... H W", "frames")
+    return frames.flip(-1)
+
+
+def flip_flow(flow: Tensor) -> Tensor:
+    """Mirror flow fields left to right: what moved right now moves left, so dx changes its sign.
+
+    Args:
+        flow: ``(..., 2, H, W)``, forward or backward, in pixels per frame.
+
+    Returns:
+        The same shape: the flow between the mirrored frames.
+
+    Raises:
+        ValueError: not two channels; a stack goes to `flip_stack`.
+    """
+    checks.require_shape(flow, "... 2 H W", "flow", "pass dx, dy only, or use flip_stack for 2L channels")
+    return flip_stack(flow)
+
+
+def flip_stack(stack: Tensor) -> Tensor:
+    """Mirror a stack left to right, of any kind this file makes: `flip_flow` for each of its fields.
+
+    Args:
+        stack: ``(..., 2L, H, W)``, x and y interleaved.
+
+    Returns:
+        The same shape: the stack of the mirrored flow.
+
+    Raises:
+        ValueError: an odd number of channels.
+    """
+    _require_stack(stack)
+    signs = torch.tensor([-1, 1], dtype=stack.dtype, device=stack.device).repeat(stack.shape[-3] // 2)  # (2L,)
+    return stack.flip(-1) * signs[:, None, None]
+
+
+def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    """Cut the same window out of everything; call it once for the frames and once for their flow.
+
+    Cutting changes no displacement, so frames, masks, flow and stacks are all cut alike.
+
+    Args:
+        video: ``(..., H, W)``.
+        top: first row, counted from 0.
+        left: first column.
+        height: number of rows.
+        width: number of columns.
+
+    Returns:
+        ``(..., height, width)``, a view.
+
+    Raises:
+        ValueError: the window is empty or reaches beyond the image.
+    """
+    checks.require_shape(video, "... H W", "video")
+    rows, columns = video.shape[-2:]
+    if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
+        raise ValueError(
+            f"the window must lie inside {rows} x {columns} pixels; got rows {top} to {top + height} and columns {left} "
+            f"to {left + width}: resize first, or cut a smaller window"
+        )
+    return video[..., top : top + height, left : left + width]  # (..., height, width)
+
+
+def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize flow fields and scale their vectors along: half the width, half the dx.
+
+    Bilinear, and smoothed before shrinking (``antialias``), as frames are resized.
+
+    Args:
+        flow: ``(..., 2, H, W)``, in pixels per frame, float32 or float64.
+        size: new (height, width), at least 1 x 1.
+
+    Returns:
+        ``(..., 2, height, width)``, in the new image's pixels.
+
+    Raises:
+        ValueError: wrong shape, an empty image or size.
+        TypeError: wrong dtype.
+    """
+    checks.require_shape(flow, "... 2 H W", "flow", "pass dx, dy only; unflatten a stack first")
+    checks.require_dtype(flow, (torch.float32, torch.float64), "flow", "convert with .float()")
+    *leading, _, height, width = flow.shape
+    if min(height, width, *size) < 1:
+        raise ValueError(f"both sizes must be at least 1 x 1; got {height} x {width} and size {tuple(size)}")
+    fields = flow.reshape(-1, 2, height, width)  # (product of the leading dimensions, 2, H, W)
+    resized = F.interpolate(fields, size, mode="bilinear", align_corners=False, antialias=True)
+    scale = torch.tensor(
+        [size[1] / width, size[0] / height], dtype=flow.dtype, device=flow.device
+    )  # (2,), of dx and dy
+    return (resized * scale[:, None, None]).reshape(*leading, 2, *size)  # (..., 2, height, width)
+
+
+def _follow(flow: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions ``(..., N, L + 1, 2)`` along the trajectories and the displacements ``(..., L, 2, N)`` read there."""
+    checks.require_finite(flow, "flow", "fill unknown flow first, e.g. torch.nan_to_num(flow, nan=0.0)")
+    positions, displacements = [points.expand(*flow.shape[:-4], -1, 2)], []  # p_1 = (u, v)
+    for field in flow.unbind(dim=-4):  # (..., 2, H, W)
+        displacements.append(sample_bilinear(field, positions[-1]))  # (..., 2, N), eq. (2): d_{tau+k-1}(p_k)
+        positions.append(positions[-1] + displacements[-1].mT)  # p_k = p_{k-1} + d_{tau+k-2}(p_{k-1})
+    return torch.stack(positions, dim=-2), torch.stack(displacements, dim=-3)
+
+
+def _require_fields(flow: Tensor, name: str) -> None:
+    checks.require_shape(
+        flow, "... L 2 H W", name, "L flow fields of dx, dy; unsqueeze(-4) makes one field a list of one"
+    )
+    if flow.shape[-4] == 0:
+        raise ValueError(
+            f"{name} must hold at least one field; got {tuple(flow.shape)}: the window lies outside the video"
+        )
+
+
+def _require_stack(stack: Tensor) -> None:
+    checks.require_shape(stack, "... C H W", "stack", "2L channels, x and y interleaved")
+    if stack.shape[-3] % 2:
+        raise ValueError(f"stack must have 2L channels; got {tuple(stack.shape)}: x and y of each field, interleaved")
