@@ -1,1 +1,33 @@
+"""Figures and widgets: take arrays, return something to look at."""
 
+from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, typical_speed
+from labkit.viz.figures import (
+    bar_chart,
+    flow_components,
+    flow_fields,
+    frame_strip,
+    heat_maps,
+    line_chart,
+    picture_grid,
+    quiver,
+    trajectory_plot,
+)
+from labkit.viz.style import Figure, finish
+
+__all__ = [
+    "Figure",
+    "bar_chart",
+    "colour_wheel",
+    "finish",
+    "flow_components",
+    "flow_fields",
+    "flow_to_rgb",
+    "frame_strip",
+    "heat_maps",
+    "heat_to_rgb",
+    "line_chart",
+    "picture_grid",
+    "quiver",
+    "trajectory_plot",
+    "typical_speed",
+]

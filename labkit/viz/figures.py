@@ -1,0 +1,338 @@
+"""Figures: pictures side by side, optical flow in all its dress, plain charts.
+
+Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing here trains, loads or prints. Each asks
+for a title and an alt text: a figure that cannot be described in a sentence is not finished.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from labkit.checks import require_finite, require_same_shape, require_shape
+from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, typical_speed
+from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure, finish
+
+PAGE = 920  # the width in pixels that figures are laid out for
+LONGEST_TILE = 480  # pixels; larger pictures are shrunk before they travel with the page
+
+
+def frame_strip(
+    clip: Tensor, *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
+) -> Figure:
+    """The frames of a clip, left to right.
+
+    Args:
+        clip: (T, 3, H, W) uint8, or floating point in [0, 1]; one channel is shown grey.
+        title: above the figure.
+        alt: what there is to see.
+        labels: one line above each frame; default ``t = 0``, ``t = 1``...
+        columns: frames to a row; default up to eight.
+    """
+    require_shape(clip, "T C H W", "clip")
+    labels = [f"t = {t}" for t in range(len(clip))] if labels is None else labels
+    return picture_grid(list(clip), labels=labels, columns=columns or min(8, len(clip)), title=title, alt=alt)
+
+
+def picture_grid(
+    pictures: Sequence[Tensor], *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
+) -> Figure:
+    """Pictures in rows, each with a label above it.
+
+    Args:
+        pictures: (3, H, W) or (1, H, W) each, uint8 or floating point in [0, 1]; sizes may differ.
+        title: above the figure.
+        alt: what there is to see.
+        labels: one for each picture.
+        columns: pictures to a row; default all in one row.
+
+    Raises:
+        ValueError: no pictures, or as many labels as pictures are not given.
+    """
+    if not pictures:
+        raise ValueError("pictures must hold at least one picture; got none: check the selection above")
+    labels = [""] * len(pictures) if labels is None else labels
+    if len(labels) != len(pictures):
+        raise ValueError(
+            f"labels must be one for each of the {len(pictures)} pictures; got {len(labels)}: add or drop some"
+        )
+    columns = columns or len(pictures)
+    tiles = [_shrink(as_uint8(picture, "picture").permute(1, 2, 0).numpy()) for picture in pictures]
+    tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
+    rows = -(-len(tiles) // columns)
+    gap, label_height = 0.04 * wide, (0.04 * wide + 18 * columns * wide / PAGE) if any(labels) else 0.04 * wide
+    figure = go.Figure()
+    for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
+        left, top = (number % columns) * (wide + gap), (number // columns) * (tall + label_height) + label_height
+        x, y = left + (wide - tile.shape[1]) / 2, top + (tall - tile.shape[0]) / 2
+        _place(figure, tile, x, y)
+        if label:
+            figure.add_annotation(x=left + wide / 2, y=top, text=label, showarrow=False, yanchor="bottom", yshift=-1)
+    across, down = columns * (wide + gap) - gap, rows * (tall + label_height)
+    _hide_axes(figure, across, down)
+    height = int(min(down / across * (PAGE - 32), 1400)) + 64
+    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "t": 48, "b": 16})
+
+
+def flow_fields(fields: Mapping[str, Tensor], *, title: str, alt: str, max_speed: float | None = None) -> Figure:
+    """Optical flow in colour, one field or several on one scale, with the colour wheel as legend.
+
+    Args:
+        fields: a label and a field (2, H, W) in pixels per frame each.
+        title: above the figure.
+        alt: what there is to see.
+        max_speed: the speed of full colour, in pixels per frame; default the 99th percentile over all fields.
+    """
+    for label, field in fields.items():
+        require_shape(field, "2 H W", f"flow of {label!r}", "pass one field of (dx, dy) for each label")
+    speed = max(typical_speed(field) for field in fields.values()) if max_speed is None else max_speed
+    columns = min(4, len(fields))
+    figure = picture_grid(
+        [flow_to_rgb(field, speed) for field in fields.values()],
+        labels=list(fields),
+        columns=columns,
+        title=title,
+        alt=f"{alt} Colours: hue is direction, saturation is speed, full at {speed:.2g} pixels per frame.",
+    )
+    figure.update_layout(margin_r=150)
+    tall = next(iter(fields.values())).shape[-2] / next(iter(fields.values())).shape[-1] * (PAGE - 166) / columns
+    figure.update_layout(height=max(230, int(-(-len(fields) // columns) * (tall + 24)) + 70))
+    _add_wheel(figure, speed)
+    return figure
+
+
+def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int = 8, lengthen: float = 1.0) -> Figure:
+    """Arrows on a picture: where each point is in the next frame.
+
+    Args:
+        picture: (3, H, W), the frame the flow starts from.
+        flow: (2, H, W) in pixels per frame.
+        title: above the figure.
+        alt: what there is to see.
+        spacing: pixels between arrows.
+        lengthen: 1 draws displacements true to scale.
+    """
+    require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
+    require_finite(flow, "flow")
+    figure = _over_picture(picture, flow)
+    height, width = flow.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(spacing // 2, height, spacing), torch.arange(spacing // 2, width, spacing), indexing="ij"
+    )
+    dx, dy = flow.detach().cpu().float()[:, y, x] * lengthen
+    moving = torch.hypot(dx, dy) > 0.05
+    starts = torch.stack([x, y], -1)[moving].float()  # (N, 2)
+    steps = torch.stack([dx, dy], -1)[moving]  # (N, 2)
+    ends = starts + steps
+    length = torch.linalg.vector_norm(steps, dim=-1, keepdim=True)
+    along = steps / length * (0.35 * length).clamp(max=2.5)
+    across = torch.stack([-along[:, 1], along[:, 0]], -1) * 0.6
+    gap = torch.full_like(starts, torch.nan)
+    lines = torch.stack([starts, ends, ends - along + across, ends, ends - along - across, gap], 1).flatten(0, 1)
+    for colour, thick in (("rgba(0,0,0,.75)", 4), ("white", 2)):  # white on black reads on any picture
+        _add_lines(figure, lines, colour, thick)
+    return _finish_picture(figure, flow, title, alt)
+
+
+def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) -> Figure:
+    """Paths of points, drawn over the frame they start from.
+
+    Args:
+        picture: (3, H, W).
+        tracks: (N, L, 2) positions (x, y) in pixels over L frames.
+        title: above the figure.
+        alt: what there is to see.
+    """
+    require_shape(tracks, "N L 2", "tracks", "positions (x, y) of N points over L frames")
+    figure = _over_picture(picture, picture)
+    tracks = tracks.detach().cpu().float()
+    lines = torch.cat([tracks, torch.full_like(tracks[:, :1], torch.nan)], 1).flatten(0, 1)
+    _add_lines(figure, lines, "rgba(0,0,0,.75)", 4)
+    _add_lines(figure, lines, PALETTE[4], 2)
+    for points, colour, name in ((tracks[:, 0], "white", "start"), (tracks[:, -1], PALETTE[1], "end")):
+        marker = {"size": 6, "color": colour, "line": {"color": "black", "width": 1}}
+        figure.add_scatter(x=points[:, 0].numpy(), y=points[:, 1].numpy(), mode="markers", marker=marker, name=name)
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02})
+    return _finish_picture(figure, picture, title, alt)
+
+
+def heat_maps(
+    maps: Mapping[str, Tensor], *, title: str, alt: str, unit: str, centred: bool = False, limit: float | None = None
+) -> Figure:
+    """Numbers over the picture plane, one map or several on one scale.
+
+    Args:
+        maps: a label and a map (H, W) each.
+        title: above the figure.
+        alt: what there is to see.
+        unit: of the numbers, written at the colour bar.
+        centred: True for signed numbers: a scale that is even about 0.
+        limit: the end of the scale; default the 99.5th percentile of the magnitudes.
+    """
+    for label, values in maps.items():
+        require_shape(values, "H W", f"map {label!r}")
+    arrays = [values.detach().cpu().float().numpy() for values in maps.values()]
+    if limit is None:
+        limit = max(1e-6, max(float(np.nanquantile(np.abs(array), 0.995)) for array in arrays))
+    figure = go.Figure()
+    gap = 0.04 * arrays[0].shape[1]
+    columns = min(4, len(arrays))
+    wide, tall = arrays[0].shape[1] + gap, arrays[0].shape[0] + 24 * arrays[0].shape[1] * columns / PAGE
+    for number, (label, array) in enumerate(zip(maps, arrays, strict=True)):
+        left, top = (number % columns) * wide, (number // columns) * tall + tall - array.shape[0]
+        figure.add_heatmap(
+            z=np.round(array, 3).astype(np.float32),
+            x0=left,
+            y0=top,
+            coloraxis="coloraxis",
+            hovertemplate=f"{label}: %{{z:.2f}} {unit}<extra></extra>",
+        )
+        figure.add_annotation(x=left + array.shape[1] / 2, y=top - 0.5, text=label, showarrow=False, yanchor="bottom")
+    rows = -(-len(arrays) // columns)
+    across, down = columns * wide - gap, rows * tall
+    _hide_axes(figure, across, down)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": DIVERGING if centred else SEQUENTIAL,
+            "cmin": -limit if centred else 0,
+            "cmax": limit,
+            "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
+        }
+    )
+    height = int(down / across * (PAGE - 110)) + 64
+    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 90, "t": 48, "b": 16})
+
+
+def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
+    """The two halves of a flow field: horizontal and vertical displacement on one signed scale.
+
+    Args:
+        flow: (2, H, W) in pixels per frame.
+        title: above the figure.
+        alt: what there is to see.
+    """
+    require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
+    halves = {"dx (to the right)": flow[0], "dy (down)": flow[1]}
+    return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
+
+
+def line_chart(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str,
+    alt: str,
+    x_title: str,
+    y_title: str,
+    height: int = 340,
+) -> Figure:
+    """Lines: a label and its (x, y) values each; axis titles carry the units."""
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
+    for number, (label, (x, y)) in enumerate(series.items()):
+        style = {"color": PALETTE[number % len(PALETTE)], "dash": dashes[number % len(dashes)], "width": 2}
+        figure.add_scatter(x=list(x), y=list(y), name=label, mode="lines+markers", line=style, marker_size=5)
+    _chart_axes(figure, x_title, y_title)
+    return finish(figure, title=title, alt=alt, height=height)
+
+
+def bar_chart(
+    groups: Mapping[str, Mapping[str, float]], *, title: str, alt: str, x_title: str, y_title: str, height: int = 340
+) -> Figure:
+    """Bars side by side: for each label a value for each name on the x axis; values are written on the bars."""
+    figure = go.Figure()
+    patterns = ("", "/", ".", "x")  # a second cue beside the colour
+    for number, (label, values) in enumerate(groups.items()):
+        figure.add_bar(
+            x=list(values),
+            y=list(values.values()),
+            name=label,
+            text=[f"{value:.3g}" for value in values.values()],
+            textposition="outside",
+            cliponaxis=False,
+            marker={
+                "color": PALETTE[number % len(PALETTE)],
+                "pattern": {"shape": patterns[number % len(patterns)], "fgcolor": "white", "fgopacity": 0.5, "size": 6},
+            },
+        )
+    _chart_axes(figure, x_title, y_title)
+    figure.update_yaxes(rangemode="tozero")
+    return finish(figure, title=title, alt=alt, height=height, barmode="group", bargap=0.3, bargroupgap=0.08)
+
+
+def _place(figure: go.Figure, tile: np.ndarray, x: float, y: float) -> None:
+    """Put a picture into data coordinates with its top left corner at (x, y)."""
+    smooth = "fast" if tile.shape[1] > 128 else False
+    figure.add_image(source=_data_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip")
+
+
+def _data_uri(tile: np.ndarray) -> str:
+    """A picture (H, W, 3) as a PNG that lives in the page; photographs of some size as JPEG."""
+    suffix, kind, options = (
+        (".png", "png", []) if tile.shape[1] <= 200 else (".jpg", "jpeg", [cv2.IMWRITE_JPEG_QUALITY, 92])
+    )
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(tile[..., ::-1]), options)
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode a {tile.shape} picture as {kind}: run `labkit doctor`")
+    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def _shrink(tile: np.ndarray) -> np.ndarray:
+    factor = LONGEST_TILE / max(tile.shape[:2])
+    if factor >= 1:
+        return tile
+    size = (max(1, round(tile.shape[1] * factor)), max(1, round(tile.shape[0] * factor)))
+    return cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
+
+
+def _over_picture(picture: Tensor, like: Tensor) -> go.Figure:
+    require_shape(picture, "C H W", "picture")
+    require_same_shape(picture[0], like[0], ("picture", "flow"), "one vector for each pixel")
+    figure = go.Figure()
+    tile = as_uint8(picture, "picture").permute(1, 2, 0).numpy()
+    figure.add_image(source=_data_uri(tile), zsmooth="fast" if tile.shape[1] > 200 else False, hoverinfo="skip")
+    return figure
+
+
+def _finish_picture(figure: go.Figure, like: Tensor, title: str, alt: str) -> Figure:
+    height, width = like.shape[-2:]
+    figure.update_xaxes(range=[-0.5, width - 0.5], title="x (pixels)", showgrid=False, zeroline=False, ticks="outside")
+    figure.update_yaxes(range=[height - 0.5, -0.5], title="y (pixels)", showgrid=False, zeroline=False, ticks="outside")
+    figure.update_xaxes(constrain="domain", tickcolor=QUIET)
+    figure.update_yaxes(scaleanchor="x", constrain="domain", tickcolor=QUIET)
+    return finish(figure, title=title, alt=alt, height=int(min(height / width * 760, 620)) + 110)
+
+
+def _add_lines(figure: go.Figure, points: Tensor, colour: str, thick: float) -> None:
+    """Polylines (N, 2), parted by NaN."""
+    line = {"color": colour, "width": thick}
+    figure.add_scatter(
+        x=points[:, 0].numpy(), y=points[:, 1].numpy(), mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
+
+
+def _add_wheel(figure: Figure, speed: float) -> None:
+    """The colour wheel at the right edge, with the speed of its rim."""
+    wheel = colour_wheel(128).permute(1, 2, 0).numpy()
+    place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "sizing": "contain"}
+    figure.add_layout_image(source=_data_uri(wheel), x=1.03, y=0.55, sizex=0.12, sizey=0.9, **place)
+    note = {"xref": "paper", "yref": "paper", "showarrow": False, "xanchor": "center", "x": 1.09}
+    figure.add_annotation(text=f"rim: {speed:.2g} px per frame<br>centre: at rest", y=0.5, yshift=-74, **note)
+    figure.update_annotations(font_color=INK)
+
+
+def _hide_axes(figure: go.Figure, across: float, down: float) -> None:
+    figure.update_xaxes(visible=False, range=[0, across], constrain="domain")
+    figure.update_yaxes(visible=False, range=[down, 0], scaleanchor="x", constrain="domain")
+
+
+def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:
+    figure.update_xaxes(
+        title=x_title, showgrid=False, linecolor=QUIET, ticks="outside", tickcolor=QUIET, zeroline=False
+    )
+    figure.update_yaxes(title=y_title, gridcolor="#E5E7EB", zeroline=False)
+    figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
+    figure.update_layout(showlegend=len(figure.data) > 1)
