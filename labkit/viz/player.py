@@ -1,0 +1,295 @@
+"""ClipPlayer: clips side by side in lockstep, as a widget in the notebook and as a plain fragment in exported HTML.
+
+Every frame of every overlay is encoded once, here; playing, scrubbing and switching then happen in the browser, at
+once, with or without a kernel. The same ``player.js`` draws both: with a kernel through anywidget, without one
+through ``to_html``, which the notebook stores beside the widget (as ``text/html``) for exporters to prefer.
+
+Size of what goes into the page, lossless and as text: 64 x 64 x 16 frames with three overlays of the world a few
+100 kB; 320 x 240 x 100 frames of real video about 20 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB
+is an error.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import cv2
+import numpy as np
+import torch
+import traitlets
+
+from labkit.checks import require_dtype, require_finite, require_positive, require_shape
+
+PAGE_BUDGET = 40_000_000  # characters one player may add to a page
+SPEEDS = (0.25, 0.5, 1.0, 2.0)  # the choices of the speed menu in player.js
+
+Frames = torch.Tensor | np.ndarray
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One overlay of a panel: a picture per frame and what there is to say about it.
+
+    Attributes:
+        frames: (T, 3, H, W), uint8 or float in [0, 1], RGB. What lives between two frames, such as optical flow, has
+            T - 1; the last frame of the clip then says so instead of showing a picture.
+        caption: one line below the picture: what the colours mean, with units.
+        alt: what the pictures show, for who cannot see them.
+        key: (3, h, w), a small picture beside the caption, such as the colour wheel of a flow field.
+        tracks: (N, T, 2), N points (x, y) in pixels through time (0 is the centre of the first pixel), drawn as lines
+            from the first frame up to the one that is shown.
+    """
+
+    frames: Frames
+    caption: str = ""
+    alt: str = ""
+    key: Frames | None = None
+    tracks: Frames | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One clip of a player, with its overlays.
+
+    Attributes:
+        title: shown above the picture.
+        layers: overlays by name, all of one height and width; a value may be bare frames. The first one is shown when
+            the player opens, and whenever the chosen overlay is one that this panel lacks.
+        labels: a text per frame, shown beside the title, such as the class a network sees there.
+    """
+
+    title: str
+    layers: Mapping[str, Layer | Frames]
+    labels: Sequence[str] | None = None
+
+
+class ClipPlayer(anywidget.AnyWidget):
+    """Plays one clip, or several in lockstep, and switches between overlays.
+
+    ``ClipPlayer({"image": clip, "flow": colours}, title="Walking", alt="A puppet walks to the right.")`` plays one
+    clip; ``ClipPlayer(Panel("camera still", {...}), Panel("camera moving", {...}), title=..., alt=...)`` plays two. The
+    number of frames T is that of the longest layer; every layer has T or T - 1 (see ``Layer``). An overlay chosen
+    in the player is shown by every panel that has one of that name.
+
+    Attributes:
+        frame: index of the frame shown, from 0 (the page counts from 1: "frame 1 of 16" is index 0).
+        overlay: name of the chosen overlay.
+        playing: whether it plays; never at first.
+        speed: one of ``SPEEDS``, times ``fps``.
+        loop: start again after the last frame.
+
+    All five may be set and observed in the notebook while a kernel runs.
+    """
+
+    _esm = Path(__file__).with_name("player.js")
+    _css = Path(__file__).with_name("player.css")
+
+    scene = traitlets.Dict().tag(sync=True)  # everything that does not change: texts, sizes, encoded pictures
+    frame = traitlets.Int().tag(sync=True)
+    overlay = traitlets.Unicode().tag(sync=True)
+    playing = traitlets.Bool(False).tag(sync=True)
+    speed = traitlets.Enum(SPEEDS, default_value=1.0).tag(sync=True)
+    loop = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(
+        self,
+        *panels: Panel | Mapping[str, Layer | Frames],
+        title: str,
+        alt: str,
+        fps: float = 8.0,
+        start: int = 0,
+        loop: bool = True,
+        quality: int | None = None,
+    ) -> None:
+        """Check and encode every frame.
+
+        Args:
+            panels: one per clip; a mapping stands for a panel without a title or labels.
+            title: heading of the player.
+            alt: what there is to see, in a sentence, for who cannot see it.
+            fps: frames per second at normal speed.
+            start: index of the frame to open at.
+            loop: start again after the last frame.
+            quality: ``None`` keeps every pixel (PNG); 1 to 100 is JPEG, for real video (80 is a good start).
+
+        Raises:
+            TypeError: a panel, layer or dtype of the wrong kind.
+            ValueError: wrong shapes, numbers of frames, sizes, names or values, or too much for a page.
+        """
+        if not panels:
+            raise ValueError("panels must be at least one; got none: pass a Panel or {'image': clip}")
+        require_positive(fps, "fps", "frames per second")
+        if quality is not None and not 1 <= quality <= 100:
+            raise ValueError(f"quality must be 1 to 100 or None; got {quality}: None keeps every pixel")
+        encode = _Encoder(quality)
+        encoded = [_encoded_panel(panel, number, encode) for number, panel in enumerate(panels, 1)]
+        _require_one_spelling([layer["name"] for panel in encoded for layer in panel["layers"]])
+        length = _common_length(encoded)
+        if not 0 <= start < length:
+            raise ValueError(f"start must be 0 to {length - 1}; got {start}: it is the index of a frame")
+        # A panel with a single layer has nothing to choose from.
+        choices = [layer["name"] for panel in encoded if len(panel["layers"]) > 1 for layer in panel["layers"]]
+        overlays = list(dict.fromkeys(choices))
+        scene = {"title": title, "alt": alt, "fps": fps, "length": length, "overlays": overlays, "panels": encoded}
+        first = encoded[0]["layers"][0]["name"]
+        super().__init__(scene=scene, frame=start, overlay=next(iter(overlays), first), loop=loop)
+
+    def to_html(self) -> str:
+        """Return the player as it stands, as a piece of HTML that needs no kernel, no network and no other file.
+
+        Put as many as you like on one page. A page that shows it must allow scripts; elsewhere the alternative text
+        is shown.
+        """
+        state = {name: getattr(self, name) for name in ("scene", "frame", "overlay", "speed", "loop")} | {
+            "playing": False
+        }
+        return _FRAGMENT.format(
+            css=self._css,
+            alt=html.escape(f"{self.scene['title']}: {self.scene['alt']}"),
+            state=json.dumps(state).replace("<", "\\u003c"),  # no text in it can end the script
+            js=self._esm,
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Offer the fragment that needs no kernel beside the live widget, which a notebook with a kernel prefers."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and ({**bundle[0], "text/html": self.to_html()}, bundle[1])
+
+    def __repr__(self) -> str:
+        return f"ClipPlayer({self.scene['title']!r}, {self.scene['length']} frames)"
+
+    @traitlets.validate("frame")
+    def _frame_exists(self, proposal: Any) -> int:
+        length = self.scene["length"]
+        if not 0 <= proposal["value"] < length:
+            raise traitlets.TraitError(f"frame must be 0 to {length - 1}; got {proposal['value']}: it is an index")
+        return proposal["value"]
+
+    @traitlets.validate("overlay")
+    def _overlay_exists(self, proposal: Any) -> str:
+        names = list(dict.fromkeys(layer["name"] for panel in self.scene["panels"] for layer in panel["layers"]))
+        if proposal["value"] not in names:
+            raise traitlets.TraitError(f"overlay must be one of {names}; got {proposal['value']!r}: see the panels")
+        return proposal["value"]
+
+
+# The module finds its own place: scripts of a page run in order, and each takes the first place that is still free.
+_FRAGMENT = """\
+<div class="labkit-player-place"><style>{css}</style>
+<noscript>{alt}</noscript>
+<script type="application/json">{state}</script>
+<script type="module">{js}
+mountClipPlayer(document.querySelector(".labkit-player-place:not([data-taken])"));
+</script></div>
+"""
+
+
+class _Encoder:
+    """Turns pictures into data URIs, and keeps count of what they add to the page."""
+
+    def __init__(self, quality: int | None) -> None:
+        self.size = 0
+        self.kind, self.options = "png", [cv2.IMWRITE_PNG_COMPRESSION, 9]
+        if quality is not None:
+            self.kind, self.options = "jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]
+
+    def __call__(self, picture: torch.Tensor) -> str:
+        bgr = picture.permute(1, 2, 0).flip(-1)  # (3, H, W) RGB -> (H, W, 3) BGR, as OpenCV wants it
+        _, data = cv2.imencode(f".{self.kind}", bgr.contiguous().numpy(), self.options)
+        uri = f"data:image/{self.kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+        self.size += len(uri)
+        if self.size > PAGE_BUDGET:
+            raise ValueError(
+                f"the encoded clips must stay under {PAGE_BUDGET / 1e6:.0f} MB; got more: pass quality=80, fewer "
+                "frames (clip[::2]) or smaller ones"
+            )
+        return uri
+
+
+def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, encode: _Encoder) -> dict[str, Any]:
+    """Check one panel and return what the browser needs to show it; errors call it by its title or number."""
+    if isinstance(panel, Mapping):
+        panel = Panel("", panel)
+    if not isinstance(panel, Panel):
+        hint = "pass {'image': clip}, or Panel(title, {...})"
+        raise TypeError(f"panel {number} must be a Panel or a mapping; got {type(panel).__name__}: {hint}")
+    title = f"panel {panel.title!r}" if panel.title else f"panel {number}"
+    if not panel.layers:
+        raise ValueError(f"{title} must have at least one layer; got none: pass {{'image': clip}}")
+    layers, sizes = [], {}
+    for name, value in panel.layers.items():
+        layer, where = value if isinstance(value, Layer) else Layer(value), f"{name!r} of {title}"
+        frames = _pictures(layer.frames, "T 3 H W", where, "one RGB clip, time first")
+        sizes[name] = tuple(frames.shape[-2:])
+        key, tracks = None, []
+        if layer.key is not None:
+            key = encode(_pictures(layer.key, "3 h w", f"key of {where}", "one small RGB picture"))
+        if layer.tracks is not None:
+            require_shape(layer.tracks, "N T 2", f"tracks of {where}", "(x, y) of each point in each frame")
+            points = torch.as_tensor(layer.tracks).detach().cpu().double()
+            require_finite(points, f"tracks of {where}", "leave out the points that get lost")
+            tracks = points.round(decimals=2).tolist()
+        texts = {"name": name, "caption": layer.caption, "alt": layer.alt}
+        layers.append({**texts, "frames": [encode(frame) for frame in frames], "key": key, "tracks": tracks})
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"layers of {title} must have one height and width; got {sizes}: resize, or use a Panel each")
+    height, width = next(iter(sizes.values()))
+    labels = None if panel.labels is None else [str(label) for label in panel.labels]
+    return {"title": panel.title, "labels": labels, "height": height, "width": width, "layers": layers}
+
+
+def _common_length(panels: Sequence[dict[str, Any]]) -> int:
+    """Return the number of frames of the longest layer, after checking that everything else keeps in step with it."""
+    counts = {
+        f"{layer['name']!r} of panel {panel['title'] or number!r}": len(layer["frames"])
+        for number, panel in enumerate(panels, 1)
+        for layer in panel["layers"]
+    }
+    length = max(counts.values())
+    if min(counts.values()) < length - 1:
+        got = ", ".join(f"{count} in {name}" for name, count in counts.items())
+        raise ValueError(
+            "layers must have the same number of frames, or one less for what lives between two frames; "
+            f"got {got}: cut the clips to one length"
+        )
+    for panel in panels:
+        if panel["labels"] is not None and len(panel["labels"]) != length:
+            raise ValueError(f"labels must be {length}; got {len(panel['labels'])}: pass one text per frame")
+        for layer in panel["layers"]:
+            if any(len(track) != length for track in layer["tracks"]):
+                points = len(layer["tracks"][0])
+                raise ValueError(f"tracks must be (N, {length}, 2); got T = {points}: pass a point for every frame")
+    return length
+
+
+def _require_one_spelling(names: Sequence[str]) -> None:
+    """Check that overlays which a reader would call the same are the same to the switch."""
+    spellings: dict[str, str] = {}
+    for name in names:
+        known = spellings.setdefault(" ".join(name.split()).casefold(), name)
+        if known != name:
+            raise ValueError(
+                f"names of overlays must differ in more than case and spaces; got {known!r} and {name!r}: "
+                "use one spelling, so that the panels switch together"
+            )
+
+
+def _pictures(pictures: Frames, pattern: str, name: str, hint: str) -> torch.Tensor:
+    """Check pictures and return them as uint8."""
+    require_shape(pictures, pattern, name, hint)
+    tensor = torch.as_tensor(pictures).detach().cpu()
+    if tensor.numel() == 0:
+        raise ValueError(f"{name} must not be empty; got {tuple(tensor.shape)}: check what was cut from the clip")
+    if not tensor.is_floating_point():
+        require_dtype(tensor, [torch.uint8], name, "or float in [0, 1]")
+        return tensor
+    require_finite(tensor, name)
+    if tensor.min() < 0 or tensor.max() > 1:
+        span = f"[{tensor.min():g}, {tensor.max():g}]"
+        raise ValueError(f"{name} must be in [0, 1] when float; got {span}: undo the normalisation, or divide by 255")
+    return (tensor * 255).round().to(torch.uint8)
