@@ -1,12 +1,13 @@
 """The input of the temporal stream: a volume of L consecutive flow fields, 2L channels deep.
 
-A two-stream network sees motion because motion is put into its input. There are several ways to do so. Stacking shows what
-passes through each *place* over L frames; trajectories show what happens to each *thing*: the displacements are read along
-the path of the pixel that starts there. Both can look ahead only, or half ahead and half back. On top, the mean vector
-of each field can be removed, a poor man's camera compensation. The second half of this file mirrors, crops and resizes:
-flow is not an image, and what moves its pixels may have to change its vectors.
+A two-stream network sees motion because motion is put into its input. Stacking shows what passes through each *place*
+over L frames; trajectories show what happens to each *thing*: displacements are read along the path of the pixel that
+starts there. Both can look ahead only, or half ahead and half back, and the mean vector of each field can be removed, a
+poor man's camera compensation. The rest of this file mirrors, crops and resizes: flow is not an image, and what moves
+its pixels may have to change its vectors too.
 
-Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014, section 3.1.
+Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014,
+section 3.1.
 """
 
 import torch
@@ -21,7 +22,7 @@ def optical_flow_stacking(flow: Tensor) -> Tensor:
     """Stack L flow fields as they are: dx and dy of the first, of the second, and so on.
 
     Args:
-        flow: ``(..., L, 2, H, W)``, the fields of frames tau, ..., tau + L - 1, each to its next frame, in pixels per frame.
+        flow: ``(..., L, 2, H, W)`` in pixels per frame: of frames tau, ..., tau + L - 1, each to the frame after it.
 
     Returns:
         ``(..., 2L, H, W)``, a view where possible.
@@ -67,12 +68,12 @@ def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories
     ``forward[tau : tau + L // 2]`` and ``backward[tau - L // 2 : tau]``.
 
     The paper leaves the order of the channels open; here the forward half comes first and both run outwards from tau:
-    tau to tau + 1, ..., then tau to tau - 1, tau - 1 to tau - 2, ... So each half is eq. (1) or (2) in its own direction.
+    tau to tau + 1, and so on, then tau to tau - 1, and so on. Each half is eq. (1) or (2) in its own direction of time.
 
     Args:
         forward: ``(..., L/2, 2, H, W)``, in the order of the video, in pixels per frame.
         backward: the same shape, also in the order of the video: the field that starts at tau comes last.
-        along_trajectories: read each half along its paths from tau, as `trajectory_stacking`; the second runs back in time.
+        along_trajectories: read each half along its paths from tau, as `trajectory_stacking` does.
 
     Returns:
         ``(..., 2L, H, W)``.
@@ -102,8 +103,9 @@ def trajectories(flow: Tensor, points: Tensor) -> Tensor:
 
     Args:
         flow: ``(..., L, 2, H, W)``, in pixels per frame; float32 or float64.
-        points: ``(..., N, 2)``, where they start: (x, y) in pixels, (0, 0) the centre of the top left pixel; the leading
-            dimensions of the flow, or none to follow the same points in every video. Border rule of `trajectory_stacking`.
+        points: ``(..., N, 2)``, where they start: (x, y) in pixels, (0, 0) the centre of the top left pixel. The
+            leading dimensions of the flow, or none to follow the same points in every video. Beyond the border they go
+            on as in `trajectory_stacking`.
 
     Returns:
         ``(..., N, L + 1, 2)``: p_1, ..., p_L of eq. (2), then where the last field leads.
@@ -176,7 +178,7 @@ def flip_stack(stack: Tensor) -> Tensor:
         ValueError: an odd number of channels.
     """
     _require_stack(stack)
-    signs = torch.tensor([-1, 1], dtype=stack.dtype, device=stack.device).repeat(stack.shape[-3] // 2)  # (2L,)
+    signs = stack.new_tensor([-1, 1]).repeat(stack.shape[-3] // 2)  # (2L,)
     return stack.flip(-1) * signs[:, None, None]
 
 
@@ -202,8 +204,8 @@ def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     rows, columns = video.shape[-2:]
     if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
         raise ValueError(
-            f"the window must lie inside {rows} x {columns} pixels; got rows {top} to {top + height} and columns {left} "
-            f"to {left + width}: resize first, or cut a smaller window"
+            f"the window must lie inside {rows} x {columns} pixels; got rows {top} to {top + height} and columns "
+            f"{left} to {left + width}: resize first, or cut a smaller window"
         )
     return video[..., top : top + height, left : left + width]  # (..., height, width)
 
@@ -231,30 +233,24 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
         raise ValueError(f"both sizes must be at least 1 x 1; got {height} x {width} and size {tuple(size)}")
     fields = flow.reshape(-1, 2, height, width)  # (product of the leading dimensions, 2, H, W)
     resized = F.interpolate(fields, size, mode="bilinear", align_corners=False, antialias=True)
-    scale = torch.tensor(
-        [size[1] / width, size[0] / height], dtype=flow.dtype, device=flow.device
-    )  # (2,), of dx and dy
+    scale = flow.new_tensor([size[1] / width, size[0] / height])  # (2,): of dx, dy
     return (resized * scale[:, None, None]).reshape(*leading, 2, *size)  # (..., 2, height, width)
 
 
 def _follow(flow: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Positions ``(..., N, L + 1, 2)`` along the trajectories and the displacements ``(..., L, 2, N)`` read there."""
     checks.require_finite(flow, "flow", "fill unknown flow first, e.g. torch.nan_to_num(flow, nan=0.0)")
-    positions, displacements = [points.expand(*flow.shape[:-4], -1, 2)], []  # p_1 = (u, v)
+    positions, displacements = [points], []  # p_1 = (u, v)
     for field in flow.unbind(dim=-4):  # (..., 2, H, W)
         displacements.append(sample_bilinear(field, positions[-1]))  # (..., 2, N), eq. (2): d_{tau+k-1}(p_k)
         positions.append(positions[-1] + displacements[-1].mT)  # p_k = p_{k-1} + d_{tau+k-2}(p_{k-1})
-    return torch.stack(positions, dim=-2), torch.stack(displacements, dim=-3)
+    return torch.stack(torch.broadcast_tensors(*positions), dim=-2), torch.stack(displacements, dim=-3)
 
 
 def _require_fields(flow: Tensor, name: str) -> None:
-    checks.require_shape(
-        flow, "... L 2 H W", name, "L flow fields of dx, dy; unsqueeze(-4) makes one field a list of one"
-    )
+    checks.require_shape(flow, "... L 2 H W", name, "a sequence of flow fields; unsqueeze a single one")
     if flow.shape[-4] == 0:
-        raise ValueError(
-            f"{name} must hold at least one field; got {tuple(flow.shape)}: the window lies outside the video"
-        )
+        raise ValueError(f"{name} must hold at least one field; got {tuple(flow.shape)}: check where the window starts")
 
 
 def _require_stack(stack: Tensor) -> None:

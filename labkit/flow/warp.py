@@ -9,6 +9,8 @@ Positions are ``(x, y)`` in pixels with (0, 0) at the *centre* of the top left p
 the image ends at ``x = W - 1``: what ``grid_sample`` calls ``align_corners=True``.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -54,18 +56,16 @@ def sample_bilinear(image: Tensor, points: Tensor) -> Tensor:
             f"for {tuple(image.shape)}: one list of points for each image"
         )
 
-    limits = torch.tensor([width - 1, height - 1], dtype=points.dtype, device=points.device)
+    limits = points.new_tensor([width - 1, height - 1])
     nearest = points.expand(*leading, -1, 2).minimum(limits).clamp(min=0)  # (..., N, 2), the border rule
-    # grid_sample takes positions in [-1, 1]; only for sides of 2^k + 1 pixels do whole numbers survive the scaling exactly.
+    # grid_sample takes positions in [-1, 1]; scaled by powers of two, whole numbers stay exact there and back.
     wide, high = _next_power(width - 1), _next_power(height - 1)
     padded = F.pad(image, (0, wide + 1 - width, 0, high + 1 - height))  # (..., C, high + 1, wide + 1)
-    scaled = nearest / torch.tensor([wide / 2, high / 2], dtype=points.dtype, device=points.device) - 1  # (..., N, 2)
-    sampled = F.grid_sample(
-        padded.reshape(-1, *padded.shape[-3:]),  # (product of the leading dimensions, C, high + 1, wide + 1)
-        scaled.reshape(-1, 1, points.shape[-2], 2).to(image),  # (product of the leading dimensions, 1, N, 2)
-        align_corners=True,
-    )
-    return sampled.reshape(*leading, channels, -1)  # (..., C, N)
+    scaled = nearest / points.new_tensor([wide / 2, high / 2]) - 1  # (..., N, 2)
+    batch, number = math.prod(leading), points.shape[-2]
+    padded = padded.reshape(batch, *padded.shape[-3:])  # (batch, C, high + 1, wide + 1)
+    scaled = scaled.reshape(batch, 1, number, 2).to(image)  # (batch, 1, N, 2)
+    return F.grid_sample(padded, scaled, align_corners=True).reshape(*leading, channels, number)  # (..., C, N)
 
 
 def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +79,7 @@ def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``warped``, ``(..., C, H, W)``: bilinear, exact for a flow of whole numbers, differentiable in both arguments.
-        ``inside``, bool ``(..., H, W)``: True where x + flow(x) lies in the image; elsewhere ``warped`` shows the border.
+        ``inside``, bool ``(..., H, W)``: True where x + flow(x) lies inside; elsewhere ``warped`` shows the border.
 
     Raises:
         ValueError: a shape does not fit, or the flow is not finite (mask unknown flow before, and fill it).
