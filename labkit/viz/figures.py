@@ -74,8 +74,8 @@ def picture_grid(
             figure.add_annotation(x=left + wide / 2, y=top, text=label, showarrow=False, yanchor="bottom", yshift=-1)
     across, down = columns * (wide + gap) - gap, rows * (tall + label_height)
     _hide_axes(figure, across, down)
-    height = int(min(down / across * (PAGE - 32), 1400)) + 64
-    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "t": 48, "b": 16})
+    height = int(min(down / across * (PAGE - 32), 1400)) + 84
+    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "b": 16})
 
 
 def flow_fields(fields: Mapping[str, Tensor], *, title: str, alt: str, max_speed: float | None = None) -> Figure:
@@ -100,7 +100,7 @@ def flow_fields(fields: Mapping[str, Tensor], *, title: str, alt: str, max_speed
     )
     figure.update_layout(margin_r=150)
     tall = next(iter(fields.values())).shape[-2] / next(iter(fields.values())).shape[-1] * (PAGE - 166) / columns
-    figure.update_layout(height=max(230, int(-(-len(fields) // columns) * (tall + 24)) + 70))
+    figure.update_layout(height=int(min(max(230, -(-len(fields) // columns) * (tall + 24) + 70), 520)))
     _add_wheel(figure, speed)
     return figure
 
@@ -124,7 +124,7 @@ def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int 
         torch.arange(spacing // 2, height, spacing), torch.arange(spacing // 2, width, spacing), indexing="ij"
     )
     dx, dy = flow.detach().cpu().float()[:, y, x] * lengthen
-    moving = torch.hypot(dx, dy) > 0.05
+    moving = torch.hypot(dx, dy) > 0.25  # shorter arrows would be all head
     starts = torch.stack([x, y], -1)[moving].float()  # (N, 2)
     steps = torch.stack([dx, dy], -1)[moving]  # (N, 2)
     ends = starts + steps
@@ -156,7 +156,9 @@ def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) ->
     for points, colour, name in ((tracks[:, 0], "white", "start"), (tracks[:, -1], PALETTE[1], "end")):
         marker = {"size": 6, "color": colour, "line": {"color": "black", "width": 1}}
         figure.add_scatter(x=points[:, 0].numpy(), y=points[:, 1].numpy(), mode="markers", marker=marker, name=name)
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02})
+    figure.update_layout(
+        showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"}
+    )
     return _finish_picture(figure, picture, title, alt)
 
 
@@ -203,8 +205,8 @@ def heat_maps(
             "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
         }
     )
-    height = int(down / across * (PAGE - 110)) + 64
-    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 90, "t": 48, "b": 16})
+    height = int(down / across * (PAGE - 110)) + 84
+    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 90, "b": 16})
 
 
 def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
@@ -255,7 +257,7 @@ def bar_chart(
             cliponaxis=False,
             marker={
                 "color": PALETTE[number % len(PALETTE)],
-                "pattern": {"shape": patterns[number % len(patterns)], "fgcolor": "white", "fgopacity": 0.5, "size": 6},
+                "pattern": {"shape": patterns[number % len(patterns)], "fillmode": "overlay", "fgcolor": "white"},
             },
         )
     _chart_axes(figure, x_title, y_title)

@@ -53,11 +53,20 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, width: int |
     if not title.strip() or not alt.strip():
         raise ValueError(f"a figure needs a title and an alt text; got {title!r} and {alt!r}: say what there is to see")
     first, _, second = title.partition("<br>")
-    text = f"<b>{first}</b>" + (f"<br><span style='font-size:12px;color:{QUIET}'>{second}</span>" if second else "")
     figure.update_layout(
         template="none",
-        title={"text": text, "x": 0, "y": 1, "xref": "container", "yref": "container", "font_size": 15}
-        | {"xanchor": "left", "yanchor": "top", "pad": {"l": 16, "t": 12}},
+        title={
+            "text": f"<b>{first}</b>",
+            "subtitle": {"text": second, "font": {"size": 12, "color": QUIET}},
+            "font_size": 15,
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"l": 16, "t": 14},
+        },
         font={"family": FONT, "size": 12, "color": INK},
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
@@ -67,6 +76,7 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, width: int |
         hoverlabel={"font_family": FONT},
         meta={"alt": alt},
     )
-    figure.update_layout(**({"margin": {"l": 60, "r": 24, "t": 64, "b": 48}} | layout))
+    top = 66 if second else 48
+    figure.update_layout(**(layout | {"margin": {"l": 60, "r": 24, "t": top, "b": 48} | layout.get("margin", {})}))
     figure.update_annotations(font={"family": FONT, "size": 12, "color": INK})
     return Figure(figure)

@@ -123,11 +123,10 @@ def transform(x: Tensor | float, y: Tensor | float, angle: Tensor | float = 0.0,
 
     Arguments are numbers or (T,) tensors and broadcast together. Returns (T, 3, 3), or (3, 3) for plain numbers.
     """
-    x, y, angle, scale = torch.broadcast_tensors(
-        *(torch.as_tensor(v, dtype=torch.float64) for v in (x, y, angle, scale))
-    )
-    cos, sin, zero, one = scale * angle.cos(), scale * angle.sin(), torch.zeros_like(x), torch.ones_like(x)
-    rows = [torch.stack(row, -1) for row in ((cos, -sin, x), (sin, cos, y), (zero, zero, one))]
+    values = [torch.as_tensor(value, dtype=torch.float64) for value in (x, y, angle, scale)]
+    dx, dy, turn, size = torch.broadcast_tensors(*values)
+    cos, sin, zero, one = size * turn.cos(), size * turn.sin(), torch.zeros_like(dx), torch.ones_like(dx)
+    rows = [torch.stack(row, -1) for row in ((cos, -sin, dx), (sin, cos, dy), (zero, zero, one))]
     return torch.stack(rows, -2)  # (..., 3, 3)
 
 
