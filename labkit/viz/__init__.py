@@ -10,12 +10,17 @@ from labkit.viz.figures import (
     line_chart,
     picture_grid,
     quiver,
+    timeline,
     trajectory_plot,
 )
+from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import Figure, finish
 
 __all__ = [
+    "ClipPlayer",
     "Figure",
+    "Layer",
+    "Panel",
     "bar_chart",
     "colour_wheel",
     "finish",
@@ -28,6 +33,7 @@ __all__ = [
     "line_chart",
     "picture_grid",
     "quiver",
+    "timeline",
     "trajectory_plot",
     "typical_speed",
 ]

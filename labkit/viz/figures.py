@@ -174,6 +174,7 @@ def heat_maps(
         unit: of the numbers, written at the colour bar.
         centred: True for signed numbers: a scale that is even about 0.
         limit: the end of the scale; default the 99.5th percentile of the magnitudes.
+        marks: a place (x, y) in pixels to mark with a cross, by label of the map.
     """
     for label, values in maps.items():
         require_shape(values, "H W", f"map {label!r}")
@@ -194,6 +195,10 @@ def heat_maps(
             hovertemplate=f"{label}: %{{z:.2f}} {unit}<extra></extra>",
         )
         figure.add_annotation(x=left + array.shape[1] / 2, y=top - 0.5, text=label, showarrow=False, yanchor="bottom")
+        if marks and label in marks:
+            x, y = left + marks[label][0], top + marks[label][1]
+            cross = {"symbol": "x", "size": 10, "color": PALETTE[1], "line": {"color": "white", "width": 1.5}}
+            figure.add_scatter(x=[x], y=[y], mode="markers", marker=cross, hoverinfo="skip", showlegend=False)
     rows = -(-len(arrays) // columns)
     across, down = columns * wide - gap, rows * tall
     _hide_axes(figure, across, down)
@@ -220,6 +225,31 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
     require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
     halves = {"dx (to the right)": flow[0], "dy (down)": flow[1]}
     return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
+
+
+def timeline(
+    rows: Mapping[str, Sequence[float] | Tensor], *, title: str, alt: str, x_title: str, length: float
+) -> Figure:
+    """Moments on parallel lines: which frames each rule picks.
+
+    Args:
+        rows: a label and its moments each, top to bottom.
+        title: above the figure.
+        alt: what there is to see.
+        x_title: of the time axis, with its unit.
+        length: of the clip, in that unit.
+    """
+    figure = go.Figure()
+    for number, (label, moments) in enumerate(rows.items()):
+        times = torch.as_tensor(moments).flatten().tolist()
+        line = {"x": [0, length], "y": [label, label], "mode": "lines", "line": {"color": "#D1D5DB", "width": 2}}
+        figure.add_scatter(**line, hoverinfo="skip")
+        dots = {"size": 9, "color": PALETTE[number % len(PALETTE)], "symbol": "circle"}
+        figure.add_scatter(x=times, y=[label] * len(times), mode="markers", marker=dots, name=label)
+    figure.update_xaxes(title=x_title, range=[-0.02 * length, 1.02 * length], zeroline=False, showgrid=False)
+    figure.update_xaxes(ticks="outside", tickcolor=QUIET)
+    figure.update_yaxes(autorange="reversed", showgrid=False, zeroline=False, automargin=True)
+    return finish(figure, title=title, alt=alt, height=130 + 34 * len(rows), showlegend=False)
 
 
 def line_chart(
