@@ -40,6 +40,8 @@ function clipPlayer() {
       announcement,
     );
     el.replaceChildren(root);
+    root.setAttribute("aria-busy", true);
+    Promise.all(panels.map((panel) => panel.loaded)).then(() => root.setAttribute("aria-busy", false));
 
     const show = () => {
       panels.forEach((panel) => panel.show(model.get("frame"), model.get("overlay")));
@@ -127,7 +129,8 @@ function drawPanel(panel) {
     label.textContent = panel.labels ? panel.labels[frame] : "";
     captions.forEach((caption, i) => caption.classList.toggle("lp-shown", i === index));
   };
-  return { el: h("div", { class: "lp-panel" }, head, screen, h("div", { class: "lp-captions" }, ...captions)), show };
+  const loaded = Promise.all(pictures.flat().map((picture) => picture.decode()));
+  return { el: h("div", { class: "lp-panel" }, head, screen, h("div", { class: "lp-captions" }, ...captions)), show, loaded };
 }
 
 /** Lines from the first frame to this one, with a dot at the end; 0 is the centre of the first pixel. */

@@ -4,9 +4,8 @@ Every frame of every overlay is encoded once, here; playing, scrubbing and switc
 once, with or without a kernel. The same ``player.js`` draws both: with a kernel through anywidget, without one
 through ``to_html``, which the notebook stores beside the widget (as ``text/html``) for exporters to prefer.
 
-Size of what goes into the page, lossless and as text: 64 x 64 x 16 frames with three overlays of the world a few
-100 kB; 320 x 240 x 100 frames of real video about 20 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB
-is an error.
+What one player adds to the page: 64 x 64 x 16 frames of the world with three overlays about 200 kB; 320 x 240 x 100
+frames of real video about 15 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB is an error.
 """
 
 import base64

@@ -1,0 +1,43 @@
+"""What several test files share: a browser, and pages that are cut off from the network."""
+
+import shutil
+
+import pytest
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium, one for the whole run."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: run make setup")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def offline_page(chromium):
+    """A page that reaches nothing; at the end it must have asked for nothing and met no error."""
+    context = chromium.new_context(viewport={"width": 1000, "height": 800}, offline=True)
+    page = context.new_page()
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith(("data:", "file:", "about:"))] == []
+    assert errors == []

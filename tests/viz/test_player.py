@@ -1,0 +1,195 @@
+import base64
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+from labkit.viz import player
+from labkit.viz.player import ClipPlayer, Layer, Panel
+
+WORDS = {"title": "Noise", "alt": "Grey noise."}
+
+
+@pytest.fixture
+def clip():
+    """5 frames of 6 x 8 pixels, every value different from its neighbours."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (5, 3, 6, 8), dtype=torch.uint8, generator=generator)
+
+
+def decoded(uris):
+    """Pictures as (T, 3, H, W) RGB, read with an independent call."""
+    pictures = [
+        cv2.imdecode(np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8), cv2.IMREAD_COLOR) for uri in uris
+    ]
+    return torch.from_numpy(np.stack(pictures)[..., ::-1].copy()).permute(0, 3, 1, 2)
+
+
+def layer_of(widget, panel=0, layer=0):
+    return widget.scene["panels"][panel]["layers"][layer]
+
+
+def test_without_a_quality_every_pixel_is_kept(clip):
+    widget = ClipPlayer({"image": clip}, **WORDS)
+    assert torch.equal(decoded(layer_of(widget)["frames"]), clip)
+
+
+def test_floats_are_rounded_to_bytes_and_arrays_are_as_good_as_tensors(clip):
+    widget = ClipPlayer({"float": clip.float() / 255, "array": clip.numpy()}, **WORDS)
+    assert torch.equal(decoded(layer_of(widget, layer=0)["frames"]), clip)
+    assert torch.equal(decoded(layer_of(widget, layer=1)["frames"]), clip)
+
+
+def test_a_quality_makes_a_grainy_clip_smaller_and_keeps_it_close():
+    grain = torch.randint(0, 8, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    clip = grain + torch.arange(64, dtype=torch.uint8) * 3
+    exact, lossy = ClipPlayer({"image": clip}, **WORDS), ClipPlayer({"image": clip}, **WORDS, quality=80)
+    assert layer_of(lossy)["frames"][0].startswith("data:image/jpeg;base64,")
+    assert sum(map(len, layer_of(lossy)["frames"])) < sum(map(len, layer_of(exact)["frames"]))
+    difference = decoded(layer_of(lossy)["frames"]).float() - decoded(layer_of(exact)["frames"]).float()
+    assert 0 < difference.abs().max() < 16
+
+
+def test_the_scene_holds_sizes_texts_key_and_tracks(clip):
+    tracks = torch.arange(20.0).reshape(2, 5, 2)
+    layer = Layer(clip, "what the colours mean", "what is seen", key=clip[0, :, :2, :2], tracks=tracks)
+    widget = ClipPlayer(Panel("left", {"image": layer}, labels="abcde"), fps=4, start=2, **WORDS)
+    panel = widget.scene["panels"][0]
+    assert (panel["title"], panel["labels"], panel["height"], panel["width"]) == ("left", list("abcde"), 6, 8)
+    assert (widget.scene["fps"], widget.scene["length"], widget.frame) == (4, 5, 2)
+    shown = panel["layers"][0]
+    assert (shown["name"], shown["caption"], shown["alt"]) == ("image", "what the colours mean", "what is seen")
+    assert shown["tracks"] == tracks.tolist()
+    assert torch.equal(decoded([shown["key"]])[0], clip[0, :, :2, :2])
+
+
+def test_the_switch_offers_the_overlays_of_panels_that_have_a_choice(clip):
+    choice = ClipPlayer(Panel("a", {"image": clip, "flow": clip}), Panel("b", {"flow": clip, "heat": clip}), **WORDS)
+    assert choice.scene["overlays"] == ["image", "flow", "heat"]
+    assert choice.overlay == "image"
+    single = ClipPlayer(Panel("a", {"image": clip}), Panel("b", {"flow": clip}), **WORDS)
+    assert single.scene["overlays"] == []
+
+
+def test_what_lives_between_frames_is_one_frame_shorter(clip):
+    widget = ClipPlayer({"image": clip, "flow": clip[:-1]}, **WORDS)
+    assert widget.scene["length"] == 5
+    assert len(layer_of(widget, layer=1)["frames"]) == 4
+
+
+def test_values_set_in_the_notebook_are_checked(clip):
+    widget = ClipPlayer({"image": clip, "flow": clip}, **WORDS)
+    widget.frame, widget.overlay = 4, "flow"
+    with pytest.raises(traitlets.TraitError, match="frame must be 0 to 4; got 5"):
+        widget.frame = 5
+    with pytest.raises(traitlets.TraitError, match=r"overlay must be one of \['image', 'flow'\]; got 'heat'"):
+        widget.overlay = "heat"
+    with pytest.raises(traitlets.TraitError):
+        widget.speed = 3.0
+    assert (widget.frame, widget.overlay, widget.speed) == (4, "flow", 1.0)
+
+
+def zeros(*shape, dtype=torch.uint8):
+    return torch.zeros(shape, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("panels", "error", "message"),
+    [
+        ([], ValueError, "panels must be at least one"),
+        ([zeros(5, 3, 6, 8)], TypeError, r"panel 1 must be a Panel or a mapping; got Tensor: pass \{'image': clip\}"),
+        ([{}], ValueError, "panel 1 must have at least one layer"),
+        ([{"image": zeros(1, 5, 3, 6, 8)}], ValueError, r"'image' of panel 1 must be \(T, 3, H, W\).*one RGB clip"),
+        ([{"image": zeros(5, 2, 6, 8)}], ValueError, r"\(T, 3, H, W\); got \(5, 2, 6, 8\)"),
+        ([{"image": [[1]]}], TypeError, "must be a torch.Tensor or numpy.ndarray; got list"),
+        ([Panel("left", {"image": zeros(0, 3, 6, 8)})], ValueError, "'image' of panel 'left' must not be empty"),
+        ([{"image": zeros(5, 3, 6, 8, dtype=torch.int64)}], TypeError, r"uint8; got int64: or float in \[0, 1\]"),
+        ([{"image": torch.full((2, 3, 2, 2), torch.nan)}], ValueError, "finite; got 24 non-finite values"),
+        ([{"image": torch.full((2, 3, 2, 2), 1.5)}], ValueError, r"in \[0, 1\] when float; got \[1.5, 1.5\]"),
+        ([{"image": torch.full((2, 3, 2, 2), -0.5)}], ValueError, r"in \[0, 1\] when float; got \[-0.5, -0.5\]"),
+        (
+            [{"image": zeros(5, 3, 6, 8), "flow": zeros(3, 3, 6, 8)}],
+            ValueError,
+            "got 5 in 'image' of panel 1, 3 in 'flow'",
+        ),
+        ([{"image": zeros(5, 3, 6, 8)}, {"image": zeros(7, 3, 6, 8)}], ValueError, "one length"),
+        ([{"image": zeros(5, 3, 6, 8), "heat": zeros(5, 3, 3, 4)}], ValueError, "one height and width; .*: resize"),
+        ([{"flow": zeros(5, 3, 6, 8), "Flow ": zeros(5, 3, 6, 8)}], ValueError, "got 'flow' and 'Flow '"),
+        (
+            [Panel("a", {"flow": zeros(5, 3, 6, 8)}), Panel("b", {"FLOW": zeros(5, 3, 6, 8)})],
+            ValueError,
+            "one spelling",
+        ),
+        ([Panel("a", {"image": zeros(5, 3, 6, 8)}, labels=["x"])], ValueError, "labels must be 5; got 1"),
+        ([{"image": Layer(zeros(5, 3, 6, 8), tracks=zeros(5, 2))}], ValueError, r"must be \(N, T, 2\)"),
+        ([{"image": Layer(zeros(5, 3, 6, 8), tracks=zeros(1, 4, 2))}], ValueError, r"\(N, 5, 2\); got T = 4"),
+        (
+            [{"image": Layer(zeros(5, 3, 6, 8), tracks=torch.full((1, 5, 2), torch.inf))}],
+            ValueError,
+            "tracks .* finite",
+        ),
+        ([{"image": Layer(zeros(5, 3, 6, 8), key=zeros(6, 8))}], ValueError, r"key of 'image' .* \(3, h, w\)"),
+    ],
+)
+def test_a_wrong_clip_is_explained(panels, error, message):
+    with pytest.raises(error, match=message):
+        ClipPlayer(*panels, **WORDS)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"fps": 0}, "fps must be a finite number greater than 0"),
+        ({"start": 5}, "start must be 0 to 4; got 5"),
+        ({"start": -1}, "start must be 0 to 4; got -1"),
+        ({"quality": 101}, "quality must be 1 to 100 or None; got 101"),
+    ],
+)
+def test_a_wrong_option_is_explained(clip, option, message):
+    with pytest.raises(ValueError, match=message):
+        ClipPlayer({"image": clip}, **WORDS, **option)
+
+
+def test_a_clip_that_would_blow_the_page_is_refused_with_a_remedy(clip, monkeypatch):
+    size = sum(map(len, layer_of(ClipPlayer({"image": clip}, **WORDS))["frames"]))
+    monkeypatch.setattr(player, "PAGE_BUDGET", size)
+    ClipPlayer({"image": clip}, **WORDS)
+    monkeypatch.setattr(player, "PAGE_BUDGET", size - 1)
+    with pytest.raises(ValueError, match="pass quality=80, fewer frames"):
+        ClipPlayer({"image": clip}, **WORDS)
+
+
+def test_a_clip_of_the_worlds_size_stays_under_the_stated_size():
+    """The worst case: noise, which does not compress; the stated size is for drawn pictures, a tenth of this."""
+    noise = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert len(ClipPlayer({"a": noise, "b": noise, "c": noise}, **WORDS).to_html()) < 1.4 * noise.numel() * 3
+
+
+def test_the_notebook_stores_the_widget_and_beside_it_the_fragment(clip):
+    widget = ClipPlayer({"image": clip}, **WORDS)
+    data, _ = widget._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
+    assert data["text/html"] == widget.to_html()
+    assert data["text/plain"] == "ClipPlayer('Noise', 5 frames)"
+
+
+def test_the_fragment_is_the_state_as_it_stands_but_does_not_play(clip):
+    widget = ClipPlayer({"image": clip, "flow": clip}, **WORDS)
+    widget.frame, widget.overlay, widget.speed, widget.loop, widget.playing = 3, "flow", 0.5, False, True
+    text = widget.to_html().split('<script type="application/json">')[1].split("</script>")[0]
+    expected = {"scene": widget.scene, "frame": 3, "overlay": "flow", "speed": 0.5, "loop": False, "playing": False}
+    assert json.loads(text) == expected
+
+
+def test_no_text_can_end_the_fragments_scripts(clip):
+    bad = "</script><b>&lt;"
+    fragment = ClipPlayer(Panel(bad, {bad: Layer(clip, bad, bad)}), title=bad, alt=bad).to_html()
+    assert bad not in fragment
+    assert fragment.count("</script") == 2
+
+
+def test_the_same_player_gives_the_same_fragment_twice(clip):
+    assert ClipPlayer({"image": clip}, **WORDS).to_html() == ClipPlayer({"image": clip}, **WORDS).to_html()

@@ -1,0 +1,318 @@
+"""The player in a real browser, cut off from the network and without a kernel."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from jupyter_core.paths import jupyter_path
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+from labkit.viz.player import ClipPlayer, Layer, Panel
+
+pytestmark = pytest.mark.browser
+
+LENGTH = 5
+READ = """(canvas) => {
+  const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { data: Array.from(data), width, height };
+}"""
+
+
+def noise(seed, height=6, width=8, length=LENGTH):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (length, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+IMAGE, FLOW, WIDE = noise(0), noise(1, length=LENGTH - 1), noise(2, height=4, width=10)
+TRACKS = torch.tensor([[[0.0, 0.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0], [4.0, 2.0]]])
+
+
+def player(**options):
+    layers = {"image": Layer(IMAGE, alt="grey noise"), "flow": Layer(FLOW, "Hue is direction.", tracks=TRACKS)}
+    return ClipPlayer(Panel("left", layers, labels="abcde"), title="Noise", alt="It flickers.", **options)
+
+
+def pair():
+    layers = {"image": IMAGE, "flow": FLOW}
+    return ClipPlayer(Panel("left", layers), Panel("right", {"image": WIDE}), title="Two", alt="Two clips.")
+
+
+def opened(page, *widgets, head=""):
+    """Show the fragments on a page whose clock stands still; returns the first player's root."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.set_content(f"<!doctype html><meta charset=utf-8>{head}" + "".join(widget.to_html() for widget in widgets))
+    page.locator(".labkit-player[aria-busy=false]").nth(len(widgets) - 1).wait_for()
+    return page.locator(".labkit-player").first
+
+
+def picture(root, panel=0):
+    """What a panel shows, read from its canvas: (3, H, W)."""
+    read = root.locator("canvas").nth(panel).evaluate(READ)
+    rgba = torch.tensor(read["data"], dtype=torch.uint8).reshape(read["height"], read["width"], 4)
+    return rgba[..., :3].permute(2, 0, 1)  # (3, H, W)
+
+
+def shows(root, expected, panel=0):
+    return torch.equal(picture(root, panel), expected)
+
+
+def scrub(root, frame):
+    root.get_by_role("slider", name="Frame").fill(str(frame))
+
+
+def test_the_scrubber_shows_the_very_pixels_of_its_frame(offline_page):
+    root = opened(offline_page, player(start=1))
+    assert shows(root, IMAGE[1])
+    for frame in (4, 0, 3):
+        scrub(root, frame)
+        assert shows(root, IMAGE[frame])
+        assert root.locator(".lp-label").inner_text() == "abcde"[frame]
+
+
+def test_keys_step_jump_and_switch(offline_page):
+    root = opened(offline_page, player())
+    root.focus()
+    presses = [("ArrowRight", IMAGE[1]), ("ArrowRight", IMAGE[2]), ("ArrowLeft", IMAGE[1]), ("2", FLOW[1])]
+    presses += [("Home", FLOW[0]), ("ArrowLeft", FLOW[0]), ("1", IMAGE[0]), ("End", IMAGE[4]), ("ArrowRight", IMAGE[4])]
+    for key, expected in presses:
+        offline_page.keyboard.press(key)
+        assert shows(root, expected), key
+
+
+def test_buttons_step_and_switch(offline_page):
+    root = opened(offline_page, player())
+    root.get_by_role("button", name="One frame forward").click()
+    root.get_by_role("button", name="flow").click()
+    assert shows(root, FLOW[1])
+    root.get_by_role("button", name="One frame back").click()
+    assert shows(root, FLOW[0])
+
+
+def test_play_advances_at_its_rate_loops_and_pauses(offline_page):
+    root = opened(offline_page, player(fps=10))
+    root.get_by_role("button", name="Play").click()
+    for frame in (1, 2, 3, 4, 0, 1):
+        offline_page.clock.run_for(100)
+        assert shows(root, IMAGE[frame])
+    root.get_by_role("button", name="Pause").click()
+    offline_page.clock.run_for(1000)
+    assert shows(root, IMAGE[1])
+
+
+def test_half_speed_takes_twice_as_long(offline_page):
+    root = opened(offline_page, player(fps=10))
+    root.get_by_label("Speed").select_option("½×")
+    root.locator("canvas").click()
+    offline_page.clock.run_for(190)
+    assert shows(root, IMAGE[0])
+    offline_page.clock.run_for(20)
+    assert shows(root, IMAGE[1])
+
+
+def test_without_loop_it_stops_at_the_end_and_space_starts_again(offline_page):
+    root = opened(offline_page, player(fps=10, start=3))
+    root.get_by_role("button", name="Loop").click()
+    root.focus()
+    offline_page.keyboard.press("Space")
+    offline_page.clock.run_for(1000)
+    assert shows(root, IMAGE[4])
+    assert root.get_by_role("button", name="Play").count() == 1
+    offline_page.keyboard.press("Space")
+    assert shows(root, IMAGE[0])
+    offline_page.clock.run_for(100)
+    assert shows(root, IMAGE[1])
+
+
+def test_nothing_plays_by_itself(offline_page):
+    widget = player()
+    widget.playing = True
+    root = opened(offline_page, widget)
+    offline_page.clock.run_for(5000)
+    assert shows(root, IMAGE[0])
+
+
+def test_two_clips_of_different_sizes_keep_in_step(offline_page):
+    root = opened(offline_page, pair())
+    scrub(root, 2)
+    assert shows(root, IMAGE[2], panel=0)
+    assert shows(root, WIDE[2], panel=1)
+    root.get_by_role("button", name="flow").click()
+    assert shows(root, FLOW[2], panel=0)
+    assert shows(root, WIDE[2], panel=1)
+
+
+def test_after_the_last_flow_the_panel_says_why_it_is_empty(offline_page):
+    root = opened(offline_page, player())
+    root.get_by_role("button", name="flow").click()
+    note = root.locator(".lp-note")
+    assert note.is_hidden()
+    scrub(root, LENGTH - 1)
+    assert note.inner_text() == "No flow at the last frame: it lives between one frame and the next."
+    assert picture(root).sum() == 0
+    root.get_by_role("button", name="image").click()
+    assert note.is_hidden()
+
+
+def test_tracks_are_drawn_up_to_the_frame_from_pixel_centres(offline_page):
+    root = opened(offline_page, player())
+    line = root.locator("polyline.lp-track")
+    assert line.count() == 0
+    root.get_by_role("button", name="flow").click()
+    scrub(root, 2)
+    assert line.get_attribute("points") == "0.5,0.5 1.5,1.5 2.5,1.5"
+
+
+def test_it_says_what_it_is_to_those_who_listen(offline_page):
+    root = opened(offline_page, player(fps=8))
+    assert root.get_attribute("role") == "group"
+    assert root.get_attribute("aria-label") == "Noise. It flickers."
+    canvas = root.get_by_role("img")
+    assert canvas.get_attribute("aria-label") == "left: image: grey noise"
+    scrub(root, 3)
+    slider = root.get_by_role("slider")
+    assert slider.get_attribute("aria-valuetext") == "frame 4 of 5, 0.38 s"
+    live = root.locator("[aria-live=polite]")
+    assert live.inner_text() == ""
+    root.focus()
+    offline_page.keyboard.press("2")
+    assert live.inner_text() == "Showing flow"
+    assert canvas.get_attribute("aria-label") == "left: flow"
+    choices = root.locator(".lp-overlays button").all()
+    pressed = {button.inner_text(): button.get_attribute("aria-pressed") for button in choices}
+    assert pressed == {"image": "false", "flow": "true"}
+    assert all(button.get_attribute("aria-label") for button in root.locator(".lp-buttons button").all())
+
+
+def test_tab_reaches_every_control_and_shows_where_it_is(offline_page):
+    opened(offline_page, player())
+    reached = []
+    for _ in range(9):
+        offline_page.keyboard.press("Tab")
+        focused = offline_page.evaluate(
+            "(({ ariaLabel, textContent }) => ariaLabel ?? textContent)(document.activeElement)"
+        )
+        reached.append(focused.split(" (")[0])
+        assert offline_page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    switch, buttons = ["image", "flow"], ["One frame back", "Play", "One frame forward", "Speed", "Loop"]
+    assert reached == ["Noise. It flickers.", *switch, "Frame", *buttons]
+
+
+def test_only_the_players_own_keys_are_kept_from_jupyterlab(offline_page):
+    """JupyterLab listens where this page does: at the document, on the way down."""
+    root = opened(offline_page, player(), head="<script>heard = [];</script>")
+    offline_page.evaluate("document.addEventListener('keydown', (event) => heard.push(event.key), true)")
+    root.focus()
+    for key in ("ArrowRight", "Space", "2", "Home", "3", "a", "Escape", "Shift+Enter", "Control+s"):
+        offline_page.keyboard.press(key)
+    root.get_by_role("button", name="flow").focus()
+    for key in ("Enter", "ArrowDown"):
+        offline_page.keyboard.press(key)
+    root.get_by_label("Speed").focus()
+    offline_page.keyboard.press("ArrowDown")
+    assert offline_page.evaluate("heard") == ["3", "a", "Escape", "Shift", "Enter", "Control", "s", "ArrowDown"]
+    offline_page.evaluate("document.activeElement.blur()")
+    offline_page.keyboard.press("ArrowRight")
+    assert offline_page.evaluate("heard.at(-1)") == "ArrowRight"
+
+
+def test_two_players_on_a_page_do_not_meet(offline_page):
+    other = ClipPlayer({"image": WIDE, "heat": WIDE.flip(0)}, title="Other", alt="Another one.")
+    opened(offline_page, player(), other)
+    first, second = offline_page.locator(".labkit-player").all()
+    scrub(second, 3)
+    second.get_by_role("button", name="heat").click()
+    assert shows(first, IMAGE[0])
+    assert shows(second, WIDE[1])
+    first.focus()
+    offline_page.keyboard.press("End")
+    assert shows(first, IMAGE[4])
+    assert shows(second, WIDE[1])
+
+
+def test_small_pictures_are_enlarged_by_whole_pixels_and_shrink_on_a_narrow_page(offline_page):
+    root = opened(offline_page, pair())
+    canvas = root.locator("canvas").first
+    assert canvas.bounding_box()["width"] == 320
+    assert canvas.evaluate("(canvas) => getComputedStyle(canvas).imageRendering") == "pixelated"
+    offline_page.set_viewport_size({"width": 260, "height": 800})
+    assert canvas.bounding_box()["width"] < 260
+    assert offline_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+CONTRASTS = """() => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const light = (colour) => {
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    const linear = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255)
+      .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const root = document.querySelector(".labkit-player");
+  const probe = root.appendChild(document.createElement("i"));
+  const colour = (name) => {
+    probe.style.color = `var(--lp-${name})`;
+    return light(getComputedStyle(probe).color);
+  };
+  const pairs = "ink ground, soft ground, soft wash, ink line, on-accent accent, accent ground";
+  return pairs.split(", ").map((pair) => pair.split(" "))
+    .map((pair) => pair.map(colour))
+    .map((pair) => (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05));
+}"""
+
+
+@pytest.mark.parametrize("theme", ["none", "light", "dark"])
+def test_text_stands_out_from_its_ground_in_every_theme(offline_page, theme):
+    head = ""
+    if theme != "none":
+        head = f"<style>{lab_style('index.css')}{lab_style(f'theme-{theme}.css')}</style>"
+    body = f"<body data-jp-theme-light='{str(theme != 'dark').lower()}'>"
+    opened(offline_page, player(), head=head + body)
+    contrasts = offline_page.evaluate(CONTRASTS)
+    assert min(contrasts) >= 4.5, contrasts
+    ground = offline_page.evaluate("getComputedStyle(document.querySelector('.labkit-player')).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (theme != "dark")
+
+
+def lab_style(name):
+    """A style sheet of JupyterLab, as nbconvert carries it."""
+    places = [Path(path) / "nbconvert/templates/lab/static" / name for path in jupyter_path()]
+    return next(place for place in places if place.is_file()).read_text(encoding="utf-8")
+
+
+# nbconvert's own page without what it fetches: require.js, MathJax, Mermaid.
+OFFLINE = """{% extends "index.html.j2" %}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+"""
+
+
+def test_an_exported_notebook_plays_without_kernel_and_network(offline_page, tmp_path):
+    source = """
+import torch
+from labkit.viz.player import ClipPlayer
+clip = torch.arange(4 * 3 * 8 * 8).reshape(4, 3, 8, 8).remainder(256).to(torch.uint8)
+ClipPlayer({"image": clip, "negative": 255 - clip}, title="Ramp <i>", alt="A ramp.")
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    assert "application/vnd.jupyter.widget-view+json" in notebook.cells[0].outputs[0].data
+
+    # Without the state of the widgets the exporter prefers the fragment, and asks no server for a widget manager.
+    notebook.metadata.pop("widgets", None)
+    html, _ = HTMLExporter(raw_template=OFFLINE).from_notebook_node(notebook)
+    (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
+    offline_page.goto((tmp_path / "notebook.html").as_uri())
+    root = offline_page.locator(".labkit-player[aria-busy=false]")
+    root.wait_for()
+    clip = torch.arange(4 * 3 * 8 * 8).reshape(4, 3, 8, 8).remainder(256).to(torch.uint8)
+    root.focus()
+    offline_page.keyboard.press("End")
+    assert shows(root, clip[3])
+    offline_page.keyboard.press("2")
+    assert shows(root, 255 - clip[3])
+    assert root.locator(".lp-title").inner_text() == "Ramp <i>"
