@@ -1,0 +1,383 @@
+import math
+import os
+import pickle
+import struct
+import wave
+
+import cv2
+import pytest
+import torch
+
+from labkit.data import VideoError, iter_frames, read_video, scan, video, write_video
+from labkit.sampling import equally_spaced, over_first_seconds, tsn_segments
+
+
+def patched(path, old: bytes, new: bytes, skip: int = 0):
+    """Overwrite bytes of a file, ``skip`` bytes after the only place where ``old`` starts."""
+    data = bytearray(path.read_bytes())
+    assert data.count(old) == 1
+    start = data.find(old) + skip
+    data[start : start + len(new)] = new
+    path.write_bytes(data)
+    return path
+
+
+# Frames are exact, RGB, in order.
+
+
+def test_lossless_file_gives_every_pixel_back(tmp_path, clip):
+    write_video(tmp_path / "clip.avi", clip, fps=25)
+    found = read_video(tmp_path / "clip.avi")
+    assert found.frames.dtype == torch.uint8
+    assert torch.equal(found.frames, clip)
+    assert torch.equal(found.indices, torch.arange(12))
+    info = found.info
+    assert (info.num_frames, info.fps, info.height, info.width, info.duration) == (12, 25, 32, 48, 0.48)
+    assert info == scan(tmp_path / "clip.avi")
+
+
+def test_channels_are_red_green_blue(tmp_path):
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 16, 16)
+    write_video(tmp_path / "red.mp4", [red], fps=25)
+    frame = read_video(tmp_path / "red.mp4").frames[0].float().mean(dim=(1, 2))
+    assert frame[0] > 240
+    assert frame[1:].max() < 15
+
+
+def test_frames_written_by_hand_are_exact_at_odd_sizes(write_avi, clip):
+    odd = clip[..., :31, :45]
+    found = read_video(write_avi(odd))
+    assert torch.equal(found.frames, odd)
+    assert (found.info.height, found.info.width) == (31, 45)
+
+
+def test_grey_video_has_three_equal_channels(write_avi, clip):
+    grey = clip[:, :1]
+    assert torch.equal(read_video(write_avi(grey)).frames, grey.expand(-1, 3, -1, -1))
+
+
+def test_one_frame_is_a_video(write_avi, clip):
+    found = read_video(write_avi(clip[:1]))
+    assert torch.equal(found.frames, clip[:1])
+    assert found.info.duration == 0.04
+
+
+def test_rotated_video_comes_upright(tmp_path, clip):
+    path = tmp_path / "phone.mp4"
+    write_video(path, clip, fps=25)
+    lying = read_video(path).frames
+    clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    found = read_video(patched(path, b"tkhd", clockwise, skip=44))
+    assert (found.info.height, found.info.width) == (48, 32)
+    assert torch.equal(found.frames, lying.rot90(-1, dims=(-2, -1)))
+
+
+def test_iter_frames_gives_the_same_frames_one_by_one(write_avi, clip):
+    frames = iter_frames(write_avi(clip))
+    assert torch.equal(next(frames), clip[0])
+    assert torch.equal(torch.stack(list(frames)), clip[1:])
+
+
+# Indices.
+
+
+@pytest.mark.parametrize("indices", [[3], [0, 5, 11], [11, 0, 5], [4, 4, 2, 4], [[1, 2], [7, 8]], [[9, 0], [9, 3]]])
+def test_frames_come_in_the_order_and_shape_of_their_indices(write_avi, clip, indices):
+    indices = torch.tensor(indices)
+    path = write_avi(clip)
+    for given in (indices, lambda info: indices):
+        found = read_video(path, given)
+        assert torch.equal(found.frames, clip[indices])
+        assert torch.equal(found.indices, indices)
+        assert found.info == scan(path)
+
+
+def test_a_sampling_rule_picks_from_the_frames_that_exist(write_avi, clip):
+    path = write_avi(clip, promised=13)
+    assert torch.equal(read_video(path, lambda info: equally_spaced(info.num_frames, 4)).frames, clip[[1, 4, 7, 10]])
+    parts = read_video(path, lambda info: tsn_segments(info.num_frames, 3, 2)).frames
+    assert parts.shape == (3, 2, 3, 32, 48)
+
+
+@pytest.mark.parametrize("given", [torch.tensor([2, 12]), lambda info: torch.tensor([2, 12])])
+def test_a_frame_that_does_not_exist_is_an_error(write_avi, clip, given):
+    path = write_avi(clip)
+    with pytest.raises(VideoError, match=r"by_hand.avi: expected a frame 12; got 12 frames, 0 to 11: pass a function"):
+        read_video(path, given)
+
+
+@pytest.mark.parametrize(
+    ("indices", "error", "message"),
+    [
+        (torch.tensor([0, -1]), ValueError, r"indices must be one or more numbers from 0; got \[0, -1\]"),
+        (torch.tensor([], dtype=torch.int64), ValueError, r"got \[\]"),
+        (torch.tensor([1.0]), TypeError, "indices must be int64; got float32"),
+        ([0, 1], TypeError, "indices must be a torch.Tensor"),
+    ],
+)
+def test_bad_indices_are_explained(write_avi, clip, indices, error, message):
+    with pytest.raises(error, match=message):
+        read_video(write_avi(clip), indices)
+
+
+# Headers that lie.
+
+
+@pytest.mark.parametrize("promised", [0, 1, 11, 13, -1, 10**9])
+def test_frames_are_counted_whatever_the_header_says(write_avi, clip, promised):
+    found = read_video(write_avi(clip, promised=promised))
+    assert found.info.num_frames == 12
+    assert torch.equal(found.frames, clip)
+
+
+def write_mkv(path, clip):
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"FFV1"), 25.0, (48, 32))
+    for frame in clip:
+        writer.write(cv2.merge(list(frame.numpy()[::-1])))
+    writer.release()
+    return path
+
+
+def test_no_duration_reads_as_minus_many_frames_and_is_ignored(tmp_path, clip):
+    path = patched(write_mkv(tmp_path / "clip.mkv", clip), b"\x44\x89\x88", b"\xec\x89")  # Duration becomes Void
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) < -1e14
+    assert scan(path).num_frames == 12
+
+
+@pytest.mark.parametrize("rate", [1, 5, 1000, 100_000])
+def test_time_stamps_overrule_the_frame_rate_of_the_header(tmp_path, clip, rate):
+    path = write_mkv(tmp_path / "clip.mkv", clip)
+    patched(path, b"\x23\xe3\x83\x84", struct.pack(">I", 10**9 // rate), skip=4)  # DefaultDuration, in nanoseconds
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) != pytest.approx(25, rel=0.1)
+    assert scan(path).fps == pytest.approx(25)
+
+
+def test_the_header_refines_the_rate_that_time_stamps_bear_out(write_avi, clip):
+    assert scan(write_avi(clip, rate=30_000, scale=1001)).fps == 30_000 / 1001
+
+
+@pytest.mark.parametrize("header", [{"rate": 0}, {"scale": 0}, {"rate": 0, "scale": 0}, {"rate": 25_000_000}])
+def test_a_rate_nobody_knows_is_nan_and_sampling_by_time_refuses_it(write_avi, clip, header):
+    path = write_avi(clip, **header)
+    info = scan(path)
+    assert info.num_frames == 12
+    assert math.isnan(info.fps)
+    assert math.isnan(info.duration)
+    assert len(read_video(path, lambda info: equally_spaced(info.num_frames, 5)).frames) == 5
+    with pytest.raises(ValueError, match="fps must be a finite number greater than 0; got nan"):
+        read_video(path, lambda info: over_first_seconds(info.num_frames, info.fps))
+
+
+# Damage.
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
+def test_cut_off_anywhere_it_is_an_error_or_still_whole(tmp_path, clip, suffix):
+    path = tmp_path / f"clip{suffix}"
+    write_mkv(path, clip) if suffix == ".mkv" else write_video(path, clip, fps=25)
+    whole, frames = path.read_bytes(), read_video(path).frames
+    errors = []
+    for size in [*range(0, len(whole), max(1, len(whole) // 60)), *range(len(whole) - 20, len(whole))]:
+        path.write_bytes(whole[:size])
+        try:
+            assert torch.equal(read_video(path).frames, frames)
+        except VideoError as error:
+            errors.append(str(error))
+    assert len(errors) > 60
+    assert all(str(path) in error for error in errors)
+
+
+def test_allow_damaged_takes_the_frames_before_the_cut(write_avi, clip):
+    path = write_avi(clip)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(VideoError, match=r"expected \d+ bytes, as its header says; got \d+: .*allow_damaged=True"):
+        read_video(path)
+    found = read_video(path, allow_damaged=True)
+    assert 3 <= found.info.num_frames <= 8
+    assert torch.equal(found.frames, clip[: found.info.num_frames])
+
+
+def test_far_fewer_frames_than_promised_is_damage(write_avi, clip):
+    assert scan(write_avi(clip, promised=24)).num_frames == 12
+    path = write_avi(clip, promised=25)
+    with pytest.raises(VideoError, match=r"expected 25 frames, as its header says; got 12: .*allow_damaged=True"):
+        scan(path)
+    assert scan(path, allow_damaged=True).num_frames == 12
+    with pytest.raises(VideoError, match="expected 25 frames"):
+        list(iter_frames(path))
+    assert len(list(iter_frames(path, allow_damaged=True))) == 12
+
+
+def test_a_bad_frame_amid_good_ones_is_damage(write_avi, clip):
+    path = write_avi(clip)
+    data = bytearray(path.read_bytes())
+    fifth = [place for place in range(len(data)) if data.startswith(b"\x89PNG", place)][5]
+    data[fifth : fifth + 40] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="expected every frame to decode; got a frame 5 that does not"):
+        read_video(path)
+    assert torch.equal(read_video(path, allow_damaged=True).frames, clip[:5])
+
+
+def test_more_frames_than_bytes_is_an_endless_file(write_avi, clip, monkeypatch):
+    path = write_avi(clip)
+    monkeypatch.setattr(video.os, "fstat", lambda _: os.stat_result([0] * 6 + [7] + [0] * 3))
+    with pytest.raises(VideoError, match="expected an end; got more frames than the file has bytes, 7"):
+        scan(path, allow_damaged=True)
+
+
+def test_huge_frames_are_a_damaged_header(tmp_path, clip):
+    path = tmp_path / "clip.avi"
+    write_video(path, clip, fps=25)
+    patched(path, b"strf", struct.pack("<II", 16_000, 16_000), skip=12)
+    with pytest.raises(VideoError, match="expected frames of 1 to 67108864 pixels; got 16000 x 16000"):
+        scan(path)
+
+
+# No video at all.
+
+
+def write_sound(path):
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("missing.avi", lambda path: None, "expected a video file; got nothing of that name: check the path"),
+        ("folder.avi", lambda path: path.mkdir(), "expected a video file; got a directory"),
+        ("pipe.avi", os.mkfifo, "expected a video file; got no file"),
+        ("empty.avi", lambda path: path.touch(), "expected a video; got an empty file"),
+        ("text.avi", lambda path: path.write_text("not a video\n" * 99), "expected a video in a format and codec"),
+        ("sound.wav", write_sound, "expected a video in a format and codec that FFmpeg knows; got none"),
+    ],
+)
+@pytest.mark.parametrize("read", [scan, read_video, iter_frames])
+def test_what_is_no_video_is_named(tmp_path, capfd, name, make, message, read):
+    make(tmp_path / name)
+    with pytest.raises(VideoError, match=f"{name}: {message}"):
+        read(tmp_path / name)
+    assert capfd.readouterr().err == ""
+
+
+def test_unknown_codec_is_named(write_avi, clip, capfd):
+    with pytest.raises(VideoError, match="expected a video in a format and codec that FFmpeg knows"):
+        scan(write_avi(clip, codec=b"ZZZZ"))
+    assert capfd.readouterr().err == ""
+
+
+def test_unreadable_file_is_named(write_avi, clip, monkeypatch):
+    path = write_avi(clip)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(VideoError, match="expected a readable file; got Permission denied: check its permissions"):
+        scan(path)
+
+
+def test_reading_leaves_the_process_as_it_was(write_avi, clip, monkeypatch):
+    monkeypatch.delenv("OPENCV_FFMPEG_LOGLEVEL", raising=False)
+    before = dict(os.environ), cv2.utils.logging.getLogLevel()
+    scan(write_avi(clip))
+    assert (dict(os.environ), cv2.utils.logging.getLogLevel()) == before
+
+
+def test_errors_cross_process_boundaries():
+    assert str(pickle.loads(pickle.dumps(VideoError("clip.avi: expected")))) == "clip.avi: expected"
+
+
+# Writing.
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [(".avi", 0), (".mp4", 6)])
+def test_what_is_written_reads_back(tmp_path, suffix, tolerance):
+    ramp = torch.arange(0, 64, 2, dtype=torch.uint8).expand(3, 32, 32)  # no fine colour, which .mp4 would lose
+    frames = torch.stack([ramp + 10 * t for t in range(8)])
+    path = tmp_path / f"clip{suffix}"
+    write_video(path, frames, fps=29.97)
+    found = read_video(path)
+    assert found.info.fps == pytest.approx(29.97)
+    assert (found.frames.int() - frames.int()).abs().max() <= tolerance
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_video_is_copied_frame_by_frame(tmp_path, write_avi, clip):
+    write_video(tmp_path / "copy.avi", iter_frames(write_avi(clip)), fps=10)
+    assert torch.equal(read_video(tmp_path / "copy.avi").frames, clip)
+
+
+def fails_half_way(clip):
+    yield from clip[:6]
+    raise RuntimeError("no more")
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "fps", "error", "message"),
+    [
+        ("a.avi", lambda clip: clip[..., :31, :], 25, ValueError, "frames must have even H and W; got 31, 48"),
+        ("a.avi", lambda clip: clip[:, :1], 25, ValueError, r"each frame must be \(3, H, W\); got \(1, 32, 48\)"),
+        ("a.avi", lambda clip: clip.float(), 25, TypeError, "each frame must be uint8; got float32"),
+        (
+            "a.avi",
+            lambda clip: [clip[0], clip[1, :, :30]],
+            25,
+            ValueError,
+            r"frames must be \(3, 32, 48\) like the first",
+        ),
+        ("a.avi", lambda clip: iter(()), 25, ValueError, "frames must hold at least one frame"),
+        ("a.avi", lambda clip: clip, 0, ValueError, "fps must be a finite number greater than 0"),
+        ("a.avi", lambda clip: clip, 5000, ValueError, "fps must be from 0.001 to 1000"),
+        ("a.gif", lambda clip: clip, 25, VideoError, r"a.gif: expected a name ending in .avi or .mp4; got '.gif'"),
+        ("no/a.avi", lambda clip: clip, 25, VideoError, "expected a folder to write to; got none: create"),
+        ("a.avi", fails_half_way, 25, RuntimeError, "no more"),
+    ],
+)
+def test_what_cannot_be_written_is_explained_and_leaves_nothing(tmp_path, clip, name, frames, fps, error, message):
+    (tmp_path / "a.avi").write_bytes(b"as it was")
+    with pytest.raises(error, match=message):
+        write_video(tmp_path / name, frames(clip), fps)
+    assert os.listdir(tmp_path) == ["a.avi"]
+    assert (tmp_path / "a.avi").read_bytes() == b"as it was"
+
+
+def test_a_file_that_lost_frames_is_not_kept(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr(video, "_encode", lambda path, frames, fps: video_of_eleven(path, clip))
+    with pytest.raises(VideoError, match=r"a.avi: expected 12 frames in it; got 11"):
+        write_video(tmp_path / "a.avi", clip, fps=25)
+    assert os.listdir(tmp_path) == []
+
+
+def video_of_eleven(path, clip):
+    write_mkv(path, clip[:11])
+    return 12
+
+
+def test_no_encoder_is_explained(tmp_path, clip, monkeypatch, capfd):
+    monkeypatch.setitem(video.CODECS, ".mp4", "ZZZZ")
+    with pytest.raises(VideoError, match="expected an encoder for ZZZZ and 48 x 32; got none"):
+        write_video(tmp_path / "a.mp4", clip, fps=25)
+
+
+# Real files.
+
+
+def test_real_clips_decode_and_sampling_picks_from_them(real_clips):
+    assert len(real_clips) >= 10
+    for path in real_clips:
+        whole = read_video(path)
+        assert 24 < whole.info.fps < 31
+        assert 1 < whole.info.duration < 15
+        assert whole.frames.shape == (whole.info.num_frames, 3, whole.info.height, whole.info.width)
+        sampled = read_video(path, lambda info: equally_spaced(info.num_frames, 25))
+        assert torch.equal(sampled.frames, whole.frames[sampled.indices])
+
+
+def test_hmdb51_promises_one_frame_too_many(real_clips):
+    hmdb51 = [path for path in real_clips if path.parent.name == "hmdb51"]
+    assert hmdb51
+    for path in hmdb51:
+        assert scan(path).num_frames == cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) - 1
