@@ -1,6 +1,6 @@
 """What every benchmark shares: peers that live in their own environment, and a table of ratios at the end.
 
-In each benchmark group one test is ours, named ``test_labkit...``; the others are the peers it is compared with.
+In each benchmark group the first test named ``test_labkit...`` is ours; the others are compared with it.
 """
 
 import json
@@ -53,13 +53,18 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
 
 @pytest.fixture
 def benchmark_peer(benchmark: Any, peer: Peer) -> Callable[..., Any]:
-    """``benchmark_peer("decode_pyav", path=...)``: as ``benchmark(...)``, on the peer's own clock; returns the result."""
+    """``benchmark_peer("decode_pyav", path=...)``: times a peer by its own clock and returns its result."""
 
     def run(call: str, rounds: int = 5, **args: Any) -> Any:
         benchmark._timer = lambda: peer.seconds
         return benchmark.pedantic(peer, (call,), args, rounds=rounds, warmup_rounds=1)
 
     return run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out pytest-benchmark's own, wider table (``--benchmark-verbose`` brings it back)."""
+    config.option.benchmark_quiet = True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -74,7 +79,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         rows = [["", "median", "x ours", *extras]]
         for done in sorted(members, key=lambda done: done.stats.median):
             ratio = f"{done.stats.median / ours:.2f}" if ours else "-"
-            row = [done.name.removeprefix("test_"), f"{done.stats.median * 1e3:.2f} ms", ratio]
+            name = done.name.removeprefix("test_").removesuffix(f"[{done.param}]" if done.param in str(group) else "")
+            row = [name, f"{done.stats.median * 1e3:.2f} ms", ratio]
             rows.append([*row, *(_text(done.extra_info.get(key, "")) for key in extras)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         terminalreporter.section(str(group))

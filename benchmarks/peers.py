@@ -1,9 +1,9 @@
 """The libraries we measure ourselves against, each in a function of the same shape as ours.
 
 Run by ``.venv-peers``' python, which has no labkit, torch or pytest; ``conftest.py`` holds the other end. A request is
-one JSON line on stdin, ``{"call": name, "args": {...}, "out": path}``; the reply one line on stdout, ``{"seconds": ...,
-"result": ...}`` or ``{"error": ...}``. An argument that ends in ``.npy`` arrives as its array and a returned array leaves
-as the file ``out``; neither is in ``seconds``, which times the call alone.
+one JSON line on stdin, ``{"call": name, "args": {...}, "out": path}``; the reply one line on stdout,
+``{"seconds": ..., "result": ...}`` or ``{"error": ...}``. An argument that ends in ``.npy`` arrives as its array and a
+returned array leaves as the file ``out``; neither is in ``seconds``, which times the call alone.
 
 Add a peer by adding a function: its name is the name to call.
 """
@@ -17,16 +17,18 @@ import numpy as np
 
 
 def decode_opencv_seek(path: str, indices: list[int]) -> np.ndarray:
-    """Frames (N, H, W, 3) RGB uint8, each one sought by its number."""
+    """Frames (N, H, W, 3) RGB uint8, each one sought by its number; black where nothing is found."""
     import cv2
 
     capture = cv2.VideoCapture(path)
-    frames = []
-    for index in indices:
+    size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), 3
+    frames = np.zeros((len(indices), *size), np.uint8)
+    for place, index in enumerate(indices):
         capture.set(cv2.CAP_PROP_POS_FRAMES, index)
-        _, frame = capture.read()
-        frames.append(frame[..., ::-1])
-    return np.stack(frames)
+        found, frame = capture.read()
+        if found:
+            frames[place] = frame[..., ::-1]  # BGR -> RGB
+    return frames
 
 
 def decode_pyav(path: str, indices: list[int]) -> np.ndarray:
