@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.flow.stack import (
@@ -78,6 +78,7 @@ def test_beyond_the_border_a_point_keeps_going_with_the_border():
     assert trajectories(flow, torch.tensor([[3.0, 0.0]]))[0, :, 0].tolist() == [3.0, 5.0, 7.0, 9.0]
 
 
+@settings(deadline=None)
 @given(leadings, st.integers(1, 4), seeds)
 def test_trajectory_stacks_are_the_steps_of_the_trajectories(leading, length, seed):
     flow = random_flow(*leading, length, 2, 4, 5, seed=seed)
@@ -88,6 +89,7 @@ def test_trajectory_stacks_are_the_steps_of_the_trajectories(leading, length, se
         torch.testing.assert_close(steps[..., number, :, :], stack[..., y, x], atol=1e-5, rtol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), seeds)
 def test_motion_that_does_not_change_looks_the_same_along_trajectories(length, seed):
     flow = random_flow(length, 2, 1, 1, seed=seed).expand(-1, -1, 4, 6)  # the same vector everywhere
@@ -127,6 +129,7 @@ def test_any_leading_dimensions(stacking):
 
 
 @pytest.mark.parametrize("stacking", STACKINGS)
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), seeds)
 def test_the_stack_of_the_flipped_flow_is_the_flipped_stack(stacking, length, height, width, seed):
     flow = random_flow(length, 2, height, width, seed=seed)
@@ -146,6 +149,7 @@ def test_flipping_by_hand():
     assert torch.equal(flip_frames(torch.tensor([[True, False, False]])), torch.tensor([[False, False, True]]))
 
 
+@settings(deadline=None)
 @given(leadings, st.integers(1, 3), seeds)
 def test_flipping_twice_is_identity(leading, length, seed):
     stack = random_flow(*leading, 2 * length, 3, 4, seed=seed)
@@ -154,6 +158,7 @@ def test_flipping_twice_is_identity(leading, length, seed):
     assert torch.equal(flip_flow(flip_flow(stack[..., :2, :, :])), stack[..., :2, :, :])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 8), seeds)
 def test_flipped_flow_explains_flipped_frames(height, width, seed):
     second = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
@@ -176,6 +181,7 @@ def test_mean_flow_subtraction_by_hand():
     )  # each field has its own mean
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4), seeds)
 def test_subtracting_before_or_after_plain_stacking_is_the_same(length, seed):
     flow = random_flow(length, 2, 3, 5, seed=seed)
@@ -215,6 +221,7 @@ def test_growing_by_hand():
     torch.testing.assert_close(resized, torch.tensor([[[0.0, 2.0, 6.0, 8.0]], [[1.0, 1.0, 1.0, 1.0]]]))
 
 
+@settings(deadline=None)
 @given(leadings, st.integers(1, 9), st.integers(1, 9), seeds)
 def test_resizing_keeps_leading_dimensions_and_commutes_with_flipping(leading, height, width, seed):
     flow = random_flow(*leading, 2, 4, 6, seed=seed)

@@ -50,6 +50,7 @@ def test_warping_by_hand():
     assert torch.equal(inside, torch.tensor([[True, True, True], [True, True, False]]))
 
 
+@settings(deadline=None)
 @given(sizes, sizes, st.integers(-5, 5), st.integers(-5, 5), seeds)
 def test_whole_pixel_shifts_are_exact(height, width, dx, dy, seed):
     image = torch.randn(2, height, width, generator=torch.Generator().manual_seed(seed))
@@ -66,6 +67,7 @@ def test_whole_pixels_are_exact_in_large_images_too(width):
     assert torch.equal(backward_warp(image, torch.zeros(2, 3, width))[0], image)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 20), st.integers(2, 20), seeds)
 def test_a_linear_image_is_read_exactly_everywhere(height, width, seed):
     x, y = pixel_grid(height, width, like=torch.zeros(1, dtype=torch.float64)).unbind(-1)
@@ -75,7 +77,7 @@ def test_a_linear_image_is_read_exactly_everywhere(height, width, seed):
     torch.testing.assert_close(sample_bilinear(image, points)[0], 3 * points[:, 0] - 2 * points[:, 1] + 1)
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(2, 30), st.integers(2, 30), seeds)
 def test_agrees_with_opencv(height, width, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -87,6 +89,7 @@ def test_agrees_with_opencv(height, width, seed):
     assert np.abs(backward_warp(image, flow)[0][0].numpy() - theirs).max() <= 2 / 64 + 1e-3
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=3), seeds)
 def test_leading_dimensions_are_independent_images(leading, seed):
     generator = torch.Generator().manual_seed(seed)

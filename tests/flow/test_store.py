@@ -1,0 +1,497 @@
+import contextlib
+import errno
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from labkit.flow.store import (
+    FlowFileError,
+    load_fixed_bound,
+    load_flow,
+    read_flo,
+    save_flow,
+    stored_flow_shape,
+    write_flo,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REAL = os.environ.get("LABKIT_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with flow and clips")
+
+
+def random_flow(*sizes, seed=0):
+    return torch.randn(*sizes, generator=torch.Generator().manual_seed(seed))
+
+
+def smooth_flow(count, height, width, seed):
+    """Random values every 16 pixels, joined smoothly."""
+    coarse = random_flow(count, 2, height // 16 + 2, width // 16 + 2, seed=seed) * 5
+    fine = F.interpolate(coarse, scale_factor=16, mode="bicubic")
+    return fine[..., :height, :width].contiguous()
+
+
+def errors_in_levels(path, flow, **options):
+    """Mean and largest round-trip error of the worst component, in 255ths of its range."""
+    save_flow(path, flow, **options)
+    level = (flow.amax(dim=(-2, -1), keepdim=True) - flow.amin(dim=(-2, -1), keepdim=True)) / 255
+    errors = (load_flow(path) - flow).abs() / level
+    return errors.mean(dim=(-2, -1)).max().item(), errors.max().item()
+
+
+@one_folder
+@given(st.integers(16, 70), st.integers(16, 70), st.sampled_from(["normal", "uniform", "binary", "sparse"]), seeds)
+def test_rough_fields_stay_under_the_stated_bound(tmp_path, height, width, kind, seed):
+    flow = random_flow(1, 2, height, width, seed=seed)
+    flow = {"normal": flow, "uniform": flow.frac(), "binary": flow.sign(), "sparse": flow * (flow > 1.5)}[kind]
+    mean, largest = errors_in_levels(tmp_path / "a.flow", flow)
+    assert mean < 2.5
+    assert largest < 16
+
+
+@settings(one_folder, max_examples=40)
+@given(st.integers(1, 80), st.integers(1, 80), seeds)
+def test_smooth_fields_stay_under_the_stated_bound(tmp_path, height, width, seed):
+    flow = smooth_flow(2, height + 15, width + 15, seed)
+    mean, largest = errors_in_levels(tmp_path / "a.flow", flow)
+    assert mean < 0.7
+    assert largest < 4.5
+
+
+def test_the_norm_in_the_docstring_is_that_of_the_quantisation_table(tmp_path):
+    save_flow(tmp_path / "a.flow", random_flow(2, 8, 8))
+    with zipfile.ZipFile(tmp_path / "a.flow") as archive:
+        jpeg = archive.read("00000_x.jpg")
+    start = jpeg.index(b"\xff\xdb") + 5  # marker, length, table number; then the 64 steps
+    steps = np.frombuffer(jpeg[start : start + 64], np.uint8).astype(float)
+    assert np.linalg.norm(steps / 2) == pytest.approx(26.85, abs=0.05)
+
+
+def test_a_lower_quality_is_smaller_and_worse(tmp_path):
+    flow = random_flow(3, 2, 40, 40)
+    good = errors_in_levels(tmp_path / "good.flow", flow)
+    bad = errors_in_levels(tmp_path / "bad.flow", flow, quality=50)
+    assert bad[0] > 2 * good[0]
+    assert (tmp_path / "bad.flow").stat().st_size < (tmp_path / "good.flow").stat().st_size
+
+
+@one_folder
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(-(2.0**100), 2.0**100, width=32), st.floats(-50, 50, width=32))
+@example(5, 7, 0.0, 0.0)
+def test_constant_components_come_back_exactly(tmp_path, height, width, dx, dy):
+    flow = torch.tensor([dx, dy]).reshape(2, 1, 1).expand(2, height, width)
+    save_flow(tmp_path / "a.flow", flow)
+    assert torch.equal(load_flow(tmp_path / "a.flow"), flow)
+
+
+def test_two_levels_by_hand(tmp_path):
+    # two halves of whole 8 x 8 blocks at the ends of the range: JPEG loses nothing, so the range must come back
+    flow = torch.zeros(2, 8, 16)
+    flow[0, :, 8:], flow[1, :, :8] = 3.5, -0.25
+    save_flow(tmp_path / "a.flow", flow)
+    torch.testing.assert_close(load_flow(tmp_path / "a.flow"), flow, atol=3.5 / 255 + 1e-6, rtol=0)
+    with zipfile.ZipFile(tmp_path / "a.flow") as archive:
+        assert archive.namelist() == ["flow.json", "00000_x.jpg", "00000_y.jpg"]
+        header = json.loads(archive.read("flow.json"))
+    assert header == {"format": "labkit flow 1", "shape": [2, 8, 16], "ranges": [[[0.0, 3.5], [-0.25, 0.0]]]}
+
+
+def test_each_component_of_each_field_has_its_own_range(tmp_path):
+    flow = smooth_flow(3, 32, 32, seed=1) * torch.tensor([[0.01, 1.0], [100.0, 0.1], [3.0, 3.0]])[:, :, None, None]
+    mean, largest = errors_in_levels(tmp_path / "a.flow", flow)  # in levels of each
+    assert mean < 0.7
+    assert largest < 4.5
+
+
+def test_a_clip_is_one_file_and_windows_of_it_load_alone(tmp_path):
+    flow = smooth_flow(6, 20, 30, seed=2)
+    save_flow(tmp_path / "clip.flow", flow)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.flow"]
+    whole = load_flow(tmp_path / "clip.flow")
+    assert whole.dtype == torch.float32
+    assert whole.shape == stored_flow_shape(tmp_path / "clip.flow") == (6, 2, 20, 30)
+    assert torch.equal(load_flow(tmp_path / "clip.flow", 2, 5), whole[2:5])
+    assert torch.equal(load_flow(tmp_path / "clip.flow", start=5), whole[5:])
+    for window in ((-1, 2), (3, 3), (4, 7), (6, None)):
+        with pytest.raises(ValueError, match=r"start and stop must name fields of .*clip\.flow, from 0 to 6"):
+            load_flow(tmp_path / "clip.flow", *window)
+
+
+def test_a_single_field_stays_a_single_field(tmp_path):
+    save_flow(tmp_path / "a.flow", random_flow(2, 9, 11))
+    assert load_flow(tmp_path / "a.flow").shape == stored_flow_shape(tmp_path / "a.flow") == (2, 9, 11)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        load_flow(tmp_path / "a.flow", 1)
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.flow", "b.flow"):
+        save_flow(tmp_path / name, random_flow(2, 2, 9, 11))
+    assert (tmp_path / "a.flow").read_bytes() == (tmp_path / "b.flow").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flow", "options", "error", "message"),
+    [
+        (torch.zeros(3, 4, 4), {}, ValueError, r"flow must be \(2, H, W\)"),
+        (torch.zeros(1, 1, 2, 4, 4), {}, ValueError, r"flow must be \(T, 2, H, W\)"),
+        ([[0.0]], {}, TypeError, "must be a torch.Tensor"),
+        (torch.zeros(2, 4, 4).double(), {}, TypeError, "flow must be float32; got float64"),
+        (torch.full((2, 4, 4), torch.nan), {}, ValueError, "flow must be finite.*write_flo can"),
+        (torch.full((2, 4, 4), -torch.inf), {}, ValueError, "flow must be finite"),
+        (torch.zeros(0, 2, 4, 4), {}, ValueError, r"shape \(0, 2, 4, 4\)"),
+        (torch.zeros(2, 4, 0), {}, ValueError, r"shape \(2, 4, 0\)"),
+        (torch.zeros(2, 1, 65501), {}, ValueError, "sides 1 to 65500"),
+        (torch.zeros(2, 4, 4), {"quality": 0}, ValueError, "quality must be 1 to 100"),
+        (torch.zeros(2, 4, 4), {"quality": 101}, ValueError, "quality must be 1 to 100"),
+    ],
+)
+def test_what_cannot_be_saved_is_named(tmp_path, flow, options, error, message):
+    with pytest.raises(error, match=message):
+        save_flow(tmp_path / "a.flow", flow, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Reading damaged files ------------------------------------------------------------------------------------------------
+
+
+def flo_bytes(width=3, height=2, magic=202021.25, values=None):
+    values = np.arange(2 * width * height, dtype="<f4") if values is None else values
+    return struct.pack("<fii", magic, width, height) + values.tobytes()
+
+
+def jpeg_bytes(levels):
+    return cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stored") / "a.flow"
+    save_flow(path, random_flow(2, 2, 9, 11), quality=80)
+    return path.read_bytes(), load_flow(path)
+
+
+READERS = (load_flow, stored_flow_shape, read_flo, lambda path: load_fixed_bound(path, path))
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_missing_folder_and_empty_are_told_apart(tmp_path, read):
+    with pytest.raises(FlowFileError, match=r"nowhere: expected a file; got no file: check the path"):
+        read(tmp_path / "nowhere")
+    with pytest.raises(FlowFileError, match="expected a file; got a folder"):
+        read(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(FlowFileError, match="empty: expected flow; got an empty file"):
+        read(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("read", READERS)
+@one_folder
+@given(st.binary(min_size=1, max_size=300))
+def test_other_files_are_refused(tmp_path, read, data):
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(FlowFileError, match="a: expected"):
+        read(tmp_path / "a")
+
+
+def test_truncation_at_any_byte_is_found(tmp_path):
+    path = tmp_path / "a.flow"
+    save_flow(path, random_flow(2, 8, 8))
+    data = path.read_bytes()
+    for length in range(1, len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(FlowFileError, match=r"a\.flow: expected a whole file of save_flow"):
+            load_flow(path)
+
+
+def test_a_changed_byte_is_found_or_does_not_matter(tmp_path):
+    path, found = tmp_path / "a.flow", 0
+    save_flow(path, random_flow(2, 8, 8))
+    data, flow = path.read_bytes(), load_flow(path)
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1 << position % 8
+        path.write_bytes(changed)
+        try:
+            assert torch.equal(load_flow(path), flow), f"byte {position} changed the flow"
+        except FlowFileError:
+            found += 1
+    assert found > 0.7 * len(data)  # the rest are the archive's time stamps and the like
+
+
+@one_folder
+@given(st.data())
+def test_mutated_files_give_the_flow_or_an_error(tmp_path, stored, data):
+    content, flow = stored
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(content)))
+        stop = data.draw(st.integers(start, min(start + 40, len(content))))
+        content = content[:start] + data.draw(st.binary(max_size=40)) + content[stop:]
+    (tmp_path / "a.flow").write_bytes(content or b"0")
+    with contextlib.suppress(FlowFileError):
+        assert torch.equal(load_flow(tmp_path / "a.flow"), flow)
+
+
+def rewrite(path, **changes):
+    """A well-formed archive whose content lies."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(files["flow.json"]) | {key: value for key, value in changes.items() if key != "files"}
+    files |= {"flow.json": json.dumps(header).encode()} | changes.get("files", {})
+    with zipfile.ZipFile(path, "w", changes.get("method", zipfile.ZIP_STORED)) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def huge_jpeg(height=65500, width=65500):
+    data = jpeg_bytes(np.zeros((8, 8), np.uint8))
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"format": "labkit flow 2"},
+        {"shape": [10**9, 2, 10**6, 10**6]},
+        {"shape": [2, 2, 9, 12]},
+        {"shape": [2, 3, 9, 11]},
+        {"shape": [2.0, 2, 9, 11]},
+        {"shape": "many"},
+        {"shape": []},
+        {"ranges": [[[0, 1], [0, 1]]]},
+        {"ranges": [[[0, float("nan")], [0, 1]]] * 2},
+        {"ranges": None},
+        {"method": zipfile.ZIP_DEFLATED},
+        {"shape": [2, 2, 65500, 65500], "files": {"00000_x.jpg": huge_jpeg()}},
+        {"files": {"00000_x.jpg": jpeg_bytes(np.zeros((9, 11, 3), np.uint8))}},
+        {"files": {"00000_x.jpg": b"\xff\xd8\xff\xd9"}},
+        {"files": {"00000_x.jpg": jpeg_bytes(np.zeros((9, 11), np.uint8))[:-30]}},
+    ],
+)
+def test_a_lying_archive_is_refused(tmp_path, stored, lie, monkeypatch):
+    path = tmp_path / "a.flow"
+    path.write_bytes(stored[0])
+    rewrite(path)
+    assert torch.equal(load_flow(path), stored[1])  # rewriting alone is harmless
+    rewrite(path, **lie)
+    decode, sizes = cv2.imdecode, []
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: sizes.append(len(given[0])) or decode(*given))
+    with pytest.raises(FlowFileError, match=r"a\.flow"):
+        load_flow(path)
+    if lie.get("shape") == [2, 2, 65500, 65500]:
+        assert sizes == []  # the huge picture never reached the decoder
+
+
+# Atomic writing -------------------------------------------------------------------------------------------------------
+
+WRITERS = {
+    "flow": lambda path: save_flow(path, torch.ones(2, 4, 4)),
+    "flo": lambda path: write_flo(path, torch.ones(2, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, kind, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(FlowFileError, match=r"got No space left on device: .*free space; nothing was changed"):
+        WRITERS[kind](path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_interrupted_write_leaves_no_trace_and_stays_an_interrupt(tmp_path, monkeypatch, kind):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        WRITERS[kind](tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_file_is_whole_before_it_gets_its_name(tmp_path, monkeypatch, kind):
+    replace, seen = os.replace, []
+
+    def watch(source, target):
+        seen.append((Path(source).parent, Path(source).stat().st_size, target.exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watch)
+    WRITERS[kind](tmp_path / "a")
+    assert seen == [(tmp_path, (tmp_path / "a").stat().st_size, False)]
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_places_that_cannot_be_written_are_named(tmp_path, kind):
+    with pytest.raises(FlowFileError, match=r"nowhere.a: expected to write .* got No such file or directory"):
+        WRITERS[kind](tmp_path / "nowhere" / "a")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FlowFileError, match="got Is a directory"):
+        WRITERS[kind](tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+# Fixed bounds ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bound", [20.0, 40.0])
+def test_fixed_bounds_by_hand(tmp_path, bound):
+    for axis, level in (("x", 255), ("y", 0), ("rest", 128)):
+        (tmp_path / axis).write_bytes(jpeg_bytes(np.full((8, 16), level, np.uint8)))
+    flow = load_fixed_bound(tmp_path / "x", tmp_path / "y", bound)
+    torch.testing.assert_close(flow, torch.tensor([bound, -bound]).reshape(2, 1, 1).expand(2, 8, 16))
+    rest = load_fixed_bound(tmp_path / "rest", tmp_path / "rest", bound)
+    torch.testing.assert_close(rest, torch.full((2, 8, 16), bound / 255))
+
+
+@one_folder
+@given(st.floats(-20, 20))
+def test_the_conversion_of_tsn_is_inverted_to_half_a_level(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "x.jpg"
+    path.write_bytes(jpeg_bytes(np.full((8, 8), round(255 * (value + 20) / 40), np.uint8)))
+    torch.testing.assert_close(load_fixed_bound(path, path), torch.full((2, 8, 8), value), atol=20 / 255 + 1e-5, rtol=0)
+
+
+def test_fixed_bound_pairs_that_do_not_fit_are_named(tmp_path):
+    (tmp_path / "x").write_bytes(jpeg_bytes(np.zeros((8, 8), np.uint8)))
+    (tmp_path / "wide").write_bytes(jpeg_bytes(np.zeros((8, 9), np.uint8)))
+    (tmp_path / "colour").write_bytes(jpeg_bytes(np.zeros((8, 8, 3), np.uint8)))
+    (tmp_path / "huge").write_bytes(huge_jpeg())
+    with pytest.raises(FlowFileError, match=r"expected two images of one size; got \(8, 8\) and \(8, 9\)"):
+        load_fixed_bound(tmp_path / "x", tmp_path / "wide")
+    with pytest.raises(FlowFileError, match=r"colour: expected a whole JPEG with one grey channel; .* 3 channels"):
+        load_fixed_bound(tmp_path / "x", tmp_path / "colour")
+    with pytest.raises(FlowFileError, match=r"huge: .* 65500 x 65500 pixels"):
+        load_fixed_bound(tmp_path / "huge", tmp_path / "x")
+    with pytest.raises(ValueError, match="bound must be a finite number greater than 0"):
+        load_fixed_bound(tmp_path / "x", tmp_path / "x", bound=0)
+
+
+def test_a_cut_off_jpeg_is_found_at_any_byte(tmp_path):
+    data = jpeg_bytes(random_flow(16, 16).mul(50).add(128).clamp(0, 255).byte().numpy())
+    for length in range(1, len(data)):
+        (tmp_path / "x").write_bytes(data[:length])
+        with pytest.raises(FlowFileError, match="x: expected a whole JPEG"):
+            load_fixed_bound(tmp_path / "x", tmp_path / "x")
+
+
+# Middlebury's .flo ----------------------------------------------------------------------------------------------------
+
+
+def test_reading_flo_by_hand(tmp_path):
+    values = np.array([1, 2, 3, 4, 5, 6], "<f4")  # three pixels: (1, 2), (3, 4), (5, 6)
+    (tmp_path / "a.flo").write_bytes(b"PIEH" + struct.pack("<ii", 3, 1) + values.tobytes())
+    assert read_flo(tmp_path / "a.flo").tolist() == [[[1.0, 3.0, 5.0]], [[2.0, 4.0, 6.0]]]
+
+
+@one_folder
+@given(st.integers(1, 20), st.integers(1, 20), seeds)
+def test_flo_is_lossless_and_opencv_reads_it_the_same(tmp_path, height, width, seed):
+    flow = random_flow(2, height, width, seed=seed) * 1e3
+    write_flo(tmp_path / "a.flo", flow)
+    assert torch.equal(read_flo(tmp_path / "a.flo"), flow)
+    assert np.array_equal(cv2.readOpticalFlow(str(tmp_path / "a.flo")), flow.permute(1, 2, 0).numpy())
+
+
+def test_unknown_flow_is_nan_here_and_1e10_there(tmp_path):
+    nan = torch.nan
+    flow = torch.tensor([[[1.0, nan, 3.0]], [[4.0, 5.0, nan]]])
+    write_flo(tmp_path / "a.flo", flow)
+    raw = np.frombuffer((tmp_path / "a.flo").read_bytes()[12:], "<f4")
+    assert raw.tolist() == [1.0, 4.0, 1e10, 1e10, 1e10, 1e10]
+    expected = torch.tensor([[[1.0, nan, nan]], [[4.0, nan, nan]]])
+    torch.testing.assert_close(read_flo(tmp_path / "a.flo"), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "known"), [(1e9, True), (-1e9, True), (1.1e9, False), (-1.1e9, False), (np.inf, False)]
+)
+def test_where_the_unknown_begins(tmp_path, value, known):
+    (tmp_path / "a.flo").write_bytes(flo_bytes(1, 1, values=np.array([0, value], "<f4")))
+    assert torch.isfinite(read_flo(tmp_path / "a.flo")).all().item() is known
+    if not known:
+        with pytest.raises(ValueError, match="mark unknown flow as NaN"):
+            write_flo(tmp_path / "b.flo", torch.full((2, 1, 1), value))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (flo_bytes(magic=202021.0), "starting with PIEH"),
+        (b"PIEH", "starting with PIEH"),
+        (flo_bytes()[:-1], "expected 60 bytes for its 3 x 2 pixels; got 59"),
+        (flo_bytes() + b"0", "expected 60 bytes for its 3 x 2 pixels; got 61"),
+        (flo_bytes()[:12], "got 12"),
+        (flo_bytes(width=-3, height=-2, values=np.zeros(12, "<f4")), "-3 x -2"),
+        (flo_bytes(width=0, height=2, values=np.zeros(0, "<f4")), "0 x 2"),
+        (flo_bytes(width=2**31 - 1, height=2**31 - 1, values=np.zeros(12, "<f4")), "2147483647 x 2147483647"),
+    ],
+)
+def test_a_broken_flo_is_named(tmp_path, data, message):
+    (tmp_path / "a.flo").write_bytes(data)
+    with pytest.raises(FlowFileError, match=f"a.flo: expected .*{message}" if "expected" not in message else message):
+        read_flo(tmp_path / "a.flo")
+
+
+@pytest.mark.parametrize(
+    ("flow", "error"),
+    [
+        (torch.zeros(1, 2, 4, 4), ValueError),
+        (torch.zeros(2, 0, 4), ValueError),
+        (torch.zeros(2, 4, 4).double(), TypeError),
+    ],
+)
+def test_what_no_flo_can_hold_is_named(tmp_path, flow, error):
+    with pytest.raises(error, match="flow must"):
+        write_flo(tmp_path / "a.flo", flow)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Real files -----------------------------------------------------------------------------------------------------------
+
+
+@needs_real_data
+def test_real_flo_files_have_their_sizes_and_survive_storage(tmp_path):
+    for pattern, size in (("flyingchairs/*.flo", (2, 384, 512)), ("sintel/*/gt/*.flo", (2, 436, 1024))):
+        paths = sorted(Path(REAL, "flow").glob(pattern))
+        assert paths
+        for path in paths:
+            flow = read_flo(path)
+            assert flow.shape == size
+            assert torch.isfinite(flow).all()
+            mean, largest = errors_in_levels(tmp_path / "a.flow", flow)
+            assert mean < 0.7  # as for smooth fields, except at motion edges
+            assert largest < 16
+            write_flo(tmp_path / "a.flo", flow)
+            assert (tmp_path / "a.flo").read_bytes() == path.read_bytes()
+
+
+@needs_real_data
+def test_real_flow_jpegs_of_the_two_stream_family():
+    folder = Path(REAL, "clips/rawframes_with_flow")
+    for number in range(1, 6):
+        flow = load_fixed_bound(folder / f"x_{number:05}.jpg", folder / f"y_{number:05}.jpg")
+        frame = cv2.imread(str(folder / f"img_{number:05}.jpg"))
+        assert flow.shape == (2, *frame.shape[:2])
+        assert flow.abs().max() <= 20
+        assert flow.median(dim=-1).values.abs().median() < 1  # most of the picture hardly moves
