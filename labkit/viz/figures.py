@@ -163,7 +163,14 @@ def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) ->
 
 
 def heat_maps(
-    maps: Mapping[str, Tensor], *, title: str, alt: str, unit: str, centred: bool = False, limit: float | None = None
+    maps: Mapping[str, Tensor],
+    *,
+    title: str,
+    alt: str,
+    unit: str,
+    centred: bool = False,
+    limit: float | None = None,
+    marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """Numbers over the picture plane, one map or several on one scale.
 

@@ -132,7 +132,9 @@ def transform(x: Tensor | float, y: Tensor | float, angle: Tensor | float = 0.0,
 
 def _apply(matrix: Tensor, points: Tensor) -> Tensor:
     """Transform points: (..., 3, 3) on (..., 2)."""
-    return (matrix[..., :2, :2] @ points[..., None])[..., 0] + matrix[..., :2, 2]
+    x, y = points.unbind(-1)
+    rows = [matrix[..., row, 0] * x + matrix[..., row, 1] * y + matrix[..., row, 2] for row in (0, 1)]
+    return torch.stack(rows, -1)  # (..., 2)
 
 
 def _pixel_grid(height: int, width: int, samples: int) -> Tensor:

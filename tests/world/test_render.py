@@ -1,0 +1,188 @@
+import math
+
+import pytest
+import torch
+
+from labkit.flow.warp import backward_warp
+from labkit.world import Part, aperture, render, stroll, transform
+from labkit.world.puppet import puppet, random_look
+from labkit.world.shapes import box, capsule, checks, clouds, disc, everywhere, hill, plain, stripes
+
+BACKGROUND = plain((0.2, 0.3, 0.4))
+
+
+def still(frames):
+    return transform(torch.zeros(frames), 0)
+
+
+def moving(xs, ys, angle=0.0):
+    return transform(torch.tensor(xs), torch.tensor(ys), torch.as_tensor(angle))
+
+
+def test_transform_scales_then_turns_then_moves():
+    point = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    quarter_turn = transform(10.0, 20.0, math.pi / 2, 3.0)
+    torch.testing.assert_close(quarter_turn @ point, torch.tensor([10.0, 23.0, 1.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("shape", "point", "distance"),
+    [
+        (disc(2.0), (3.0, 4.0), 3.0),
+        (disc(2.0), (0.0, 0.0), -2.0),
+        (box(4.0, 2.0), (5.0, 0.0), 3.0),
+        (box(4.0, 2.0), (5.0, 5.0), 5.0),  # 3-4-5 triangle from the corner (2, 1)
+        (box(4.0, 2.0), (0.0, 0.0), -1.0),
+        (capsule(4.0, 1.0), (3.0, 2.0), 2.0),
+        (capsule(4.0, 1.0), (0.0, 8.0), 3.0),
+        (capsule(4.0, 1.0, 3.0), (5.0, 2.0), 3.0),  # radius 2 half way
+        (hill([]), (1.0, 3.0), -3.0),
+    ],
+)
+def test_signed_distances_by_hand(shape, point, distance):
+    assert float(shape(torch.tensor(point))) == pytest.approx(distance, abs=1e-5)
+
+
+def test_flow_of_a_moving_disc_by_hand():
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(2)),
+        Part("ball", disc(3.0), plain((1.0, 0.0, 0.0)), moving([8.0, 10.0], [6.0, 5.0])),
+    ]
+    clip = render(scene, still(2), 16, 20)
+    ball = clip.part[0] == 1
+    assert clip.frames.shape == (2, 3, 16, 20)
+    assert clip.frames.dtype == torch.uint8
+    assert clip.forward[0][:, ball].unique(dim=1).squeeze().tolist() == [2.0, -1.0]
+    assert clip.forward[0][:, ~ball].abs().max() == 0
+    assert clip.backward[0][:, clip.part[1] == 1].unique(dim=1).squeeze().tolist() == [-2.0, 1.0]
+    assert clip.frames[0, :, 6, 8].tolist() == [255, 0, 0]
+    assert clip.frames[0, :, 0, 0].tolist() == [51, 76, 102]
+
+
+def test_a_turn_moves_each_point_around_the_centre():
+    card = Part("card", everywhere(), BACKGROUND, moving([7.0, 7.0], [7.0, 7.0], [0.0, math.pi / 2]))
+    clip = render([card], still(2), 15, 15)
+    # (10, 7) lies 3 right of the centre; a quarter turn clockwise takes it 3 below: (7, 10).
+    torch.testing.assert_close(clip.forward[0, :, 7, 10], torch.tensor([-3.0, 3.0]))
+    torch.testing.assert_close(clip.forward[0, :, 7, 7], torch.zeros(2))
+
+
+def test_the_camera_moves_the_background_the_other_way():
+    scene = [Part("ground", everywhere(), BACKGROUND, still(2))]
+    pan = torch.linalg.inv(moving([0.0, 1.5], [0.0, 0.0]))
+    clip = render(scene, pan, 8, 8)
+    torch.testing.assert_close(clip.forward[0], torch.tensor([-1.5, 0.0])[:, None, None].expand(2, 8, 8))
+    assert clip.occluded[0].sum() == 8 * 1  # x = 0 lands at -1.5, x = 1 at -0.5, still on its pixel
+
+
+def test_occlusion_is_what_the_ball_covers_next():
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(2)),
+        Part("ball", disc(2.5), plain((1.0, 0.0, 0.0)), moving([5.0, 8.0], [6.0, 6.0])),
+    ]
+    clip = render(scene, still(2), 12, 16)
+    assert torch.equal(clip.occluded[0], (clip.part[0] == 0) & (clip.part[1] == 1))
+    assert clip.occluded[0].any()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
+    """What is left on visible pixels is interpolation, not flow: it falls when the same scene is painted larger."""
+    errors = []
+    for height, width in ((60, 80), (180, 240)):
+        clip = stroll(seed, frames=5, height=height, width=width)
+        frames = clip.frames.float()
+        warped, _ = backward_warp(frames[1:], clip.forward)
+        edge = torch.nn.functional.max_pool2d(clip.part.float(), 3, 1, 1) != -torch.nn.functional.max_pool2d(
+            -clip.part.float(), 3, 1, 1
+        )
+        visible = ~clip.occluded & ~edge[:-1]
+        left = (warped - frames[:-1]).abs().mean(1)[visible].mean().item()
+        unwarped = (frames[1:] - frames[:-1]).abs().mean(1)[visible].mean().item()
+        errors.append((left, unwarped))
+    (small, small_unwarped), (large, large_unwarped) = errors
+    assert small < small_unwarped / 2
+    assert large < large_unwarped / 6
+    assert large < small / 2
+    assert large < 0.8  # of 255
+
+
+def test_there_and_back_again_leads_home():
+    clip = stroll(3, frames=3, height=60, width=80)
+    returning, inside = backward_warp(clip.backward.double(), clip.forward.double())
+    smooth = ~torch.nn.functional.max_pool2d(clip.occluded.float(), 5, 1, 2).bool() & inside
+    gap = (clip.forward + returning).norm(dim=1)[smooth]
+    assert (gap < 0.05).float().mean() > 0.9  # pixels next to a border read two parts at once
+
+
+def test_the_same_seed_gives_the_same_clip_and_another_another():
+    first, again, other = (stroll(seed, frames=3, height=32, width=40) for seed in (5, 5, 6))
+    for name in ("frames", "part", "forward", "backward", "occluded"):
+        assert torch.equal(getattr(first, name), getattr(again, name)), name
+    assert not torch.equal(first.frames, other.frames)
+
+
+def test_a_tripod_leaves_the_lawn_at_rest():
+    clip = stroll(0, frames=3, height=48, width=64, camera=0.0)
+    lawn = clip.part[:-1] == clip.names.index("lawn")
+    assert clip.forward.norm(dim=1)[lawn].max() < 1e-5
+    assert clip.forward.norm(dim=1).max() > 0.5
+
+
+def test_one_frame_has_no_flow():
+    clip = stroll(0, frames=1, height=32, width=32)
+    assert clip.forward.shape == clip.backward.shape == (0, 2, 32, 32)
+    assert clip.occluded.shape == (0, 32, 32)
+
+
+def test_through_the_hole_three_velocities_look_the_same():
+    clips = [aperture(velocity, frames=6) for velocity in ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))]
+    y, x = torch.meshgrid(torch.arange(96) - 47.5, torch.arange(96) - 47.5, indexing="ij")
+    core = torch.hypot(x, y) < 0.28 * 96
+    for clip in clips[1:]:
+        assert torch.equal(clip.frames[:, :, core], clips[0].frames[:, :, core])
+        assert not torch.equal(clip.forward[..., core], clips[0].forward[..., core])
+    bare = [aperture(velocity, frames=6, hole=False).frames for velocity in ((1.0, 0.0), (0.0, 1.0))]
+    assert not torch.equal(*bare)
+
+
+def test_a_raised_arm_lifts_the_hand():
+    look = random_look(torch.Generator().manual_seed(0))
+    hanging = {part.name: part.pose for part in puppet(look, still(1), {})}
+    raised = {part.name: part.pose for part in puppet(look, still(1), {"right_shoulder": torch.tensor([math.pi])})}
+    assert len(hanging) == 16
+    assert raised["right hand"][0, 1, 2] == pytest.approx(-0.86 - 1.0)  # shoulder, then an arm of length 1 upwards
+    assert hanging["right hand"][0, 1, 2] == pytest.approx(-0.86 + 1.0)
+    assert torch.equal(raised["left hand"], hanging["left hand"])
+
+
+@pytest.mark.parametrize(
+    "texture",
+    [
+        plain((0.5, 0.5, 0.5), rim=0.1),
+        stripes((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.5),
+        checks((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.5),
+        clouds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.3, torch.Generator().manual_seed(0)),
+    ],
+)
+def test_textures_are_colours(texture):
+    points = torch.randn(200, 2, generator=torch.Generator().manual_seed(1)) * 20
+    colours = texture(points, -torch.ones(200))
+    assert colours.shape == (200, 3)
+    assert colours.min() >= 0
+    assert colours.max() <= 1
+
+
+def test_bad_scenes_are_refused():
+    with pytest.raises(ValueError, match="at least a background"):
+        render([], still(2), 8, 8)
+    with pytest.raises(ValueError, match="leave no hole"):
+        render([Part("ball", disc(2.0), BACKGROUND, still(2))], still(2), 8, 8)
+    with pytest.raises(ValueError, match="pose of ground must have 2 frames like the camera; got 3"):
+        render([Part("ground", everywhere(), BACKGROUND, still(3))], still(2), 8, 8)
+    with pytest.raises(ValueError, match="ask for a larger clip"):
+        stroll(0, frames=0)
+    with pytest.raises(ValueError, match="speed must be a finite number greater than 0"):
+        stroll(0, speed=0)
+    with pytest.raises(ValueError, match=r"joints must be among .*; got \['left_wing'\]"):
+        puppet(random_look(torch.Generator().manual_seed(0)), still(1), {"left_wing": torch.zeros(1)})
