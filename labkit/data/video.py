@@ -2,8 +2,8 @@
 
 Headers lie: HMDB51's promise one frame more than decodes, others minus 192153584101141 frames or zero frames a second.
 So nothing here is taken from a header that a scan of the file can tell: frames are counted by decoding them, and a
-frame's index is its place in that scan. Seeking is not used: a scan is exact for every file, and for clips of a few
-hundred frames no slower (``benchmarks/test_decoding.py``).
+frame's index is its place in that scan. Seeking is not used: it trusts the header's frame rate, and for clips of a few
+hundred frames it is slower than a scan (``benchmarks/test_decoding.py``).
 
 A file that is damaged or cut short is an error, never a shorter video, unless ``allow_damaged=True`` asks for the
 frames that decode before the damage. Signs of damage are
@@ -12,6 +12,8 @@ frames that decode before the damage. Signs of damage are
 - a frame that fails to decode while later ones succeed,
 - fewer than half of the frames that the header promises. Short of that a promise proves nothing: cutting a video
   without re-encoding it leaves headers that promise frames nobody can show.
+
+A flipped bit that still decodes gives a wrong picture: video carries no checksums.
 """
 
 import math
@@ -114,7 +116,7 @@ def iter_frames(path: str | Path, *, allow_damaged: bool = False) -> Iterator[to
         (C, H, W) uint8 RGB, upright; C is 3.
     """
     recording = _Recording(path, allow_damaged)
-    return (recording.frame() for _ in recording)
+    return (torch.from_numpy(recording.frame()) for _ in recording)
 
 
 def read_video(
@@ -154,18 +156,19 @@ def read_video(
     wanted, inverse = torch.unique(indices, return_inverse=True)
     places = {index: place for place, index in enumerate(wanted.tolist())}
     last = int(wanted[-1])
-    frames = torch.empty(0)
+    pixels = np.empty(0, np.uint8)  # filled by numpy: torch would start threads for each small copy
     recording = _Recording(path, allow_damaged)
     for index in recording:
         if index == 0:
-            frames = torch.empty((len(wanted), *recording.shape), dtype=torch.uint8)  # (N, C, H, W)
+            pixels = np.empty((len(wanted), *recording.shape), np.uint8)  # (N, C, H, W)
         if index in places:
-            frames[places[index]] = recording.frame()
+            pixels[places[index]] = recording.frame()
         if info and index == last:  # the first scan saw the rest
             break
     if last >= (count := len(recording.stamps)):
         remedy = "pass a function of VideoInfo as indices, which knows how many there are"
         raise _error(recording.path, f"a frame {last}", f"{count} frames, 0 to {count - 1}", remedy)
+    frames = torch.from_numpy(pixels)
     if not torch.equal(wanted, indices):
         frames = frames[inverse]  # (*indices.shape, C, H, W)
     return Video(frames, indices, info or recording.info())
@@ -260,7 +263,7 @@ class _Recording:
         self.promised_frames = self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.header_fps = self.capture.get(cv2.CAP_PROP_FPS)
         self.stamps: list[float] = []  # of each frame decoded so far, in milliseconds
-        self.shape = torch.Size()
+        self.shape: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[int]:
         while self.capture.grab():
@@ -272,12 +275,12 @@ class _Recording:
             yield len(self.stamps) - 1
         self._require_whole()
 
-    def frame(self) -> torch.Tensor:
+    def frame(self) -> np.ndarray:
         """The current frame, (C, H, W) uint8 RGB."""
         found, image = self.capture.retrieve()  # (H, W, C) BGR
         if not found or image is None or image.ndim != 3 or image.shape[2] != 3:
             self._fail("colour frames", f"a frame {len(self.stamps) - 1} that does not convert", "re-encode the file")
-        return torch.from_numpy(np.stack(cv2.split(image)[::-1]))
+        return np.stack(cv2.split(image)[::-1])
 
     def info(self) -> VideoInfo:
         """What the frames decoded so far amount to."""
