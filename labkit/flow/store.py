@@ -49,12 +49,12 @@ def save_flow(path: str | os.PathLike[str], flow: Tensor, quality: int = 95) -> 
 
     What comes back differs by rounding and by JPEG. In levels, (high - low) / 255 of the component, at quality 95:
 
-    ======================================  =========  ==========  ==========================
-    field                                   mean       largest     worst of thousands measured
-    ======================================  =========  ==========  ==========================
-    any, sides of at least 16 pixels        below 2.5  below 16    noise: 1.7 and 11.9
-    smooth, its values 16 pixels apart      below 0.7  below 4.5   0.54 and 3.5
-    ======================================  =========  ==========  ==========================
+    ==================================  =========  =========  ===========================
+    field                               mean       largest    worst of thousands measured
+    ==================================  =========  =========  ===========================
+    any, sides of at least 16 pixels    below 2.5  below 16   noise: 1.7 and 11.9
+    smooth, its values 16 pixels apart  below 0.7  below 4.5  0.54 and 3.5
+    ==================================  =========  =========  ===========================
 
     Beyond 28 levels no content can push a pixel: JPEG rounds the 64 coefficients of an orthonormal transform, its table
     allows errors with a norm of 26.9 levels, and rounding to levels happens twice.

@@ -221,6 +221,12 @@ def test_growing_by_hand():
     torch.testing.assert_close(resized, torch.tensor([[[0.0, 2.0, 6.0, 8.0]], [[1.0, 1.0, 1.0, 1.0]]]))
 
 
+def test_shrinking_smooths_by_hand():
+    # new centres at 1 and 3 of 4, old ones at 0.5, 1.5, 2.5, 3.5; a triangle of half-width 2 weighs them 3 : 3 : 1
+    flow = torch.tensor([[[0.0, 7.0, 14.0, 21.0]], [[7.0, 0.0, 0.0, 0.0]]])
+    torch.testing.assert_close(resize_flow(flow, (1, 2)), torch.tensor([[[5.0 / 2, 16.0 / 2]], [[3.0, 0.0]]]))
+
+
 @settings(deadline=None)
 @given(leadings, st.integers(1, 9), st.integers(1, 9), seeds)
 def test_resizing_keeps_leading_dimensions_and_commutes_with_flipping(leading, height, width, seed):
