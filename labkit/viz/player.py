@@ -4,7 +4,7 @@ Every frame of every overlay is encoded once, here; playing, scrubbing and switc
 once, with or without a kernel. The same ``player.js`` draws both: with a kernel through anywidget, without one
 through ``to_html``, which the notebook stores beside the widget (as ``text/html``) for exporters to prefer.
 
-What one player adds to the page: 64 x 64 x 16 frames of the world with three overlays about 200 kB; 320 x 240 x 100
+What one player adds to the page: 64 x 64 x 16 frames of the world with three overlays about 250 kB; 320 x 240 x 100
 frames of real video about 15 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB is an error.
 """
 
@@ -22,7 +22,8 @@ import numpy as np
 import torch
 import traitlets
 
-from labkit.checks import require_dtype, require_finite, require_positive, require_shape
+from labkit.checks import require_finite, require_positive, require_shape
+from labkit.viz.colour import as_uint8
 
 PAGE_BUDGET = 40_000_000  # characters one player may add to a page
 SPEEDS = (0.25, 0.5, 1.0, 2.0)  # the choices of the speed menu in player.js
@@ -35,8 +36,8 @@ class Layer:
     """One overlay of a panel: a picture per frame and what there is to say about it.
 
     Attributes:
-        frames: (T, 3, H, W), uint8 or float in [0, 1], RGB. What lives between two frames, such as optical flow, has
-            T - 1; the last frame of the clip then says so instead of showing a picture.
+        frames: (T, 3, H, W) RGB or (T, 1, H, W) grey, uint8 or float in [0, 1]. What lives between two frames, such as
+            optical flow, has T - 1; the last frame of the clip then says so instead of showing a picture.
         caption: one line below the picture: what the colours mean, with units.
         alt: what the pictures show, for who cannot see them.
         key: (3, h, w), a small picture beside the caption, such as the colour wheel of a flow field.
@@ -193,7 +194,7 @@ class _Encoder:
 
     def __init__(self, quality: int | None) -> None:
         self.size = 0
-        self.kind, self.options = "png", [cv2.IMWRITE_PNG_COMPRESSION, 9]
+        self.kind, self.options = "png", [cv2.IMWRITE_PNG_COMPRESSION, 6]
         if quality is not None:
             self.kind, self.options = "jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]
 
@@ -223,11 +224,11 @@ def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, enc
     layers, sizes = [], {}
     for name, value in panel.layers.items():
         layer, where = value if isinstance(value, Layer) else Layer(value), f"{name!r} of {title}"
-        frames = _pictures(layer.frames, "T 3 H W", where, "one RGB clip, time first")
+        frames = _pictures(layer.frames, "T C H W", where, "one clip, time first")
         sizes[name] = tuple(frames.shape[-2:])
         key, tracks = None, []
         if layer.key is not None:
-            key = encode(_pictures(layer.key, "3 h w", f"key of {where}", "one small RGB picture"))
+            key = encode(_pictures(layer.key, "C h w", f"key of {where}", "one small picture"))
         if layer.tracks is not None:
             require_shape(layer.tracks, "N T 2", f"tracks of {where}", "(x, y) of each point in each frame")
             points = torch.as_tensor(layer.tracks).detach().cpu().double()
@@ -279,16 +280,8 @@ def _require_one_spelling(names: Sequence[str]) -> None:
 
 
 def _pictures(pictures: Frames, pattern: str, name: str, hint: str) -> torch.Tensor:
-    """Check pictures and return them as uint8."""
+    """Check pictures and return them as uint8 RGB."""
     require_shape(pictures, pattern, name, hint)
-    tensor = torch.as_tensor(pictures).detach().cpu()
-    if tensor.numel() == 0:
-        raise ValueError(f"{name} must not be empty; got {tuple(tensor.shape)}: check what was cut from the clip")
-    if not tensor.is_floating_point():
-        require_dtype(tensor, [torch.uint8], name, "or float in [0, 1]")
-        return tensor
-    require_finite(tensor, name)
-    if tensor.min() < 0 or tensor.max() > 1:
-        span = f"[{tensor.min():g}, {tensor.max():g}]"
-        raise ValueError(f"{name} must be in [0, 1] when float; got {span}: undo the normalisation, or divide by 255")
-    return (tensor * 255).round().to(torch.uint8)
+    if 0 in pictures.shape:
+        raise ValueError(f"{name} must not be empty; got {tuple(pictures.shape)}: look at what was cut from the clip")
+    return as_uint8(torch.as_tensor(pictures), name)

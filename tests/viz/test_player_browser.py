@@ -7,8 +7,8 @@ import pytest
 import torch
 from jupyter_core.paths import jupyter_path
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 
+from labkit.course import export
 from labkit.viz.player import ClipPlayer, Layer, Panel
 
 pytestmark = pytest.mark.browser
@@ -283,17 +283,10 @@ def lab_style(name):
     return next(place for place in places if place.is_file()).read_text(encoding="utf-8")
 
 
-# nbconvert's own page without what it fetches: require.js, MathJax, Mermaid.
-OFFLINE = """{% extends "index.html.j2" %}
-{% block html_head_js %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-"""
-
-
 def test_an_exported_notebook_plays_without_kernel_and_network(offline_page, tmp_path):
     source = """
 import torch
+from labkit.course import export
 from labkit.viz.player import ClipPlayer
 clip = torch.arange(4 * 3 * 8 * 8).reshape(4, 3, 8, 8).remainder(256).to(torch.uint8)
 ClipPlayer({"image": clip, "negative": 255 - clip}, title="Ramp <i>", alt="A ramp.")
@@ -302,11 +295,9 @@ ClipPlayer({"image": clip, "negative": 255 - clip}, title="Ramp <i>", alt="A ram
     NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
     assert "application/vnd.jupyter.widget-view+json" in notebook.cells[0].outputs[0].data
 
-    # Without the state of the widgets the exporter prefers the fragment, and asks no server for a widget manager.
-    notebook.metadata.pop("widgets", None)
-    html, _ = HTMLExporter(raw_template=OFFLINE).from_notebook_node(notebook)
-    (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
-    offline_page.goto((tmp_path / "notebook.html").as_uri())
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    page = export(tmp_path / "notebook.ipynb", tmp_path / "notebook.html")
+    offline_page.goto(page.as_uri())
     root = offline_page.locator(".labkit-player[aria-busy=false]")
     root.wait_for()
     clip = torch.arange(4 * 3 * 8 * 8).reshape(4, 3, 8, 8).remainder(256).to(torch.uint8)
