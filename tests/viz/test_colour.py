@@ -1,0 +1,104 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, typical_speed
+
+
+def one(dx, dy):
+    return torch.tensor([dx, dy])[:, None, None]
+
+
+def rgb_of(dx, dy, max_speed=1.0):
+    return flow_to_rgb(one(dx, dy), max_speed)[:, 0, 0].tolist()
+
+
+def test_rest_is_white():
+    assert rgb_of(0.0, 0.0) == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "hue"),  # at full speed one channel is 0 and the strongest 0.92 * 255 = 235
+    [(1.0, 0.0, [235, 0, 0]), (-1.0, 0.0, [0, 235, 235])],
+)
+def test_directions_have_their_colours(dx, dy, hue):
+    assert rgb_of(dx, dy) == hue
+
+
+def test_down_is_yellow_green_and_up_is_violet():
+    red, green, blue = rgb_of(0.0, 1.0)
+    assert green > red > blue
+    red, green, blue = rgb_of(0.0, -1.0)
+    assert blue > red > green
+
+
+def test_half_the_speed_is_half_as_far_from_white():
+    full, half = torch.tensor(rgb_of(0.6, 0.8)).float(), torch.tensor(rgb_of(0.3, 0.4)).float()
+    torch.testing.assert_close(255 - half, (255 - full) / 2, atol=1.0, rtol=0)
+
+
+def test_beyond_the_maximum_nothing_changes():
+    assert rgb_of(7.0, 0.0) == rgb_of(1.0, 0.0)
+
+
+@given(st.lists(st.integers(1, 3), max_size=2), st.integers(1, 5), st.integers(1, 5))
+def test_any_leading_dimensions(leading, height, width):
+    flow = torch.randn(*leading, 2, height, width)
+    assert flow_to_rgb(flow).shape == (*leading, 3, height, width)
+    assert flow_to_rgb(flow).dtype == torch.uint8
+
+
+def test_typical_speed_ignores_an_outlier():
+    flow = torch.zeros(2, 100, 100)
+    flow[0] = 2.0
+    flow[0, 0, 0] = 500.0
+    assert typical_speed(flow) == pytest.approx(2.0)
+    assert typical_speed(torch.zeros(2, 4, 4)) == 0.1
+
+
+def test_the_wheel_shows_flow_of_its_own_position():
+    wheel = colour_wheel(101)
+    assert wheel.shape == (3, 101, 101)
+    assert wheel[:, 50, 50].tolist() == [255, 255, 255]
+    assert wheel[:, 0, 0].tolist() == [255, 255, 255]  # outside
+    assert wheel[0, 50, 94] > 200  # right: red
+    assert wheel[1, 50, 94] < 60
+
+
+def test_heat_runs_from_dark_to_bright():
+    rgb = heat_to_rgb(torch.tensor([[0.0, 0.5, 1.0]])).float()
+    lightness = rgb.mean(0)[0]
+    assert lightness[0] < lightness[1] < lightness[2]
+    assert torch.equal(heat_to_rgb(torch.tensor([[5.0]]), 0, 1), heat_to_rgb(torch.tensor([[1.0]]), 0, 1))
+    assert heat_to_rgb(torch.zeros(2, 3, 4)).shape == (2, 3, 3, 4)
+
+
+def test_as_uint8_takes_what_the_decoder_and_the_transform_give():
+    picture = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    assert torch.equal(as_uint8(picture / 255), picture.expand(3, 16, 16))
+    assert as_uint8(picture.expand(3, -1, -1)).shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: flow_to_rgb(torch.zeros(3, 4, 4)),
+            r"flow must be \(..., 2, H, W\); got \(3, 4, 4\): pass dx, dy only",
+        ),
+        (lambda: flow_to_rgb(torch.full((2, 4, 4), torch.nan)), "flow must be finite"),
+        (lambda: flow_to_rgb(torch.zeros(2, 4, 4), 0.0), "max_speed must be a finite number greater than 0"),
+        (lambda: heat_to_rgb(torch.zeros(4, 4), 1, 0), "high must not be below low"),
+        (lambda: as_uint8(torch.full((3, 4, 4), 255.0)), r"clip must lie in \[0, 1\]; got 255 to 255"),
+        (lambda: as_uint8(torch.zeros(2, 4, 4)), r"clip must be \(..., 3, H, W\) or \(..., 1, H, W\)"),
+    ],
+)
+def test_bad_values_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_wrong_dtype_is_refused():
+    with pytest.raises(TypeError, match=r"clip must be uint8 or floating point; got torch\.int64"):
+        as_uint8(torch.zeros(3, 4, 4, dtype=torch.int64))

@@ -1,0 +1,148 @@
+import base64
+import itertools
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from labkit import viz
+from labkit.viz.style import finish
+
+TEXTS = {"title": "A title", "alt": "What there is to see."}
+
+
+def picture_in(trace):
+    """The RGB pixels of an image that travels inside the figure."""
+    data = base64.b64decode(trace.source.split(",", 1)[1])
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def noise(*shape):
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+FLOW = torch.randn(2, 12, 16, generator=torch.Generator().manual_seed(0))
+FIGURES = {
+    "frame_strip": lambda: viz.frame_strip(noise(5, 3, 12, 16), **TEXTS),
+    "picture_grid": lambda: viz.picture_grid([noise(3, 4, 4), noise(1, 6, 8)], labels=["a", "b"], **TEXTS),
+    "flow_fields": lambda: viz.flow_fields({"one": FLOW, "two": FLOW}, **TEXTS),
+    "quiver": lambda: viz.quiver(noise(3, 12, 16), FLOW, **TEXTS),
+    "trajectory_plot": lambda: viz.trajectory_plot(noise(3, 12, 16), torch.rand(4, 6, 2) * 12, **TEXTS),
+    "heat_maps": lambda: viz.heat_maps({"a": FLOW[0].abs()}, unit="px", marks={"a": (3, 4)}, **TEXTS),
+    "flow_components": lambda: viz.flow_components(FLOW, **TEXTS),
+    "timeline": lambda: viz.timeline({"all": [0, 1, 2]}, x_title="frame", length=2, **TEXTS),
+    "line_chart": lambda: viz.line_chart({"a": ([1, 2], [3, 4])}, x_title="x (s)", y_title="y (px)", **TEXTS),
+    "bar_chart": lambda: viz.bar_chart({"a": {"x": 1.0}}, x_title="x", y_title="y (px)", **TEXTS),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_title_alt_and_content(name):
+    figure = FIGURES[name]()
+    assert isinstance(figure, viz.Figure)
+    assert figure.layout.title.text == "<b>A title</b>"
+    assert figure.alt.startswith("What there is to see.")
+    assert len(figure.data) > 0
+    assert figure.layout.height >= 150
+
+
+def test_the_alt_text_follows_the_figure_for_screen_readers(monkeypatch):
+    shown = []
+    monkeypatch.setattr("labkit.viz.style.display", shown.append)
+    monkeypatch.setattr(go.Figure, "_ipython_display_", lambda self: shown.append("the figure"))
+    figure = FIGURES["line_chart"]()
+    figure.update_layout(meta={"alt": "a < b"})
+    figure._ipython_display_()
+    assert shown[0] == "the figure"
+    assert "Figure: a &lt; b" in shown[1].data
+
+
+@pytest.mark.parametrize("texts", [{"title": "", "alt": "x"}, {"title": "x", "alt": " "}])
+def test_no_figure_without_words(texts):
+    with pytest.raises(ValueError, match="needs a title and an alt text"):
+        finish(go.Figure(), height=100, **texts)
+
+
+def test_pictures_arrive_pixel_by_pixel():
+    clip = noise(3, 3, 12, 16)
+    figure = viz.frame_strip(clip, **TEXTS)
+    for frame, trace in zip(clip, figure.data, strict=True):
+        np.testing.assert_array_equal(picture_in(trace), frame.permute(1, 2, 0).numpy())
+    assert [note.text for note in figure.layout.annotations] == ["t = 0", "t = 1", "t = 2"]
+
+
+def test_large_pictures_are_shrunk_before_they_travel():
+    figure = viz.picture_grid([noise(3, 700, 1000)], **TEXTS)
+    assert picture_in(figure.data[0]).shape == (336, 480, 3)
+
+
+def test_tiles_of_a_grid_do_not_overlap():
+    figure = viz.frame_strip(noise(7, 3, 12, 16), columns=3, **TEXTS)
+    corners = {(trace.x0, trace.y0) for trace in figure.data}
+    assert len(corners) == 7
+    xs, ys = sorted({x for x, _ in corners}), sorted({y for _, y in corners})
+    assert len(xs) == len(ys) == 3
+    assert min(b - a for a, b in itertools.pairwise(xs)) >= 16
+    assert min(b - a for a, b in itertools.pairwise(ys)) >= 12
+
+
+def test_quiver_arrows_start_and_end_where_flow_says():
+    flow = torch.zeros(2, 16, 16)
+    flow[0], flow[1] = 3.0, -2.0
+    figure = viz.quiver(noise(3, 16, 16), flow, spacing=8, **TEXTS)
+    x, y = figure.data[-1].x, figure.data[-1].y
+    assert [x[0], y[0]] == [4.0, 4.0]
+    assert [x[1], y[1]] == [7.0, 2.0]
+    assert np.isnan(x[5])
+    assert len(x) == 4 * 6  # four arrows of five points and a gap
+
+
+def test_trajectories_keep_their_points():
+    tracks = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
+    figure = viz.trajectory_plot(noise(3, 12, 16), tracks, **TEXTS)
+    line = figure.data[1]
+    np.testing.assert_array_equal(line.x, [1, 3, np.nan, 5, 7, np.nan])
+    np.testing.assert_array_equal(line.y, [2, 4, np.nan, 6, 8, np.nan])
+    starts, ends = figure.data[-2:]
+    assert (list(starts.x), list(ends.y)) == ([1, 5], [4, 8])
+
+
+def test_components_share_one_scale_even_about_zero():
+    figure = viz.flow_components(FLOW, **TEXTS)
+    dx, dy = figure.data
+    np.testing.assert_allclose(dx.z, FLOW[0], atol=6e-4)
+    np.testing.assert_allclose(dy.z, FLOW[1], atol=6e-4)
+    axis = figure.layout.coloraxis
+    assert axis.cmin == -axis.cmax
+    assert axis.cmax == pytest.approx(float(FLOW.abs().quantile(0.995)), rel=0.05)
+
+
+def test_a_mark_lies_on_its_map():
+    figure = viz.heat_maps({"a": FLOW[0], "b": FLOW[0]}, unit="px", marks={"b": (3, 4)}, **TEXTS)
+    second, cross = figure.data[1], figure.data[2]
+    assert cross.x[0] == second.x0 + 3
+    assert cross.y[0] == second.y0 + 4
+
+
+def test_charts_do_not_rest_on_colour_alone():
+    lines = viz.line_chart({n: ([1], [1]) for n in "abc"}, x_title="x", y_title="y", **TEXTS)
+    assert len({trace.line.dash for trace in lines.data}) == 3
+    bars = viz.bar_chart({n: {"x": 1.0} for n in "abc"}, x_title="x", y_title="y", **TEXTS)
+    assert len({trace.marker.pattern.shape for trace in bars.data}) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: viz.picture_grid([], **TEXTS), "at least one picture"),
+        (lambda: viz.frame_strip(noise(2, 3, 4, 4), labels=["a"], **TEXTS), "one for each of the 2 pictures; got 1"),
+        (lambda: viz.quiver(noise(3, 4, 4), torch.zeros(2, 5, 5), **TEXTS), "must have the same shape"),
+        (lambda: viz.flow_fields({"x": torch.zeros(3, 4, 4)}, **TEXTS), "flow of 'x' must be"),
+        (lambda: viz.trajectory_plot(noise(3, 4, 4), torch.zeros(3, 2), **TEXTS), "tracks must be"),
+    ],
+)
+def test_bad_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
