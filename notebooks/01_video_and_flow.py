@@ -23,12 +23,13 @@
 # - what a moving camera does to flow, and how much of that a simple subtraction repairs;
 # - the four ways to hand flow to a network, and what it costs to store it as JPEG.
 #
-# **Time** about a minute on a two-core laptop. **No paper yet**: this notebook lays the ground that
-# all the others stand on. It redraws two figures of Simonyan & Zisserman (2014): Fig. 2, the components
-# of flow, and Fig. 3, stacking against trajectories.
+# **Time** about a minute on a two-core laptop. **No paper yet**: this notebook lays the ground that all the
+# others stand on. It redraws two figures of Simonyan & Zisserman (2014): Fig. 2, the components of flow, and
+# Fig. 3, stacking against trajectories.
 #
-# **On your own clip**: `papermill 01_video_and_flow.ipynb out.ipynb -p video /path/to/clip.mp4`, or put the path
-# into the cell below. A real clip comes without the truth; the notebook then compares estimators with each other.
+# **On your own clip**: `papermill 01_video_and_flow.ipynb out.ipynb -p video /path/to/clip.mp4`, or put the
+# path into the cell below. A real clip comes without the truth; the notebook then compares estimators with each
+# other.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
@@ -53,18 +54,25 @@ length, height, width = sizes[profile]
 # %% [markdown]
 # ## 1. A video is a tensor
 #
-# By default you look at a small clip that the lab paints itself: a puppet strolls through a park and waves, and the
-# camera follows it by hand. Because every limb is a rigid piece, the program knows where each pixel goes. With a clip
-# of your own, the notebook takes consecutive frames from its middle and shrinks them to the same height.
+# By default you look at a small clip that the lab paints itself: a puppet strolls through a park and waves, and
+# the camera follows it by hand. Because every limb is a rigid piece, the program knows where each pixel goes.
+# With a clip of your own, the notebook takes consecutive frames from its middle and shrinks them to the same
+# height.
 
 # %%
 if video:
     path = Path(data_root) / video
-    recording = read_video(path, lambda info: torch.arange(info.num_frames)[max(0, (info.num_frames - length) // 2) :][:length])
+    recording = read_video(
+        path, lambda info: torch.arange(info.num_frames)[max(0, (info.num_frames - length) // 2) :][:length]
+    )
     scale = height / min(recording.info.height, recording.info.width)
-    clip = F.interpolate(recording.frames / 255, scale_factor=min(1, scale), mode="bilinear", antialias=True).clamp(0, 1)
+    clip = F.interpolate(recording.frames / 255, scale_factor=min(1, scale), mode="bilinear", antialias=True).clamp(
+        0, 1
+    )
     fps, truth = recording.info.fps, None
-    print(f"{path.name}: {recording.info.num_frames} frames, {recording.info.width} x {recording.info.height}, {fps:.5g} fps")
+    print(
+        f"{path.name}: {recording.info.num_frames} frames, {recording.info.width} x {recording.info.height}, {fps:.5g} fps"
+    )
 else:
     truth = world.stroll(seed, frames=length, height=height, width=width)
     clip, fps = truth.frames / 255, 8.0
@@ -73,8 +81,8 @@ clip = clip.to(device)
 print("clip:", tuple(clip.shape), clip.dtype, "= time, channels (red, green, blue), height, width")
 
 # %% [markdown]
-# Play it. Space starts and stops, the arrow keys step. Everything the player shows is already in the page, so it also
-# works where no Python runs.
+# Play it. Space starts and stops, the arrow keys step. Everything the player shows is already in the page, so
+# it also works where no Python runs.
 
 # %%
 what = f"the clip {Path(video).name}" if video else "a puppet that strolls to the right through a park and waves"
@@ -93,8 +101,8 @@ viz.frame_strip(
 )
 
 # %% [markdown]
-# Cut along time instead: fix one row of pixels and let time run downwards. What stands still draws a vertical line, what
-# moves draws a slanted one, and the slant is its speed.
+# Cut along time instead: fix one row of pixels and let time run downwards. What stands still draws a vertical
+# line, what moves draws a slanted one, and the slant is its speed.
 #
 # **Before you look:** what does a hand that waves draw?
 
@@ -112,8 +120,8 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# > The waving hand draws a zigzag. Nothing in a single frame tells you that it moves at all: motion lives between the
-# > frames, and to find it is what the rest of this notebook is about.
+# > The waving hand draws a zigzag. Nothing in a single frame tells you that it moves at all: motion lives
+# > between the frames, and to find it is what the rest of this notebook is about.
 #
 # ## 2. What sampling loses
 #
@@ -141,10 +149,11 @@ viz.timeline(
 )
 
 # %% [markdown]
-# A low frame rate does not just blur motion, it can invent another one. Below, the same x-t slice as seen by a machine
-# that takes only every second, fourth and eighth frame and has to guess what lies between.
+# A low frame rate does not just blur motion, it can invent another one. Below, the same x-t slice as seen by a
+# machine that takes only every second, fourth and eighth frame and has to guess what lies between.
 #
-# **Before you look:** the puppet's arm swings with a period of eight frames. What will it seem to do at one frame in eight?
+# **Before you look:** the puppet's arm swings with a period of eight frames. What will it seem to do at one
+# frame in eight?
 
 # %%
 strides = [s for s in (1, 2, 4, 8) if s < len(clip)]
@@ -158,9 +167,9 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# > At one frame in eight the hand stands still: it is always caught at the same point of its swing. This is aliasing, the
-# > reason why a wheel on film can turn backwards. Keep it in mind when a paper reports that 1 frame per second is enough:
-# > enough for what happens in the scene, not for how things move.
+# > At one frame in eight the hand stands still: it is always caught at the same point of its swing. This is
+# > aliasing, the reason why a wheel on film can turn backwards. Keep it in mind when a paper reports that 1
+# > frame per second is enough: enough for what happens in the scene, not for how things move.
 #
 # ## 3. What flow is
 #
@@ -187,8 +196,8 @@ viz.quiver(
 )
 
 # %% [markdown]
-# Arrows need room. The field's usual picture gives every pixel a colour: hue is direction, saturation is speed, white is
-# rest. The wheel on the right is the legend.
+# Arrows need room. The field's usual picture gives every pixel a colour: hue is direction, saturation is speed,
+# white is rest. The wheel on the right is the legend.
 
 # %%
 viz.flow_fields(
@@ -209,8 +218,8 @@ viz.flow_components(
 )
 
 # %% [markdown]
-# Now all of it moving. Choose an overlay with the buttons or with the keys 1 to 4. The trajectories follow points through
-# the whole clip, from field to field.
+# Now all of it moving. Choose an overlay with the buttons or with the keys 1 to 4. The trajectories follow
+# points through the whole clip, from field to field.
 
 # %%
 points = torch.cartesian_prod(
@@ -236,13 +245,13 @@ viz.ClipPlayer(overlays, title=f"Flow, {kind}", alt=f"Flow of {what}.", fps=fps,
 #
 # ### Brightness constancy
 #
-# A camera records brightness, not motion. To get from one to the other every estimator assumes that a point keeps
-# its brightness while it moves:
+# A camera records brightness, not motion. To get from one to the other every estimator assumes that a point
+# keeps its brightness while it moves:
 #
 # $$I(x + u,\; y + v,\; t + 1) = I(x, y, t)$$
 #
-# If that holds, the first frame can be rebuilt from the second: read the second frame at the place each pixel has
-# moved to. This is called backward warping.
+# If that holds, the first frame can be rebuilt from the second: read the second frame at the place each pixel
+# has moved to. This is called backward warping.
 #
 # **Before you look:** where will the rebuilt frame differ from the true one?
 
@@ -268,9 +277,10 @@ print(f"mean difference: {before:.2f} of 255 as they are, {after:.2f} after warp
 assert after < before, "flow should explain part of the change"
 
 # %% [markdown]
-# What is left has two causes. Between pixels the frame has to be interpolated, which softens fine texture. And some
-# points have no partner at all: they get covered by something, or leave the picture. Nothing can be read there. If
-# flow is known in both directions, such points give themselves away: going there and coming back does not lead home.
+# What is left has two causes. Between pixels the frame has to be interpolated, which softens fine texture. And
+# some points have no partner at all: they get covered by something, or leave the picture. Nothing can be read
+# there. If flow is known in both directions, such points give themselves away: going there and coming back does
+# not lead home.
 
 # %%
 backward = truth.backward.to(device) if truth else flow.tvl1(clip[1:], clip[:-1])
@@ -296,15 +306,18 @@ velocities = {"A": (1.0, 0.0), "B": (0.0, 1.0), "C": (0.5, 0.5)}
 holes = {name: world.aperture(v, frames=12) for name, v in velocities.items()}
 cards = {name: world.aperture(v, frames=12, hole=False) for name, v in velocities.items()}
 viz.ClipPlayer(
-    *(viz.Panel(name, {"through the hole": holes[name].frames, "screen off": cards[name].frames}) for name in velocities),
+    *(
+        viz.Panel(name, {"through the hole": holes[name].frames, "screen off": cards[name].frames})
+        for name in velocities
+    ),
     title="Three cards behind a hole",
     alt="Three striped cards move in three directions. Through the hole all three look the same.",
     fps=8,
 )
 
 # %% [markdown]
-# Through the hole they are not just similar, they are equal, pixel by pixel. Whatever looks only through the hole must
-# give one answer for all three, and it can be right for one of them at most.
+# Through the hole they are not just similar, they are equal, pixel by pixel. Whatever looks only through the
+# hole must give one answer for all three, and it can be right for one of them at most.
 
 # %%
 through = viz.heat_maps(
@@ -328,23 +341,28 @@ for name, hole in holes.items():
     print(f"{name} moves by {velocities[name]}, the estimate in the hole is ({dx:.2f}, {dy:.2f})")
 
 # %% [markdown]
-# > The estimate is the same for all: the motion **across** the stripes, the only one that can be seen. Of C it is the truth.
+# > The estimate is the same for all: the motion **across** the stripes, the only one that can be seen. Of C it
+# > is the truth.
 #
 # Linearise brightness constancy and the reason shows. Each pixel gives one equation for two unknowns,
 #
 # $$I_x u + I_y v + I_t = 0$$
 #
-# a line in the plane of velocities: every point on it explains what this pixel sees. More pixels help only if their
-# lines cross. Below, we take three places of the clip, try every velocity on a patch of 7 x 7 pixels around each,
-# and show how badly it explains the next frame.
+# a line in the plane of velocities: every point on it explains what this pixel sees. More pixels help only if
+# their lines cross. Below, we take three places of the clip, try every velocity on a patch of 7 x 7 pixels
+# around each, and show how badly it explains the next frame.
 #
-# **Before you look:** one place lies on plain ground, one on an edge, one on a corner. What shape has the error of each?
+# **Before you look:** one place lies on plain ground, one on an edge, one on a corner. What shape has the error
+# of each?
 
 # %%
 gradient_y, gradient_x = torch.gradient(now.mean(0))
 products = torch.stack([gradient_x**2, gradient_x * gradient_y, gradient_y**2])
 xx, xy, yy = F.avg_pool2d(products, 7, stride=1, padding=3)
-mean, spread = (xx + yy) / 2, (((xx - yy) / 2) ** 2 + xy**2).sqrt()  # eigenvalues of the structure tensor: mean +- spread
+mean, spread = (
+    (xx + yy) / 2,
+    (((xx - yy) / 2) ** 2 + xy**2).sqrt(),
+)  # eigenvalues of the structure tensor: mean +- spread
 safe = torch.zeros_like(mean, dtype=torch.bool)
 safe[10:-10, 10:-10] = True  # far enough from the border
 safe &= ~F.max_pool2d(checked[None].float(), 15, 1, 7)[0].bool()  # and nothing disappears nearby
@@ -376,19 +394,19 @@ viz.heat_maps(
 )
 
 # %% [markdown]
-# > Plain ground: anything goes. An edge: a valley, and the truth lies somewhere along it. A corner: one pit. Only corners
-# > pin the motion down; everywhere else an estimator must bring in an assumption of its own. Estimators differ in
-# > which.
+# > Plain ground: anything goes. An edge: a valley, and the truth lies somewhere along it. A corner: one pit.
+# > Only corners pin the motion down; everywhere else an estimator must bring in an assumption of its own.
+# > Estimators differ in which.
 #
 # ## 5. Three estimators
 #
 # - **Farnebäck** (2003) fits a small parabola to every neighbourhood and asks how it has shifted. Assumption: a
 #   neighbourhood moves as one.
-# - **DIS** (Kroeger et al. 2016) searches for matching patches on a coarse grid, from small pictures to large ones, then
-#   refines. Fast.
-# - **TV-L1** (Zach et al. 2007) looks for the field that explains the brightness with the least total variation: smooth,
-#   with sharp borders where the pictures ask for them. The lab's own version, in PyTorch, takes all pairs of a clip
-#   at once; two-stream networks have been fed with TV-L1 ever since.
+# - **DIS** (Kroeger et al. 2016) searches for matching patches on a coarse grid, from small pictures to large
+#   ones, then refines. Fast.
+# - **TV-L1** (Zach et al. 2007) looks for the field that explains the brightness with the least total
+#   variation: smooth, with sharp borders where the pictures ask for them. The lab's own version, in PyTorch,
+#   takes all pairs of a clip at once; two-stream networks have been fed with TV-L1 ever since.
 #
 # **Before you look:** where will all three go wrong?
 
@@ -407,8 +425,8 @@ viz.flow_fields(
 )
 
 # %% [markdown]
-# The usual measure is the end-point error (EPE): how far, in pixels, the estimated arrow ends from the true one. With a
-# truth at hand we can say where the error sits; without one, only how much the estimators disagree.
+# The usual measure is the end-point error (EPE): how far, in pixels, the estimated arrow ends from the true
+# one. With a truth at hand we can say where the error sits; without one, only how much the estimators disagree.
 
 # %%
 if truth:
@@ -430,9 +448,7 @@ if truth:
     areas = {"background": ~body, "puppet": body, "hidden in the next frame": truth.occluded.to(device)}
 else:
     areas = {"everywhere": torch.ones_like(field[:, 0], dtype=torch.bool)}
-table = {
-    area: {name: error[where].mean().item() for name, error in errors.items()} for area, where in areas.items()
-}
+table = {area: {name: error[where].mean().item() for name, error in errors.items()} for area, where in areas.items()}
 if truth:
     table["background"]["all zero"], table["puppet"]["all zero"], table["hidden in the next frame"]["all zero"] = (
         speed[where].mean().item() for where in areas.values()
@@ -451,21 +467,23 @@ if truth:
         assert table["puppet"][name] < table["puppet"]["all zero"], f"{name} should beat the guess that nothing moves"
 
 # %% [markdown]
-# > The error sits where assumptions break: at the seams between things that move differently, on thin fast limbs,
-# > and most of all at points that disappear, where nothing can be measured. The background, large and textured, is easy.
+# > The error sits where assumptions break: at the seams between things that move differently, on thin fast
+# > limbs, and most of all at points that disappear, where nothing can be measured. The background, large and
+# > textured, is easy.
 #
 # ## 6. A moving camera, and mean subtraction
 #
 # When the camera moves, everything moves. Simonyan & Zisserman meet this with the simplest means there is:
 # subtract from every flow field its mean vector (their section 3.1).
 #
-# **Before you play:** what can one vector per frame repair, and what not? Compare the two puppets, then switch to
-# *flow - mean*.
+# **Before you play:** what can one vector per frame repair, and what not? Compare the two puppets, then switch
+# to *flow - mean*.
 
 # %%
 shots = {"camera on a tripod": 0.0, "camera by hand": 2.5}
 scenes = {
-    name: world.stroll(seed, frames=length, height=height, width=width, camera=strength) for name, strength in shots.items()
+    name: world.stroll(seed, frames=length, height=height, width=width, camera=strength)
+    for name, strength in shots.items()
 }
 if video:
     moving = {"your clip": (clip, field)}
@@ -511,10 +529,10 @@ viz.bar_chart(
 assert background["by hand, mean subtracted"] < background["by hand"], "one vector per field should help"
 
 # %% [markdown]
-# > The subtraction takes out what the whole picture shares: a pan. It cannot take out a turn of the camera, which moves
-# > every place differently, nor parallax, by which near things pass faster than far ones. And where a large body fills
-# > the picture, part of its own motion goes too. A cheap remedy: earlier work, the paper says, estimates the global motion
-# > and takes that out; it settles for the mean.
+# > The subtraction takes out what the whole picture shares: a pan. It cannot take out a turn of the camera,
+# > which moves every place differently, nor parallax, by which near things pass faster than far ones. And where
+# > a large body fills the picture, part of its own motion goes too. A cheap remedy: earlier work, the paper
+# > says, estimates the global motion and takes that out; it settles for the mean.
 #
 # ## 7. Four ways to stack
 #
@@ -522,7 +540,8 @@ assert background["by hand, mean subtracted"] < background["by hand"], "one vect
 # describes four ways to fill it; `tau` is the frame it starts from.
 #
 # - **Optical flow stacking**, eq. (1): channel pair k holds the flow of frame tau + k - 1 *at the same place*.
-# - **Trajectory stacking**, eq. (2): channel pair k holds that flow *at the place the point has got to by then*.
+# - **Trajectory stacking**, eq. (2): channel pair k holds that flow *at the place the point has got to by
+#   then*.
 # - **Bi-directional**: half of the fields look ahead, half look back.
 # - **Mean subtraction**, from section 6, can be combined with each.
 
@@ -539,11 +558,13 @@ volumes = {
 for name, volume in volumes.items():
     print(f"{name:16} {tuple(volume.shape)} = 2L channels, height, width")
 assert all(volume.shape[0] == 2 * L for volume in volumes.values())
-assert torch.equal(volumes["stacking"][:2], volumes["trajectories"][:2])  # before the first step both look at the same place
+assert torch.equal(
+    volumes["stacking"][:2], volumes["trajectories"][:2]
+)  # before the first step both look at the same place
 
 # %% [markdown]
-# First, where the two ways read: the same place for L frames, or along the path of the point. This is Fig. 3 of the paper,
-# drawn on the clip. The points are the ones that travel farthest.
+# First, where the two ways read: the same place for L frames, or along the path of the point. This is Fig. 3 of
+# the paper, drawn on the clip. The points are the ones that travel farthest.
 
 # %%
 visible = torch.ones_like(field[tau, 0], dtype=torch.bool)
@@ -562,8 +583,8 @@ viz.trajectory_plot(
 )
 
 # %% [markdown]
-# Now the volumes. Each panel below plays through its L channel pairs; switch between the horizontal and the vertical
-# component.
+# Now the volumes. Each panel below plays through its L channel pairs; switch between the horizontal and the
+# vertical component.
 #
 # **Before you play:** in which volume does the outline of the puppet stay in place?
 
@@ -584,15 +605,16 @@ viz.ClipPlayer(
 )
 
 # %% [markdown]
-# > With trajectories the puppet of the first frame keeps its place: each pixel reports on one and the same point, wherever it
-# > has gone. With plain stacking the outline walks through the volume. The paper found plain stacking slightly better;
-# > notebook 02 asks why.
+# > With trajectories the puppet of the first frame keeps its place: each pixel reports on one and the same
+# > point, wherever it has gone. With plain stacking the outline walks through the volume. The paper found plain
+# > stacking slightly better; notebook 02 asks why.
 #
 # ## 8. What it costs to store flow
 #
-# Estimating flow takes longer than reading it, so everybody stores it, and as floating point it is large: 101 classes of
-# short clips make 1.5 terabytes. Simonyan & Zisserman rescale each field to the range 0 to 255 and store it as JPEG, which
-# brings this down to 27 gigabytes (both numbers are the paper's). Here is the price, on our fields.
+# Estimating flow takes longer than reading it, so everybody stores it, and as floating point it is large: 101
+# classes of short clips make 1.5 terabytes. Simonyan & Zisserman rescale each field to the range 0 to 255 and
+# store it as JPEG, which brings this down to 27 gigabytes (both numbers are the paper's). Here is the price, on
+# our fields.
 
 # %%
 import tempfile
@@ -612,7 +634,7 @@ viz.line_chart(
     x_title=f"kilobytes per field (as floating point: {raw / 1000:.0f})",
     y_title="error (EPE, pixels)",
     title="The price of JPEG<br>from left to right: quality " + ", ".join(map(str, qualities)),
-    alt="; ".join(f"quality {q}: {k:.1f} kB, {e:.3f} px" for q, k, e in zip(qualities, kilobytes, losses)),
+    alt="; ".join(f"quality {q}: {k:.1f} kB, {e:.3f} px" for q, k, e in zip(qualities, kilobytes, losses, strict=True)),
 )
 
 # %%
@@ -631,17 +653,18 @@ with tempfile.TemporaryDirectory() as folder:
 assert losses[-1] < losses[0], "higher quality should cost accuracy less"
 
 # %% [markdown]
-# > Errors gather where flow jumps, for JPEG likes what is smooth. At quality 90 they are far below those of any estimator
-# > in section 5. A field at rest comes back exactly at rest: each field keeps its own range. With one fixed range for all,
-# > as later code does it (±20 pixels), small motions get few of the 256 levels.
+# > Errors gather where flow jumps, for JPEG likes what is smooth. At quality 90 they are far below those of any
+# > estimator in section 5. A field at rest comes back exactly at rest: each field keeps its own range. With one
+# > fixed range for all, as later code does it (±20 pixels), small motions get few of the 256 levels.
 #
 # ## What to take home
 #
-# - A video is a tensor; motion is what its frames do not show one by one. Sampling decides which motion is left.
+# - A video is a tensor; motion is what its frames do not show one by one. Sampling decides which motion is
+#   left.
 # - Flow is an arrow per pixel. Brightness alone does not determine it: one equation, two unknowns.
 # - Estimators fill the gap with assumptions, and fail where these break: at borders and where things disappear.
 # - A camera's pan can be subtracted; its turns and the parallax stay.
 # - A temporal stream sees L fields as 2L channels: read in place or along paths, ahead or both ways.
 #
-# **Try it.** Set `seed = 1`, or `video` to a clip of yours, and run again. What does your clip make of section 5?
-# **Next:** `02_two_stream`, where a network gets these volumes as its only food.
+# **Try it.** Set `seed = 1`, or `video` to a clip of yours, and run again. What does your clip make of section
+# 5? **Next:** `02_two_stream`, where a network gets these volumes as its only food.

@@ -1,0 +1,222 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start here
+#
+# Welcome to **labkit**. In this lab you take the works apart by which machines came to understand video: you
+# run them, look inside, turn one screw and see what changes.
+#
+# **What you will see here**
+#
+# - what the lab is made of, and how its notebooks are meant to be read;
+# - whether this computer is ready;
+# - a first taste of each paper in one picture, made from a single short clip.
+#
+# **Time** half a minute.
+
+# %% tags=["parameters"]
+profile = "lesson"  # smoke | lesson | study | paper
+dataset = "world"  # the lab's own clips; the other notebooks also read real data sets
+data_root = ""  # where a real data set lies; not needed here
+seed = 0
+device = "cpu"
+
+# %%
+import torch
+
+from labkit import doctor, flow, viz, world
+
+sizes = {"smoke": (10, 48, 64), "lesson": (24, 120, 160), "study": (24, 120, 160), "paper": (24, 120, 160)}
+length, height, width = sizes[profile]
+
+# %% [markdown]
+# ## Somebody waves at you
+#
+# This clip comes from no camera. The lab paints it, limb by limb, and therefore knows everything about it:
+# which pixel belongs to which part and where each goes next. Change `seed` in the cell above, and somebody else
+# comes along.
+#
+# Press play. Then choose an overlay, with the buttons or the keys 1 to 3.
+
+# %%
+scene = world.stroll(seed, frames=length, height=height, width=width)
+fps = 8.0
+speed = scene.forward.norm(dim=1)
+viz.ClipPlayer(
+    {
+        "image": viz.Layer(scene.frames, alt="a puppet waves"),
+        "flow": viz.Layer(
+            viz.flow_to_rgb(scene.forward),
+            caption="colour is the direction of motion, saturation its speed",
+            key=viz.colour_wheel(48),
+            alt="flow as colour",
+        ),
+        "speed": viz.Layer(viz.heat_to_rgb(speed), caption="from rest (blue) to fast (yellow)", alt="speed as colour"),
+    },
+    title="A stroll through the park",
+    alt="A puppet strolls to the right through a park and waves, while the camera follows.",
+    fps=fps,
+)
+
+# %% [markdown]
+# ## A taste of each paper
+#
+# Everything below comes from this one clip and uses no network yet: the bare idea, in raw pixels. The notebooks
+# put the networks in. Papers whose notebook is still to come are named with their number, so that you can see
+# where this is going.
+#
+# ### 02 · Two-stream networks: *what is there* and *how it moves*
+#
+# Simonyan & Zisserman (2014) let two networks look: one sees a single frame, the other sees nothing but motion.
+
+# %%
+t = length // 3
+viz.picture_grid(
+    [scene.frames[t], viz.flow_to_rgb(scene.forward[t])],
+    labels=["what the spatial stream sees", "what the temporal stream sees"],
+    title="Two streams",
+    alt="Left a frame: a puppet in a park. Right the flow of the same moment: the figure as coloured motion only.",
+)
+
+# %% [markdown]
+# ### 03 · Codes and recurrent networks: *order matters*
+#
+# Giel & Diaz read a clip frame by frame with a recurrent network. The two strips hold the same frames; an
+# average over time cannot tell them apart, a reader in order can.
+
+# %%
+few = torch.linspace(0, length - 1, 6).long()
+viz.picture_grid(
+    [*scene.frames[few], *scene.frames[few.flip(0)]],
+    columns=6,
+    labels=[*(f"t = {i}" for i in few.tolist()), *(f"t = {i}" for i in few.flip(0).tolist())],
+    title="The same frames, forwards and backwards",
+    alt="Two rows of six frames: above the puppet walks to the right, below the same frames in reverse order.",
+)
+
+# %% [markdown]
+# ### 04 · Local features and VLAD: *a picture as a bag of patches*
+#
+# Ng et al. (2015) describe an image by the local features inside it. Here, all patches of a frame, sorted by
+# brightness instead of by place: what is left is what a bag of patches knows.
+
+# %%
+size = height // 6
+patches = scene.frames[t].unfold(1, size, size).unfold(2, size, size).flatten(1, 2).movedim(0, 1)  # (N, 3, size, size)
+order = patches.float().mean((1, 2, 3)).argsort()
+across = width // size
+bag = patches[order].unflatten(0, (-1, across)).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (3, H, W)
+viz.picture_grid(
+    [scene.frames[t], bag],
+    labels=["a frame", "its patches, out of place"],
+    title="A bag of patches",
+    alt="Left a frame, right the same frame cut into square patches that are sorted from dark to bright.",
+)
+
+# %% [markdown]
+# ### 05 · Full-length video: *pooling over time*
+#
+# Ng et al. (2015) take the maximum over all frames of what a network finds. In raw pixels: for every place, the
+# frame in which it was farthest from its mean. Whatever passed by leaves its trace.
+
+# %%
+frames = scene.frames.float()
+unusual = (frames - frames.mean(0)).abs().sum(1).argmax(0)  # (H, W), a frame index for each place
+trace = frames.gather(0, unusual.expand(1, 3, -1, -1))[0] / 255
+viz.picture_grid(
+    [frames.mean(0) / 255, trace],
+    labels=["mean over time", "most unusual moment of each place"],
+    title="Pooling over time",
+    alt="Left the mean of all frames, blurred where the puppet moves. Right a maximum: ghosts of every pose stand out.",
+)
+
+# %% [markdown]
+# ### 06 · ActionFlowNet: *seeing where things will go*
+#
+# Ng et al. (2018) teach a network to predict motion, the future one included, to understand actions better.
+# Here, the next frame is painted by moving each pixel of this one along its exact flow, from frame to frame.
+
+# %%
+future, _ = flow.backward_warp(frames[t : t + 1], scene.backward[t : t + 1])
+viz.picture_grid(
+    [scene.frames[t], future[0] / 255, scene.frames[t + 1]],
+    labels=["now", "predicted by flow", "next"],
+    title="One step into the future",
+    alt="Three frames: now, the same pixels moved along their flow, and the true next frame, which look almost the same.",
+)
+
+# %% [markdown]
+# ### 07 · Temporal difference networks: *what has changed?*
+#
+# Ng & Davis add, at every level of a network, the difference between two frames. On the lowest level it is
+# this:
+
+# %%
+step = min(3, length - 1 - t)
+change = (frames[t + step] - frames[t]) / 510 + 0.5
+viz.picture_grid(
+    [scene.frames[t], change, scene.frames[t + step]],
+    labels=[f"frame {t}", "difference", f"frame {t + step}"],
+    title="Differences",
+    alt="Two frames with their difference between them: grey where nothing changes, bright and dark along moving edges.",
+)
+
+# %% [markdown]
+# ### 08 and 09
+#
+# **Attention transfer** (Li et al. 2017) learns from photos on the web and looks for the same thing in video;
+# **negative back-dropout** (Ren et al. 2018) removes the neurons that vote for wrong answers. Neither has a
+# picture without a network: theirs come with their notebooks.
+#
+# ## How to read a notebook
+#
+# - It opens with what you will see and how long it takes.
+# - Before an experiment stands a question. Answer it before you run the cell: being wrong is where the learning
+#   is.
+#
+# > Comments of the lab stand in blocks like this one. What a paper claims is marked as the paper's.
+#
+# - Numbers of ours stand beside the paper's. Some claims do not hold here: the notebook then says so, and why.
+# - A notebook defines no network and no training loop. Those live in `labkit/`, one file per paper, made to be
+#   read.
+# - Each figure has a description for screen readers; players work with the keyboard and without Python.
+#
+# ## Four profiles
+#
+# Every notebook has one cell of parameters, and `profile` is the first of them.
+#
+# | profile | for | a notebook takes |
+# |---|---|---|
+# | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
+# | `lesson` | you: the effects are visible on a laptop | three minutes |
+# | `study` | every row of every table, on the lab's own world | up to 45 minutes |
+# | `paper` | a GPU and the real data: the paper's network and schedule | as the paper |
+#
+# Change it in the cell, or from outside: `papermill 01_video_and_flow.ipynb out.ipynb -p profile smoke`. `make
+# course` runs all notebooks and writes pages that work without Python.
+#
+# ## Is this computer ready?
+#
+# The same report comes from `labkit doctor` in a terminal. A missing browser is no harm.
+
+# %%
+findings = list(doctor.examine())
+print(doctor.report(findings))
+assert doctor.healthy(findings), "see the lines marked with a cross: each names the command that mends it"
+
+# %% [markdown]
+# ## Where to go
+#
+# **Next:** [01_video_and_flow](01_video_and_flow.ipynb), the ground on which all the papers stand.

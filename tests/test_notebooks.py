@@ -1,0 +1,112 @@
+"""Every notebook: in step with its source, one parameters cell, runs from top to bottom, twice with equal results."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from labkit import course
+
+SOURCES = course.sources()
+STEMS = [source.stem for source in SOURCES]
+each_notebook = pytest.mark.parametrize("source", SOURCES, ids=STEMS)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A function that runs a notebook once per session, in the smoke profile."""
+    done: dict[Path, Path] = {}
+
+    def run(source):
+        if source not in done:
+            folder = tmp_path_factory.mktemp(source.stem)
+            done[source] = course.run(source, folder / f"{source.stem}.ipynb", {"profile": "smoke"})
+        return done[source]
+
+    return run
+
+
+def results(path):
+    """All outputs of a notebook, without what names one run: ids of widgets and figures, numbers of executions."""
+    found = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            data = dict(output.get("data", {}))
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            data.pop("text/html", None) if "application/vnd.plotly.v1+json" in data else None
+            found.append((output.output_type, output.get("text"), json.dumps(data, sort_keys=True)))
+    return found
+
+
+def test_there_are_notebooks():
+    assert STEMS[:2] == ["00_start_here", "01_video_and_flow"]
+
+
+@each_notebook
+def test_the_pair_is_in_step(source):
+    committed = source.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert committed == nbformat.writes(course.notebook_of(source)) + "\n", "run `make notebooks`"
+
+
+@each_notebook
+def test_the_header_and_the_parameters_cell(source):
+    notebook = jupytext.read(source)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.jupytext.formats == "ipynb,py:percent"
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    names = {}
+    exec(tagged[0].source, {"__builtins__": {}}, names)  # literals only: nothing can be called
+    assert {"profile", "dataset", "data_root", "seed", "device"} <= set(names)
+    assert names["profile"] == "lesson"
+
+
+@each_notebook
+def test_prose_and_code_take_turns(source):
+    """One idea a cell: no cell of code longer than a screen."""
+    for cell in jupytext.read(source).cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 36, cell.source[:200]
+            assert not re.search(r"^\s*(class |optimi[sz]er\.step|loss\.backward)", cell.source, flags=re.M)
+
+
+@each_notebook
+def test_it_runs_twice_with_equal_results(source, executed, tmp_path):
+    first = results(executed(source))
+    second = results(course.run(source, tmp_path / "again.ipynb", {"profile": "smoke"}))
+    assert len(first) == len(second) > 3
+    for one, other in zip(first, second, strict=True):
+        assert one == other
+
+
+@each_notebook
+def test_every_figure_is_described(source, executed):
+    figures = 0
+    for cell in nbformat.read(executed(source), as_version=4).cells:
+        bundles = [output.data for output in cell.get("outputs", []) if "data" in output]
+        for number, data in enumerate(bundles):
+            if "application/vnd.plotly.v1+json" in data:
+                figures += 1
+                assert "Figure: " in bundles[number + 1]["text/html"]
+    assert figures > 3
+
+
+@each_notebook
+def test_nbval_agrees_that_it_runs(source, executed):
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "no:xdist", "--nbval-cell-timeout=120", str(executed(source))]
+    done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert re.search(r"\d+ passed", done.stdout)
+
+
+@each_notebook
+def test_the_page_is_whole(source, executed, tmp_path):
+    page = course.export(executed(source), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "labkit-player-place" in page
+    assert 'src="http' not in page
