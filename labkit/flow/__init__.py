@@ -1,4 +1,4 @@
-"""Optical flow: how to stack it for a network, warp with it, keep it on disk."""
+"""Optical flow: how to estimate it, stack it for a network, warp with it, keep it on disk."""
 
 from labkit.flow.stack import (
     bidirectional_stacking,
@@ -21,6 +21,7 @@ from labkit.flow.store import (
     stored_flow_shape,
     write_flo,
 )
+from labkit.flow.tvl1 import tvl1
 from labkit.flow.warp import backward_warp, occlusion_mask, pixel_grid, sample_bilinear
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "stored_flow_shape",
     "trajectories",
     "trajectory_stacking",
+    "tvl1",
     "write_flo",
 ]
