@@ -1,4 +1,4 @@
-"""The command ``labkit``: lab, course, notebooks, doctor."""
+"""The command ``labkit``: lab, course, export, notebooks, doctor."""
 
 import argparse
 import os
@@ -17,6 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _lab(rest)
         case "course":
             return _course(options.only, options.profile, options.to)
+        case "export":
+            return _export(options.notebook)
         case "notebooks":
             return _notebooks()
         case _:
@@ -33,6 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     course.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     course.add_argument("--profile", default="lesson", choices=["smoke", "lesson", "study", "paper"])
     course.add_argument("--to", type=Path, default=Path("build/course"), metavar="FOLDER")
+    page = commands.add_parser(
+        "export", help="turn notebooks you have run into pages that need neither Python nor network"
+    )
+    page.add_argument("notebook", nargs="+", type=Path)
     commands.add_parser("notebooks", help="rewrite each .ipynb from its .py; outputs are discarded")
     commands.add_parser("doctor", help="is this machine ready? what mends it?")
     return parser
@@ -69,6 +75,18 @@ def _course(only: Sequence[str], profile: str, folder: Path) -> int:
         page = export(executed, executed.with_suffix(".html"))
         print(f"{page}  {page.stat().st_size / 1e6:.1f} MB", flush=True)
     return 1 if failures else 0
+
+
+def _export(notebooks: Sequence[Path]) -> int:
+    from labkit.course import NotebookError, export
+
+    for notebook in notebooks:
+        try:
+            print(export(notebook, notebook.with_suffix(".html")))
+        except NotebookError as error:
+            print(f"✗ {error}", file=sys.stderr)
+            return 1
+    return 0
 
 
 def _notebooks() -> int:

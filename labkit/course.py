@@ -15,17 +15,23 @@ from typing import Any
 import jupytext
 import nbformat
 import papermill
+import plotly.io
 from latex2mathml.converter import convert as latex_to_mathml
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from plotly.offline import get_plotlyjs
 from traitlets.config import Config
 
 CELL_TIMEOUT = {"smoke": 120, "lesson": 600, "study": 3600, "paper": None}  # seconds a cell may take, by profile
 
+_PLOTLY = "application/vnd.plotly.v1+json"
+
 # The page: the lab template without the scripts that nbconvert would fetch from elsewhere.
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
-{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js -%}
+{%- if nb.metadata.plotly_js -%}<script>{{ nb.metadata.plotly_js }}</script>{%- endif -%}
+{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
@@ -118,19 +124,36 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any]) -> Path:
 def export(executed: Path, page: Path) -> Path:
     """Turn an executed notebook into one HTML file that works without a kernel and without a network.
 
-    Widgets show the HTML they carry along; formulas become MathML; nothing is fetched from elsewhere.
+    Widgets show the HTML they carry along, figures stay interactive, formulas become MathML; nothing is fetched from
+    elsewhere.
+
+    Raises:
+        NotebookError: ``executed`` is missing or no notebook.
     """
-    notebook = nbformat.read(executed, as_version=4)
+    try:
+        notebook = nbformat.read(executed, as_version=4)
+    except (OSError, ValueError, nbformat.validator.NotebookValidationError) as error:
+        raise NotebookError(f"{executed} must be an executed notebook; {error}: run it first") from error
     notebook.metadata.pop("widgets", None)
     notebook.metadata["title"] = _title(notebook, executed.stem)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_mathml(cell.source)
+        for output in cell.get("outputs", []):
+            if figure := output.get("data", {}).pop(_PLOTLY, None):
+                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config={"responsive": True})
+                output.data["text/html"] = html
+    if any("plotly" in str(output.get("data", {}).get("text/html")) for output in _outputs(notebook)):
+        notebook.metadata["plotly_js"] = get_plotlyjs()
     config = Config()
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
     _write(page, html)
     return page
+
+
+def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def with_mathml(markdown: str) -> str:

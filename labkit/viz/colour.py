@@ -15,6 +15,8 @@ from torch import Tensor
 from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.style import SEQUENTIAL
 
+_ROUNDING = 0.5 / 255  # half an 8-bit level: what interpolation in float32 may overshoot without anyone seeing it
+
 
 def flow_to_rgb(flow: Tensor, max_speed: float | None = None) -> Tensor:
     """Optical flow as colours.
@@ -109,12 +111,12 @@ def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:
     clip = clip.detach().cpu()
     if clip.is_floating_point():
         require_finite(clip, name)
-        if clip.numel() and (clip.min() < 0 or clip.max() > 1):
+        if clip.numel() and (clip.min() < -_ROUNDING or clip.max() > 1 + _ROUNDING):
             raise ValueError(
                 f"{name} must lie in [0, 1]; got {float(clip.min()):.3g} to {float(clip.max()):.3g}: "
                 "undo the normalisation, or divide by 255"
             )
-        clip = (clip * 255).round().to(torch.uint8)
+        clip = (clip * 255).round().clamp(0, 255).to(torch.uint8)
     elif clip.dtype != torch.uint8:
         raise TypeError(f"{name} must be uint8 or floating point; got {clip.dtype}: convert it first")
     return clip.expand(*clip.shape[:-3], 3, *clip.shape[-2:])
