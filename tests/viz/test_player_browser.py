@@ -150,6 +150,7 @@ def test_after_the_last_flow_the_panel_says_why_it_is_empty(offline_page):
     note = root.locator(".lp-note")
     assert note.is_hidden()
     scrub(root, LENGTH - 1)
+    assert note.is_visible()
     assert note.inner_text() == "No flow at the last frame: it lives between one frame and the next."
     assert picture(root).sum() == 0
     root.get_by_role("button", name="image").click()
