@@ -46,8 +46,8 @@ def tvl1(
     theta: float = 0.3,
     scales: int | None = None,
     scale_factor: float = 0.65,
-    warps: int = 4,
-    iterations: int = 25,
+    warps: int = 5,
+    iterations: int = 30,
 ) -> Tensor:
     """Estimate the optical flow from the first image to the second: first(x) is like second(x + flow(x)).
 
@@ -63,7 +63,8 @@ def tvl1(
         theta: how far u and v may be apart; lower ties them closer and takes more iterations.
         scales: number of image sizes, 1 for small motion only; by default as many as keep 32 pixels on a side.
         scale_factor: from one image size to the next, between 0 and 1.
-        warps: how often the second image is warped and linearised on each scale.
+        warps: how often the second image is warped and linearised on each scale; half as often, rounded up, on the
+            largest.
         iterations: steps in v, u and p for each warp.
 
     Returns:
@@ -95,8 +96,9 @@ def tvl1(
         pyramid = gaussian_pyramid(images, scale_factor, scales)
         u = torch.zeros_like(pyramid[-1])  # (n, 2, h, w) of the smallest scale
         for level in reversed(pyramid):
+            count = (warps + 1) // 2 if level is pyramid[0] else warps  # the largest costs most and starts nearly right
             u = _resize_flow(u, *level.shape[-2:])
-            u = _solve(level[:, :1], level[:, 1:], u, tau, 255 * lambda_, theta, warps, iterations)
+            u = _solve(level[:, :1], level[:, 1:], u, tau, 255 * lambda_, theta, count, iterations)
         result.copy_(u)
     return flow.reshape(*first.shape[:-3], 2, height, width)  # (..., 2, H, W)
 
@@ -104,6 +106,8 @@ def tvl1(
 def grey_pair(first: Tensor, second: Tensor) -> Tensor:
     """Check two (batches of) images ``(..., C, H, W)``; return float32 grey values from 0 to 1, ``(N, 2, H, W)``."""
     for name, image in (("first", first), ("second", second)):
+        if not isinstance(image, Tensor):
+            raise TypeError(f"{name} must be a torch.Tensor; got {type(image).__name__}: torch.from_numpy makes one")
         checks.require_shape(image, "... C H W", name, "images come with a channel dimension, C = 1 or 3")
         checks.require_dtype(image, (torch.uint8, torch.float32), name, "convert with .float(), values from 0 to 1")
         if image.shape[-3] not in (1, 3) or 0 in image.shape[-2:]:
