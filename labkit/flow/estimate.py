@@ -60,7 +60,8 @@ def farneback(
     _require_counts(scales=scales, window=window, iterations=iterations, poly_n=poly_n)
     _require_scale_factor(scale_factor)
     checks.require_positive(poly_sigma, "poly_sigma")
-    estimator = cv2.FarnebackOpticalFlow.create(scales, scale_factor, False, window, iterations, poly_n, poly_sigma, 0)
+    smaller = scales - 1  # OpenCV counts the sizes below the full one, whatever its documentation says
+    estimator = cv2.FarnebackOpticalFlow.create(smaller, scale_factor, False, window, iterations, poly_n, poly_sigma, 0)
     return _each_pair(lambda a, b: estimator.calc(a, b, np.empty(0)), first, second)
 
 

