@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
+# Threads that wait sleep instead of spinning: spinning starves whatever else runs, other tests for one.
+export OMP_WAIT_POLICY := passive
 .DEFAULT_GOAL := lab
 .PHONY: setup lab course test check bench notebooks lock
 

@@ -109,6 +109,7 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any]) -> Path:
             kernel_name="python3",
             progress_bar=sys.stderr.isatty(),
             execution_timeout=timeout,
+            store_widget_state=False,  # the page carries it already
         )
     except PapermillExecutionError as error:
         first_line = next((line for line in error.source.splitlines() if line.strip()), "")

@@ -78,7 +78,14 @@ def picture_grid(
     return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "b": 16})
 
 
-def flow_fields(fields: Mapping[str, Tensor], *, title: str, alt: str, max_speed: float | None = None) -> Figure:
+def flow_fields(
+    fields: Mapping[str, Tensor],
+    *,
+    title: str,
+    alt: str,
+    max_speed: float | None = None,
+    columns: int | None = None,
+) -> Figure:
     """Optical flow in colour, one field or several on one scale, with the colour wheel as legend.
 
     Args:
@@ -86,11 +93,12 @@ def flow_fields(fields: Mapping[str, Tensor], *, title: str, alt: str, max_speed
         title: above the figure.
         alt: what there is to see.
         max_speed: the speed of full colour, in pixels per frame; default the 99th percentile over all fields.
+        columns: fields to a row; default up to four.
     """
     for label, field in fields.items():
         require_shape(field, "2 H W", f"flow of {label!r}", "pass one field of (dx, dy) for each label")
     speed = max(typical_speed(field) for field in fields.values()) if max_speed is None else max_speed
-    columns = min(4, len(fields))
+    columns = columns or min(4, len(fields))
     figure = picture_grid(
         [flow_to_rgb(field, speed) for field in fields.values()],
         labels=list(fields),
