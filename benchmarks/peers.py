@@ -46,6 +46,20 @@ def decode_pyav(path: str, indices: list[int]) -> np.ndarray:
     return np.stack(frames)
 
 
+def flow_opencv_tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Flow (2, H, W) between two grey uint8 images (H, W), with OpenCV's own parameters."""
+    import cv2
+
+    return cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None).transpose(2, 0, 1)
+
+
+def flow_skimage_tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Flow (2, H, W) between two grey uint8 images (H, W), with scikit-image's own parameters."""
+    from skimage.registration import optical_flow_tvl1
+
+    return optical_flow_tvl1(first, second)[::-1]  # (rows, columns) -> (dx, dy)
+
+
 def answer(request: dict) -> dict:
     """Make one call and time it."""
     function = globals()[request["call"]]
