@@ -14,9 +14,10 @@ setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements  # asks the network for news
 	touch $@
 
-.venv-peers/.ready: benchmarks/requirements.lock
+.venv-peers/.ready: benchmarks/requirements.lock | .venv/.ready
 	$(PYTHON) -m venv .venv-peers
 	VIRTUAL_ENV=$(CURDIR)/.venv-peers $(BIN)/uv pip sync --quiet --require-hashes benchmarks/requirements.lock
 	touch $@

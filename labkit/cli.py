@@ -9,8 +9,8 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    # Threads that wait for each other sleep instead of spinning: on a machine that also does other things, a laptop with
-    # a browser open say, spinning made torch up to fifty times slower. Kernels inherit it; your own setting wins.
+    # Threads that wait for each other sleep instead of spinning: on a machine that also does other things, a laptop
+    # with a browser open say, spinning made torch up to fifty times slower. Kernels inherit it; your own setting wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command != "lab":
@@ -53,11 +53,16 @@ def _lab(further: Sequence[str]) -> int:
     for source in sources():
         if not source.with_suffix(".ipynb").exists():  # an existing one may hold a learner's work
             write_notebook(source)
-    folder = notebooks_folder()
+    command = lab_command(notebooks_folder())
+    os.execv(command[0], [*command, *further])
+
+
+def lab_command(folder: Path) -> list[str]:
+    """What opens JupyterLab on the first notebook of a folder."""
     command = [sys.executable, "-m", "jupyterlab", str(folder / "00_start_here.ipynb"), f"--notebook-dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container, most likely; JupyterLab would refuse
         command.append("--allow-root")
-    os.execv(command[0], [*command, *further])
+    return command
 
 
 def _course(only: Sequence[str], profile: str, folder: Path) -> int:

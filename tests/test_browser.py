@@ -1,0 +1,118 @@
+"""The lab as a newcomer meets it: JupyterLab with a kernel, then the exported page without one."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import nbformat
+import pytest
+
+from labkit import cli, course
+
+pytestmark = pytest.mark.browser
+
+PIXELS = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
+TOKEN = "only-for-this-test"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A JupyterLab on a copy of the notebooks, in the smoke profile; gives its address."""
+    folder = tmp_path / "notebooks"
+    shutil.copytree(course.notebooks_folder(), folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    source = folder / "01_video_and_flow.py"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace('profile = "lesson"', 'profile = "smoke"', 1), encoding="utf-8")
+    course.write_notebook(source)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    options = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    options += [f"--IdentityProvider.token={TOKEN}", f"--LabApp.workspaces_dir={tmp_path / 'workspaces'}"]
+    options += [f"--LabApp.user_settings_dir={tmp_path / 'settings'}"]
+    log = (tmp_path / "lab.log").open("w")
+    server = subprocess.Popen([*cli.lab_command(folder), *options], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"{address}/api", server, tmp_path / "lab.log")
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        log.close()
+
+
+def wait_for(address, server, log):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.5)
+    raise AssertionError(f"JupyterLab did not answer: {log.read_text()}")
+
+
+def scrub(player, page):
+    """Move the scrubber by keyboard; the picture must change, and change back."""
+    scrubber, canvas = player.locator("input[type=range]"), player.locator("canvas").first
+    scrubber.focus()
+    page.keyboard.press("Home")
+    first = canvas.evaluate(PIXELS)
+    page.keyboard.press("End")
+    page.wait_for_function("input => input.value === input.max", arg=scrubber.element_handle())
+    last = canvas.evaluate(PIXELS)
+    assert len(first) == len(last) > 1000
+    assert first != last
+    page.keyboard.press("Home")
+    assert canvas.evaluate(PIXELS) == first
+
+
+def test_notebook_01_in_jupyterlab(chromium, lab):
+    page = chromium.new_page(viewport={"width": 1200, "height": 1000})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(f"{lab}/lab/tree/01_video_and_flow.ipynb?token={TOKEN}")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+        page.locator(".labkit-player[aria-busy=false]").first.wait_for(timeout=120_000)
+        page.locator(".js-plotly-plot").first.wait_for(timeout=120_000)
+        scrub(page.locator(".labkit-player").first, page)
+        assert page.locator(".labkit-player-place").count() == 0, "JupyterLab should show the live widget"
+        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    finally:
+        page.close()
+    assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
+
+
+def test_notebook_01_as_a_page_without_kernel_and_network(offline_page, tmp_path):
+    source = next(source for source in course.sources() if source.stem == "01_video_and_flow")
+    executed = course.run(source, tmp_path / "01.ipynb", {"profile": "smoke"})
+    page = course.export(executed, tmp_path / "01.html")
+    offline_page.goto(page.as_uri())
+    players = offline_page.locator(".labkit-player[aria-busy=false]")
+    players.nth(4).wait_for()
+    assert players.count() >= 4
+    for number in range(players.count()):
+        scrub(players.nth(number), offline_page)
+    figures = sum(
+        "application/vnd.plotly.v1+json" in output.get("data", {})
+        for cell in nbformat.read(executed, as_version=4).cells
+        for output in cell.get("outputs", [])
+    )
+    assert figures > 10
+    offline_page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert offline_page.locator(".js-plotly-plot").count() == figures
+    assert offline_page.locator("math[display=block]").count() == 2
