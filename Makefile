@@ -14,7 +14,8 @@ setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements  # asks the network for news
+	$(BIN)/jupyter labextension disable --log-level=ERROR --level=sys_prefix @jupyterlab/apputils-extension:announcements  # asks the network for news
+	$(BIN)/python -m ipykernel install --sys-prefix --env OMP_WAIT_POLICY passive >/dev/null  # see above
 	touch $@
 
 .venv-peers/.ready: benchmarks/requirements.lock | .venv/.ready
