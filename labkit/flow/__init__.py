@@ -1,5 +1,6 @@
 """Optical flow: how to estimate it, stack it for a network, warp with it, keep it on disk."""
 
+from labkit.flow.estimate import dis, farneback, tvl1_opencv
 from labkit.flow.stack import (
     bidirectional_stacking,
     crop,
@@ -29,6 +30,8 @@ __all__ = [
     "backward_warp",
     "bidirectional_stacking",
     "crop",
+    "dis",
+    "farneback",
     "flip_flow",
     "flip_frames",
     "flip_stack",
@@ -46,5 +49,6 @@ __all__ = [
     "trajectories",
     "trajectory_stacking",
     "tvl1",
+    "tvl1_opencv",
     "write_flo",
 ]
