@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
-# Threads that wait sleep instead of spinning: spinning starves whatever else runs, other tests for one.
-export OMP_WAIT_POLICY := passive
+# Threads that wait for each other soon sleep: endless spinning, the default, makes torch up to fifty times slower on a
+# machine that also does other things, a laptop with a browser open say; no spinning at all makes small steps slow.
+export GOMP_SPINCOUNT ?= 2000
 .DEFAULT_GOAL := lab
 .PHONY: setup lab course test check bench notebooks lock
 
@@ -15,7 +16,7 @@ setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/jupyter labextension disable --log-level=ERROR --level=sys_prefix @jupyterlab/apputils-extension:announcements  # asks the network for news
-	$(BIN)/python -m ipykernel install --sys-prefix --env OMP_WAIT_POLICY passive >/dev/null  # see above
+	$(BIN)/python -m ipykernel install --sys-prefix --env GOMP_SPINCOUNT 2000 >/dev/null
 	touch $@
 
 .venv-peers/.ready: benchmarks/requirements.lock | .venv/.ready

@@ -9,9 +9,7 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    # Threads that wait for each other sleep instead of spinning: on a machine that also does other things, a laptop
-    # with a browser open say, spinning made torch up to fifty times slower. Kernels inherit it; your own setting wins.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # for the kernels; the Makefile says why
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command != "lab":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
