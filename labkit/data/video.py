@@ -165,7 +165,7 @@ def read_video(
             pixels[places[index]] = recording.frame()
         if info and index == last:  # the first scan saw the rest
             break
-    if last >= (count := len(recording.stamps)):
+    if last >= (count := recording.count):
         remedy = "pass a function of VideoInfo as indices, which knows how many there are"
         raise _error(recording.path, f"a frame {last}", f"{count} frames, 0 to {count - 1}", remedy)
     frames = torch.from_numpy(pixels)
@@ -262,41 +262,54 @@ class _Recording:
             self._fail(f"frames of 1 to {MAX_PIXELS} pixels", f"{width:.0f} x {height:.0f}", "fetch it again")
         self.promised_frames = self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.header_fps = self.capture.get(cv2.CAP_PROP_FPS)
-        self.stamps: list[float] = []  # of each frame decoded so far, in milliseconds
+        self.count = 0  # frames decoded so far
+        self.stamped = 0  # those of them with a credible time stamp
+        self.earliest, self.latest = math.inf, -math.inf  # time stamps, in milliseconds
         self.shape: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[int]:
         while self.capture.grab():
-            self.stamps.append(self.capture.get(cv2.CAP_PROP_POS_MSEC))
-            if len(self.stamps) == 1:
+            stamp = self.capture.get(cv2.CAP_PROP_POS_MSEC)
+            self.count += 1
+            if stamp > 0 or self.count == 1:  # a later 0 means that the decoder gave none
+                self.stamped += 1
+                self.earliest, self.latest = min(self.earliest, stamp), max(self.latest, stamp)
+            if self.count == 1:
                 self.shape = self.frame().shape
-            if len(self.stamps) > self.bytes:  # no container stores a frame in less than a byte
+            if self.count > self.bytes:  # no container stores a frame in less than a byte
                 self._fail("an end", f"more frames than the file has bytes, {self.bytes}", "fetch it again")
-            yield len(self.stamps) - 1
+            yield self.count - 1
         self._require_whole()
 
     def frame(self) -> np.ndarray:
         """The current frame, (C, H, W) uint8 RGB."""
         found, image = self.capture.retrieve()  # (H, W, C) BGR
         if not found or image is None or image.ndim != 3 or image.shape[2] != 3:
-            self._fail("colour frames", f"a frame {len(self.stamps) - 1} that does not convert", "re-encode the file")
+            self._fail("colour frames", f"a frame {self.count - 1} that does not convert", "re-encode the file")
         return np.stack(cv2.split(image)[::-1])
 
     def info(self) -> VideoInfo:
         """What the frames decoded so far amount to."""
         _, height, width = self.shape
-        fps = _credible_fps(self.header_fps, self.stamps) if self.has_rate else math.nan
-        return VideoInfo(self.path, len(self.stamps), fps, height, width)
+        fps = self._credible_fps() if self.has_rate else math.nan
+        return VideoInfo(self.path, self.count, fps, height, width)
+
+    def _credible_fps(self) -> float:
+        """The header's rate where the time stamps bear it out within a tenth, else theirs; ``nan`` if implausible."""
+        span = self.latest - self.earliest
+        measured = (self.stamped - 1) * 1000 / span if span > 0 else self.header_fps
+        fps = self.header_fps if abs(self.header_fps - measured) <= 0.1 * measured else measured
+        return fps if 0 < fps <= MAX_FPS else math.nan
 
     def _require_whole(self) -> None:
-        count = len(self.stamps)
+        count = self.count
         if count == 0:
             self._fail("frames", "none that decodes", "fetch it again, or re-encode it")
         if self.allow_damaged:
             return
         if any(self.capture.grab() for _ in range(_RETRIES)):
             self._fail_damaged("every frame to decode", f"a frame {count} that does not, with others after it")
-        reached = max(count, max(self.stamps) / 1000 * self.header_fps)  # by the clock, where frames come irregularly
+        reached = max(count, self.latest / 1000 * self.header_fps)  # by the clock, where frames come irregularly
         if self.promised_frames <= self.bytes and reached < self.promised_frames / 2:
             self._fail_damaged(f"{self.promised_frames:.0f} frames, as its header says", f"{count}")
 
@@ -355,15 +368,6 @@ def _has_rate(file: BinaryIO) -> bool:
     stream = header.find(b"vids") if header.startswith(b"RIFF") else -1
     scale, rate = header[stream + 20 : stream + 24], header[stream + 24 : stream + 28]  # dwScale, dwRate of strh
     return stream < 0 or (any(scale) and any(rate))
-
-
-def _credible_fps(header_fps: float, stamps: list[float]) -> float:
-    """The header's rate where the time stamps (ms) bear it out within a tenth, else theirs; ``nan`` if implausible."""
-    stamps = stamps[:1] + [stamp for stamp in stamps[1:] if stamp > 0]  # 0: the decoder gave none
-    span = max(stamps) - min(stamps)
-    measured = (len(stamps) - 1) * 1000 / span if span > 0 else header_fps
-    fps = header_fps if abs(header_fps - measured) <= 0.1 * measured else measured
-    return fps if 0 < fps <= MAX_FPS else math.nan
 
 
 @contextmanager
