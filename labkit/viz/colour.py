@@ -5,8 +5,10 @@ Database and Evaluation Methodology for Optical Flow", IJCV 2011, section 4.4), 
 is lost on some eyes: every flow figure of the lab therefore comes with its wheel, and arrows are one call away.
 """
 
+import base64
 import colorsys
 
+import cv2
 import numpy as np
 import plotly.colors
 import torch
@@ -120,3 +122,18 @@ def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:
     elif clip.dtype != torch.uint8:
         raise TypeError(f"{name} must be uint8 or floating point; got {clip.dtype}: convert it first")
     return clip.expand(*clip.shape[:-3], 3, *clip.shape[-2:])
+
+
+def data_uri(picture: Tensor, quality: int | None = None) -> str:
+    """A picture as text that lives in the page.
+
+    Args:
+        picture: (3, H, W) uint8 RGB.
+        quality: None keeps every pixel (PNG), 1 to 100 is JPEG.
+    """
+    kind, options = ("png", []) if quality is None else ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+    bgr = picture.permute(1, 2, 0).flip(-1)  # (H, W, 3), in OpenCV's order
+    done, data = cv2.imencode(f".{kind}", bgr.contiguous().numpy(), options)
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode a {tuple(picture.shape)} picture as {kind}: run `labkit doctor`")
+    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -4,17 +4,16 @@ Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing her
 for a title and an alt text: a figure that cannot be described in a sentence is not finished.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 import plotly.graph_objects as go
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks import require_finite, require_same_shape, require_shape
-from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, typical_speed
+from labkit.viz.colour import as_uint8, colour_wheel, data_uri, flow_to_rgb, typical_speed
 from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure, finish
 
 PAGE = 920  # the width in pixels that figures are laid out for
@@ -61,14 +60,14 @@ def picture_grid(
             f"labels must be one for each of the {len(pictures)} pictures; got {len(labels)}: add or drop some"
         )
     columns = columns or len(pictures)
-    tiles = [_shrink(as_uint8(picture, "picture").permute(1, 2, 0).numpy()) for picture in pictures]
-    tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
+    tiles = [_shrink(as_uint8(picture, "picture")) for picture in pictures]  # (3, h, w) each
+    tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (1, 2))
     rows = -(-len(tiles) // columns)
     gap, label_height = 0.04 * wide, (0.04 * wide + 18 * columns * wide / PAGE) if any(labels) else 0.04 * wide
     figure = go.Figure()
     for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
         left, top = (number % columns) * (wide + gap), (number // columns) * (tall + label_height) + label_height
-        x, y = left + (wide - tile.shape[1]) / 2, top + (tall - tile.shape[0]) / 2
+        x, y = left + (wide - tile.shape[2]) / 2, top + (tall - tile.shape[1]) / 2
         _place(figure, tile, x, y)
         if label:
             figure.add_annotation(x=left + wide / 2, y=top, text=label, showarrow=False, yanchor="bottom", yshift=-1)
@@ -310,37 +309,31 @@ def bar_chart(
     return finish(figure, title=title, alt=alt, height=height, barmode="group", bargap=0.3, bargroupgap=0.08)
 
 
-def _place(figure: go.Figure, tile: np.ndarray, x: float, y: float) -> None:
+def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:
     """Put a picture into data coordinates with its top left corner at (x, y)."""
-    smooth = "fast" if tile.shape[1] > 128 else False
-    figure.add_image(source=_data_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip")
+    smooth = "fast" if tile.shape[-1] > 128 else False
+    figure.add_image(source=_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip")
 
 
-def _data_uri(tile: np.ndarray) -> str:
-    """A picture (H, W, 3) as a PNG that lives in the page; photographs of some size as JPEG."""
-    suffix, kind, options = (
-        (".png", "png", []) if tile.shape[1] <= 200 else (".jpg", "jpeg", [cv2.IMWRITE_JPEG_QUALITY, 92])
-    )
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(tile[..., ::-1]), options)
-    if not done:
-        raise RuntimeError(f"OpenCV could not encode a {tile.shape} picture as {kind}: run `labkit doctor`")
-    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+def _uri(picture: Tensor) -> str:
+    """Small pictures keep every pixel, photographs of some size travel as JPEG."""
+    return data_uri(picture, 92 if picture.shape[-1] > 200 else None)
 
 
-def _shrink(tile: np.ndarray) -> np.ndarray:
-    factor = LONGEST_TILE / max(tile.shape[:2])
+def _shrink(picture: Tensor) -> Tensor:
+    factor = LONGEST_TILE / max(picture.shape[-2:])
     if factor >= 1:
-        return tile
-    size = (max(1, round(tile.shape[1] * factor)), max(1, round(tile.shape[0] * factor)))
-    return cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
+        return picture
+    size = [max(1, round(side * factor)) for side in picture.shape[-2:]]
+    return F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
 
 
 def _over_picture(picture: Tensor, like: Tensor) -> go.Figure:
     require_shape(picture, "C H W", "picture")
     require_same_shape(picture[0], like[0], ("picture", "flow"), "one vector for each pixel")
     figure = go.Figure()
-    tile = as_uint8(picture, "picture").permute(1, 2, 0).numpy()
-    figure.add_image(source=_data_uri(tile), zsmooth="fast" if tile.shape[1] > 200 else False, hoverinfo="skip")
+    tile = as_uint8(picture, "picture")
+    figure.add_image(source=_uri(tile), zsmooth="fast" if tile.shape[-1] > 200 else False, hoverinfo="skip")
     return figure
 
 
@@ -363,9 +356,8 @@ def _add_lines(figure: go.Figure, points: Tensor, colour: str, thick: float) -> 
 
 def _add_wheel(figure: Figure, speed: float) -> None:
     """The colour wheel at the right edge, with the speed of its rim."""
-    wheel = colour_wheel(128).permute(1, 2, 0).numpy()
     place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "sizing": "contain"}
-    figure.add_layout_image(source=_data_uri(wheel), x=1.03, y=0.55, sizex=0.12, sizey=0.9, **place)
+    figure.add_layout_image(source=_uri(colour_wheel(128)), x=1.03, y=0.55, sizex=0.12, sizey=0.9, **place)
     note = {"xref": "paper", "yref": "paper", "showarrow": False, "xanchor": "center", "x": 1.09}
     figure.add_annotation(text=f"rim: {speed:.2g} px per frame<br>centre: at rest", y=0.5, yshift=-74, **note)
     figure.update_annotations(font_color=INK)

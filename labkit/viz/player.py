@@ -8,7 +8,6 @@ What one player adds to the page: 64 x 64 x 16 frames of the world with three ov
 frames of real video about 15 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB is an error.
 """
 
-import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import cv2
 import numpy as np
 import torch
 import traitlets
 
 from labkit.checks import require_finite, require_positive, require_shape
-from labkit.viz.colour import as_uint8
+from labkit.viz.colour import as_uint8, data_uri
 
 PAGE_BUDGET = 40_000_000  # characters one player may add to a page
 SPEEDS = (0.25, 0.5, 1.0, 2.0)  # the choices of the speed menu in player.js
@@ -193,15 +191,10 @@ class _Encoder:
     """Turns pictures into data URIs, and keeps count of what they add to the page."""
 
     def __init__(self, quality: int | None) -> None:
-        self.size = 0
-        self.kind, self.options = "png", [cv2.IMWRITE_PNG_COMPRESSION, 6]
-        if quality is not None:
-            self.kind, self.options = "jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]
+        self.size, self.quality = 0, quality
 
     def __call__(self, picture: torch.Tensor) -> str:
-        bgr = picture.permute(1, 2, 0).flip(-1)  # (3, H, W) RGB -> (H, W, 3) BGR, as OpenCV wants it
-        _, data = cv2.imencode(f".{self.kind}", bgr.contiguous().numpy(), self.options)
-        uri = f"data:image/{self.kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+        uri = data_uri(picture, self.quality)
         self.size += len(uri)
         if self.size > PAGE_BUDGET:
             raise ValueError(
