@@ -57,7 +57,8 @@ def _lab(further: Sequence[str]) -> int:
 
 def lab_command(folder: Path) -> list[str]:
     """What opens JupyterLab on the first notebook of a folder."""
-    command = [sys.executable, "-m", "jupyterlab", str(folder / "00_start_here.ipynb"), f"--notebook-dir={folder}"]
+    first = "/lab/tree/00_start_here.ipynb"
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--LabApp.default_url={first}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container, most likely; JupyterLab would refuse
         command.append("--allow-root")
     return command

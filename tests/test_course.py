@@ -126,6 +126,7 @@ def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, 
     cli.main(["lab", "--port", "9999"])
     assert notebook.read_text(encoding="utf-8") == "a learner's work"
     assert commands[0][1:3] == ["-m", "jupyterlab"]
-    assert str(tmp_path / "00_start_here.ipynb") in commands[0]
+    assert f"--notebook-dir={tmp_path}" in commands[0]
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in commands[0]
     assert commands[0][-1] == "--no-browser"
     assert commands[1][-2:] == ["--port", "9999"]
