@@ -1,6 +1,7 @@
 """Every notebook: in step with its source, one parameters cell, runs from top to bottom, twice with equal results."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -110,3 +111,23 @@ def test_the_page_is_whole(source, executed, tmp_path):
     page = course.export(executed(source), tmp_path / "page.html").read_text(encoding="utf-8")
     assert "labkit-player-place" in page
     assert 'src="http' not in page
+
+
+def real_clips():
+    """One clip of each data set, where there is a folder of real data."""
+    folder = Path(os.environ.get("LABKIT_REAL_DATA", "/nowhere")) / "clips"
+    sets = [sorted(folder.glob(f"{name}/*.*")) for name in ("ucf101", "hmdb51", "kinetics")]
+    return [clips[0] for clips in sets if clips]
+
+
+def test_notebook_01_takes_a_real_clip(tmp_path):
+    clips = real_clips()
+    if not clips:
+        pytest.skip("set LABKIT_REAL_DATA to a folder with clips/ucf101, clips/hmdb51 and clips/kinetics")
+    source = next(source for source in SOURCES if source.stem == "01_video_and_flow")
+    for clip in clips:
+        done = course.run(source, tmp_path / f"{clip.stem}.ipynb", {"profile": "smoke", "video": str(clip)})
+        text = json.dumps(results(done))
+        assert clip.name in text
+        assert "estimated flow:" in text
+        assert "exact flow:" not in text
