@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from labkit.world.render import Part, Rendering, render, transform
+from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.shapes import disc, everywhere, plain, stripes
 
 HOLE = 0.3  # radius, as a share of the size of the picture
@@ -39,5 +39,5 @@ def aperture(velocity: tuple[float, float], *, frames: int = 16, size: int = 96,
         inside = disc(HOLE * size)
         screen = transform(middle + 0 * time, middle + 0 * time)
         rim = plain((0.27, 0.3, 0.34), rim=0.02 * size)
-        parts.append(Part("screen", lambda points: -inside(points), rim, screen))
+        parts.append(Part("screen", Shape(lambda points: -inside.distance(points)), rim, screen))
     return render(parts, camera, size, size)

@@ -19,11 +19,21 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
 
-Shape = Callable[[Tensor], Tensor]
-"""Local points (..., 2) to signed distances (...), negative inside, in the part's units."""
-
 Texture = Callable[[Tensor, Tensor], Tensor]
 """Local points (..., 2) and their signed distances (...) to RGB colours (..., 3) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An outline in its own coordinates.
+
+    Attributes:
+        distance: local points (..., 2) to signed distances (...), negative inside, in the part's units.
+        reach: no point of the shape is farther from the origin; infinite for backgrounds. Painting looks no farther.
+    """
+
+    distance: Callable[[Tensor], Tensor]
+    reach: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -149,9 +159,16 @@ def _topmost(parts: Sequence[Part], to_pixels: Tensor, points: Tensor) -> Tensor
     """Index of the last-painted part that covers each point: (T, H, W, 2) pixels to (T, H, W); -1 where none does."""
     seen = torch.full(points.shape[:-1], -1, dtype=torch.int64)
     for index, part in enumerate(parts):
-        local = _apply(torch.linalg.inv(to_pixels[index])[:, None, None], points)
-        seen[part.shape(local) <= 0] = index
+        for t, matrix in enumerate(to_pixels[index]):
+            near = ((points[t] - matrix[:2, 2]).abs() <= _reach(part, matrix)).all(-1)  # (H, W)
+            inside = part.shape.distance(_apply(torch.linalg.inv(matrix), points[t][near])) <= 0
+            seen[t][near] = torch.where(inside, index, seen[t][near])
     return seen
+
+
+def _reach(part: Part, matrix: Tensor) -> float:
+    """How far in pixels a part reaches from its origin, with a pixel to spare for its smoothed edge."""
+    return part.shape.reach * math.sqrt(abs(float(torch.linalg.det(matrix[:2, :2])))) + 1
 
 
 def _carry(here: Tensor, there: Tensor, part_seen: Tensor, centres: Tensor) -> Tensor:
@@ -173,14 +190,23 @@ def _paint(parts: Sequence[Part], to_pixels: Tensor, height: int, width: int, sa
     for t in range(to_pixels.shape[1]):
         canvas = torch.zeros(height * samples, width * samples, 3)
         for part, matrix in zip(parts, to_pixels[:, t], strict=True):
-            local = _apply(torch.linalg.inv(matrix).float(), points)
-            distance = part.shape(local)
+            near = (points[0, :, 0] - matrix[0, 2]).abs(), (points[:, 0, 1] - matrix[1, 2]).abs()
+            columns, rows = (_span(distance <= _reach(part, matrix)) for distance in near)
+            local = _apply(torch.linalg.inv(matrix).float(), points[rows, columns])
+            distance = part.shape.distance(local)
             sample_units = samples * math.sqrt(abs(float(torch.linalg.det(matrix[:2, :2]))))  # samples per local unit
             cover = (0.5 - distance * sample_units).clamp(0, 1)
-            near = cover > 0
-            if near.any():
-                colour = part.texture(local[near], distance[near])
-                canvas[near] += cover[near][:, None] * (colour - canvas[near])
+            seen = cover > 0
+            if seen.any():
+                under = canvas[rows, columns]
+                colour = part.texture(local[seen], distance[seen])
+                under[seen] += cover[seen][:, None] * (colour - under[seen])
         pixels = canvas.reshape(height, samples, width, samples, 3).mean((1, 3))  # (H, W, 3)
         frames.append((pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(2, 0, 1))  # (3, H, W)
     return torch.stack(frames)
+
+
+def _span(flags: Tensor) -> slice:
+    """From the first to the last True of a (N,) bool."""
+    places = flags.nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)

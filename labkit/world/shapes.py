@@ -4,6 +4,7 @@ The signed distance of a capsule or a box is exact; see Quilez, "2D distance fun
 Every function here returns a function, to be handed to `labkit.world.render.Part`.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -17,7 +18,7 @@ Colour = tuple[float, float, float]
 
 def everywhere() -> Shape:
     """A shape without an edge: for backgrounds."""
-    return lambda points: torch.full(points.shape[:-1], -1e6, dtype=points.dtype)
+    return Shape(lambda points: torch.full(points.shape[:-1], -1e6, dtype=points.dtype))
 
 
 def capsule(length: float, start_radius: float, end_radius: float | None = None) -> Shape:
@@ -29,12 +30,12 @@ def capsule(length: float, start_radius: float, end_radius: float | None = None)
         radius = start_radius + (end_radius - start_radius) * along
         return torch.hypot(points[..., 0], points[..., 1] - along * length) - radius
 
-    return distance
+    return Shape(distance, length + max(start_radius, end_radius))
 
 
 def disc(radius: float) -> Shape:
     """A disc around the origin."""
-    return lambda points: torch.hypot(points[..., 0], points[..., 1]) - radius
+    return Shape(lambda points: torch.hypot(points[..., 0], points[..., 1]) - radius, radius)
 
 
 def box(width: float, height: float, rounding: float = 0.0) -> Shape:
@@ -45,7 +46,7 @@ def box(width: float, height: float, rounding: float = 0.0) -> Shape:
         y = points[..., 1].abs() - height / 2 + rounding
         return torch.hypot(x.clamp(min=0), y.clamp(min=0)) + torch.maximum(x, y).clamp(max=0) - rounding
 
-    return distance
+    return Shape(distance, math.hypot(width, height) / 2)
 
 
 def hill(waves: list[tuple[float, float, float]]) -> Shape:
@@ -55,7 +56,7 @@ def hill(waves: list[tuple[float, float, float]]) -> Shape:
         line = sum(height * torch.sin(points[..., 0] * (6.2832 / length) + phase) for height, length, phase in waves)
         return line - points[..., 1]
 
-    return distance
+    return Shape(distance)
 
 
 def plain(colour: Colour, *, rim: float = 0.0) -> Texture:

@@ -40,7 +40,15 @@ def test_transform_scales_then_turns_then_moves():
     ],
 )
 def test_signed_distances_by_hand(shape, point, distance):
-    assert float(shape(torch.tensor(point))) == pytest.approx(distance, abs=1e-5)
+    assert float(shape.distance(torch.tensor(point))) == pytest.approx(distance, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [disc(2.0), box(4.0, 2.0, 0.3), capsule(4.0, 1.0, 3.0), capsule(2.0, 1.5)])
+def test_no_point_of_a_shape_lies_beyond_its_reach(shape):
+    points = torch.cartesian_prod(torch.linspace(-9, 9, 181), torch.linspace(-9, 9, 181))
+    inside = shape.distance(points) <= 0
+    assert inside.any()
+    assert points[inside].norm(dim=1).max() <= shape.reach + 1e-5
 
 
 def test_flow_of_a_moving_disc_by_hand():
