@@ -1,5 +1,11 @@
 """How good is a prediction: numbers that papers report, as pure functions of tensors.
 
+Classification is scored from a table: one row for each sample (a clip, a video), one column for each class, higher
+where the network is more convinced; scores, logits and probabilities all do. What counts is who comes first: the share
+of samples whose own class wins (`accuracy`), or is among the best k (`hit_at_k`); which classes get mistaken for which
+(`confusion_matrix`, `precision_recall`); and, looking down a column instead of along a row, whether the samples of a
+class stand above all others (`average_precision`). Equal scores in a row: the class with the lower number comes first.
+
 Optical flow is scored by its end-point error: how far, in pixels, the arrow predicted at a pixel ends from where the
 true arrow ends. The mean over all pixels whose truth is known is what the flow benchmarks rank by.
 """
@@ -8,6 +14,8 @@ import torch
 from torch import Tensor
 
 from labkit import checks
+
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 def end_point_error_map(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -30,7 +38,7 @@ def end_point_error_map(predicted: Tensor, truth: Tensor) -> Tensor:
     """
     for name, flow in (("predicted", predicted), ("truth", truth)):
         checks.require_shape(flow, "... 2 H W", name, "pass dx, dy only")
-        checks.require_dtype(flow, (torch.float32, torch.float64, torch.float16, torch.bfloat16), name)
+        checks.require_dtype(flow, _FLOATS, name)
     checks.require_same_shape(predicted, truth, ("predicted", "truth"))
     return torch.linalg.vector_norm(predicted - truth, dim=-3)  # (..., H, W)
 
@@ -64,3 +72,208 @@ def end_point_error(predicted: Tensor, truth: Tensor, valid: Tensor | None = Non
         raise ValueError("end_point_error needs at least one pixel that counts; got none: check valid and the size")
     checks.require_finite(errors, "the end-point error", "mark unknown flow, valid=torch.isfinite(truth).all(dim=-3)")
     return errors.mean()
+
+
+def accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Share of samples whose own class has the highest score.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
+        labels: ``(N,)``, int64, 0 to K - 1.
+
+    Returns:
+        0 to 1. Every sample weighs the same; `mean_class_accuracy` weighs every class the same.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+
+    Source: UCF101 and HMDB51 report it, averaged over three splits (Simonyan and Zisserman, NIPS 2014, section 6).
+    """
+    _require_scores_and_labels(scores, labels)
+    return (scores.argmax(dim=1) == labels).double().mean().item()
+
+
+def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Mean over the classes of the share of their samples that are recognised; classes without samples do not count.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite.
+        labels: ``(N,)``, int64, 0 to K - 1.
+
+    Returns:
+        0 to 1. Equals `accuracy` where all classes have as many samples.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+
+    Source: the mean of the diagonal of the confusion matrix, its rows normalised; elsewhere "balanced accuracy".
+    """
+    _, recall = precision_recall(scores, labels)
+    return recall.nanmean().item()
+
+
+def hit_at_k(scores: Tensor, labels: Tensor, k: int) -> float:
+    """Share of samples with at least one of their own classes among the k that score highest.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number comes first.
+        labels: int64 ``(N,)``, 0 to K - 1, or for samples of several classes bool ``(N, K)``.
+        k: 1 to K.
+
+    Returns:
+        0 to 1; `accuracy` for k = 1 and one class a sample.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a sample without a class, a score that is not finite, a label that is no
+            class, k out of range.
+        TypeError: wrong dtype.
+
+    Source: Karpathy et al., CVPR 2014, Table 1; Ng et al., CVPR 2015, section 4 (Sports-1M, where a video may have
+    several labels).
+    """
+    own = _own_classes(scores, labels)  # (N, K)
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k must be 1 to the number of classes, {scores.shape[1]}; got {k}")
+    if not own.any(dim=1).all():
+        raise ValueError(
+            f"every sample must have a class; got {int((~own.any(dim=1)).sum())} rows of labels without any, the "
+            f"first is row {int((~own.any(dim=1)).nonzero()[0])}: leave these samples out"
+        )
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :k]  # (N, k)
+    return own.gather(1, best).any(dim=1).double().mean().item()
+
+
+def confusion_matrix(scores: Tensor, labels: Tensor) -> Tensor:
+    """Count how often samples of one class are taken for another.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
+        labels: ``(N,)``, int64, 0 to K - 1.
+
+    Returns:
+        int64 ``(K, K)``: row = true class, column = predicted class; sums to N.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+    """
+    _require_scores_and_labels(scores, labels)
+    classes = scores.shape[1]
+    pairs = labels * classes + scores.argmax(dim=1)  # (N,), one number for each (true, predicted)
+    return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)  # (K, K)
+
+
+def precision_recall(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Precision and recall of each class: how many of those found are right, how many of the right ones are found.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
+        labels: ``(N,)``, int64, 0 to K - 1.
+
+    Returns:
+        ``precision``, float64 ``(K,)``, 0 to 1; NaN for a class that is never predicted.
+        ``recall``, float64 ``(K,)``, 0 to 1; NaN for a class without samples.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+
+    Source: van Rijsbergen, "Information retrieval", 1979, chapter 7.
+    """
+    confusion = confusion_matrix(scores, labels).double()  # (K, K)
+    right = confusion.diagonal()  # (K,)
+    return right / confusion.sum(dim=0), right / confusion.sum(dim=1)  # 0 / 0 is NaN
+
+
+def average_precision(scores: Tensor, labels: Tensor) -> Tensor:
+    """Average precision of each class: sort all samples by its score; how pure is the list down to each of its own?
+
+    AP is the sum over the list of (recall gained at this place) x (precision down to this place). Samples with equal
+    scores are taken in together, as one place, so the order in which they come makes no difference.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite. One ranked list alone is ``(N, 1)``.
+        labels: bool ``(N, K)``, True where the sample belongs to the class, or int64 ``(N,)``, 0 to K - 1.
+
+    Returns:
+        float64 ``(K,)``, 0 to 1; NaN for a class without any sample.
+
+    Raises:
+        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+
+    Source: Manning, Raghavan and Schuetze, "Introduction to information retrieval", 2008, section 8.4, without
+    interpolation. PASCAL VOC's variants interpolate and give other numbers.
+    """
+    own = _own_classes(scores, labels)  # (N, K)
+    columns = zip(scores.unbind(1), own.unbind(1), strict=True)
+    return torch.stack([_one_average_precision(column, members) for column, members in columns])  # (K,)
+
+
+def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
+    """Mean of `average_precision` over the classes that have samples; the others have no AP and do not count.
+
+    Args:
+        scores: ``(N, K)``, floating point, finite.
+        labels: bool ``(N, K)``, True where the sample belongs to the class, or int64 ``(N,)``, 0 to K - 1.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        ValueError: wrong shapes, no class has a sample, a score that is not finite, a label that is no class.
+        TypeError: wrong dtype.
+
+    Source: as `average_precision`.
+    """
+    each = average_precision(scores, labels)  # (K,)
+    if each.isnan().all():
+        raise ValueError("mean_average_precision needs a class that has a sample; got labels without any True")
+    return each.nanmean().item()
+
+
+def _one_average_precision(scores: Tensor, members: Tensor) -> Tensor:
+    order = scores.argsort(descending=True)  # (N,)
+    ranked, found = scores[order], members[order].double().cumsum(0)  # (N,) each
+    last = torch.ones_like(members)  # (N,), the last of those with this score
+    last[:-1] = ranked[:-1] != ranked[1:]
+    places = last.nonzero().squeeze(1)  # (number of different scores,)
+    found = found[places]
+    gained = found.diff(prepend=found.new_zeros(1))  # times 1 / found[-1] it is recall
+    return (gained * found / (places + 1)).sum() / found[-1]  # 0 / 0 is NaN
+
+
+def _require_scores(scores: Tensor) -> None:
+    checks.require_shape(scores, "N K", "scores", "one row a sample, one column a class")
+    checks.require_dtype(scores, _FLOATS, "scores", "pass logits or probabilities")
+    if scores.numel() == 0:
+        raise ValueError(f"scores must hold at least one sample and one class; got {tuple(scores.shape)}")
+    checks.require_finite(scores, "scores", "the model went astray, or a class was masked: mask with a low number")
+
+
+def _require_scores_and_labels(scores: Tensor, labels: Tensor) -> None:
+    _require_scores(scores)
+    checks.require_shape(labels, "N", "labels", "one class number a sample")
+    checks.require_dtype(labels, (torch.int64,), "labels", "class numbers, e.g. labels.long()")
+    if len(labels) != len(scores):
+        raise ValueError(f"scores and labels must have as many rows; got {len(scores)} and {len(labels)}")
+    wrong = (labels < 0) | (labels >= scores.shape[1])
+    if wrong.any():
+        raise ValueError(
+            f"labels must be 0 to {scores.shape[1] - 1}, one of the {scores.shape[1]} columns of scores; got "
+            f"{labels[wrong][0].item()} at {wrong.nonzero()[0].item()}: do both count the same classes, from 0?"
+        )
+
+
+def _own_classes(scores: Tensor, labels: Tensor) -> Tensor:
+    """Labels of either kind as bool ``(N, K)``, checked."""
+    if getattr(labels, "ndim", 0) == 1:
+        _require_scores_and_labels(scores, labels)
+        return torch.nn.functional.one_hot(labels, scores.shape[1]).bool()  # (N, K)
+    _require_scores(scores)
+    checks.require_shape(labels, "N K", "labels", "class numbers (N,), or one bool for each sample and class")
+    checks.require_dtype(labels, (torch.bool,), "labels", "compare first, e.g. labels > 0")
+    checks.require_same_shape(scores, labels, ("scores", "labels"))
+    return labels

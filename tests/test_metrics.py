@@ -1,11 +1,22 @@
 import math
 
 import pytest
+import sklearn.metrics
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.metrics import end_point_error, end_point_error_map
+from labkit.metrics import (
+    accuracy,
+    average_precision,
+    confusion_matrix,
+    end_point_error,
+    end_point_error_map,
+    hit_at_k,
+    mean_average_precision,
+    mean_class_accuracy,
+    precision_recall,
+)
 
 # One field of 1 x 3 pixels: errors (3, 4) -> 5, (0, 0) -> 0, (-1, 0) -> 1.
 TRUTH = torch.tensor([[[1.0, 2.0, 3.0]], [[1.0, 2.0, 3.0]]])  # (2, 1, 3)
@@ -83,3 +94,177 @@ def test_no_pixel_that_counts_is_an_error():
 def test_wrong_arguments_are_named(predicted, truth, valid, error, message):
     with pytest.raises(error, match=message):
         end_point_error(predicted, truth, valid)
+
+
+# Six samples, three classes; predicted 0 0 1 2 2 0, so right, right, right, wrong, right, wrong.
+SCORES = torch.tensor(
+    [[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1], [0.1, 0.4, 0.5], [0.0, 0.3, 0.7], [0.6, 0.0, 0.4]]
+)
+LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
+CLASSIFICATION = [
+    accuracy,
+    mean_class_accuracy,
+    confusion_matrix,
+    precision_recall,
+    average_precision,
+    mean_average_precision,
+    lambda scores, labels: hit_at_k(scores, labels, 1),
+]
+
+
+def random_case(seed, samples=40, classes=5, levels=0):
+    """Scores, class numbers and bools of a case with a bit of signal; few levels make many equal scores."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (samples,), generator=generator)
+    scores = torch.randn(samples, classes, generator=generator, dtype=torch.float64)
+    scores += torch.nn.functional.one_hot(labels, classes)
+    if levels:
+        scores = (scores * levels / 4).round()
+    several = torch.rand(samples, classes, generator=generator) < 0.3
+    several[torch.arange(samples), labels] = True
+    return scores, labels, several
+
+
+def test_classification_by_hand():
+    assert accuracy(SCORES, LABELS) == pytest.approx(4 / 6)
+    assert confusion_matrix(SCORES, LABELS).tolist() == [[2, 0, 0], [0, 1, 1], [1, 0, 1]]
+    precision, recall = precision_recall(SCORES, LABELS)
+    torch.testing.assert_close(precision, torch.tensor([2 / 3, 1, 1 / 2], dtype=torch.float64))
+    torch.testing.assert_close(recall, torch.tensor([1, 1 / 2, 1 / 2], dtype=torch.float64))
+    assert hit_at_k(SCORES, LABELS, 1) == accuracy(SCORES, LABELS)
+    assert hit_at_k(SCORES, LABELS, 2) == 1.0  # 1 and 2 come second in the two that are wrong
+
+
+def test_mean_class_accuracy_weighs_classes_not_samples():
+    scores, labels = SCORES[:5], LABELS[:5]  # recalls 1, 1/2, 1
+    assert accuracy(scores, labels) == pytest.approx(4 / 5)
+    assert mean_class_accuracy(scores, labels) == pytest.approx(5 / 6)
+    assert mean_class_accuracy(SCORES[:3], LABELS[:3]) == 1.0  # class 2 has no sample and does not count
+
+
+def test_average_precision_by_hand():
+    scores = torch.tensor([[0.9], [0.8], [0.7], [0.6]])
+    own = torch.tensor([[True], [False], [True], [False]])
+    torch.testing.assert_close(average_precision(scores, own), torch.tensor([(1 + 2 / 3) / 2], dtype=torch.float64))
+
+
+def test_samples_with_equal_scores_are_one_place_of_the_list():
+    own = torch.tensor([[True], [False], [True], [False]])
+    for order in ([0, 1, 2, 3], [1, 3, 0, 2], [0, 2, 1, 3]):
+        assert average_precision(torch.ones(4, 1), own[order]).item() == pytest.approx(
+            0.5
+        )  # 2 of 4, whatever comes first
+    scores = torch.tensor([[2.0], [1.0], [1.0], [0.0]])
+    assert average_precision(scores, own).item() == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_class_without_samples_has_no_precision_to_average():
+    scores, own = SCORES, torch.nn.functional.one_hot(LABELS, 3).bool()
+    own[:, 1] = False
+    each = average_precision(scores, own)
+    assert each.isnan().tolist() == [False, True, False]
+    assert mean_average_precision(scores, own) == pytest.approx((each[0] + each[2]).item() / 2)
+    with pytest.raises(ValueError, match="needs a class that has a sample"):
+        mean_average_precision(scores, torch.zeros(6, 3, dtype=torch.bool))
+
+
+def test_several_classes_a_sample_one_of_them_is_enough():
+    own = torch.tensor([[False, True, True]] * 6)  # first place goes to 1 or 2 in samples 2, 3, 4
+    assert hit_at_k(SCORES, own, 1) == pytest.approx(3 / 6)
+    assert hit_at_k(SCORES, own, 3) == 1.0
+    own[1] = False
+    with pytest.raises(ValueError, match=r"every sample must have a class; got 1 rows .* the first is row 1"):
+        hit_at_k(SCORES, own, 1)
+
+
+def test_equal_scores_in_a_row_go_to_the_lower_class():
+    same = torch.zeros(4, 4)
+    assert accuracy(same, torch.arange(4)) == 1 / 4
+    assert [hit_at_k(same, torch.tensor([2]).expand(4), k) for k in (1, 2, 3, 4)] == [0.0, 0.0, 1.0, 1.0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 2, 6]))
+def test_agrees_with_scikit_learn(seed, levels):
+    scores, labels, several = random_case(seed, levels=levels)
+    predicted = scores.argmax(dim=1)
+    assert accuracy(scores, labels) == pytest.approx(sklearn.metrics.accuracy_score(labels, predicted))
+    theirs = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(5))
+    assert confusion_matrix(scores, labels).tolist() == theirs.tolist()
+    precision, recall, _, _ = sklearn.metrics.precision_recall_fscore_support(
+        labels, predicted, labels=range(5), zero_division=math.nan
+    )
+    ours = precision_recall(scores, labels)
+    torch.testing.assert_close(ours[0], torch.from_numpy(precision), equal_nan=True)
+    torch.testing.assert_close(ours[1], torch.from_numpy(recall), equal_nan=True)
+    present = labels.unique()
+    theirs = sklearn.metrics.recall_score(labels, predicted, labels=present, average="macro")
+    assert mean_class_accuracy(scores, labels) == pytest.approx(theirs)
+    if levels == 0:  # with equal scores scikit-learn prefers the higher class
+        theirs = sklearn.metrics.top_k_accuracy_score(labels, scores, k=3, labels=range(5))
+        assert hit_at_k(scores, labels, 3) == pytest.approx(theirs)
+    each = average_precision(scores, several)
+    theirs = [sklearn.metrics.average_precision_score(several[:, k], scores[:, k]) for k in range(5)]
+    torch.testing.assert_close(each, torch.tensor(theirs, dtype=torch.float64))
+    assert mean_average_precision(scores, several) == pytest.approx(
+        sklearn.metrics.average_precision_score(several.numpy(), scores.numpy(), average="macro")
+    )
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 3]), st.integers(1, 5))
+def test_the_order_of_samples_does_not_matter_and_ranges_hold(seed, levels, k):
+    scores, labels, several = random_case(seed, levels=levels)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    for measure in CLASSIFICATION:
+        before, after = measure(scores, labels), measure(scores[order], labels[order])
+        torch.testing.assert_close(before, after, equal_nan=True, atol=1e-12, rtol=0)
+    assert hit_at_k(scores, several, k) == hit_at_k(scores[order], several[order], k)
+    torch.testing.assert_close(average_precision(scores, several), average_precision(scores[order], several[order]))
+    assert confusion_matrix(scores, labels).sum() == len(labels)
+    for share in (
+        accuracy(scores, labels),
+        mean_class_accuracy(scores, labels),
+        mean_average_precision(scores, several),
+    ):
+        assert 0 <= share <= 1
+    assert hit_at_k(scores, labels, k) <= hit_at_k(scores, several, k)  # more classes to hit
+    assert hit_at_k(scores, labels, k) <= hit_at_k(scores, labels, 5) == 1.0
+
+
+def test_a_perfect_ranking_scores_one_everywhere():
+    own = torch.nn.functional.one_hot(LABELS, 3)
+    assert all(
+        measure(own.float(), LABELS) == 1.0 for measure in (accuracy, mean_class_accuracy, mean_average_precision)
+    )
+
+
+@pytest.mark.parametrize("measure", CLASSIFICATION)
+@pytest.mark.parametrize(
+    ("scores", "labels", "error", "message"),
+    [
+        (SCORES[0], LABELS[:1], ValueError, r"scores must be \(N, K\); got \(3,\)"),
+        (SCORES[:0], LABELS[:0], ValueError, "at least one sample"),
+        (SCORES.long(), LABELS, TypeError, "scores must be float32 .* got int64: pass logits"),
+        (SCORES.log(), LABELS, ValueError, "scores must be finite; got 2 non-finite values"),
+        (SCORES * math.nan, LABELS, ValueError, "scores must be finite; got 18"),
+        (SCORES, LABELS[:5], ValueError, "as many rows; got 6 and 5"),
+        (SCORES, LABELS.int(), TypeError, "labels must be int64"),
+        (SCORES, LABELS + 1, ValueError, "labels must be 0 to 2.* got 3 at 4"),
+        (SCORES, LABELS - 1, ValueError, "labels must be 0 to 2.* got -1 at 0"),
+        (SCORES.tolist(), LABELS, TypeError, "scores must be a torch.Tensor"),
+    ],
+)
+def test_wrong_scores_and_labels_are_named(measure, scores, labels, error, message):
+    with pytest.raises(error, match=message):
+        measure(scores, labels)
+
+
+def test_wrong_bools_and_wrong_k_are_named():
+    with pytest.raises(TypeError, match="labels must be bool; got int64: compare first"):
+        average_precision(SCORES, torch.ones(6, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match="scores and labels must have the same shape"):
+        average_precision(SCORES, torch.ones(6, 2, dtype=torch.bool))
+    for k in (0, 4):
+        with pytest.raises(ValueError, match=f"k must be 1 to the number of classes, 3; got {k}"):
+            hit_at_k(SCORES, LABELS, k)
