@@ -1,0 +1,5 @@
+"""Networks that several papers start from, and their weights on disk."""
+
+from labkit.backbones.weights import WeightsError, card, load_weights, save_weights, torchvision_weights
+
+__all__ = ["WeightsError", "card", "load_weights", "save_weights", "torchvision_weights"]

@@ -1,0 +1,275 @@
+"""Weights on disk: what a network knows, with a card that says where it learned it.
+
+Weights of our own are safetensors files, which hold numbers and nothing that runs. The header carries a *model card*: a
+few facts, such as the data, the seed and the accuracy, and a hash of all tensors, which is checked whenever the file is
+read. Weights of other people come as torchvision's or as ``.pth`` files, which are pickles: those are read with
+``torch.load(weights_only=True)``, which refuses whatever would run code.
+
+Loading is all or nothing and strict. A tensor that is missing, too many or of another shape is an error which names it,
+and the module stays as it was; a part that is meant to start afresh, such as a classifier for other classes, is named
+by the caller. Nothing here reaches for the network unless the caller says ``download=True``.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum  # type: ignore[import-untyped]
+
+_CARD_NEEDS = ("data", "seed")
+_SHOWN = 6  # names listed in an error before it only counts
+
+Path_ = str | os.PathLike[str]
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class WeightsError(ValueError):
+    """Weights cannot be read, or do not fit; the message names the file, what was expected, what came, what to do."""
+
+
+def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Save parameters and buffers of a module with a card, as safetensors.
+
+    Args:
+        path: the file to write, ``*.safetensors``; its folder must exist; an older file is replaced once the new one is
+            complete.
+        module: whose ``state_dict`` to save, from any device.
+        card: what JSON can hold; at least ``data`` (what it was trained on) and ``seed``, and what it reaches, e.g.
+            ``accuracy``. ``hash`` is added: the SHA-256 of names, types, shapes and values of all tensors.
+
+    Returns:
+        The card as saved, with ``hash``.
+
+    Raises:
+        ValueError: the path has another ending, or the card lacks an entry or brings a ``hash`` of its own.
+        TypeError: the card holds something that JSON cannot.
+        WeightsError: the state holds something other than tensors, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors; got {path.name}")
+    if missing := [entry for entry in _CARD_NEEDS if entry not in card]:
+        raise ValueError(f"a card needs {' and '.join(_CARD_NEEDS)}; got none for {' and '.join(missing)}")
+    if "hash" in card:
+        raise ValueError("a card must not bring its own hash, it is worked out here; got one: leave it out")
+    state = _tensors(module.state_dict(), "the state_dict of the module")
+    # Copies: safetensors refuses tensors that share memory, such as tied weights.
+    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+    complete = {**card, "hash": _content_hash(state)}
+    data = safetensors.torch.save(state, metadata={"card": json.dumps(complete, allow_nan=False)})
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be written ({error}): does the folder exist, is there space?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return complete
+
+
+def card(path: Path_) -> dict[str, Any]:
+    """Read the card of a safetensors file, without its tensors; ``{}`` if it was saved without one.
+
+    Raises:
+        FileNotFoundError: no such file.
+        WeightsError: not a safetensors file, or damaged in its header.
+    """
+    path = _existing(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        return json.loads(metadata.get("card", "{}"))
+    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{path} must be a complete safetensors file; it is damaged or something else ({error}): get it again"
+        ) from error
+
+
+def load_weights(
+    module: nn.Module, path: Path_, *, skip: Collection[str] = (), sha256: str | None = None
+) -> dict[str, Any]:
+    """Load weights into a module: all of them or, if anything does not fit, none.
+
+    Args:
+        module: takes the weights, on the device where it is.
+        path: ``*.safetensors``, or ``*.pth`` / ``*.pt`` with a state dict in it.
+        skip: parts that keep what they have and need not be in the file, e.g. ``("classifier",)`` or ``("fc.bias",)``.
+        sha256: what the SHA-256 of the file must be, or the first 8 or more digits of it.
+
+    Returns:
+        The card of the file; ``{}`` if it has none. The hash on a card has been checked.
+
+    Raises:
+        FileNotFoundError: no such file.
+        WeightsError: damaged, not weights, a wrong hash, or tensors that are missing, too many or of another shape.
+        ValueError: an entry of ``skip`` names no part of the module, or ``sha256`` is no such hash.
+    """
+    path = _existing(path)
+    if sha256 is not None:
+        _require_file_hash(path, sha256)
+    if path.suffix == ".safetensors":
+        known, state = card(path), _read_safetensors(path)
+        if "hash" in known and known["hash"] != (found := _content_hash(state)):
+            raise WeightsError(
+                f"{path} must hold tensors with the hash of its card, {known['hash'][:16]}...; got {found[:16]}...: "
+                "the file was damaged or changed, get it again"
+            )
+    elif path.suffix in (".pth", ".pt"):
+        known, state = {}, _read_pickle(path)
+    else:
+        raise WeightsError(f"weights must be .safetensors, .pth or .pt; got {path}")
+    _load_strictly(module, state, str(path), skip)
+    return known
+
+
+def torchvision_weights(
+    builder: Callable[..., Module], weights: WeightsEnum, *, download: bool = False, **options: Any
+) -> Module:
+    """Build a network of torchvision with its trained weights, from the files already on this machine.
+
+    Args:
+        builder: e.g. ``torchvision.models.resnet18``.
+        weights: the entry to load, e.g. ``torchvision.models.ResNet18_Weights.IMAGENET1K_V1``.
+        download: whether to fetch the file (tens to hundreds of MB) when it is not there.
+        options: for the builder. The number of classes is set to that of the weights. GoogLeNet's file, from Caffe's
+            days, wants ``transform_input=True, init_weights=False``.
+
+    Returns:
+        The network, in ``train()`` mode as torchvision builds it. Its transforms are ``weights.transforms()``.
+
+    Raises:
+        FileNotFoundError: the file is not there and ``download`` is False; says where it belongs and how to get it.
+        WeightsError: the file is damaged (its name carries its hash), or does not fit the network.
+        TypeError: ``weights`` is a string or not an entry.
+    """
+    if not isinstance(weights, WeightsEnum):
+        raise TypeError(f"weights must be an entry such as ResNet18_Weights.IMAGENET1K_V1; got {weights!r}")
+    path = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    named = re.search(r"-([0-9a-f]{8,64})\.", path.name)  # torchvision's names end in the first digits of the hash
+    sha256 = named[1] if named else None
+    if not path.exists():
+        if not download:
+            raise FileNotFoundError(
+                f"the weights {weights} must be in {path}; no such file: bring {weights.url} there, or, with a network,"
+                f" run: mkdir -p '{path.parent}' && curl -L -o '{path}' '{weights.url}'   (or pass download=True)"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=sha256)
+    if "categories" in weights.meta:
+        options = {"num_classes": len(weights.meta["categories"]), **options}
+    module = builder(weights=None, **options)
+    load_weights(module, path, sha256=sha256)
+    return module
+
+
+def _existing(path: Path_) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights must be a file; got {path}, and there is none: check the path, or train them")
+    return path
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise WeightsError(
+            f"{path} must be a complete safetensors file; it is damaged ({error}): get it again"
+        ) from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(
+            f"{path} must be a state dict that loads without running code; it is damaged, or holds more than tensors "
+            f"({reason}): get it again, or have its maker save model.state_dict()"
+        ) from error
+    return _tensors(state, str(path))
+
+
+def _tensors(state: Any, name: str) -> dict[str, Tensor]:
+    """Check that this is a state dict: names and tensors, nothing else."""
+    if not isinstance(state, Mapping):
+        raise WeightsError(f"{name} must be a dict of tensors; got {type(state).__name__}: save model.state_dict()")
+    others = [key for key, value in state.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+    if others or not state:
+        raise WeightsError(
+            f"{name} must hold names and tensors only; got {_list(map(str, others)) or 'nothing'}: if one of them is "
+            "the state dict, save that one alone"
+        )
+    return dict(state)
+
+
+def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str, skip: Collection[str]) -> None:
+    if isinstance(skip, str):
+        raise ValueError(f"skip must be a collection of names; got the string {skip!r}: pass ({skip!r},)")
+    wanted = module.state_dict()
+    for part in skip:
+        if not any(_belongs(key, part) for key in wanted):
+            raise ValueError(f"skip must name parts of the module; got {part!r}, and it has none of that name")
+    wanted = {key: value for key, value in wanted.items() if not any(_belongs(key, part) for part in skip)}
+    given = {key: value for key, value in state.items() if not any(_belongs(key, part) for part in skip)}
+    problems = {
+        "missing from the file": [key for key in wanted if key not in given],
+        "unknown to the module": [key for key in given if key not in wanted],
+        "of another shape": [
+            f"{key} (module {tuple(wanted[key].shape)}, file {tuple(given[key].shape)})"
+            for key in wanted
+            if key in given and wanted[key].shape != given[key].shape
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{len(keys)} {what}: {_list(keys)}" for what, keys in problems.items() if keys)
+        raise WeightsError(
+            f"{name} must fit {type(module).__name__} exactly; {found}. Is it the same network, with as many classes? "
+            "What is meant to start afresh goes into skip=(...)"
+        )
+    module.load_state_dict(given, strict=False)
+
+
+def _belongs(key: str, part: str) -> bool:
+    return key == part or key.startswith(f"{part}.")
+
+
+def _list(names: Any) -> str:
+    names = list(names)
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _content_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over all tensors in order of their names: the same for the same weights, however they are stored."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _require_file_hash(path: Path, sha256: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
+        raise ValueError(f"sha256 must be 8 to 64 digits of 0-9 and a-f; got {sha256!r}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(sha256):
+        raise WeightsError(
+            f"{path} must have a SHA-256 that begins with {sha256}; got {found[: len(sha256)]}: the file is damaged or "
+            "another one, delete it and get it again"
+        )
