@@ -25,6 +25,7 @@ from traitlets.config import Config
 CELL_TIMEOUT = {"smoke": 120, "lesson": 600, "study": 3600, "paper": None}  # seconds a cell may take, by profile
 
 _PLOTLY = "application/vnd.plotly.v1+json"
+_PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
 
 # The page: the lab template without the scripts that nbconvert would fetch from elsewhere.
 _TEMPLATE = """
@@ -39,6 +40,8 @@ _TEMPLATE = """
   body.jp-Notebook { max-width: 1060px; margin: 0 auto; padding: 24px 16px 96px; overflow-x: hidden; }
   body.jp-Notebook .jp-RenderedHTMLCommon { font-size: 16px; line-height: 1.6; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+  .jp-InputArea, .jp-OutputArea-output, .jp-InputArea-editor { overflow-x: auto; }
+  .js-plotly-plot { min-width: 760px; } /* on a narrow page, scroll rather than let labels overlap */
   .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: #374151; }
   .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; }
 </style>
@@ -139,16 +142,17 @@ def export(executed: Path, page: Path) -> Path:
     notebook.metadata["title"] = _title(notebook, executed.stem)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = with_mathml(cell.source)
+            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", with_mathml(cell.source))
         for output in cell.get("outputs", []):
             if figure := output.get("data", {}).pop(_PLOTLY, None):
-                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config={"responsive": True})
+                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
                 output.data["text/html"] = html
     if any("plotly" in str(output.get("data", {}).get("text/html")) for output in _outputs(notebook)):
         notebook.metadata["plotly_js"] = get_plotlyjs()
     config = Config()
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
+    html = re.sub(r'(<div class="jp-[^>]*) tabindex="0"', r"\1", html)  # the tab key goes from player to player
     _write(page, html)
     return page
 

@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Start here
 #
-# Welcome to **labkit**. In this lab you take the works apart by which machines came to understand video: you
-# run them, look inside, turn one screw and see what changes.
+# Welcome to **labkit**. In this lab you take apart the papers that taught machines to understand video: you run
+# them, look inside, change one thing and see what happens.
 #
 # **What you will see here**
 #
@@ -28,10 +28,10 @@
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
-dataset = "world"  # the lab's own clips; the other notebooks also read real data sets
+dataset = "world"  # the lab's own clips; the papers' notebooks also read real data sets
 data_root = ""  # where a real data set lies; not needed here
 seed = 0
-device = "cpu"
+device = "cpu"  # or "cuda"; this notebook computes little
 
 # %%
 import torch
@@ -48,22 +48,28 @@ length, height, width = sizes[profile]
 # which pixel belongs to which part and where each goes next. Change `seed` in the cell above, and somebody else
 # comes along.
 #
-# Press play. Then choose an overlay, with the buttons or the keys 1 to 3.
+# Press play. Then choose an overlay: with the buttons, or, once the player has the focus (tab to it, or click
+# its picture), with the keys 1 to 3.
 
 # %%
 scene = world.stroll(seed, frames=length, height=height, width=width)
 fps = 8.0
 speed = scene.forward.norm(dim=1)
+top = viz.typical_speed(scene.forward)
 viz.ClipPlayer(
     {
         "image": viz.Layer(scene.frames, alt="a puppet waves"),
         "flow": viz.Layer(
-            viz.flow_to_rgb(scene.forward),
-            caption="colour is the direction of motion, saturation its speed",
+            viz.flow_to_rgb(scene.forward, top),
+            caption=f"colour: direction; rim of the wheel: {top:.2g} pixels per frame",
             key=viz.colour_wheel(48),
             alt="flow as colour",
         ),
-        "speed": viz.Layer(viz.heat_to_rgb(speed), caption="from rest (blue) to fast (yellow)", alt="speed as colour"),
+        "speed": viz.Layer(
+            viz.heat_to_rgb(speed, 0, top),
+            caption=f"dark blue: at rest; yellow: {top:.2g} pixels per frame or more",
+            alt="speed as colour",
+        ),
     },
     title="A stroll through the park",
     alt="A puppet strolls to the right through a park and waves, while the camera follows.",
@@ -73,18 +79,19 @@ viz.ClipPlayer(
 # %% [markdown]
 # ## A taste of each paper
 #
-# Everything below comes from this one clip and uses no network yet: the bare idea, in raw pixels. The notebooks
-# put the networks in. Papers whose notebook is still to come are named with their number, so that you can see
-# where this is going.
+# Everything below comes from this one clip and uses no network yet: the bare idea, in raw pixels. The papers'
+# own notebooks, which put the networks in, come one by one; the number in front is theirs.
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
 # Simonyan & Zisserman (2014) let two networks look: one sees a single frame, the other sees nothing but motion.
+# Every pixel of the right picture says where the point seen there goes: the hue is the direction, as on the
+# wheel of the player above, and white stands still.
 
 # %%
 t = length // 3
 viz.picture_grid(
-    [scene.frames[t], viz.flow_to_rgb(scene.forward[t])],
+    [scene.frames[t], viz.flow_to_rgb(scene.forward[t], top)],
     labels=["what the spatial stream sees", "what the temporal stream sees"],
     title="Two streams",
     alt="Left a frame: a puppet in a park. Right the flow of the same moment: the figure as coloured motion only.",
@@ -93,8 +100,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 03 · Codes and recurrent networks: *order matters*
 #
-# Giel & Diaz read a clip frame by frame with a recurrent network. The two strips hold the same frames; an
-# average over time cannot tell them apart, a reader in order can.
+# Giel & Diaz turn each frame into a code, the numbers inside a network that was trained on photos, and read the
+# codes in order with a recurrent network. The two strips hold the same frames; an average over time cannot tell
+# them apart, a reader in order can.
 
 # %%
 few = torch.linspace(0, length - 1, 6).long()
@@ -109,8 +117,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 04 · Local features and VLAD: *a picture as a bag of patches*
 #
-# Ng et al. (2015) describe an image by the local features inside it. Here, all patches of a frame, sorted by
-# brightness instead of by place: what is left is what a bag of patches knows.
+# Ng, Yang & Davis (2015) describe an image by the features of its patches, pooled without regard to place; VLAD
+# is their way of pooling. Here is a frame as such a bag: all patches are there, but where each belongs is lost
+# (we sorted them by brightness).
 
 # %%
 size = height // 6
@@ -128,8 +137,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 05 · Full-length video: *pooling over time*
 #
-# Ng et al. (2015) take the maximum over all frames of what a network finds. In raw pixels: for every place, the
-# frame in which it was farthest from its mean. Whatever passed by leaves its trace.
+# Ng, Hausknecht et al. (2015) take the maximum over all frames of what a network finds. In raw pixels: for
+# every place, the frame in which it was farthest from its mean. Whatever passed by leaves its trace;
+# neighbouring places may remember different moments, which is why the right picture looks patched.
 
 # %%
 frames = scene.frames.float()
@@ -145,19 +155,25 @@ viz.picture_grid(
 # %% [markdown]
 # ### 06 · ActionFlowNet: *seeing where things will go*
 #
-# Ng et al. (2018) teach a network to predict motion, the future one included, to understand actions better.
-# Here, the next frame is painted by moving each pixel of this one along its exact flow, from frame to frame.
+# Ng, Choi et al. (2018) teach a network to predict motion, the future one included, to understand actions
+# better. If the motion is known, the next frame can be put together from this one: each of its pixels is
+# fetched from where it was.
+#
+# **Before you look:** what is there to fetch where a hand has just moved away?
 
 # %%
 future, _ = flow.backward_warp(frames[t : t + 1], scene.backward[t : t + 1])
 viz.picture_grid(
     [scene.frames[t], future[0] / 255, scene.frames[t + 1]],
-    labels=["now", "predicted by flow", "next"],
+    labels=["now", "put together from now", "next"],
     title="One step into the future",
-    alt="Three frames: now, the same pixels moved along their flow, and the true next frame, which look almost the same.",
+    alt="Three frames: now, the next one put together from its pixels, and the true next one. They look almost the same, but in the middle a second hand is left where the hand has been.",
 )
 
 # %% [markdown]
+# > Nothing: what gets uncovered was never seen. So the old hand is fetched once more, and the puppet has a
+# > ghost of it.
+#
 # ### 07 · Temporal difference networks: *what has changed?*
 #
 # Ng & Davis add, at every level of a network, the difference between two frames. On the lowest level it is
@@ -170,7 +186,7 @@ viz.picture_grid(
     [scene.frames[t], change, scene.frames[t + step]],
     labels=[f"frame {t}", "difference", f"frame {t + step}"],
     title="Differences",
-    alt="Two frames with their difference between them: grey where nothing changes, bright and dark along moving edges.",
+    alt="Two frames with their difference between them: grey where nothing changes, coloured along moving edges.",
 )
 
 # %% [markdown]
@@ -185,13 +201,13 @@ viz.picture_grid(
 # - It opens with what you will see and how long it takes.
 # - Before an experiment stands a question. Answer it before you run the cell: being wrong is where the learning
 #   is.
-#
-# > Comments of the lab stand in blocks like this one. What a paper claims is marked as the paper's.
-#
-# - Numbers of ours stand beside the paper's. Some claims do not hold here: the notebook then says so, and why.
+# - Numbers of ours stand beside the paper's, and it is always said which are whose. Some claims do not hold
+#   here: the notebook then says so, and why.
 # - A notebook defines no network and no training loop. Those live in `labkit/`, one file per paper, made to be
 #   read.
 # - Each figure has a description for screen readers; players work with the keyboard and without Python.
+#
+# > Comments of the lab stand in blocks like this one.
 #
 # ## Four profiles
 #
@@ -200,12 +216,13 @@ viz.picture_grid(
 # | profile | for | a notebook takes |
 # |---|---|---|
 # | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
-# | `lesson` | you: the effects are visible on a laptop | three minutes |
+# | `lesson` | you: the effects are visible on a laptop | up to three minutes |
 # | `study` | every row of every table, on the lab's own world | up to 45 minutes |
 # | `paper` | a GPU and the real data: the paper's network and schedule | as the paper |
 #
-# Change it in the cell, or from outside: `papermill 01_video_and_flow.ipynb out.ipynb -p profile smoke`. `make
-# course` runs all notebooks and writes pages that work without Python.
+# Change it in the cell, or from outside, in the folder of the lab: `.venv/bin/papermill
+# notebooks/01_video_and_flow.ipynb out.ipynb --cwd notebooks -p profile smoke`. `make course` runs all
+# notebooks and writes pages that work without Python.
 #
 # ## Is this computer ready?
 #

@@ -109,7 +109,7 @@ def test_course_runs_exports_and_tells_by_its_exit_status(source, tmp_path, monk
     assert (tmp_path / "pages" / "42_answer.html").exists()
     source("assert number == 2")
     assert cli.main(["course", "--to", str(tmp_path / "pages")]) == 1
-    assert "42_answer: cell [3] failed" in capsys.readouterr().err
+    assert "42_answer: cell [2] failed" in capsys.readouterr().err
     assert cli.main(["course", "--only", "77"]) == 2
 
 

@@ -1,6 +1,7 @@
 """Optical flow: how to estimate it, stack it for a network, warp with it, keep it on disk."""
 
 from labkit.flow.estimate import dis, farneback, tvl1_opencv
+from labkit.flow.local import matching_error, structure_tensor_eigenvalues
 from labkit.flow.stack import (
     bidirectional_stacking,
     crop,
@@ -37,6 +38,7 @@ __all__ = [
     "flip_stack",
     "load_fixed_bound",
     "load_flow",
+    "matching_error",
     "mean_flow_subtraction",
     "occlusion_mask",
     "optical_flow_stacking",
@@ -46,6 +48,7 @@ __all__ = [
     "sample_bilinear",
     "save_flow",
     "stored_flow_shape",
+    "structure_tensor_eigenvalues",
     "trajectories",
     "trajectory_stacking",
     "tvl1",

@@ -1,6 +1,6 @@
 """Figures and widgets: take arrays, return something to look at."""
 
-from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, typical_speed
+from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.figures import (
     bar_chart,
     flow_components,
@@ -8,6 +8,7 @@ from labkit.viz.figures import (
     frame_strip,
     heat_maps,
     line_chart,
+    marked_places,
     picture_grid,
     quiver,
     timeline,
@@ -31,8 +32,10 @@ __all__ = [
     "heat_maps",
     "heat_to_rgb",
     "line_chart",
+    "marked_places",
     "picture_grid",
     "quiver",
+    "signed_to_rgb",
     "timeline",
     "trajectory_plot",
     "typical_speed",

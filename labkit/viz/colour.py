@@ -50,10 +50,10 @@ def flow_to_rgb(flow: Tensor, max_speed: float | None = None) -> Tensor:
 
 
 def typical_speed(flow: Tensor) -> float:
-    """The 99th percentile of the speeds, in pixels per frame, and at least 0.1: a scale that outliers do not set."""
+    """The 99th percentile of the speeds in pixels per frame, at least 0.5: neither outliers nor noise set the scale."""
     require_shape(flow, "... 2 H W", "flow", "pass dx, dy only")
     speed = torch.linalg.vector_norm(flow.detach().cpu().float(), dim=-3)
-    return max(0.1, float(np.quantile(speed.numpy(), 0.99))) if speed.numel() else 0.1
+    return max(0.5, float(np.quantile(speed.numpy(), 0.99))) if speed.numel() else 0.5
 
 
 def colour_wheel(size: int = 96) -> Tensor:
@@ -89,6 +89,25 @@ def heat_to_rgb(values: Tensor, low: float | None = None, high: float | None = N
     table = (torch.tensor(steps) * 255).round().to(torch.uint8)  # (256, 3)
     position = (values - low) / ((high - low) or 1.0) * 255
     return table[position.clamp(0, 255).round().long()].movedim(-1, -3)  # (..., 3, H, W)
+
+
+def signed_to_rgb(values: Tensor, limit: float) -> Tensor:
+    """Signed numbers as grey: 0 is mid-grey, ``limit`` and more white, ``-limit`` and less black.
+
+    Args:
+        values: (..., H, W).
+        limit: of the scale, greater than 0.
+
+    Returns:
+        (..., 3, H, W) uint8 RGB.
+
+    Raises:
+        ValueError: wrong shape, NaN, or a limit that is not positive.
+    """
+    require_shape(values, "... H W", "values")
+    require_finite(values, "values")
+    require_positive(limit, "limit")
+    return as_uint8((values.detach().float() / (2 * limit) + 0.5).clamp(0, 1)[..., None, :, :])
 
 
 def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:

@@ -160,12 +160,35 @@ def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) ->
     lines = torch.cat([tracks, torch.full_like(tracks[:, :1], torch.nan)], 1).flatten(0, 1)
     _add_lines(figure, lines, "rgba(0,0,0,.75)", 4)
     _add_lines(figure, lines, PALETTE[4], 2)
-    for points, colour, name in ((tracks[:, 0], "white", "start"), (tracks[:, -1], PALETTE[1], "end")):
-        marker = {"size": 6, "color": colour, "line": {"color": "black", "width": 1}}
+    ends = ((tracks[:, 0], "white", "circle", "start"), (tracks[:, -1], PALETTE[1], "square", "end"))
+    for points, colour, symbol, name in ends:
+        marker = {"size": 7, "symbol": symbol, "color": colour, "line": {"color": "black", "width": 1}}
         figure.add_scatter(x=points[:, 0].numpy(), y=points[:, 1].numpy(), mode="markers", marker=marker, name=name)
     figure.update_layout(
         showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"}
     )
+    return _finish_picture(figure, picture, title, alt)
+
+
+def marked_places(
+    picture: Tensor, places: Mapping[str, tuple[int, int]], *, window: int, title: str, alt: str
+) -> Figure:
+    """A picture with a square around each place, labelled.
+
+    Args:
+        picture: (3, H, W).
+        places: a label and a centre (x, y) in pixels each.
+        window: side of the squares in pixels.
+        title: above the figure.
+        alt: what there is to see.
+    """
+    figure = _over_picture(picture, picture)
+    for number, (label, (x, y)) in enumerate(places.items()):
+        corners = {"x0": x - window / 2, "x1": x + window / 2, "y0": y - window / 2, "y1": y + window / 2}
+        for colour, thick in (("black", 5), (PALETTE[number + 3], 3)):
+            figure.add_shape(type="rect", line={"color": colour, "width": thick}, **corners)
+        text = {"text": f"<b>{label}</b>", "bgcolor": "rgba(255,255,255,.85)", "showarrow": False}
+        figure.add_annotation(x=x, y=y - window / 2, yanchor="bottom", yshift=4, **text)
     return _finish_picture(figure, picture, title, alt)
 
 
@@ -224,7 +247,7 @@ def heat_maps(
             "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
         }
     )
-    height = int(down / across * (PAGE - 110)) + 84
+    height = min(int(down / across * (PAGE - 110)) + 84, 520)
     return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 90, "b": 16})
 
 
@@ -288,7 +311,13 @@ def line_chart(
 def bar_chart(
     groups: Mapping[str, Mapping[str, float]], *, title: str, alt: str, x_title: str, y_title: str, height: int = 340
 ) -> Figure:
-    """Bars side by side: for each label a value for each name on the x axis; values are written on the bars."""
+    """Bars side by side: for each label a value for each name on the x axis.
+
+    The values are written on the bars and, for those who do not see them, at the end of the alt text.
+    """
+    read_out = "; ".join(
+        f"{label}: " + ", ".join(f"{n} {v:.3g}" for n, v in row.items()) for label, row in groups.items()
+    )
     figure = go.Figure()
     patterns = ("", "/", ".", "x")  # a second cue beside the colour
     for number, (label, values) in enumerate(groups.items()):
@@ -306,7 +335,9 @@ def bar_chart(
         )
     _chart_axes(figure, x_title, y_title)
     figure.update_yaxes(rangemode="tozero")
-    return finish(figure, title=title, alt=alt, height=height, barmode="group", bargap=0.3, bargroupgap=0.08)
+    return finish(
+        figure, title=title, alt=f"{alt} {read_out}.", height=height, barmode="group", bargap=0.3, bargroupgap=0.08
+    )
 
 
 def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:

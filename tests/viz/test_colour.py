@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, typical_speed
+from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 
 
 def one(dx, dy):
@@ -54,7 +54,7 @@ def test_typical_speed_ignores_an_outlier():
     flow[0] = 2.0
     flow[0, 0, 0] = 500.0
     assert typical_speed(flow) == pytest.approx(2.0)
-    assert typical_speed(torch.zeros(2, 4, 4)) == 0.1
+    assert typical_speed(torch.zeros(2, 4, 4)) == 0.5
 
 
 def test_the_wheel_shows_flow_of_its_own_position():
@@ -72,6 +72,13 @@ def test_heat_runs_from_dark_to_bright():
     assert lightness[0] < lightness[1] < lightness[2]
     assert torch.equal(heat_to_rgb(torch.tensor([[5.0]]), 0, 1), heat_to_rgb(torch.tensor([[1.0]]), 0, 1))
     assert heat_to_rgb(torch.zeros(2, 3, 4)).shape == (2, 3, 3, 4)
+
+
+def test_signed_numbers_are_grey_about_zero():
+    grey = signed_to_rgb(torch.tensor([[-9.0, -2.0, 0.0, 1.0, 2.0]]), 2.0)
+    assert grey.shape == (3, 1, 5)
+    assert grey[0, 0].tolist() == [0, 0, 128, 191, 255]
+    assert torch.equal(grey[0], grey[2])
 
 
 def test_as_uint8_takes_what_the_decoder_and_the_transform_give():

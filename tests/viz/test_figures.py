@@ -30,6 +30,7 @@ FIGURES = {
     "flow_fields": lambda: viz.flow_fields({"one": FLOW, "two": FLOW}, **TEXTS),
     "quiver": lambda: viz.quiver(noise(3, 12, 16), FLOW, **TEXTS),
     "trajectory_plot": lambda: viz.trajectory_plot(noise(3, 12, 16), torch.rand(4, 6, 2) * 12, **TEXTS),
+    "marked_places": lambda: viz.marked_places(noise(3, 12, 16), {"a": (5, 6)}, window=3, **TEXTS),
     "heat_maps": lambda: viz.heat_maps({"a": FLOW[0].abs()}, unit="px", marks={"a": (3, 4)}, **TEXTS),
     "flow_components": lambda: viz.flow_components(FLOW, **TEXTS),
     "timeline": lambda: viz.timeline({"all": [0, 1, 2]}, x_title="frame", length=2, **TEXTS),
@@ -124,6 +125,17 @@ def test_a_mark_lies_on_its_map():
     second, cross = figure.data[1], figure.data[2]
     assert cross.x[0] == second.x0 + 3
     assert cross.y[0] == second.y0 + 4
+
+
+def test_squares_lie_around_their_places():
+    figure = viz.marked_places(noise(3, 12, 16), {"a": (5, 6)}, window=3, **TEXTS)
+    square = figure.layout.shapes[-1]
+    assert (square.x0, square.x1, square.y0, square.y1) == (3.5, 6.5, 4.5, 7.5)
+    assert figure.layout.annotations[0].text == "<b>a</b>"
+
+
+def test_bars_are_read_out():
+    assert FIGURES["bar_chart"]().alt == "What there is to see. a: x 1."
 
 
 def test_charts_do_not_rest_on_colour_alone():
