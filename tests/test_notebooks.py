@@ -10,8 +10,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+import torch
 
 from labkit import course
+from labkit.data import write_video
 
 SOURCES = course.sources()
 STEMS = [source.stem for source in SOURCES]
@@ -131,3 +133,36 @@ def test_notebook_01_takes_a_real_clip(tmp_path):
         assert clip.name in text
         assert "estimated flow:" in text
         assert "exact flow:" not in text
+
+
+@pytest.fixture
+def clip_of(tmp_path):
+    """A function that writes a small video file."""
+
+    def write(frames):
+        write_video(tmp_path / "clip.avi", frames, fps=10)
+        return {"profile": "smoke", "video": "clip.avi", "data_root": str(tmp_path)}
+
+    return write
+
+
+def run_01(parameters, folder):
+    source = next(source for source in SOURCES if source.stem == "01_video_and_flow")
+    return course.run(source, folder / "01.ipynb", parameters)
+
+
+def test_notebook_01_takes_a_clip_that_stands_still(clip_of, tmp_path):
+    done = run_01(clip_of(torch.zeros(9, 3, 48, 64, dtype=torch.uint8)), tmp_path)
+    assert "two copies of one frame" in json.dumps(results(done))
+
+
+def test_notebook_01_takes_a_short_clip_in_portrait(clip_of, tmp_path):
+    noise = torch.randint(0, 256, (8, 3, 16, 12), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    upright = noise.repeat_interleave(6, 2).repeat_interleave(4, 3)  # (8, 3, 96, 48)
+    done = run_01(clip_of(upright), tmp_path)
+    assert "(8, 3, 96, 48)" in json.dumps(results(done))
+
+
+def test_notebook_01_says_when_a_clip_is_too_short(clip_of, tmp_path):
+    with pytest.raises(course.NotebookError, match="needs at least 8 frames; got 4: choose a longer clip"):
+        run_01(clip_of(torch.zeros(4, 3, 48, 64, dtype=torch.uint8)), tmp_path)
