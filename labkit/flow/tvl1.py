@@ -34,6 +34,7 @@ from labkit import checks
 SMALLEST = 32  # pixels along the shorter side of the smallest image of a pyramid
 RED, BLUE = 0.299, 0.114  # luma of ITU-R BT.601; green has the rest
 FIRST_SHARE = 0.25  # share of the first image in the image derivative
+ONE_THREAD = 2**18  # pixels of an image up to which sharing each small step among threads takes longer than doing it
 
 
 @torch.no_grad()
@@ -48,11 +49,13 @@ def tvl1(
     scale_factor: float = 0.65,
     warps: int = 5,
     iterations: int = 30,
+    epsilon: float = 0.05,
 ) -> Tensor:
     """Estimate the optical flow from the first image to the second: first(x) is like second(x + flow(x)).
 
-    Every image pair is solved by itself, with a fixed amount of work: in a batch it gets the same flow, bit by bit on
-    a CPU, as alone. The flow of a whole clip is ``tvl1(clip[:-1], clip[1:])``. Works where the images are, CPU or GPU.
+    Every image pair is solved by itself and stops by itself: in a batch it gets the same flow, bit by bit on a CPU, as
+    alone. The flow of a whole clip is ``tvl1(clip[:-1], clip[1:])``. Works where the images are, CPU or GPU. On small
+    images ``torch.set_num_threads`` is 1 while this runs, and back to what it was afterwards.
 
     Args:
         first: ``(..., C, H, W)``, C = 1 (grey) or 3 (RGB), uint8 or float32 from 0 to 1; any size from 1 x 1.
@@ -66,6 +69,8 @@ def tvl1(
         warps: how often the second image is warped and linearised on each scale; half as often, rounded up, on the
             largest.
         iterations: steps in v, u and p for each warp.
+        epsilon: a pair leaves a scale after the first warp that changed its flow by less than this, root mean square
+            in pixels of the scale; 0 does all the work.
 
     Returns:
         float32 ``(..., 2, H, W)``, (dx, dy) in pixels per frame, x to the right, y down; without gradient.
@@ -78,13 +83,15 @@ def tvl1(
     Source: see the head of this file. Departures from Zach et al., the first from IPOL, the next two from Wedel et al.:
     images shrink by ``scale_factor`` after a Gaussian, not by 1/2; the image derivative spans five pixels and is mixed
     with that of the first image; the flow passes a median filter after each warp. Ours alone: a derivative of 0, that
-    is no data term, where x + u0 leaves the image.
+    is no data term, where x + u0 leaves the image; ``epsilon`` ends the warps, in IPOL the iterations of one.
     """
     for name, value in (("tau", tau), ("lambda_", lambda_), ("theta", theta)):
         checks.require_positive(value, name)
     for name, count in (("scales", scales), ("warps", warps), ("iterations", iterations)):
         if count is not None and count < 1:
             raise ValueError(f"{name} must be at least 1; got {count}")
+    if not 0 <= epsilon < math.inf:
+        raise ValueError(f"epsilon must be at least 0 and finite; got {epsilon!r}: 0 never stops early")
     if not 0 < scale_factor < 1:
         raise ValueError(f"scale_factor must lie between 0 and 1; got {scale_factor!r}: 0.5 halves from scale to scale")
 
@@ -92,14 +99,20 @@ def tvl1(
     height, width = pair.shape[-2:]
     flow = pair.new_empty(pair.shape)
     at_once = max(1, (2**17 if pair.device.type == "cpu" else 2**25) // (height * width))  # stay in the cache
-    for images, result in zip(pair.split(at_once), flow.split(at_once), strict=True):
-        pyramid = gaussian_pyramid(images, scale_factor, scales)
-        u = torch.zeros_like(pyramid[-1])  # (n, 2, h, w) of the smallest scale
-        for level in reversed(pyramid):
-            count = (warps + 1) // 2 if level is pyramid[0] else warps  # the largest costs most and starts nearly right
-            u = _resize_flow(u, *level.shape[-2:])
-            u = _solve(level[:, :1], level[:, 1:], u, tau, 255 * lambda_, theta, count, iterations)
-        result.copy_(u)
+    threads = torch.get_num_threads()
+    try:
+        for images, result in zip(pair.split(at_once), flow.split(at_once), strict=True):
+            torch.set_num_threads(1 if height * width <= ONE_THREAD else threads)  # whatever the size of the batch
+            pyramid = gaussian_pyramid(images, scale_factor, scales)
+            u = torch.zeros_like(pyramid[-1])  # (n, 2, h, w) of the smallest scale
+            for level in reversed(pyramid):
+                torch.set_num_threads(1 if math.prod(level.shape[-2:]) <= ONE_THREAD else threads)
+                count = (warps + 1) // 2 if level is pyramid[0] else warps  # the largest costs most
+                u = _resize_flow(u, *level.shape[-2:])
+                u = _solve(level, u, tau, 255 * lambda_, theta, count, iterations, epsilon)
+            result.copy_(u)
+    finally:
+        torch.set_num_threads(threads)
     return flow.reshape(*first.shape[:-3], 2, height, width)  # (..., 2, H, W)
 
 
@@ -187,13 +200,8 @@ def threshold(u: Tensor, slope: Tensor, normal: Tensor, offset: Tensor, limit: f
 
     They are one: v = u - s g, where s = ρ / |g|², clamped to -λθ to λθ.
 
-    Args:
-        u: flow, ``(N, 2, H, W)``.
-        slope: g, ``(N, 2, H, W)``.
-        normal: g / |g|², ``(N, 2, H, W)``.
-        offset: ``(N, 1, H, W)``, so that ρ(u) / |g|² = offset + <normal, u>.
-        limit: λθ.
-        step: room for s, ``(N, 1, H, W)``.
+    The slope g and normal g / |g|² are ``(N, 2, H, W)``, like u; offset, so that ρ(u) / |g|² = offset + <normal, u>,
+    and step, room for s, are ``(N, 1, H, W)``. The limit is λθ.
     """
     torch.addcmul(offset, normal[:, :1], u[:, :1], out=step)
     step.addcmul_(normal[:, 1:], u[:, 1:]).clamp_(-limit, limit)
@@ -203,11 +211,8 @@ def threshold(u: Tensor, slope: Tensor, normal: Tensor, offset: Tensor, limit: f
 def ascend(p: Tensor, slope: Tensor, rate: float, length: Tensor) -> Tensor:
     """One step of Chambolle's fixed point in place: p = (p + τ/θ ∇u) / (1 + τ/θ |∇u|), which keeps |p| at most 1.
 
-    Args:
-        p: dual variable, ``(N, 2, 2, H, W)``: direction, then component of the flow.
-        slope: ∇u, the same shape.
-        rate: τ/θ.
-        length: room for |∇u| of each component, ``(N, 1, 2, H, W)``.
+    The dual variable p and slope, ∇u, are ``(N, 2, 2, H, W)``: direction, then component of the flow. The rate is
+    τ/θ; length, ``(N, 1, 2, H, W)``, is room for |∇u| of each component.
     """
     torch.mul(slope[:, :1], slope[:, :1], out=length)
     length.addcmul_(slope[:, 1:], slope[:, 1:]).sqrt_().mul_(rate).add_(1)
@@ -231,16 +236,10 @@ def _sort3(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _solve(
-    first: Tensor,
-    second: Tensor,
-    u: Tensor,
-    tau: float,
-    lambda_: float,
-    theta: float,
-    warps: int,
-    iterations: int,
+    pair: Tensor, u: Tensor, tau: float, lambda_: float, theta: float, warps: int, iterations: int, epsilon: float
 ) -> Tensor:
-    """Improve the flow u, ``(N, 2, H, W)``, on one scale; images ``(N, 1, H, W)`` with values from 0 to 1."""
+    """Improve the flow u, ``(N, 2, H, W)``, on one scale; the pair is ``(N, 2, H, W)`` from 0 to 1."""
+    first, second = pair.split(1, dim=1)  # (N, 1, H, W) each
     height, width = u.shape[-2:]
     x = torch.arange(width, device=u.device, dtype=u.dtype)
     y = torch.arange(height, device=u.device, dtype=u.dtype)[:, None]
@@ -252,7 +251,9 @@ def _solve(
 
     p, grad = u.new_zeros(2, len(u), 2, 2, height, width)
     length, step = torch.empty_like(p[:, :1]), torch.empty_like(first)
-    for _ in range(warps):
+    result, left = torch.empty_like(u), torch.arange(len(u), device=u.device)  # left: pairs still at work
+    for warp in range(warps):
+        before = u.clone()
         to_x, to_y = x + u[:, 0], y + u[:, 1]  # (N, H, W) each
         grid = torch.stack((to_x * (2 / wide) - 1, to_y * (2 / high) - 1), dim=-1)  # (N, H, W, 2)
         warped = F.grid_sample(looked_up, grid, mode="bicubic", padding_mode="border", align_corners=True)
@@ -267,7 +268,16 @@ def _solve(
             add_divergence(u, p, theta)  # v -> u = v + θ div p
             ascend(p, gradient(u, grad), tau / theta, length)
         u = median_filter(u)
-    return u
+
+        result[left] = u
+        change = (2 * (u - before).square()).flatten(1).mean(1)  # (N,): squared length, mean over the pixels
+        stay = change >= epsilon**2
+        if warp == warps - 1 or not stay.any():
+            break
+        if not stay.all():
+            state = (left, u, p, first, looked_up, first_slope, grad, length, step)
+            left, u, p, first, looked_up, first_slope, grad, length, step = (kept[stay] for kept in state)
+    return result
 
 
 def _resize_flow(flow: Tensor, height: int, width: int) -> Tensor:

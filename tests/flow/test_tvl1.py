@@ -165,6 +165,33 @@ def test_in_a_batch_as_alone(size):
             assert torch.equal(together[i, j], tvl1(first[i, j], second[i, j]))
 
 
+@pytest.mark.parametrize("size", [(40, 52), (90, 121)])
+def test_pairs_that_stop_at_different_times_are_in_a_batch_as_alone(size):
+    pairs = [
+        translated(*size, *motion, seed) for seed, motion in enumerate([(0, 0), (0.2, 0), (3, -2), (7, 5), (1, 0)])
+    ]
+    first, second = (torch.stack(images) for images in list(zip(*pairs, strict=True))[:2])
+    first[4] = torch.rand(first[4].shape, generator=rng(0))  # another picture altogether: never settles
+    together, stopped_early = tvl1(first, second), []
+    full = tvl1(first, second, epsilon=0)
+    for i in range(5):
+        assert torch.equal(together[i], tvl1(first[i], second[i]))
+        stopped_early.append(not torch.equal(together[i], full[i]))
+    assert any(stopped_early)
+    assert (together - full)[:4].norm(dim=1).mean() < 0.05
+
+
+def test_a_huge_epsilon_stops_after_one_warp():
+    first, second, _ = translated(40, 50, 1.5, 0.5)
+    assert torch.equal(tvl1(first, second, epsilon=1e6), tvl1(first, second, warps=1))
+
+
+def test_the_number_of_threads_is_left_as_it_was():
+    threads = torch.get_num_threads()
+    tvl1(IMAGE, IMAGE)
+    assert torch.get_num_threads() == threads
+
+
 def test_a_batch_of_none():
     assert tvl1(torch.zeros(0, 3, 8, 9), torch.zeros(0, 3, 8, 9)).shape == (0, 2, 8, 9)
 
@@ -191,7 +218,7 @@ def test_less_data_weight_is_smoother():
 def test_every_parameter_counts():
     first, second, _ = translated(70, 70, 1.2, 0.4)
     flow = tvl1(first, second)
-    changed = {"tau": 0.1, "theta": 0.2, "scales": 1, "scale_factor": 0.5, "warps": 1, "iterations": 5}
+    changed = {"tau": 0.1, "theta": 0.2, "scales": 1, "scale_factor": 0.5, "warps": 1, "iterations": 5, "epsilon": 1.0}
     for name, value in changed.items():
         assert not torch.equal(flow, tvl1(first, second, **{name: value})), name
 
@@ -229,7 +256,8 @@ def test_wrong_images_are_named(first, second, error, message):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("tau", 0.0), ("lambda_", -1.0), ("theta", float("nan")), ("scales", 0), ("warps", 0), ("iterations", 0)]
-    + [("scale_factor", value) for value in (0.0, 1.0)],
+    + [("scale_factor", value) for value in (0.0, 1.0)]
+    + [("epsilon", value) for value in (-0.1, float("nan"), float("inf"))],
 )
 def test_wrong_parameters_are_named(name, value):
     with pytest.raises(ValueError, match=name):
