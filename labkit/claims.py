@@ -180,6 +180,10 @@ class Record:
         """A later record with the same key replaces an earlier one."""
         return self.dataset, self.profile, self.metric, self.seed
 
+    def older_than(self, world: int | None, module: int | None) -> bool:
+        """Whether the world (where it was used) or the module has changed since; None: it has no version."""
+        return self.module < (module or 0) or (self.dataset == "world" and self.world < (world or 0))
+
 
 @dataclass(frozen=True)
 class Check:
@@ -207,6 +211,12 @@ class Verdict:
     def lacks_cause(self) -> bool:
         """Whether a written cause is due: the claim fails or is unclear, and ``claims.toml`` does not say why."""
         return self.outcome in (Outcome.FAILS, Outcome.UNCLEAR) and not self.claim.cause
+
+    def plain(self) -> dict[str, str]:
+        """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
+        reason = "\n".join(dict.fromkeys(check.reason for check in self.checks))
+        told = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
+        return told | ({"cause": self.claim.cause} if self.claim.cause else {})
 
 
 # Reading what the papers say
@@ -537,8 +547,7 @@ def verdict(
     for line in measured:
         if (line.dataset, line.profile) == (dataset, profile) and line.seed < DEVELOPMENT:
             every.setdefault(line.seed, {})[line.metric] = line.value
-            old = line.world < (world or 0) if dataset == "world" else False
-            if not (old or line.module < (module or 0)):
+            if not line.older_than(world, module):
                 fresh.setdefault(line.seed, {})[line.metric] = line.value
     checks = tuple(_check(statement, fresh, every) for statement in claim.statements)
     severity = [Outcome.FAILS, Outcome.NOT_RUN, Outcome.STALE, Outcome.UNCLEAR, Outcome.HOLDS]
@@ -562,7 +571,7 @@ def _check(statement: Statement, fresh: Mapping[int, Mapping[str, float]], every
     differences = [statement.difference(values) for values in paired]
     mean, low, high = interval(differences)
     outcome = statement.judge(low, high)
-    reason = f"{statement.text}: {mean:+.4g} [{low:+.4g}, {high:+.4g}] over {len(paired)} seeds"
+    reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(paired)} seeds"
     return Check(statement, outcome, len(paired), mean, low, high, reason)
 
 
@@ -613,24 +622,43 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
 
 
 def beside(
-    entry: Entry, measured: Iterable[Record], *, dataset: str = "world", profile: str = "study"
+    entry: Entry,
+    measured: Iterable[Record],
+    *,
+    dataset: str = "world",
+    profile: str = "study",
+    world: int | None = None,
+    module: int | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of a paper's table with ours beside them, as plain data for ``labkit.viz.paper_table``.
 
+    Args:
+        entry: a table, or a figure with numbers, of the `ledger`.
+        measured: records of its paper.
+        dataset: records of which data set to show.
+        profile: records of which profile to show.
+        world: the version of the embedded world today, as in `verdict`.
+        module: the version of the paper's module today.
+
     Returns:
-        A dict for each row: ``name``, ``paper`` (cells as the paper has them), ``ours`` (a list of values over seeds,
-        or None) and ``why`` (the reason where ours is missing).
+        A dict for each row: ``name``; ``paper``, the cells as the paper has them; ``ours``, a list of values over seeds
+        or None; ``why``, the reason where ours is missing; ``source``, which says so where a version is out of date.
     """
-    values: dict[str, list[float]] = {}
+    lines: dict[str, list[Record]] = {}
     for line in sorted(measured):
         if (line.dataset, line.profile) == (dataset, profile) and line.seed < DEVELOPMENT:
-            values.setdefault(line.metric, []).append(line.value)
-    return [
-        {
-            "name": row.name,
-            "paper": list(row.paper),
-            "ours": [values.get(metric) for metric in row.ours],
-            "why": row.why or ("" if any(metric in values for metric in row.ours) else "not yet run"),
-        }
-        for row in entry.rows
-    ]
+            lines.setdefault(line.metric, []).append(line)
+    rows = []
+    for row in entry.rows:
+        found = [lines.get(metric, []) for metric in row.ours]
+        stale = any(line.older_than(world, module) for cell in found for line in cell)
+        rows.append(
+            {
+                "name": row.name,
+                "paper": list(row.paper),
+                "ours": [[line.value for line in cell] or None for cell in found],
+                "why": row.why or ("" if any(found) else "not yet run"),
+                "source": f"{SYMBOLS[Outcome.STALE]} measured with an earlier version" if stale else "",
+            }
+        )
+    return rows

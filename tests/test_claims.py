@@ -464,7 +464,11 @@ def test_beside_puts_ours_in_the_papers_cells():
         "paper": [2648, 88.20],
         "ours": [None, [80.0, 82.0]],
         "why": "",
+        "source": "",
     }
+    assert (
+        claims.beside(table, measured("size.full", 80), module=2)[3]["source"] == "↻ measured with an earlier version"
+    )
     assert rows[1]["why"] == "not yet run"
     assert rows[1]["ours"] == [None, None]
     others = next(entry for entry in ledger()["back_dropout"].entries if entry.id == "table 3")
@@ -498,7 +502,7 @@ def test_the_command_with_results(results, capsys):
     assert cli.main(["claims", "--only", "09"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"✓ nb\.size +holds", out)
-    assert "✓ size.full > size.two_thirds by 0: +11 [+9.314, +12.69] over 3 seeds" in out
+    assert "✓ size.full > size.two_thirds by 0: +11.00 [+9.31, +12.69] over 3 seeds" in out
     assert re.search(r"✗ nb\.vs_random +fails", out)
     assert "7 claims: ✓ 1 holds, ✗ 1 fails" in out
     assert "A written cause is missing in labkit/claims.toml for nb.vs_random" in out

@@ -16,12 +16,14 @@ from labkit.viz.figures import (
 )
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import Figure, finish
+from labkit.viz.tables import Table, paper_table
 
 __all__ = [
     "ClipPlayer",
     "Figure",
     "Layer",
     "Panel",
+    "Table",
     "bar_chart",
     "colour_wheel",
     "finish",
@@ -33,6 +35,7 @@ __all__ = [
     "heat_to_rgb",
     "line_chart",
     "marked_places",
+    "paper_table",
     "picture_grid",
     "quiver",
     "signed_to_rgb",

@@ -1,0 +1,209 @@
+"""The paper's table and ours, side by side, with what became of each claim below.
+
+A reader of a paper compares two numbers; a reader of a re-creation compares four: two of theirs, two of ours. So the
+paper's cells stand on the left and ours, in the same order, on the right, each row on one line. Where ours is missing
+the reason stands in its place. A verdict is a word and a sign before it is a colour.
+
+The table is plain HTML with its own style: it takes on JupyterLab's light or dark colours, and looks the same in an
+exported page, where nothing of JupyterLab runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from statistics import fmean, stdev
+from typing import Any
+
+from labkit.viz.style import FONT, PALETTE, QUIET
+
+# Outcome of a claim: its sign and its colour.
+OUTCOMES = {
+    "holds": ("✓", PALETTE[2]),
+    "fails": ("✗", PALETTE[1]),
+    "unclear": ("?", PALETTE[4]),
+    "stale": ("↻", PALETTE[5]),
+    "not yet run": ("·", QUIET),
+}
+
+# & stands for the table, twice by its class: so these rules outweigh JupyterLab's own for tables and lists.
+_STYLE = """
+& { --ink: var(--jp-content-font-color1, #22262B); --quiet: color-mix(in srgb, var(--ink) 70%, transparent);
+  --line: var(--jp-border-color2, #D9DDE3); --ours: rgba(86, 180, 233, .13); color: var(--ink); max-width: 920px;
+  font: 14px/1.45 FONT; margin: 12px 0 20px; }
+& .scroll { overflow-x: auto; position: relative; }
+& .scroll:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; }
+& table { border-collapse: collapse; margin: 0; width: 100%; font: inherit; color: inherit; border: 0;
+  table-layout: auto; font-variant-numeric: tabular-nums; }
+& caption { caption-side: top; text-align: left; padding: 0 0 10px; font-size: 15px; font-weight: 700;
+  color: var(--ink); }
+& caption small { display: block; font-size: 12px; font-weight: 400; color: var(--quiet); }
+& tr, & tbody tr:nth-child(odd), & tbody tr:hover { background: none; }
+& th, & td { border: 0; padding: 5px 10px; text-align: right; vertical-align: top;
+  font-weight: 400; max-width: none; white-space: nowrap; color: inherit; }
+& thead th { color: var(--quiet); font-size: 12px; vertical-align: bottom; border: 0; }
+& thead tr:first-child th { color: var(--ink); font-weight: 700; padding-bottom: 2px; }
+& thead tr:last-child th { border-bottom: 1px solid var(--ink); }
+& tbody th, & tbody td { border-bottom: 1px solid var(--line); }
+& tbody th, & thead th:first-child { text-align: left; padding-left: 0; white-space: normal; }
+& tbody th small, & td small { font-size: 12px; color: var(--quiet); }
+& tbody th { min-width: 9em; }
+& tbody th small { display: block; }
+& td small { display: inline-block; min-width: 3.2em; text-align: left; }
+& .ours { background: var(--ours); }
+& td.ours { font-weight: 600; }
+& td.ours small { font-weight: 400; }
+& td.why { font-weight: 400; font-style: italic; color: var(--quiet); text-align: left;
+  white-space: normal; }
+& .note { font-size: 12px; color: var(--quiet); margin: 8px 0 0; }
+& ul { list-style: none; margin: 16px 0 0; padding: 0; }
+& li { border-left: 4px solid; padding: 3px 0 3px 12px; margin: 0 0 8px; }
+& li > span { color: var(--ink); display: block; }
+& li > span.measured { font-size: 12px; color: var(--quiet); }
+& li code { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace; background: none; color: var(--quiet);
+  padding: 0; border: 0; }
+& .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
+""".replace("&", "div.labkit-table.labkit-table").replace("FONT", FONT)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as HTML; showing it in a notebook draws it."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def paper_table(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    columns: Sequence[str],
+    unit: str = "",
+    where: str = "",
+    note: str = "",
+    verdicts: Sequence[Mapping[str, str]] = (),
+) -> Table:
+    """The paper's rows with ours beside them, and the verdict of each claim that rests on them.
+
+    Args:
+        rows: for each row ``name``; ``paper``, a cell for each column: a number, words, or None where the paper leaves
+            it empty; ``ours``, likewise: a number, a list with the value of each seed, words, or None; and optionally
+            ``why``, the reason where ours is missing (a remark where it is not), and ``source``, say "live" or
+            "recorded", where that differs from row to row. A reason is said once for neighbouring rows.
+        title: of the table.
+        columns: of the paper's side; ours has the same.
+        unit: of the numbers.
+        where: section and table of the paper.
+        note: what a reader should know, in a sentence below.
+        verdicts: for each claim ``id``, ``outcome`` (one of `OUTCOMES`), ``says``; optionally ``reason``, a line a
+            statement, and ``cause``.
+
+    Raises:
+        ValueError: no title, no rows, a row whose cells do not fit the columns, a row with neither ours nor a reason,
+            or an unknown outcome.
+    """
+    if not title.strip() or not rows:
+        raise ValueError(f"a table needs a title and rows; got {title!r} and {len(rows)} rows: say what it is about")
+    for row in rows:
+        for side in ("paper", "ours"):
+            if len(row[side]) != len(columns):
+                raise ValueError(
+                    f"{side} of {row['name']!r} must have a cell for each of the {len(columns)} columns; "
+                    f"got {len(row[side])}: put None where there is nothing"
+                )
+        if all(_missing(cell) for cell in row["ours"]) and not row.get("why"):
+            raise ValueError(f"row {row['name']!r} must have ours or the reason why not; got neither: fill in why")
+    shown = [column for column in range(len(columns)) if any(not _missing(row["ours"][column]) for row in rows)]
+    remarks = [f'<p class="note">{escape(text)}</p>' for text in (_seeds(rows), note) if text]
+    claims = f'<ul aria-label="Claims">{"".join(map(_verdict, verdicts))}</ul>' if verdicts else ""
+    heading = f"{escape(title)}{_small(', '.join(filter(None, (where, unit))))}"
+    return Table(
+        f'<div class="labkit-table"><style>{_STYLE}</style>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">'
+        f"<table><caption>{heading}</caption>{_head(columns, shown)}{_body(rows, columns, shown)}</table></div>"
+        f"{''.join(remarks)}{claims}</div>"
+    )
+
+
+def _head(columns: Sequence[str], shown: Sequence[int]) -> str:
+    """Two lines: whose numbers, then the columns; on our side only those where we have something."""
+    theirs = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    ours = "".join(f'<th scope="col" class="ours">{escape(columns[column])}</th>' for column in shown)
+    return (
+        "<thead><tr><td></td>"
+        f'<th scope="colgroup" colspan="{len(columns)}">the paper</th>'
+        f'<th scope="colgroup" colspan="{max(len(shown), 1)}" class="ours">this lab</th></tr>'
+        f'<tr><th scope="col"><span class="unseen">row</span></th>{theirs}'
+        f"{ours or '<td class=ours></td>'}</tr></thead>"
+    )
+
+
+def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequence[int]) -> str:
+    decimals = [_decimals(rows, column) for column in range(len(columns))]
+    lines = []
+    for reason, together in groupby(rows, key=_reason):
+        group = list(together)
+        for number, row in enumerate(group):
+            remarks = [] if reason else [row.get("source"), row.get("why")]
+            head = f'<th scope="row">{escape(row["name"])}{"".join(_small(text) for text in remarks if text)}</th>'
+            theirs = "".join(f"<td>{_cell(cell, decimals[at])}</td>" for at, cell in enumerate(row["paper"]))
+            ours = "".join(f'<td class="ours">{_cell(row["ours"][at], max(decimals[at], 1))}</td>' for at in shown)
+            if reason:  # said once for neighbouring rows
+                spans = f'colspan="{max(len(shown), 1)}" rowspan="{len(group)}"'
+                ours = f'<td class="ours why" {spans}>{escape(reason)}</td>' if number == 0 else ""
+            lines.append(f"<tr>{head}{theirs}{ours}</tr>")
+    return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Why ours is missing; empty where it is not."""
+    return str(row["why"]) if all(_missing(cell) for cell in row["ours"]) else ""
+
+
+def _missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, Sequence) and len(cell) == 0)
+
+
+def _cell(cell: Any, decimals: int) -> str:
+    """A number with the column's decimals, whole numbers as they are, a list as mean and spread, words as words."""
+    if _missing(cell):
+        return '<span aria-hidden="true">–</span><span class="unseen">none</span>'
+    if isinstance(cell, str):
+        return escape(cell)
+    if isinstance(cell, Sequence):
+        spread = f" {_small(f'± {stdev(cell):.{decimals}f}')}" if len(cell) > 1 else ""
+        return f"{fmean(cell):.{decimals}f}{spread}"
+    return str(cell) if isinstance(cell, int) else f"{cell:.{decimals}f}"
+
+
+def _decimals(rows: Sequence[Mapping[str, Any]], column: int) -> int:
+    """As many decimals as the paper's most exact number of that column has."""
+    numbers = [row["paper"][column] for row in rows if isinstance(row["paper"][column], float)]
+    return max((len(repr(number).partition(".")[2]) for number in numbers), default=0)
+
+
+def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the sign ± stands for, if it is there."""
+    counts = {len(cell) for row in rows for cell in row["ours"] if isinstance(cell, list | tuple) and len(cell) > 1}
+    if not counts:
+        return ""
+    low, high = min(counts), max(counts)
+    return f"This lab: mean ± standard deviation over {low if low == high else f'{low} to {high}'} seeds."
+
+
+def _verdict(told: Mapping[str, str]) -> str:
+    if told["outcome"] not in OUTCOMES:
+        raise ValueError(f"outcome of {told['id']} must be one of {', '.join(OUTCOMES)}; got {told['outcome']!r}")
+    sign, colour = OUTCOMES[told["outcome"]]
+    says = f"<b>{sign} {escape(told['outcome'])}</b>: {escape(told['says'])} <code>{escape(told['id'])}</code>"
+    lines = [*told.get("reason", "").split("\n"), f"Why: {told['cause']}" if told.get("cause") else ""]
+    measured = "".join(f'<span class="measured">{escape(line)}</span>' for line in lines if line)
+    return f'<li style="border-color: {colour}"><span>{says}</span>{measured}</li>'
+
+
+def _small(text: str) -> str:
+    return f"<small>{escape(text)}</small>" if text else ""
