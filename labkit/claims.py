@@ -35,7 +35,7 @@ from statistics import fmean, stdev
 from textwrap import shorten
 from typing import Any
 
-from scipy.special import stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy comes with scikit-learn
 
 LEVEL = 0.90  # of the two-sided interval
 ENOUGH = 3  # seeds
@@ -328,7 +328,7 @@ def _entry(paper: str, kind: str, raw: Any) -> Entry:
     optional = {"unit": "", "columns": [], "rows": [], "note": "", "why": ""} | (
         {} if kind == "figure" else {"shows": ""}
     )
-    place = f"{paper}, {kind} {raw.get('id', '?')}"
+    place = f"{paper}, {kind} {_id(raw)}"
     taken = _take(raw, place, ["id", "title", "where"] + (["shows"] if kind == "figure" else ["rows"]), optional)
     rows = tuple(
         _row(f"{place}, row {number}", row, taken["columns"], taken["why"])
@@ -360,7 +360,7 @@ def _row(place: str, raw: Any, columns: Sequence[str], otherwise: str) -> Row:
 
 
 def _claim(paper: str, raw: Any) -> Claim:
-    place = f"{paper}, claim {raw.get('id', '?')}"
+    place = f"{paper}, claim {_id(raw)}"
     taken = _take(raw, place, ["id", "says", "where", "holds_if"], {"numbers": "", "cause": ""})
     if not taken["holds_if"]:
         raise ClaimsError(f"{place}: holds_if must list at least one statement; got none")
@@ -385,6 +385,10 @@ def _take(raw: Any, place: str, required: Sequence[str], optional: Mapping[str, 
         if not isinstance(value, wanted):
             raise ClaimsError(f"{place}: {field!r} must be a {wanted.__name__}; got {value!r}")
     return {**optional, **raw}
+
+
+def _id(raw: Any) -> str:
+    return str(raw.get("id", "?")) if isinstance(raw, dict) else "?"
 
 
 def _unique(ids: Iterable[str], place: str) -> None:

@@ -253,6 +253,7 @@ def fit(
                     raise FloatingPointError(_diverged(fault, base, recipe, step, keeper))
                 if main:
                     keeper.save(history)
+    accelerator.wait_for_everyone()
     if trained is not model:
         accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
     return history

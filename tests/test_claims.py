@@ -216,6 +216,8 @@ def test_reading_by_hand(tmp_path):
         ('paper = ["fast", 2]', "paper = [2]", "row 2: paper must have one cell for each of"),
         ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
         ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
+        ("[puppets]", 'marionettes = "none"\n[puppets]', "marionettes must be a table of fields; got 'none'"),
+        ('title = "Punch & Judy"', 'title = "Punch & Judy"\nfigure = ["x"]', "TOML|figure"),
         ("[[puppets.figure]]", "[[puppets.figure", "claims.toml must be TOML; .*line 21"),
     ],
 )
