@@ -217,7 +217,6 @@ def test_reading_by_hand(tmp_path):
         ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
         ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
         ("[puppets]", 'marionettes = "none"\n[puppets]', "marionettes must be a table of fields; got 'none'"),
-        ('title = "Punch & Judy"', 'title = "Punch & Judy"\nfigure = ["x"]', "TOML|figure"),
         ("[[puppets.figure]]", "[[puppets.figure", "claims.toml must be TOML; .*line 21"),
     ],
 )
