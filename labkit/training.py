@@ -225,6 +225,7 @@ def fit(
     bar = tqdm(total=recipe.steps, initial=start, unit="step", disable=not (progress and main), delay=1)
     with bar, _mode(model, training=True), _randomness_given_back():
         stream = _stream(data, recipe, start, accelerator, workers, order, collate)
+        stepper.zero_grad()  # the model may come with gradients
         began = time.perf_counter()
         for step in range(start, recipe.steps):
             batch = send_to_device(_next(stream, step, recipe), accelerator.device)
@@ -586,11 +587,14 @@ class _Seeded(Dataset[Any]):
     def __init__(self, dataset: Dataset[Any], seed: int) -> None:
         self._dataset, self._seed = dataset, seed
 
+    def __getitems__(self, draws: Sequence[tuple[int, int]]) -> list[Any]:  # what a DataLoader calls, once a batch
+        with _randomness_given_back():
+            return [self[draw] for draw in draws]
+
     def __getitem__(self, draw_and_index: tuple[int, int]) -> Any:
         draw, index = draw_and_index
-        with _randomness_given_back():
-            _seed_everything(self._seed, _DRAW, draw)
-            return self._dataset[index]
+        _seed_everything(self._seed, _DRAW, draw)
+        return self._dataset[index]
 
 
 def _draws(
@@ -797,7 +801,7 @@ def _cuda_in_use() -> bool:
 
 def _seed_of(*where: int) -> int:
     """A seed of 63 bits for a place such as (seed, purpose, step); different places have unrelated seeds."""
-    return int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0] >> 1)
+    return int.from_bytes(hashlib.blake2b(repr(where).encode(), digest_size=8).digest()) >> 1
 
 
 def _name(thing: Any) -> str:

@@ -166,6 +166,13 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits():
     assert not same(first, other)
 
 
+def test_gradients_that_a_model_comes_with_do_not_count():
+    fresh, used = network(), network()
+    used[4].weight.grad = torch.ones_like(used[4].weight)
+    assert run(used, SGD, Blobs(), cross_entropy) == run(fresh, SGD, Blobs(), cross_entropy)
+    assert same(used, fresh)
+
+
 def test_frozen_parts_and_partial_batch_norm_stay_as_they_are():
     class Partial(nn.Sequential):
         def train(self, mode=True):
