@@ -39,7 +39,8 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy comes
 
 LEVEL = 0.90  # of the two-sided interval
 ENOUGH = 3  # seeds
-COUNTING = ("study", "paper")  # profiles whose numbers mean something
+PROFILES = ("smoke", "lesson", "study", "paper")
+COUNTING = ("study", "paper")  # the profiles whose numbers judge
 DEVELOPMENT = 1000  # seeds from here on shaped the world and the recipes; they judge nothing
 
 _METRIC = r"[a-z][a-z0-9_.]*"
@@ -437,10 +438,12 @@ def record(
         The records, kept or not.
 
     Raises:
-        ClaimsError: unknown paper or metric, a value that is not finite, or a damaged file.
+        ClaimsError: unknown paper, profile or metric, a value that is not finite, or a damaged file.
     """
     if paper not in ledger():
         raise ClaimsError(f"paper must be one of {', '.join(ledger())}; got {paper!r}")
+    if profile not in PROFILES:
+        raise ClaimsError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}")
     if unknown := [metric for metric in values if metric not in ledger()[paper].metrics]:
         raise ClaimsError(f"unknown metric {unknown[0]!r}: add it to {paper} in claims.toml, or mind the spelling")
     if odd := [metric for metric, value in values.items() if not math.isfinite(value)]:

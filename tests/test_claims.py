@@ -391,6 +391,8 @@ def test_what_cannot_be_recorded_is_named(tmp_path):
         note(tmp_path, {"fine_tune": 1.0})
     with pytest.raises(ClaimsError, match="fine_tuned must be finite; got nan"):
         note(tmp_path, {"fine_tuned": math.nan})
+    with pytest.raises(ClaimsError, match="profile must be one of smoke, lesson, study, paper; got 'studie'"):
+        note(tmp_path, {"fine_tuned": 1.0}, profile="studie")
     with pytest.raises(ClaimsError, match=r"paper must be one of two_stream, .*; got 'nb'"):
         record("nb", {}, seed=0, profile="study", module=1, world=1, folder=tmp_path)
     assert records("back_dropout", tmp_path) == []

@@ -54,7 +54,7 @@ _STYLE = """
 & td.ours { font-weight: 600; }
 & td.ours small { font-weight: 400; }
 & td.why { font-weight: 400; font-style: italic; color: var(--quiet); text-align: left;
-  white-space: normal; }
+  white-space: normal; min-width: 13em; }
 & .note { font-size: 12px; color: var(--quiet); margin: 8px 0 0; }
 & ul { list-style: none; margin: 16px 0 0; padding: 0; }
 & li { border-left: 4px solid; padding: 3px 0 3px 12px; margin: 0 0 8px; }
