@@ -4,4 +4,7 @@ from labkit.world.aperture import HOLE, aperture
 from labkit.world.render import Part, Rendering, render, transform
 from labkit.world.stroll import stroll
 
-__all__ = ["HOLE", "Part", "Rendering", "aperture", "render", "stroll", "transform"]
+VERSION = 1
+"""Raised by hand whenever the same seed gives another picture; records in the ledger carry it."""
+
+__all__ = ["HOLE", "VERSION", "Part", "Rendering", "aperture", "render", "stroll", "transform"]
