@@ -300,7 +300,8 @@ viz.heat_maps(
 # %%
 before, after = (image[inside].mean().item() for image in difference.values())
 print(f"mean difference: {before:.2f} of 255 as they are, {after:.2f} after warping")
-assert not truth or after < before / 2, "exact flow should explain most of the change"
+if truth and profile != "smoke":
+    assert after < before / 2, "exact flow should explain most of the change"
 
 # %% [markdown]
 # What is left has three causes. Between pixels the frame has to be interpolated, which softens fine texture. A
@@ -564,8 +565,9 @@ viz.bar_chart(
 )
 
 # %%
-assert background["camera by hand, mean subtracted"] < 0.75 * background["camera by hand"]
-assert background["camera on a tripod, mean subtracted"] > background["camera on a tripod"]
+if profile != "smoke":
+    assert background["camera by hand, mean subtracted"] < 0.75 * background["camera by hand"]
+    assert background["camera on a tripod, mean subtracted"] > background["camera on a tripod"]
 
 # %% [markdown]
 # > About half of the camera's motion goes: the part that the whole picture shares. A turn of the camera moves
