@@ -35,7 +35,9 @@ from statistics import fmean, stdev
 from textwrap import shorten
 from typing import Any
 
-from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy comes with scikit-learn
+from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+from labkit.files import written_whole
 
 LEVEL = 0.90  # of the two-sided interval
 ENOUGH = 3  # seeds
@@ -457,7 +459,8 @@ def record(
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(path.parent):
             kept = {old.key: old for old in _read(path)} | {new.key: new for new in fresh}
-            _write(path, "".join(json.dumps(asdict(line)) + "\n" for line in sorted(kept.values())))
+            with written_whole(path) as file:
+                file.write("".join(json.dumps(asdict(line)) + "\n" for line in sorted(kept.values())).encode())
     return fresh
 
 
@@ -507,16 +510,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # Judging

@@ -5,7 +5,6 @@ what the lab needs besides: one clear line for a failing cell, and an HTML page 
 live in the page itself.
 """
 
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -21,6 +20,8 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from plotly.offline import get_plotlyjs
 from traitlets.config import Config
+
+from labkit.files import written_whole
 
 CELL_TIMEOUT = {"smoke": 120, "lesson": 600, "study": 3600, "paper": None}  # seconds a cell may take, by profile
 
@@ -183,11 +184,7 @@ def _title(notebook: nbformat.NotebookNode, default: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a text, and the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        file.write(text.encode())

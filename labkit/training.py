@@ -19,7 +19,6 @@ import itertools
 import os
 import pickle
 import random
-import secrets
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from labkit import checks
+from labkit.files import written_whole
 
 _FORMAT = "labkit training 1"
 _ORDER, _DRAW, _STEP = range(3)  # what a seed is for
@@ -525,17 +525,11 @@ class _Keeper:
             "scaler": None if self._scaler is None else self._scaler.state_dict(),
             "history": [(step.loss, step.lr, step.seconds, step.shown) for step in history],
         }
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with written_whole(self.path) as file:
                 torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
         except OSError as error:
             raise CheckpointError(f"{self.path} cannot be written ({error}): is there space?") from error
-        finally:
-            temporary.unlink(missing_ok=True)
         self.saved = len(history)
 
     def _read(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import json
 import os
 import pickle
 import re
-import secrets
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +24,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum  # type: ignore[import-untyped]
+
+from labkit.files import written_whole
 
 _CARD_NEEDS = ("data", "seed")
 _SHOWN = 6  # names listed in an error before it only counts
@@ -67,17 +68,11 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
     complete = {**card, "hash": _content_hash(state)}
     data = safetensors.torch.save(state, metadata={"card": json.dumps(complete, allow_nan=False)})
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with written_whole(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be written ({error}): does the folder exist, is there space?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return complete
 
 

@@ -19,7 +19,6 @@ import io
 import json
 import math
 import os
-import secrets
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ import torch
 from torch import Tensor
 
 from labkit import checks
+from labkit.files import written_whole
 
 _FORMAT = "labkit flow 1"
 _JPEG_SIDE = 65500  # libjpeg's largest side, in pixels
@@ -95,7 +95,7 @@ def save_flow(path: str | os.PathLike[str], flow: Tensor, quality: int = 95) -> 
                 levels = np.rint((part.astype(np.float64) - low) * (255 / (high - low or 1.0))).astype(np.uint8)
                 _, jpeg = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
                 archive.writestr(zipfile.ZipInfo(_member_name(number, axis)), jpeg.tobytes())
-    _write_atomically(Path(path), buffer.getvalue())
+    _write(Path(path), buffer.getvalue())
 
 
 def load_flow(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) -> Tensor:
@@ -207,27 +207,19 @@ def write_flo(path: str | os.PathLike[str], flow: Tensor) -> None:
     unknown = flow.isnan().any(dim=0)  # (H, W)
     pixels = flow.detach().masked_fill(unknown, _FLO_UNKNOWN).permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
     height, width = unknown.shape
-    _write_atomically(Path(path), struct.pack("<fii", _FLO_MAGIC, width, height) + pixels.astype("<f4").tobytes())
+    _write(Path(path), struct.pack("<fii", _FLO_MAGIC, width, height) + pixels.astype("<f4").tobytes())
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write a file all or not at all: under another name in the same folder, onto the disk, then renamed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+def _write(path: Path, data: bytes) -> None:
+    """Write a file all or not at all."""
     try:
-        with temporary.open("xb") as file:
+        with written_whole(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # the folder itself may be gone
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise FlowFileError(
-                f"{path}: expected to write {len(data)} bytes; got {error.strerror or error}: check the folder and the "
-                f"free space; nothing was changed"
-            ) from error
-        raise
+    except OSError as error:
+        raise FlowFileError(
+            f"{path}: expected to write {len(data)} bytes; got {error.strerror or error}: check the folder and the "
+            f"free space; nothing was changed"
+        ) from error
 
 
 def _read_bytes(path: Path) -> bytes:
