@@ -1,0 +1,137 @@
+"""What a set of videos is: a puppet clip and a film off the web look the same to a model.
+
+A `Clip` knows what it is (name, label, group) and hands out frames and flow when asked, for the indices asked, so a
+model that looks at one frame costs one frame. `Clips` is a map-style data set of them. What a model wants to see of a
+clip is a function, handed to `Clips.map`::
+
+    train = Actions(part="train").map(lambda clip: (clip.frames([7])[0], clip.label))
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Indices = Sequence[int] | Tensor
+
+
+class Clip(Protocol):
+    """One video.
+
+    Attributes:
+        name: unique in its set.
+        label: index into the classes of its set; of a video with several labels, the first.
+        labels: all its labels.
+        group: clips of one group share actor and place, and never lie on both sides of a split.
+        num_frames: length in frames.
+        fps: frames per second.
+    """
+
+    name: str
+    label: int
+    labels: tuple[int, ...]
+    group: int
+    num_frames: int
+    fps: float
+
+    def frames(self, indices: Indices) -> Tensor:
+        """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
+
+        Raises:
+            IndexError: an index is not within 0 to ``num_frames - 1``.
+        """
+        ...
+
+    def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
+        """Optical flow from the frames asked to the frame after each, or before it if ``backward``.
+
+        Returns:
+            (T, 2, H, W) float32, (dx, dy) in pixels per frame.
+
+        Raises:
+            IndexError: a frame is not there, or has no frame after it (before it).
+        """
+        ...
+
+
+class Clips(Dataset[Clip], ABC):
+    """A map-style data set of clips.
+
+    Attributes:
+        classes: names of the classes, in the order of their labels.
+        labels: (N,) int64, the label of each clip.
+        groups: (N,) int64, the group of each clip.
+    """
+
+    classes: tuple[str, ...]
+    labels: Tensor
+    groups: Tensor
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Clip:
+        """The clip at an index from 0; IndexError outside."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self[index] for index in range(len(self)))
+
+    def map(self, view: Callable[[Clip], Any]) -> "Mapped":
+        """The same clips as a model wants to see them: a data set of ``view(clip)``."""
+        return Mapped(self, view)
+
+    def subset(self, indices: Indices) -> "Subset":
+        """Some of the clips, in the order asked, e.g. one clip a class."""
+        return Subset(self, indices)
+
+
+class Subset(Clips):
+    """Some clips of a set."""
+
+    def __init__(self, clips: Clips, indices: Indices) -> None:
+        self.clips = clips
+        self.indices = [int(index) for index in indices]
+        if wrong := [index for index in self.indices if not 0 <= index < len(clips)]:
+            raise IndexError(f"indices must lie within 0 to {len(clips) - 1}; got {wrong[0]}: the set is that long")
+        self.classes = clips.classes
+        self.labels, self.groups = clips.labels[self.indices], clips.groups[self.indices]
+
+    def __getitem__(self, index: int) -> Clip:
+        """The clip at an index from 0 of the subset."""
+        return self.clips[self.indices[index]]
+
+
+class Mapped(Dataset[Any]):
+    """Clips, each seen through a function; labels, groups and classes stay at hand."""
+
+    def __init__(self, clips: Clips, view: Callable[[Clip], Any]) -> None:
+        self.clips, self.view = clips, view
+        self.classes, self.labels, self.groups = clips.classes, clips.labels, clips.groups
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Any:
+        """What ``view`` makes of the clip at an index."""
+        return self.view(self.clips[index])
+
+
+def require_indices(indices: Indices, first: int, last: int, name: str) -> list[int]:
+    """Whole numbers within ``first`` to ``last``, both included, as a list.
+
+    Raises:
+        IndexError: one lies outside; the message names it and the range.
+        TypeError: indices are not whole numbers.
+    """
+    if isinstance(indices, Tensor):
+        if indices.dtype not in (torch.int64, torch.int32) or indices.ndim != 1:
+            raise TypeError(f"indices must be (T,) whole numbers; got {tuple(indices.shape)} {indices.dtype}")
+        indices = indices.tolist()
+    numbers = [int(index) for index in indices]
+    if wrong := [number for number in numbers if not first <= number <= last]:
+        raise IndexError(f"indices of {name} must lie within {first} to {last}; got {wrong[0]}: sample fewer frames")
+    return numbers
