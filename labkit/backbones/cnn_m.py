@@ -1,0 +1,207 @@
+"""CNN-M-2048: the network of both streams, five convolutions and three fully connected layers.
+
+Chatfield et al. made it to compare networks under equal conditions: "M" is the medium one of three, 2048 the width of
+its last hidden layer. Two-stream networks use it for single frames and, with 2L input channels and without the second
+normalisation, for stacks of flow. What it sees of a 224 x 224 image::
+
+    conv1 7x7/2 -> 109, pool -> 54, conv2 5x5/2 -> 26, pool -> 13, conv3 conv4 conv5 3x3 -> 13, pool -> 6, fc6 fc7
+
+Sources: Chatfield et al., "Return of the devil in the details", BMVC 2014, Table 1; Simonyan and Zisserman, "Two-stream
+convolutional networks for action recognition in videos", NIPS 2014, Figure 1 and section 5.
+"""
+
+import copy
+import math
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit import checks
+
+
+class LocalResponseNorm(nn.Module):
+    """Each value is divided by how active its neighbours are, at the same place in channels nearby.
+
+    ``x / (k + alpha / size * sum of x^2 over size channels) ** beta``: the values of `torch.nn.LocalResponseNorm`, in a
+    third of its time on a CPU, where it would take longer than all convolutions together. The sum over neighbouring
+    channels is a 1x1 convolution whose weights are a band of ones.
+
+    Krizhevsky et al. do not divide the sum by ``size``: their alpha of 1e-4 is 5e-4 here (ports that copy 1e-4 are five
+    times too weak). It is made for pixel values up to 255: on inputs of unit variance hardly anything happens.
+
+    Args:
+        size: how many channels are neighbours, an odd number; beyond the first and the last there is nothing.
+        alpha: weight of the mean square.
+        beta: the exponent.
+        k: added to it, so that nothing is divided by zero.
+
+    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 3.3, whose settings are the defaults.
+    """
+
+    def __init__(self, size: int = 5, alpha: float = 5e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size must be an odd number of channels; got {size}: as many on either side")
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Normalise ``(B, C, H, W)``; the same shape comes back."""
+        channel = torch.arange(maps.shape[1], device=maps.device)
+        near = (channel[:, None] - channel).abs() <= self.size // 2
+        band = near.to(maps.dtype)[:, :, None, None]  # (C, C, 1, 1)
+        shares = (maps * math.sqrt(self.alpha / self.size)).square()  # scaled first: half precision ends at 65504
+        divisor = F.conv2d(shares, band) + self.k
+        if self.beta == 0.75:  # two roots are far cheaper than a power
+            root = divisor.rsqrt()
+            return maps * root * root.sqrt()
+        return maps * divisor.pow(-self.beta)
+
+    def extra_repr(self) -> str:
+        """The settings, for print."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CNNM(nn.Module):
+    """CNN-M: the paper's sizes by default, any others by number.
+
+    Layers have fixed names, ``features.conv1`` to ``features.conv5``, ``fc6``, ``fc7`` and ``classifier``, whatever the
+    sizes and with or without the second normalisation: weights go from one net to another with
+    `labkit.backbones.load_weights` and ``skip=("classifier",)``, and from frames to flow with `cross_modality_init`.
+
+    Figure 1 of the two-stream paper prints "pool 2x2", its section 5 says "3x3 spatial windows with stride 2": so it is
+    here, and as in Caffe a last window that hangs over the border counts (``ceil_mode``). How the weights begin is left
+    open; here as He et al. (ICCV 2015) draw them for ReLU, and those of the classifier with a standard deviation of
+    0.01, as Krizhevsky et al. do: strong dropout would make wild logits of larger ones. Biases begin at 0.
+
+    Args:
+        num_classes: outputs of the classifier.
+        in_channels: 3 for a frame, 2L for a stack of L flow fields.
+        image_size: height and width of the input in pixels.
+        channels: of conv1 to conv5.
+        strides: of conv1 and conv2; small images want a 1.
+        paddings: of conv1 and conv2. The paper gives none; 1 for conv2 is Chatfield's, and makes 224 end in 6 x 6.
+        fc: widths of fc6 and fc7.
+        dropout: probability that a unit of fc6 or fc7 is dropped in training.
+        lrn2: whether conv2 is normalised too: in the spatial net only, "to reduce memory consumption" (section 5).
+
+    Raises:
+        ValueError: the image is too small for these strides, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        in_channels: int = 3,
+        image_size: int = 224,
+        channels: tuple[int, int, int, int, int] = (96, 256, 512, 512, 512),
+        strides: tuple[int, int] = (2, 2),
+        paddings: tuple[int, int] = (0, 1),
+        fc: tuple[int, int] = (4096, 2048),
+        dropout: float = 0.5,
+        lrn2: bool = True,
+    ) -> None:
+        super().__init__()
+        first, second, third, fourth, fifth = channels
+        layers: list[tuple[str, nn.Module | None]] = [
+            ("conv1", nn.Conv2d(in_channels, first, 7, strides[0], paddings[0])),
+            ("relu1", nn.ReLU(inplace=True)),
+            ("norm1", LocalResponseNorm()),
+            ("pool1", nn.MaxPool2d(3, 2, ceil_mode=True)),
+            ("conv2", nn.Conv2d(first, second, 5, strides[1], paddings[1])),
+            ("relu2", nn.ReLU(inplace=True)),
+            ("norm2", LocalResponseNorm() if lrn2 else None),
+            ("pool2", nn.MaxPool2d(3, 2, ceil_mode=True)),
+            ("conv3", nn.Conv2d(second, third, 3, padding=1)),
+            ("relu3", nn.ReLU(inplace=True)),
+            ("conv4", nn.Conv2d(third, fourth, 3, padding=1)),
+            ("relu4", nn.ReLU(inplace=True)),
+            ("conv5", nn.Conv2d(fourth, fifth, 3, padding=1)),
+            ("relu5", nn.ReLU(inplace=True)),
+            ("pool5", nn.MaxPool2d(3, 2, ceil_mode=True)),
+        ]
+        self.features = nn.Sequential(OrderedDict((name, layer) for name, layer in layers if layer is not None))
+        self.image_size, self.in_channels = image_size, in_channels
+        self.fc6 = nn.Linear(_shape_of(self.features, in_channels, image_size).numel(), fc[0])
+        self.fc7 = nn.Linear(fc[0], fc[1])
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(fc[1], num_classes)
+        self.apply(_start)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, num_classes)`` of images ``(B, in_channels, image_size, image_size)``; their softmax scores.
+
+        Raises:
+            ValueError: the input has another shape.
+        """
+        return self.classifier(self.taps(images)["fc7"])
+
+    def taps(self, images: Tensor) -> dict[str, Tensor]:
+        """What the hidden layers give, each as the layer after it sees it: behind its ReLU and, in training, dropout.
+
+        Args:
+            images: ``(B, in_channels, image_size, image_size)``, float.
+
+        Returns:
+            ``conv5``: ``(B, 512, 13, 13)``, the last maps, before pooling; ``pool5``: ``(B, 512, 6, 6)``;
+            ``fc6``: ``(B, 4096)``; ``fc7``: ``(B, 2048)``. Sizes are the paper's; all values are at least 0.
+
+        Raises:
+            ValueError: the input has another shape.
+        """
+        size = self.image_size
+        hint = "crop or resize images, stack as many fields as the net was built for"
+        checks.require_shape(images, f"B {self.in_channels} {size} {size}", "images", hint)
+        conv5 = self.features[:-1](images)  # (B, 512, 13, 13)
+        pool5 = self.features[-1](conv5)  # (B, 512, 6, 6)
+        fc6 = self.dropout(F.relu(self.fc6(pool5.flatten(1))))  # (B, 4096)
+        fc7 = self.dropout(F.relu(self.fc7(fc6)))  # (B, 2048)
+        return {"conv5": conv5, "pool5": pool5, "fc6": fc6, "fc7": fc7}
+
+
+@torch.no_grad()
+def cross_modality_init(model: CNNM, source: CNNM) -> None:
+    """Start a net for flow from one for frames: all hidden layers as they are, conv1 averaged over its input channels.
+
+    The mean of the three colour filters is repeated for each channel of the flow. Not in the two-stream paper, whose
+    temporal nets start from scratch: Temporal Segment Networks brought it in (Wang et al., ECCV 2016, section 3.2,
+    "Cross Modality Pre-training").
+
+    Args:
+        model: changed in place, its classifier excepted.
+        source: a net with the same sizes but for its input channels and its classes.
+
+    Raises:
+        ValueError: another size differs; nothing is changed then.
+    """
+    state = {name: value for name, value in source.state_dict().items() if not name.startswith("classifier.")}
+    mean = state["features.conv1.weight"].mean(dim=1, keepdim=True)  # (96, 1, 7, 7)
+    state["features.conv1.weight"] = mean.expand(-1, model.in_channels, -1, -1)  # (96, 2L, 7, 7)
+    own = model.state_dict()
+    if wrong := [name for name, value in state.items() if own[name].shape != value.shape]:
+        raise ValueError(
+            f"source must have the sizes of model; got {wrong[0]} {tuple(state[wrong[0]].shape)} for "
+            f"{tuple(own[wrong[0]].shape)}: build both with the same numbers, but for in_channels and num_classes"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def _start(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def _shape_of(features: nn.Module, in_channels: int, image_size: int) -> torch.Size:
+    """The shape of the last maps of one image, worked out without computing them."""
+    try:
+        image = torch.empty(1, in_channels, image_size, image_size, device="meta")
+        return copy.deepcopy(features).to("meta")(image).shape
+    except RuntimeError as error:
+        raise ValueError(
+            f"image_size must leave something to pool at the end; got {image_size}: larger, or smaller strides"
+        ) from error

@@ -1,0 +1,237 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from labkit.backbones import load_weights, save_weights
+from labkit.backbones.cnn_m import CNNM, LocalResponseNorm, cross_modality_init
+
+SMALL = {
+    "image_size": 56,
+    "channels": (8, 16, 16, 16, 16),
+    "strides": (2, 1),
+    "paddings": (0, 2),
+    "fc": (32, 16),
+}
+
+
+def small(num_classes=5, **numbers):
+    torch.manual_seed(0)
+    return CNNM(num_classes, **{**SMALL, **numbers})
+
+
+def sizes_of(model, image):
+    """(C, H, W) behind each layer of the features."""
+    sizes = {}
+    for name, layer in model.features.named_children():
+        image = layer(image)
+        sizes[name] = tuple(image.shape[1:])
+    return sizes
+
+
+# Local response normalisation.
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.tuples(*[st.integers(1, size) for size in (2, 9, 5, 5)]),
+    st.sampled_from([1, 3, 5, 7]),
+    st.sampled_from([0.75, 0.5, 1.0]),
+    st.floats(0.5, 3),
+    st.integers(0, 2**32 - 1),
+)
+def test_local_response_norm_is_that_of_torch_with_its_gradients(shape, size, beta, k, seed):
+    maps = (
+        torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 30
+    ).requires_grad_()
+    alpha = 0.02
+    ours, theirs = LocalResponseNorm(size, alpha, beta, k)(maps), nn.LocalResponseNorm(size, alpha, beta, k)(maps)
+    torch.testing.assert_close(ours, theirs)
+    weights = torch.linspace(-1, 2, ours.numel(), dtype=torch.float64).reshape(shape)
+    gradients = [torch.autograd.grad((out * weights).sum(), maps)[0] for out in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_local_response_norm_by_hand_as_krizhevsky_writes_it():
+    values = [100.0, 0.0, 200.0, 50.0, 0.0, 300.0]
+    maps = torch.tensor(values).reshape(1, 6, 1, 1)
+    by_hand = []
+    for channel, value in enumerate(
+        values
+    ):  # section 3.3: k = 2, n = 5, alpha = 1e-4, beta = 0.75; alpha times the sum
+        neighbours = values[max(0, channel - 2) : channel + 3]
+        by_hand.append(value / (2 + 1e-4 * sum(v * v for v in neighbours)) ** 0.75)
+    torch.testing.assert_close(LocalResponseNorm()(maps).flatten(), torch.tensor(by_hand))
+
+
+def test_local_response_norm_of_half_precision_does_not_overflow():
+    maps = torch.full((1, 8, 2, 2), 1000.0, dtype=torch.float16)  # its square is infinite
+    expected = nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0)(maps.double())
+    torch.testing.assert_close(LocalResponseNorm()(maps).double(), expected, rtol=5e-3, atol=0)
+
+
+def test_neighbours_are_as_many_on_either_side():
+    with pytest.raises(ValueError, match="size must be an odd number of channels; got 4"):
+        LocalResponseNorm(4)
+
+
+# The paper's sizes.
+
+
+def test_cnn_m_2048_has_the_layers_of_figure_1():
+    with torch.device("meta"):  # no memory, no time
+        model = CNNM(101)
+        sizes = sizes_of(model, torch.empty(1, 3, 224, 224))
+    assert sizes == {
+        "conv1": (96, 109, 109), "relu1": (96, 109, 109), "norm1": (96, 109, 109), "pool1": (96, 54, 54),
+        "conv2": (256, 26, 26), "relu2": (256, 26, 26), "norm2": (256, 26, 26), "pool2": (256, 13, 13),
+        "conv3": (512, 13, 13), "relu3": (512, 13, 13), "conv4": (512, 13, 13), "relu4": (512, 13, 13),
+        "conv5": (512, 13, 13), "relu5": (512, 13, 13), "pool5": (512, 6, 6),
+    }  # fmt: skip
+    kernels = {n: tuple(m.weight.shape) for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    assert kernels == {
+        "features.conv1": (96, 3, 7, 7), "features.conv2": (256, 96, 5, 5), "features.conv3": (512, 256, 3, 3),
+        "features.conv4": (512, 512, 3, 3), "features.conv5": (512, 512, 3, 3),
+        "fc6": (4096, 512 * 6 * 6), "fc7": (2048, 4096), "classifier": (101, 2048),
+    }  # fmt: skip
+    norm = model.features.norm1
+    assert (norm.size, norm.alpha, norm.beta, norm.k) == (5, 5e-4, 0.75, 2.0)
+    assert model.dropout.p == 0.5
+
+
+def test_cnn_m_2048_counts_its_parameters():
+    def count(model):
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    with torch.device("meta"):
+        frames, flow = CNNM(101), CNNM(101, in_channels=20, lrn2=False)
+    convolutions = (3 * 49 + 1) * 96 + (96 * 25 + 1) * 256 + (256 * 9 + 1) * 512 + 2 * (512 * 9 + 1) * 512
+    assert count(frames) == convolutions + (18432 + 1) * 4096 + (4096 + 1) * 2048 + (2048 + 1) * 101 == 90_627_813
+    assert count(flow) == 90_627_813 + 17 * 49 * 96
+
+
+def test_only_the_spatial_net_normalises_twice():
+    with torch.device("meta"):
+        norms = [
+            [name for name, layer in CNNM(101, lrn2=lrn2).features.named_children() if "norm" in name]
+            for lrn2 in (True, False)
+        ]
+    assert norms == [["norm1", "norm2"], ["norm1"]]
+
+
+# What it computes.
+
+
+def test_the_forward_pass_is_the_one_written_out():
+    model = small().eval()
+    image = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(1)) * 100
+    at = dict(model.named_parameters())
+
+    def conv(x, name, stride=1, padding=1):
+        return F.relu(F.conv2d(x, at[f"features.{name}.weight"], at[f"features.{name}.bias"], stride, padding))
+
+    def pool(x):
+        return F.max_pool2d(x, 3, 2, ceil_mode=True)
+
+    def norm(x):
+        return F.local_response_norm(x, 5, 5e-4, 0.75, 2.0)
+
+    x = pool(norm(conv(image, "conv1", 2, 0)))
+    x = pool(norm(conv(x, "conv2", 1, 2)))
+    conv5 = conv(conv(conv(x, "conv3"), "conv4"), "conv5")
+    pool5 = pool(conv5)
+    fc6 = F.relu(F.linear(pool5.flatten(1), at["fc6.weight"], at["fc6.bias"]))
+    fc7 = F.relu(F.linear(fc6, at["fc7.weight"], at["fc7.bias"]))
+    taps = model.taps(image)
+    assert list(taps) == ["conv5", "pool5", "fc6", "fc7"]
+    for name, expected in {"conv5": conv5, "pool5": pool5, "fc6": fc6, "fc7": fc7}.items():
+        torch.testing.assert_close(taps[name], expected, atol=1e-3, rtol=1e-5)  # values of about 100
+    torch.testing.assert_close(model(image), F.linear(fc7, at["classifier.weight"], at["classifier.bias"]))
+    assert taps["conv5"].shape == (2, 16, 6, 6)
+    assert taps["pool5"].shape == (2, 16, 3, 3)
+
+
+def test_dropout_acts_on_both_hidden_layers_and_only_in_training():
+    model = small(dropout=0.9, fc=(400, 400))
+    nn.init.ones_(model.fc6.bias)
+    nn.init.ones_(model.fc7.bias)
+    image = torch.zeros(8, 3, 56, 56)
+    whole = model.eval().taps(image)
+    torch.manual_seed(0)
+    thinned = model.train().taps(image)
+    for name in ("fc6", "fc7"):
+        alive = whole[name].gt(0) if name == "fc6" else torch.ones_like(whole[name], dtype=torch.bool)
+        assert (thinned[name][alive] == 0).float().mean() > 0.8
+    kept = thinned["fc6"] > 0
+    torch.testing.assert_close(thinned["fc6"][kept], 10 * whole["fc6"][kept])
+    assert torch.equal(thinned["conv5"], whole["conv5"])
+    assert torch.equal(model.eval()(image), model(image))
+
+
+def test_weights_go_to_a_net_with_other_classes_and_one_normalisation(tmp_path):
+    before, after = small(5), small(7, lrn2=False)
+    save_weights(tmp_path / "spatial.safetensors", before, {"data": "noise", "seed": 0})
+    own = after.classifier.weight.clone()
+    load_weights(after, tmp_path / "spatial.safetensors", skip=("classifier",))
+    for name in ("features.conv1.weight", "features.conv5.bias", "fc6.weight", "fc7.bias"):
+        assert torch.equal(after.get_parameter(name), before.get_parameter(name))
+    assert torch.equal(after.classifier.weight, own)
+
+
+def test_cross_modality_init_answers_grey_flow_as_the_frames_net_answers_grey_frames():
+    frames, flow = small(5), small(7, in_channels=6)
+    own = flow.classifier.weight.clone()
+    cross_modality_init(flow, frames)
+    assert torch.equal(flow.classifier.weight, own)
+    assert torch.equal(flow.fc7.weight, frames.fc7.weight)
+    conv1 = flow.features.conv1.weight
+    torch.testing.assert_close(conv1[:, 4], frames.features.conv1.weight.sum(1) / 3)
+    grey = torch.randn(2, 1, 56, 56)
+    same = [model.eval().taps(grey.expand(-1, c, -1, -1) / c)["fc7"] for model, c in ((frames, 3), (flow, 6))]
+    torch.testing.assert_close(*same)
+
+
+def test_cross_modality_init_of_another_size_changes_nothing():
+    flow = small(5, in_channels=6)
+    before = flow.fc7.weight.clone()
+    with pytest.raises(
+        ValueError, match=r"source must have the sizes of model; got fc6.weight \(24, 144\) for \(32, 144\)"
+    ):
+        cross_modality_init(flow, small(5, fc=(24, 16)))
+    assert torch.equal(flow.fc7.weight, before)
+
+
+def test_a_wrong_input_is_named():
+    with pytest.raises(ValueError, match=r"images must be \(B, 3, 56, 56\); got \(2, 20, 56, 56\): crop or resize"):
+        small()(torch.zeros(2, 20, 56, 56))
+    with pytest.raises(ValueError, match="image_size must leave something to pool at the end; got 16: larger"):
+        small(image_size=16)
+
+
+def test_weights_start_so_that_values_keep_their_size():
+    torch.manual_seed(0)
+    model = CNNM(10, image_size=56, channels=(64,) * 5, strides=(2, 1), paddings=(0, 2), fc=(512, 512))
+    linear = model.fc7.weight
+    assert math.isclose(linear.std().item(), math.sqrt(2 / 512), rel_tol=0.02)
+    assert math.isclose(model.classifier.weight.std().item(), 0.01, rel_tol=0.05)
+    assert not any(layer.bias.any() for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+
+
+def test_the_paper_size_takes_a_training_step_on_flow():
+    torch.manual_seed(0)
+    model = CNNM(101, in_channels=20, lrn2=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    stack, label = torch.randn(1, 20, 224, 224), torch.tensor([7])
+    torch.manual_seed(1)
+    before = F.cross_entropy(model(stack), label)
+    before.backward()
+    optimizer.step()
+    torch.manual_seed(1)  # the same units dropped
+    with torch.no_grad():
+        after = F.cross_entropy(model(stack), label)
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
+    assert after < before
