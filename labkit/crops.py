@@ -1,0 +1,162 @@
+"""Windows, mirror images and colours: how one picture becomes many, to train and to test.
+
+Everything takes ``(..., C, H, W)``, so a frame, a clip and a stack of flow fields are treated alike, and one draw holds
+for the whole of it: all frames of a clip are cut at the same place. A mirror image of flow is not that of a picture, so
+functions that mirror take the function to do it with, such as `labkit.flow.flip_stack`.
+
+Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torchvision.transforms.v2.functional import five_crop, horizontal_flip  # type: ignore[import-untyped]
+
+from labkit import checks
+
+Flip = Callable[[Tensor], Tensor]
+
+# Principal axes of the colours of ImageNet, one a row (R, G, B), each as long as the variance along it; colours in
+# [0, 1]. Computed for fb.resnet.torch and used since in most ports of AlexNet.
+IMAGENET_COLOUR_AXES = torch.tensor(
+    [
+        [-0.5675 * 0.2175, -0.5808 * 0.2175, -0.5836 * 0.2175],
+        [0.7192 * 0.0188, -0.0045 * 0.0188, -0.6948 * 0.0188],
+        [0.4009 * 0.0045, -0.8140 * 0.0045, 0.4203 * 0.0045],
+    ]
+)
+
+
+def central_square(video: Tensor) -> Tensor:
+    """The largest square in the middle: ``(..., H, W)`` to ``(..., S, S)``, S the shorter side; a view."""
+    checks.require_shape(video, "... H W", "video")
+    height, width = video.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return video[..., top : top + side, left : left + side]  # (..., S, S)
+
+
+def random_crop(video: Tensor, size: int, generator: Generator | None = None) -> Tensor:
+    """Cut a square window at a place drawn uniformly from the whole picture, the same for all that is passed.
+
+    Args:
+        video: ``(..., H, W)``.
+        size: side of the window in pixels, at most H and W.
+        generator: source of the place; torch's global one if None.
+
+    Returns:
+        ``(..., size, size)``, a view.
+
+    Raises:
+        ValueError: the window does not fit.
+    """
+    _require_room(video, size)
+    height, width = video.shape[-2:]
+    top = int(torch.randint(height - size + 1, (), generator=generator))
+    left = int(torch.randint(width - size + 1, (), generator=generator))
+    return video[..., top : top + size, left : left + size]  # (..., size, size)
+
+
+def random_flip(video: Tensor, flip: Flip = horizontal_flip, generator: Generator | None = None) -> Tensor:
+    """Mirror in half of all draws, everything that is passed or nothing of it.
+
+    Args:
+        video: whatever ``flip`` takes.
+        flip: mirrors left to right; `labkit.flow.flip_stack` for flow.
+        generator: source of the draw; torch's global one if None.
+    """
+    return flip(video) if torch.rand((), generator=generator) < 0.5 else video
+
+
+def ten_crop(video: Tensor, size: int, flip: Flip | None = horizontal_flip) -> Tensor:
+    """Ten windows of each picture: its corners and its centre, then the mirror images of these.
+
+    Args:
+        video: ``(..., C, H, W)``.
+        size: side of the windows in pixels, at most H and W.
+        flip: mirrors left to right; `labkit.flow.flip_stack` for flow; None for the first five alone, where left and
+            right mean something.
+
+    Returns:
+        ``(..., 10, C, size, size)``: top left, top right, bottom left, bottom right, centre, and the same mirrored; or
+        ``(..., 5, C, size, size)``.
+
+    Raises:
+        ValueError: a window does not fit.
+
+    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1.
+    """
+    checks.require_shape(video, "... C H W", "video")
+    _require_room(video, size)
+    windows = torch.stack(five_crop(video, [size, size]), dim=-4)  # (..., 5, C, size, size)
+    return windows if flip is None else torch.cat([windows, flip(windows)], dim=-4)  # (..., 10, C, size, size)
+
+
+def colour_axes(frames: Tensor) -> Tensor:
+    """Principal axes of the colours of a data set, for `rgb_jitter`.
+
+    Args:
+        frames: ``(..., 3, H, W)`` uint8, some frames of the training set.
+
+    Returns:
+        ``(3, 3)`` float32, one axis a row (R, G, B), each as long as the variance along it, the longest first; colours
+        in [0, 1].
+
+    Raises:
+        ValueError: not three channels, or fewer than two pixels.
+        TypeError: not uint8.
+
+    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1.
+    """
+    _require_rgb(frames, torch.uint8)
+    pixels = frames.movedim(-3, 0).flatten(1).double() / 255  # (3, number of pixels)
+    if pixels.shape[1] < 2:
+        raise ValueError(f"frames must have at least two pixels; got {tuple(frames.shape)}: pass frames of the set")
+    variances, axes = torch.linalg.eigh(torch.cov(pixels))  # (3,) ascending, (3, 3) one axis a column
+    return (axes * variances).mT.flip(0).float()  # (3, 3)
+
+
+def rgb_jitter(
+    frames: Tensor,
+    strength: float = 0.1,
+    axes: Tensor = IMAGENET_COLOUR_AXES,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Shift all colours along the axes in which colours vary: another light, of another colour.
+
+    Each axis is multiplied by its own Gaussian number; their sum is added to every pixel of everything passed.
+
+    Args:
+        frames: ``(..., 3, H, W)`` float, in levels from 0 to 255. What leaves this range stays there: nothing is cut.
+        strength: standard deviation of the Gaussian numbers, 0.1 at the source. 0 changes nothing.
+        axes: ``(3, 3)``, from `colour_axes`; those of ImageNet by default.
+        generator: source of the numbers; torch's global one if None.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: not three channels.
+        TypeError: not floating point.
+
+    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1: I + [p1 p2 p3] [a1 l1, a2 l2, a3 l3]^T. The length
+    of an axis is its variance l with colours in [0, 1]: in levels it would be 255 times too long.
+    """
+    _require_rgb(frames, torch.float32, torch.float64)
+    shift = 255 * strength * torch.randn(3, generator=generator) @ axes.cpu()  # (3,)
+    return frames + shift.to(frames)[:, None, None]
+
+
+def _require_room(video: Tensor, size: int) -> None:
+    checks.require_shape(video, "... H W", "video")
+    height, width = video.shape[-2:]
+    if not 1 <= size <= min(height, width):
+        raise ValueError(
+            f"size must be 1 to {min(height, width)}, to fit {height} x {width} pixels; got {size}: resize"
+        )
+
+
+def _require_rgb(frames: Tensor, *allowed: torch.dtype) -> None:
+    checks.require_shape(frames, "... 3 H W", "frames", "three channels, red, green and blue")
+    checks.require_dtype(frames, allowed, "frames", "frames.float() in levels from 0 to 255, or uint8 from the decoder")

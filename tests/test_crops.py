@@ -1,0 +1,157 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.transforms import v2
+
+from labkit.crops import (
+    IMAGENET_COLOUR_AXES,
+    central_square,
+    colour_axes,
+    random_crop,
+    random_flip,
+    rgb_jitter,
+    ten_crop,
+)
+from labkit.flow import flip_stack
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(*sizes: int) -> torch.Tensor:
+    return torch.arange(torch.Size(sizes).numel(), dtype=torch.float32).reshape(sizes)
+
+
+def test_the_central_square_by_hand():
+    assert central_square(numbered(2, 5)).tolist() == [[1, 2], [6, 7]]
+    assert central_square(numbered(4, 2)).tolist() == [[2, 3], [4, 5]]
+    assert central_square(numbered(3, 3)).tolist() == numbered(3, 3).tolist()
+
+
+def test_random_crop_takes_every_place_as_often_and_no_other():
+    video = numbered(2, 4, 5)
+    generator = seeded()
+    corners = [random_crop(video, 3, generator)[0, 0, 0].item() for _ in range(1200)]
+    counts = torch.bincount(torch.tensor(corners).long(), minlength=8)
+    assert counts.nonzero().flatten().tolist() == [0, 1, 2, 5, 6, 7]  # rows 0 and 1, columns 0 to 2
+    assert (counts[counts > 0] - 200).abs().max() < 65  # five standard deviations of 12.9
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 3), max_size=3), st.integers(1, 6), st.integers(0, 9), st.integers(0, 2**32 - 1))
+def test_random_crop_cuts_all_alike_and_repeats_with_its_seed(leading, size, room, seed):
+    picture = numbered(size + room, size + 2 * room)
+    video = picture.expand(*leading, *picture.shape)
+    cut = random_crop(video, size, seeded(seed))
+    assert cut.shape == (*leading, size, size)
+    assert torch.equal(cut, random_crop(picture, size, seeded(seed)).expand_as(cut))
+    top, left = divmod(int(cut.flatten()[0]), picture.shape[1])
+    assert torch.equal(cut, video[..., top : top + size, left : left + size])
+
+
+def test_without_a_generator_the_global_one_is_used():
+    video = numbered(3, 40, 50)
+    draws = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        draws.append((random_crop(video, 8)[0, 0, 0], random_flip(video)[0, 0, 0], rgb_jitter(video)[0, 0, 0]))
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_random_flip_mirrors_half_of_the_time_with_the_given_mirror():
+    stack = numbered(4, 2, 3) + 1
+    generator = seeded()
+    results = [random_flip(stack, flip_stack, generator) for _ in range(400)]
+    mirrored = [not torch.equal(result, stack) for result in results]
+    assert 150 < sum(mirrored) < 250  # five standard deviations
+    assert all(torch.equal(result, flip_stack(stack)) for result, did in zip(results, mirrored, strict=True) if did)
+
+
+def test_ten_crop_by_hand():
+    windows = ten_crop(numbered(1, 3, 4), 2)
+    assert windows.shape == (10, 1, 2, 2)
+    first = windows[:, 0, 0].tolist()
+    # rows 0 and 1, columns 0 and 2; the centre is rounded: half a pixel down to row 0, exactly column 1
+    assert first[:5] == [[0, 1], [2, 3], [4, 5], [6, 7], [1, 2]]
+    assert first[5:] == [row[::-1] for row in first[:5]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 3), max_size=2), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_ten_crop_is_five_of_torchvision_and_their_mirror_images(leading, channels, height, width):
+    video = torch.randn(*leading, channels, height, width, generator=seeded())
+    size = min(height, width)
+    windows = ten_crop(video, size)
+    assert windows.shape == (*leading, 10, channels, size, size)
+    pictures = video.reshape(-1, channels, height, width)
+    for ours, picture in zip(windows.reshape(-1, 10, channels, size, size), pictures, strict=True):
+        five = torch.stack(v2.FiveCrop(size)(picture))
+        assert torch.equal(ours, torch.cat([five, five.flip(-1)]))
+
+
+def test_ten_crop_of_flow_turns_the_vectors_too():
+    stack = torch.randn(3, 4, 8, 9, generator=seeded())
+    windows = ten_crop(stack, 8, flip_stack)
+    assert torch.equal(windows[:, 5:], flip_stack(windows[:, :5]))
+    assert torch.equal(windows[:, 5, 0], -stack[:, 0, :, :8].flip(-1))  # x of the first field
+    assert torch.equal(windows[:, 5, 1], stack[:, 1, :, :8].flip(-1))  # y
+    assert torch.equal(ten_crop(stack, 8, None), windows[:, :5])
+
+
+def test_imagenet_axes_are_orthogonal_and_as_long_as_their_variances():
+    gram = IMAGENET_COLOUR_AXES @ IMAGENET_COLOUR_AXES.T
+    torch.testing.assert_close(gram, torch.tensor([0.2175, 0.0188, 0.0045]).square().diag(), atol=2e-5, rtol=1e-3)
+
+
+def test_colour_axes_find_how_colours_vary():
+    generator = seeded()
+    along, across = torch.randn(2, 1, 60, 70, generator=generator)
+    colours = (
+        torch.tensor([1.0, 1, 1])[:, None, None] * along * 20 + torch.tensor([1.0, -1, 0])[:, None, None] * across * 6
+    )
+    axes = colour_axes((colours + 128).round().clamp(0, 255).to(torch.uint8).expand(2, 3, 60, 70))
+    lengths = torch.linalg.vector_norm(axes, dim=1)
+    # variances 3 * 20^2 and 2 * 6^2 in levels, along (1, 1, 1) and (1, -1, 0); rounding alone leaves 1 / 12
+    torch.testing.assert_close(lengths[:2], torch.tensor([1200.0, 72]) / 255**2, rtol=0.1, atol=0)
+    assert lengths[2] < 0.2 / 255**2
+    directions = (axes / lengths[:, None]).abs()
+    torch.testing.assert_close(directions[0], torch.full((3,), 3**-0.5), atol=0.02, rtol=0)
+    torch.testing.assert_close(directions[1], torch.tensor([2**-0.5, 2**-0.5, 0]), atol=0.05, rtol=0)
+
+
+def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
+    frames = torch.rand(5, 3, 4, 6, generator=seeded()) * 255
+    axes = torch.tensor([[0.2, 0.0, 0.0], [0.0, 0.1, 0.1], [0.0, 0.0, 0.0]])
+    generator = seeded(1)
+    shifts = []
+    for _ in range(2000):
+        shift = rgb_jitter(frames, 0.5, axes, generator) - frames
+        torch.testing.assert_close(shift, shift[:1, :, :1, :1].expand_as(shift), atol=1e-3, rtol=0)
+        shifts.append(shift[0, :, 0, 0])
+    shifts = torch.stack(shifts)  # (2000, 3)
+    torch.testing.assert_close(shifts[:, 1], shifts[:, 2], atol=1e-3, rtol=0)
+    expected = 255 * 0.5 * torch.tensor([0.2, 0.1])  # standard deviations
+    torch.testing.assert_close(shifts[:, :2].std(dim=0), expected, rtol=0.08, atol=0)
+    assert shifts.mean(dim=0).abs().max() < 3
+    assert torch.corrcoef(shifts[:, :2].T)[0, 1].abs() < 0.1  # two numbers, not one
+    assert torch.equal(rgb_jitter(frames, 0.0), frames)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: random_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
+        (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
+        (lambda: ten_crop(torch.zeros(3, 8, 6), 7), ValueError, "got 7: resize"),
+        (lambda: ten_crop(torch.zeros(8, 6), 6), ValueError, r"video must be \(\.\.\., C, H, W\)"),
+        (lambda: rgb_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
+        (lambda: rgb_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "frames must be float32 or float64"),
+        (lambda: colour_axes(torch.zeros(3, 4, 4)), TypeError, "frames must be uint8"),
+        (lambda: colour_axes(torch.zeros(3, 1, 1, dtype=torch.uint8)), ValueError, "at least two pixels"),
+    ],
+)
+def test_wrong_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
