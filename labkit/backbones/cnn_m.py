@@ -125,8 +125,9 @@ class CNNM(nn.Module):
         self.features = nn.Sequential(OrderedDict((name, layer) for name, layer in layers if layer is not None))
         self.image_size, self.in_channels = image_size, in_channels
         self.fc6 = nn.Linear(_shape_of(self.features, in_channels, image_size).numel(), fc[0])
+        self.relu6, self.drop6 = nn.ReLU(), nn.Dropout(dropout)
         self.fc7 = nn.Linear(fc[0], fc[1])
-        self.dropout = nn.Dropout(dropout)
+        self.relu7, self.drop7 = nn.ReLU(), nn.Dropout(dropout)
         self.classifier = nn.Linear(fc[1], num_classes)
         self.apply(_start)
         nn.init.normal_(self.classifier.weight, std=0.01)
@@ -141,6 +142,8 @@ class CNNM(nn.Module):
 
     def taps(self, images: Tensor) -> dict[str, Tensor]:
         """What the hidden layers give, each as the layer after it sees it: behind its ReLU and, in training, dropout.
+
+        For any other layer, or before its ReLU, see `labkit.backbones.tap`.
 
         Args:
             images: ``(B, in_channels, image_size, image_size)``, float.
@@ -157,8 +160,8 @@ class CNNM(nn.Module):
         checks.require_shape(images, f"B {self.in_channels} {size} {size}", "images", hint)
         conv5 = self.features[:-1](images)  # (B, 512, 13, 13)
         pool5 = self.features[-1](conv5)  # (B, 512, 6, 6)
-        fc6 = self.dropout(F.relu(self.fc6(pool5.flatten(1))))  # (B, 4096)
-        fc7 = self.dropout(F.relu(self.fc7(fc6)))  # (B, 2048)
+        fc6 = self.drop6(self.relu6(self.fc6(pool5.flatten(1))))  # (B, 4096)
+        fc7 = self.drop7(self.relu7(self.fc7(fc6)))  # (B, 2048)
         return {"conv5": conv5, "pool5": pool5, "fc6": fc6, "fc7": fc7}
 
 

@@ -100,7 +100,7 @@ def test_cnn_m_2048_has_the_layers_of_figure_1():
     }  # fmt: skip
     norm = model.features.norm1
     assert (norm.size, norm.alpha, norm.beta, norm.k) == (5, 5e-4, 0.75, 2.0)
-    assert model.dropout.p == 0.5
+    assert (model.drop6.p, model.drop7.p) == (0.5, 0.5)
 
 
 def test_cnn_m_2048_counts_its_parameters():
