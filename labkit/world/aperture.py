@@ -2,7 +2,7 @@
 
 import math
 
-import torch
+import numpy as np
 
 from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.shapes import disc, everywhere, plain, stripes
@@ -25,19 +25,18 @@ def aperture(velocity: tuple[float, float], *, frames: int = 16, size: int = 96,
     Returns:
         The clip with its exact flow, occlusion and part index.
     """
-    time = torch.arange(frames, dtype=torch.float64) - (frames - 1) / 2
+    time = np.arange(frames) - (frames - 1) / 2
     middle = (size - 1) / 2
-    camera = transform(torch.zeros_like(time), torch.zeros_like(time))
     drift = transform(middle + velocity[0] * time, middle + velocity[1] * time)
-    slant = transform(0, 0, -math.pi / 4)
-    parts = [Part("card", everywhere(), stripes((0.97, 0.94, 0.86), (0.24, 0.4, 0.66), size / 7), drift @ slant)]
+    slanted = drift @ transform(0, 0, -math.pi / 4)
+    parts = [Part("card", everywhere(), stripes((0.97, 0.94, 0.86), (0.24, 0.4, 0.66), size / 7), slanted)]
     for number in range(6):
         turn = math.pi * (number / 3 + 1 / 6)
         place = transform(0.52 * size * math.cos(turn), 0.52 * size * math.sin(turn))
         parts.append(Part("mark", disc(0.05 * size), plain((0.85, 0.31, 0.26), rim=0.02 * size), drift @ place))
     if hole:
         inside = disc(HOLE * size)
-        screen = transform(middle + 0 * time, middle + 0 * time)
+        screen = transform(middle + 0 * time, middle)
         rim = plain((0.27, 0.3, 0.34), rim=0.02 * size)
-        parts.append(Part("screen", Shape(lambda points: -inside.distance(points)), rim, screen))
-    return render(parts, camera, size, size)
+        parts.append(Part("screen", Shape(lambda x, y: -inside.distance(x, y)), rim, screen))
+    return render(parts, transform(0 * time, 0), size, size, supersampling=2)

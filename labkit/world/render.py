@@ -7,20 +7,24 @@ coordinates at time t, and come out again at time t + 1. Occlusion is just as ex
 part in front of it covers the place where it has gone.
 
 Coordinates: pixels have their centre on whole numbers, x to the right, y down; the world uses any unit the camera maps
-to pixels, also with y down. Transforms are 3x3 matrices on homogeneous points.
+to pixels, also with y down. Transforms are 3x3 matrices on homogeneous points. Painting is NumPy on one thread: its
+calls are small, so a clip costs milliseconds, and processes can share the work.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from labkit.checks import require_finite, require_shape
+Array = NDArray[Any]
 
-Texture = Callable[[Tensor, Tensor], Tensor]
-"""Local points (..., 2) and their signed distances (...) to RGB colours (..., 3) in [0, 1]."""
+Texture = Callable[[Array, Array, Array], Array]
+"""Local x and y (...) and signed distances (...) of points to their RGB colours (..., 3) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,14 @@ class Shape:
     """An outline in its own coordinates.
 
     Attributes:
-        distance: local points (..., 2) to signed distances (...), negative inside, in the part's units.
-        reach: no point of the shape is farther from the origin; infinite for backgrounds. Painting looks no farther.
+        distance: local x and y (...) to signed distances (...), negative inside, in the part's units.
+        reach: no point of the shape is farther from ``centre``; infinite for backgrounds. Painting looks no farther.
+        centre: (x, y).
     """
 
-    distance: Callable[[Tensor], Tensor]
+    distance: Callable[[Array, Array], Array]
     reach: float = math.inf
+    centre: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -45,168 +51,228 @@ class Part:
         shape: its outline in its own coordinates.
         texture: its colours in its own coordinates: glued on, so they move with it.
         pose: (T, 3, 3) similarity transforms, local to world, one per frame.
+        kind: what it belongs to: ``"scene"``, ``"clutter"``, ``"puppet"`` or ``"prop"``.
     """
 
     name: str
     shape: Shape
     texture: Texture
-    pose: Tensor
+    pose: Array
+    kind: str = "scene"
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """A clip and the truth about it.
+    """A clip and the truth about it. Flow is not stored: it follows from ``part`` and ``poses``, whenever it is asked.
 
     Attributes:
         frames: (T, 3, H, W) uint8 RGB.
-        part: (T, H, W) int64, index of the part seen at each pixel's centre.
-        forward: (T-1, 2, H, W) float32, flow from frame t to t + 1 in pixels, ``(dx, dy)``.
-        backward: (T-1, 2, H, W) float32, flow from frame t + 1 back to t.
+        part: (T, H, W) uint8, index of the part seen at each pixel's centre.
         occluded: (T-1, H, W) bool, pixels of frame t hidden or out of sight in frame t + 1.
+        poses: (P, T, 3, 3) float64, each part's coordinates to pixels.
         names: the name of each part, by index.
+        kinds: the kind of each part, by index.
     """
 
     frames: Tensor
     part: Tensor
-    forward: Tensor
-    backward: Tensor
     occluded: Tensor
+    poses: Tensor
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def flow(self, start: Sequence[int], end: Sequence[int]) -> Tensor:
+        """Exact flow from frames ``start`` to frames ``end``, pair by pair: (N, 2, H, W) float32 in pixels."""
+        here, there = self.poses[:, list(start)].numpy(), self.poses[:, list(end)].numpy()
+        seen = self.part[list(start)].numpy()
+        going = _carry(there @ np.linalg.inv(here), seen)
+        grid = np.stack(np.meshgrid(*(np.arange(n) for n in seen.shape[:0:-1])))  # (2, H, W)
+        return torch.from_numpy((going - grid).astype(np.float32))
+
+    @property
+    def forward(self) -> Tensor:
+        """(T-1, 2, H, W) float32, flow from frame t to t + 1 in pixels, ``(dx, dy)``."""
+        times = range(len(self.frames))
+        return self.flow(times[:-1], times[1:])
+
+    @property
+    def backward(self) -> Tensor:
+        """(T-1, 2, H, W) float32, flow from frame t + 1 back to t."""
+        times = range(len(self.frames))
+        return self.flow(times[1:], times[:-1])
+
+    def mask(self, *kinds: str) -> Tensor:
+        """(T, H, W) bool, pixels that show a part of one of these kinds."""
+        return torch.tensor([kind in kinds for kind in self.kinds])[self.part.long()]
 
 
-def render(parts: Sequence[Part], camera: Tensor, height: int, width: int, *, supersampling: int = 2) -> Rendering:
-    """Paint the parts and work out the exact flow between neighbouring frames.
+def render(parts: Sequence[Part], camera: Array, height: int, width: int, *, supersampling: int = 1) -> Rendering:
+    """Paint the parts and work out what hides what.
 
     Args:
-        parts: back to front; the first one must cover everything (a background).
+        parts: back to front, at most 255; the first one must cover everything (a background).
         camera: (T, 3, 3) similarity transforms, world to pixels.
         height: H in pixels.
         width: W in pixels.
-        supersampling: colour samples per pixel and direction; edges are smoothed besides.
+        supersampling: colour samples per pixel and direction; edges are smooth with one, fine textures need two.
 
     Returns:
-        The frames with part index, flow in both directions and occlusion.
+        The frames with part index, occlusion and poses; flow in both directions follows from them.
 
     Raises:
-        ValueError: no parts, poses and camera of different length, or a hole in the background.
+        ValueError: no parts or too many, poses and camera of different length, or a hole in the background.
     """
-    if not parts:
-        raise ValueError("parts must hold at least a background; got none: add a Part that covers everything")
-    require_shape(camera, "T 3 3", "camera")
-    for part in parts:
-        require_shape(part.pose, "T 3 3", f"pose of {part.name}")
-        require_finite(part.pose, f"pose of {part.name}")
-        if len(part.pose) != len(camera):
-            raise ValueError(
-                f"pose of {part.name} must have {len(camera)} frames like the camera; got {len(part.pose)}"
-            )
-    to_pixels = torch.stack([camera @ part.pose for part in parts])  # (P, T, 3, 3)
-
-    centres = _pixel_grid(height, width, 1)  # (H, W, 2)
-    part_seen = _topmost(parts, to_pixels, centres.expand(len(camera), -1, -1, -1))  # (T, H, W)
-    if (part_seen < 0).any():
+    if not 1 <= len(parts) <= 255:
+        raise ValueError(
+            f"parts must hold a background and at most 254 more; got {len(parts)}: add a Part that covers everything"
+        )
+    for name, pose in [("camera", camera), *((f"pose of {part.name}", part.pose) for part in parts)]:
+        if pose.shape != (len(camera), 3, 3):
+            raise ValueError(f"{name} must have {len(camera)} frames like the camera, (T, 3, 3); got {pose.shape}")
+        if not np.isfinite(pose).all():
+            raise ValueError(f"{name} must be finite; got NaN or infinity: check the motion")
+    poses = np.stack([camera @ part.pose for part in parts])  # (P, T, 3, 3)
+    frames, seen = _paint(parts, poses, height, width, supersampling)
+    if supersampling > 1:
+        _, seen = _paint(parts, poses, height, width, 1, textures=False)
+    if (seen < 0).any():
         raise ValueError(
             "the parts must leave no hole; got pixels that nothing covers: make the first part a background"
         )
-
-    forward, backward, occluded = [], [], []
-    for t in range(len(camera) - 1):
-        going = _carry(to_pixels[:, t], to_pixels[:, t + 1], part_seen[t], centres)
-        coming = _carry(to_pixels[:, t + 1], to_pixels[:, t], part_seen[t + 1], centres)
-        seen_there = _topmost(parts, to_pixels[:, t + 1 : t + 2], going[None])[0]
-        outside = (going < -0.5).any(-1) | (going[..., 0] > width - 0.5) | (going[..., 1] > height - 0.5)
-        forward.append(going - centres)
-        backward.append(coming - centres)
-        occluded.append(outside | (seen_there > part_seen[t]))
     return Rendering(
-        frames=_paint(parts, to_pixels, height, width, supersampling),
-        part=part_seen,
-        forward=_stack_flow(forward, height, width),
-        backward=_stack_flow(backward, height, width),
-        occluded=torch.stack(occluded) if occluded else torch.zeros(0, height, width, dtype=torch.bool),
+        frames=torch.from_numpy(frames),
+        part=torch.from_numpy(seen.astype(np.uint8)),
+        occluded=torch.from_numpy(_occluded(parts, poses, seen)),
+        poses=torch.from_numpy(poses),
         names=tuple(part.name for part in parts),
+        kinds=tuple(part.kind for part in parts),
     )
 
 
-def transform(x: Tensor | float, y: Tensor | float, angle: Tensor | float = 0.0, scale: Tensor | float = 1.0) -> Tensor:
-    """Similarity transforms: scale, turn by ``angle`` (radians, clockwise on the screen), then move by (x, y).
+def transform(dx: ArrayLike, dy: ArrayLike, angle: ArrayLike = 0.0, size: ArrayLike = 1.0) -> Array:
+    """Similarity transforms: scale by ``size``, turn by ``angle`` (radians, clockwise on the screen), then move.
 
-    Arguments are numbers or (T,) tensors and broadcast together. Returns (T, 3, 3), or (3, 3) for plain numbers.
+    Args:
+        dx: to the right; this and all others are numbers or (...) arrays that broadcast against each other.
+        dy: down.
+        angle: of the turn.
+        size: factor.
+
+    Returns:
+        (..., 3, 3) float64 matrices.
     """
-    values = [torch.as_tensor(value, dtype=torch.float64) for value in (x, y, angle, scale)]
-    dx, dy, turn, size = torch.broadcast_tensors(*values)
-    cos, sin, zero, one = size * turn.cos(), size * turn.sin(), torch.zeros_like(dx), torch.ones_like(dx)
-    rows = [torch.stack(row, -1) for row in ((cos, -sin, dx), (sin, cos, dy), (zero, zero, one))]
-    return torch.stack(rows, -2)  # (..., 3, 3)
+    dx, dy, angle, size = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (dx, dy, angle, size)))
+    matrix = np.zeros((*dx.shape, 3, 3))
+    cos, sin = size * np.cos(angle), size * np.sin(angle)
+    matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2] = cos, -sin, dx
+    matrix[..., 1, 0], matrix[..., 1, 1], matrix[..., 1, 2] = sin, cos, dy
+    matrix[..., 2, 2] = 1
+    return matrix
 
 
-def _apply(matrix: Tensor, points: Tensor) -> Tensor:
-    """Transform points: (..., 3, 3) on (..., 2)."""
-    x, y = points.unbind(-1)
-    rows = [matrix[..., row, 0] * x + matrix[..., row, 1] * y + matrix[..., row, 2] for row in (0, 1)]
-    return torch.stack(rows, -1)  # (..., 2)
+def _paint(
+    parts: Sequence[Part], poses: Array, height: int, width: int, samples: int, textures: bool = True
+) -> tuple[Array, Array]:
+    """Front to back, so that no colour is worked out where it stays hidden.
+
+    Returns:
+        Frames (T, 3, H, W) uint8, and the index of the part at the centre of each sample, int16, -1 where none is.
+    """
+    count, rows, columns = len(poses[0]), height * samples, width * samples
+    colour = np.zeros((count * rows * columns, 3), np.float32)
+    left = np.ones(count * rows * columns, np.float32)  # of the light, not yet taken by a part in front
+    seen = np.full(count * rows * columns, -1, np.int16)
+    for index in reversed(range(len(parts))):
+        part = parts[index]
+        near = _near(part, poses[index], height, width, samples)
+        if near is None:
+            continue
+        flat, x, y, size = near
+        distance = part.shape.distance(x, y)
+        cover = np.clip(np.float32(0.5) - distance * size, 0, 1)
+        touched = np.flatnonzero((cover > 0) & (left[flat] > 0))
+        flat, x, y, distance, cover = (array.ravel()[touched] for array in (flat, x, y, distance, cover))
+        inside = flat[distance <= 0]
+        seen[inside] = np.where(seen[inside] < 0, index, seen[inside])
+        if textures and len(flat):
+            light = left[flat] * cover
+            colour[flat] += light[:, None] * part.texture(x, y, distance)
+            left[flat] -= light
+    pixels = colour.reshape(count, height, samples, width, samples, 3).mean((2, 4)) if samples > 1 else colour
+    pixels = np.rint(np.clip(pixels.reshape(count, height, width, 3), 0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), seen.reshape(count, rows, columns)
 
 
-def _pixel_grid(height: int, width: int, samples: int) -> Tensor:
-    """Positions of ``samples`` x ``samples`` points in every pixel: (H * samples, W * samples, 2)."""
-    offset = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples - 0.5
-    y = (torch.arange(height, dtype=torch.float64)[:, None] + offset).flatten()
-    x = (torch.arange(width, dtype=torch.float64)[:, None] + offset).flatten()
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+def _near(part: Part, pose: Array, height: int, width: int, samples: int) -> tuple[Array, Array, Array, Array] | None:
+    """Sample points that a part may cover: their number in the clip, local x and y, samples per local unit.
+
+    One box of the same size for every frame, so that all frames are worked on at once; None outside of the picture.
+    """
+    size = _scale(pose)
+    columns, rows = _boxes(part, pose, size, 1.0, height, width, samples)
+    if columns.size == 0 or rows.size == 0:
+        return None
+    inverse = np.linalg.inv(pose).astype(np.float32)[:, :2, :, None, None]  # (T, 2, 3, 1, 1)
+    u = ((columns + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32)[:, None, :]  # (T, 1, w)
+    v = ((rows + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32)[:, :, None]  # (T, h, 1)
+    x = (inverse[:, 0, 0] * u + inverse[:, 0, 2]) + inverse[:, 0, 1] * v  # (T, h, w)
+    y = (inverse[:, 1, 0] * u + inverse[:, 1, 2]) + inverse[:, 1, 1] * v
+    frame = np.arange(len(pose))[:, None, None]
+    flat = (frame * (height * samples) + rows[:, :, None]) * (width * samples) + columns[:, None, :]  # (T, h, w)
+    return flat, x, y, (samples * size).astype(np.float32)[:, None, None]
 
 
-def _topmost(parts: Sequence[Part], to_pixels: Tensor, points: Tensor) -> Tensor:
-    """Index of the last-painted part that covers each point: (T, H, W, 2) pixels to (T, H, W); -1 where none does."""
-    seen = torch.full(points.shape[:-1], -1, dtype=torch.int64)
-    for index, part in enumerate(parts):
-        for t, matrix in enumerate(to_pixels[index]):
-            near = ((points[t] - matrix[:2, 2]).abs() <= _reach(part, matrix)).all(-1)  # (H, W)
-            inside = part.shape.distance(_apply(torch.linalg.inv(matrix), points[t][near])) <= 0
-            seen[t][near] = torch.where(inside, index, seen[t][near])
-    return seen
+def _boxes(
+    part: Part, pose: Array, size: Array, margin: float, height: int, width: int, samples: int
+) -> tuple[Array, Array]:
+    """Columns (T, w) and rows (T, h) of the samples around a part, inside of the picture."""
+    if math.isinf(part.shape.reach):
+        return tuple(np.tile(np.arange(n * samples), (len(pose), 1)) for n in (width, height))  # type: ignore[return-value]
+    centre = pose[:, :2] @ np.array([*part.shape.centre, 1.0])  # (T, 2)
+    radius = float((part.shape.reach * size).max()) + margin
+    if ((centre < -radius - 1) | (centre > np.array([width, height]) + radius)).any(1).all():
+        return np.zeros((len(pose), 0), int), np.zeros((len(pose), 0), int)  # never in the picture
+    spans = []
+    for middle, length in zip(centre.T, (width, height), strict=True):
+        span = min(math.ceil(2 * radius * samples) + 2, length * samples)
+        first = np.clip(np.floor((middle - radius + 0.5) * samples).astype(int), 0, length * samples - span)
+        spans.append(first[:, None] + np.arange(span))
+    return spans[0], spans[1]
 
 
-def _reach(part: Part, matrix: Tensor) -> float:
-    """How far in pixels a part reaches from its origin, with a pixel to spare for its smoothed edge."""
-    return part.shape.reach * math.sqrt(abs(float(torch.linalg.det(matrix[:2, :2])))) + 1
+def _scale(pose: Array) -> Array:
+    """Pixels per local unit, (T,)."""
+    return np.sqrt(np.abs(pose[:, 0, 0] * pose[:, 1, 1] - pose[:, 0, 1] * pose[:, 1, 0]))
 
 
-def _carry(here: Tensor, there: Tensor, part_seen: Tensor, centres: Tensor) -> Tensor:
-    """Where each pixel's point has gone: through its part's coordinates into the other frame; (H, W, 2)."""
-    motion = there @ torch.linalg.inv(here)  # (P, 3, 3), pixels to pixels
-    return _apply(motion[part_seen], centres)
+def _carry(motion: Array, seen: Array) -> Array:
+    """Where each pixel's point has gone: (P, T, 3, 3) pixels to pixels, (T, H, W) part index to (T, 2, H, W)."""
+    rows = motion[seen, np.arange(len(seen))[:, None, None], :2]  # (T, H, W, 2, 3)
+    y, x = np.mgrid[: seen.shape[1], : seen.shape[2]]
+    going = rows[..., 0] * x[..., None] + rows[..., 1] * y[..., None] + rows[..., 2]  # (T, H, W, 2)
+    return np.moveaxis(going, -1, 1)
 
 
-def _stack_flow(fields: list[Tensor], height: int, width: int) -> Tensor:
-    if not fields:
-        return torch.zeros(0, 2, height, width)
-    return torch.stack(fields).permute(0, 3, 1, 2).contiguous().float()  # (T-1, 2, H, W)
-
-
-def _paint(parts: Sequence[Part], to_pixels: Tensor, height: int, width: int, samples: int) -> Tensor:
-    """Composite the parts back to front: (T, 3, H, W) uint8."""
-    points = _pixel_grid(height, width, samples).float()
-    frames = []
-    for t in range(to_pixels.shape[1]):
-        canvas = torch.zeros(height * samples, width * samples, 3)
-        for part, matrix in zip(parts, to_pixels[:, t], strict=True):
-            near = (points[0, :, 0] - matrix[0, 2]).abs(), (points[:, 0, 1] - matrix[1, 2]).abs()
-            columns, rows = (_span(distance <= _reach(part, matrix)) for distance in near)
-            local = _apply(torch.linalg.inv(matrix).float(), points[rows, columns])
-            distance = part.shape.distance(local)
-            sample_units = samples * math.sqrt(abs(float(torch.linalg.det(matrix[:2, :2]))))  # samples per local unit
-            cover = (0.5 - distance * sample_units).clamp(0, 1)
-            seen = cover > 0
-            if seen.any():
-                under = canvas[rows, columns]
-                colour = part.texture(local[seen], distance[seen])
-                under[seen] += cover[seen][:, None] * (colour - under[seen])
-        pixels = canvas.reshape(height, samples, width, samples, 3).mean((1, 3))  # (H, W, 3)
-        frames.append((pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(2, 0, 1))  # (3, H, W)
-    return torch.stack(frames)
-
-
-def _span(flags: Tensor) -> slice:
-    """From the first to the last True of a (N,) bool."""
-    places = flags.nonzero()
-    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+def _occluded(parts: Sequence[Part], poses: Array, seen: Array) -> Array:
+    """(T-1, H, W) bool: the point seen here lies behind another part, or outside, one frame later."""
+    here, later, seen = poses[:, :-1], poses[:, 1:], seen[:-1]
+    count, height, width = seen.shape
+    if count == 0:
+        return np.zeros((0, height, width), bool)
+    x, y = _carry(later @ np.linalg.inv(here), seen).swapaxes(0, 1)  # (T-1, H, W) each
+    hidden = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
+    shift = max(float(np.abs(x - np.arange(width)).max()), float(np.abs(y - np.arange(height)[:, None]).max()))
+    x, y, flat_seen, flat_hidden = x.ravel(), y.ravel(), seen.ravel(), hidden.ravel()
+    for index in range(1, len(parts)):
+        part = parts[index]
+        columns, rows = _boxes(part, later[index], _scale(later[index]), shift + 1, height, width, 1)
+        if columns.size == 0 or rows.size == 0:
+            continue
+        flat = (np.arange(count)[:, None, None] * height + rows[:, :, None]) * width + columns[
+            :, None, :
+        ]  # (T-1, h, w)
+        inverse, u, v = np.linalg.inv(later[index])[:, :, :, None, None], x[flat], y[flat]
+        local = [inverse[:, row, 0] * u + inverse[:, row, 1] * v + inverse[:, row, 2] for row in (0, 1)]
+        covered = (part.shape.distance(*local) <= 0) & (flat_seen[flat] < index)
+        flat_hidden[flat[covered]] = True
+    return hidden

@@ -1,28 +1,48 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from labkit.flow.warp import backward_warp
 from labkit.world import Part, aperture, render, stroll, transform
-from labkit.world.puppet import puppet, random_look
-from labkit.world.shapes import box, capsule, checks, clouds, disc, everywhere, hill, plain, stripes
+from labkit.world.puppet import arm_to, legs_to, planted, puppet, random_look
+from labkit.world.shapes import (
+    box,
+    capsule,
+    checks,
+    clouds,
+    disc,
+    dots,
+    ellipse,
+    everywhere,
+    face,
+    fade,
+    hill,
+    plain,
+    planks,
+    rays,
+    ring,
+    stripes,
+    triangle,
+    union,
+)
 
 BACKGROUND = plain((0.2, 0.3, 0.4))
 
 
 def still(frames):
-    return transform(torch.zeros(frames), 0)
+    return transform(np.zeros(frames), 0)
 
 
 def moving(xs, ys, angle=0.0):
-    return transform(torch.tensor(xs), torch.tensor(ys), torch.as_tensor(angle))
+    return transform(xs, ys, angle)
 
 
 def test_transform_scales_then_turns_then_moves():
-    point = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    point = [1.0, 0.0, 1.0]
     quarter_turn = transform(10.0, 20.0, math.pi / 2, 3.0)
-    torch.testing.assert_close(quarter_turn @ point, torch.tensor([10.0, 23.0, 1.0], dtype=torch.float64))
+    np.testing.assert_allclose(quarter_turn @ point, [10.0, 23.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -37,18 +57,43 @@ def test_transform_scales_then_turns_then_moves():
         (capsule(4.0, 1.0), (0.0, 8.0), 3.0),
         (capsule(4.0, 1.0, 3.0), (5.0, 2.0), 3.0),  # radius 2 half way
         (hill([]), (1.0, 3.0), -3.0),
+        (ring(3.0, 1.0), (0.0, 5.0), 1.5),
+        (ring(3.0, 1.0), (0.0, 3.0), -0.5),
+        (triangle(6.0, 4.0), (0.0, 5.0), 1.0),
+        (triangle(6.0, 4.0), (4.0, 0.0), 3.2),  # 4 to the right of the tip, the side falls 4 in 3: 4 * 4 / 5
+        (ellipse(4.0, 4.0), (3.0, 0.0), 1.0),
+        (union((disc(1.0), 0.0, 0.0), (disc(1.0), 5.0, 0.0)), (3.0, 0.0), 1.0),
     ],
 )
 def test_signed_distances_by_hand(shape, point, distance):
-    assert float(shape.distance(torch.tensor(point))) == pytest.approx(distance, abs=1e-5)
+    assert float(shape.distance(*(np.array(value) for value in point))) == pytest.approx(distance, abs=1e-5)
 
 
-@pytest.mark.parametrize("shape", [disc(2.0), box(4.0, 2.0, 0.3), capsule(4.0, 1.0, 3.0), capsule(2.0, 1.5)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        disc(2.0),
+        box(4.0, 2.0, 0.3),
+        capsule(4.0, 1.0, 3.0),
+        capsule(2.0, 1.5),
+        ellipse(2.0, 5.0),
+        ring(2.0, 1.0),
+        triangle(3.0, 5.0),
+        union((disc(1.0), 3.0, 1.0), (box(1.0, 4.0), -2.0, 0.0)),
+    ],
+)
 def test_no_point_of_a_shape_lies_beyond_its_reach(shape):
-    points = torch.cartesian_prod(torch.linspace(-9, 9, 181), torch.linspace(-9, 9, 181))
-    inside = shape.distance(points) <= 0
+    x, y = np.meshgrid(np.linspace(-9, 9, 181), np.linspace(-9, 9, 181))
+    inside = shape.distance(x, y) <= 0
     assert inside.any()
-    assert points[inside].norm(dim=1).max() <= shape.reach + 1e-5
+    assert np.hypot(x - shape.centre[0], y - shape.centre[1])[inside].max() <= shape.reach + 1e-5
+
+
+def test_an_ellipse_ends_where_it_should():
+    x, y = np.meshgrid(np.linspace(-3, 3, 301), np.linspace(-3, 3, 301))
+    value = x**2 + (y / 2.5) ** 2
+    clear = abs(value - 1) > 1e-9
+    assert np.array_equal((ellipse(2.0, 5.0).distance(x, y) <= 0)[clear], (value <= 1)[clear])
 
 
 def test_flow_of_a_moving_disc_by_hand():
@@ -77,7 +122,7 @@ def test_a_turn_moves_each_point_around_the_centre():
 
 def test_the_camera_moves_the_background_the_other_way():
     scene = [Part("ground", everywhere(), BACKGROUND, still(2))]
-    pan = torch.linalg.inv(moving([0.0, 1.5], [0.0, 0.0]))
+    pan = np.linalg.inv(moving([0.0, 1.5], [0.0, 0.0]))
     clip = render(scene, pan, 8, 8)
     torch.testing.assert_close(clip.forward[0], torch.tensor([-1.5, 0.0])[:, None, None].expand(2, 8, 8))
     assert clip.occluded[0].sum() == 8 * 1  # x = 0 lands at -1.5, x = 1 at -0.5, still on its pixel
@@ -111,7 +156,7 @@ def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
     (small, small_unwarped), (large, large_unwarped) = errors
     assert small < small_unwarped / 2
     assert large < large_unwarped / 6
-    assert large < small / 2
+    assert large < 0.7 * small
     assert large < 0.8  # of 255
 
 
@@ -125,7 +170,7 @@ def test_there_and_back_again_leads_home():
 
 def test_the_same_seed_gives_the_same_clip_and_another_another():
     first, again, other = (stroll(seed, frames=3, height=32, width=40) for seed in (5, 5, 6))
-    for name in ("frames", "part", "forward", "backward", "occluded"):
+    for name in ("frames", "part", "forward", "backward", "occluded", "poses"):
         assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(first.frames, other.frames)
 
@@ -155,13 +200,13 @@ def test_through_the_hole_three_velocities_look_the_same():
 
 
 def test_a_raised_arm_lifts_the_hand():
-    look = random_look(torch.Generator().manual_seed(0))
+    look = random_look(np.random.default_rng(0))
     hanging = {part.name: part.pose for part in puppet(look, still(1), {})}
-    raised = {part.name: part.pose for part in puppet(look, still(1), {"right_shoulder": torch.tensor([math.pi])})}
+    raised = {part.name: part.pose for part in puppet(look, still(1), {"right_shoulder": math.pi})}
     assert len(hanging) == 16
     assert raised["right hand"][0, 1, 2] == pytest.approx(-0.86 - 1.0)  # shoulder, then an arm of length 1 upwards
     assert hanging["right hand"][0, 1, 2] == pytest.approx(-0.86 + 1.0)
-    assert torch.equal(raised["left hand"], hanging["left hand"])
+    assert np.array_equal(raised["left hand"], hanging["left hand"])
 
 
 @pytest.mark.parametrize(
@@ -170,27 +215,107 @@ def test_a_raised_arm_lifts_the_hand():
         plain((0.5, 0.5, 0.5), rim=0.1),
         stripes((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.5),
         checks((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.5),
-        clouds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.3, torch.Generator().manual_seed(0)),
+        clouds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.3, np.random.default_rng(0)),
+        dots((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.5),
+        planks((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.5),
+        fade((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 5.0),
+        rays((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 7),
+        face((0.9, 0.7, 0.6), (0.1, 0.1, 0.1), 1.0, 0.2),
     ],
 )
 def test_textures_are_colours(texture):
-    points = torch.randn(200, 2, generator=torch.Generator().manual_seed(1)) * 20
-    colours = texture(points, -torch.ones(200))
+    x, y = np.random.default_rng(1).normal(0, 20, (2, 200)).astype(np.float32)
+    colours = texture(x, y, -np.ones(200, np.float32))
     assert colours.shape == (200, 3)
     assert colours.min() >= 0
     assert colours.max() <= 1
 
 
 def test_bad_scenes_are_refused():
-    with pytest.raises(ValueError, match="at least a background"):
+    with pytest.raises(ValueError, match="parts must hold a background .*; got 0"):
         render([], still(2), 8, 8)
     with pytest.raises(ValueError, match="leave no hole"):
         render([Part("ball", disc(2.0), BACKGROUND, still(2))], still(2), 8, 8)
-    with pytest.raises(ValueError, match="pose of ground must have 2 frames like the camera; got 3"):
+    with pytest.raises(ValueError, match=r"pose of ground must have 2 frames like the camera, .*; got \(3, 3, 3\)"):
         render([Part("ground", everywhere(), BACKGROUND, still(3))], still(2), 8, 8)
     with pytest.raises(ValueError, match="ask for a larger clip"):
         stroll(0, frames=0)
     with pytest.raises(ValueError, match="speed must be a finite number greater than 0"):
         stroll(0, speed=0)
     with pytest.raises(ValueError, match=r"joints must be among .*; got \['left_wing'\]"):
-        puppet(random_look(torch.Generator().manual_seed(0)), still(1), {"left_wing": torch.zeros(1)})
+        puppet(random_look(np.random.default_rng(0)), still(1), {"left_wing": 0.0})
+    with pytest.raises(ValueError, match="pose of ball must be finite"):
+        render([Part("ball", disc(2.0), BACKGROUND, still(2) * math.nan)], still(2), 8, 8)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("elbow", ["out", "in"])
+@pytest.mark.parametrize("place", [(0.1, -0.6), (0.9, -1.3), (0.2, -0.3)])
+def test_an_arm_reaches_its_place(side, elbow, place):
+    place = (place[0] * (1 if side == "right" else -1), place[1])
+    look = random_look(np.random.default_rng(0))
+    poses = {part.name: part.pose for part in puppet(look, still(1), arm_to(side, *place, elbow=elbow))}
+    np.testing.assert_allclose(poses[f"{side} hand"][0, :2, 2], place, atol=1e-6)
+    hand, joint, shoulder = (poses[f"{side} {part}"][0, :2, 2] for part in ("hand", "forearm", "upper arm"))
+    across = (hand[0] - shoulder[0]) * (joint[1] - shoulder[1]) - (hand[1] - shoulder[1]) * (joint[0] - shoulder[0])
+    assert (across > 0) == ((side == "left") == (elbow == "out"))  # on which side of the line to the hand
+
+
+def test_an_arm_points_at_what_it_cannot_reach():
+    poses = {
+        p.name: p.pose for p in puppet(random_look(np.random.default_rng(0)), still(1), arm_to("right", 5.3, -0.86))
+    }
+    np.testing.assert_allclose(poses["right hand"][0, :2, 2], (1.3, -0.86), atol=2e-3)
+
+
+def test_planted_feet_stay_where_they_are():
+    drop = np.linspace(0.02, 0.6, 5)
+    look = random_look(np.random.default_rng(0))
+    poses = {p.name: p.pose for p in puppet(look, transform(0, drop), planted(drop, 0.25))}
+    np.testing.assert_allclose(poses["left foot"][:, :2, 2], np.tile([-0.25, 1.18], (5, 1)), atol=2e-3)
+    np.testing.assert_allclose(poses["right foot"][:, :2, 2], np.tile([0.25, 1.18], (5, 1)), atol=2e-3)
+    stepping = {p.name: p.pose for p in puppet(look, still(1), legs_to((-0.5, 0.9), (0.3, 0.8)))}
+    np.testing.assert_allclose(stepping["left foot"][0, :2, 2], (-0.5, 0.9), atol=1e-6)
+
+
+def test_the_painter_is_right_whatever_the_supersampling():
+    """Flow, part index and occlusion do not depend on how finely colours are sampled."""
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(3)),
+        Part("ball", disc(2.6), plain((1.0, 0.0, 0.0)), moving([5.0, 6.3, 9.9], [6.0, 6.4, 6.0])),
+    ]
+    one, three = (render(scene, still(3), 12, 16, supersampling=n) for n in (1, 3))
+    assert torch.equal(one.part, three.part)
+    assert torch.equal(one.occluded, three.occluded)
+    assert (one.frames.float() - three.frames.float()).abs().max() < 0.1 * 255  # the rim: one sample, or nine
+
+
+def test_occlusion_against_every_point_by_itself():
+    """An independent way: carry each pixel's point by hand and ask every part in front whether it covers it."""
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(2)),
+        Part("far", disc(4.0), plain((0.0, 1.0, 0.0)), moving([9.0, 12.5], [9.0, 8.0], [0.0, 0.3])),
+        Part("near", box(5.0, 3.0), plain((1.0, 0.0, 0.0)), moving([16.0, 11.2], [9.0, 9.7], [0.0, -0.5])),
+    ]
+    clip = render(scene, still(2), 20, 24)
+    for y in range(20):
+        for x in range(24):
+            seen = int(clip.part[0, y, x])
+            there = np.array([x, y]) + clip.forward[0, :, y, x].numpy().astype(float)
+            hidden = not ((there >= -0.5).all() and there[0] <= 23.5 and there[1] <= 19.5)
+            for part in scene[seen + 1 :]:
+                local = np.linalg.inv(part.pose[1]) @ [*there, 1]
+                hidden |= bool(part.shape.distance(local[0], local[1]) <= 0)
+            assert bool(clip.occluded[0, y, x]) == hidden, (x, y)
+
+
+def test_masks_by_kind():
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(1)),
+        Part("head", disc(2.0), BACKGROUND, moving([4.0], [4.0]), "puppet"),
+        Part("hat", disc(1.0), BACKGROUND, moving([10.0], [4.0]), "prop"),
+    ]
+    clip = render(scene, still(1), 9, 14)
+    assert torch.equal(clip.mask("puppet"), clip.part == 1)
+    assert torch.equal(clip.mask("puppet", "prop"), clip.part > 0)
+    assert clip.mask("prop").sum() == 5  # a disc of radius 1: a pixel and its four neighbours

@@ -1,0 +1,490 @@
+"""How puppets move: every action is a function from a `Timing` to a `Pose`.
+
+Repeated actions swing with a beat of so many frames; actions that happen once follow a progress from 0 to 1 that
+starts and ends somewhere within the clip. The second of two actions that are each other's reverse is the first with
+its progress running backwards: the same postures, in the opposite order, and nothing else.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from labkit.world.puppet import SIDES, arm_to, planted
+from labkit.world.render import Array
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When things happen in a clip, and how this actor does them.
+
+    Attributes:
+        frames: T.
+        beat: (T,) phase of repeated motion, in radians.
+        progress: (T,) from 0 to 1, for what happens once.
+        side: ``"left"`` or ``"right"``: the hand that does it, or the direction to go.
+        size: how large the movements are; about 1.
+    """
+
+    frames: int
+    beat: Array
+    progress: Array
+    side: str = "right"
+    size: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A motion: where the hips are (body units from the place to stand, y up is negative), and the joints, (T,) each.
+
+    ``gaze`` is the direction of the look; ``object`` the way of a thing that is handled, in the actor's coordinates.
+    """
+
+    joints: dict[str, Array]
+    x: Array | float = 0.0
+    y: Array | float = 0.0
+    gaze: float = 0.0
+    object: tuple[Array, Array] | None = field(default=None)
+
+
+Motion = Callable[[Timing], Pose]
+
+
+def timing(rng: np.random.Generator, frames: int, *, period: float = 9.0, jitter: float = 1.0) -> Timing:
+    """Draw when and how: tempo, phase, beginning and end, side and size.
+
+    Args:
+        rng: where the draws come from.
+        frames: T.
+        period: frames per beat, on average.
+        jitter: strength of all variation; with 0 everyone does it alike.
+    """
+    time = np.arange(frames, dtype=np.float64)
+    tempo = period * (1 + 0.15 * jitter * rng.uniform(-1, 1))
+    start = (frames - 1) * (0.1 + 0.1 * jitter * rng.uniform(-1, 1))
+    end = (frames - 1) * (0.85 + 0.1 * jitter * rng.uniform(-1, 1))
+    linear = np.clip((time - start) / max(end - start, 1e-6), 0, 1)
+    return Timing(
+        frames=frames,
+        beat=2 * math.pi * (time / tempo + rng.random()),
+        progress=linear * linear * (3 - 2 * linear),
+        side=("left", "right")[rng.integers(2)],
+        size=1 + 0.12 * jitter * rng.uniform(-1, 1),
+    )
+
+
+def reverse(motion: Motion) -> Motion:
+    """The same motion with its progress running backwards."""
+
+    def backwards(t: Timing) -> Pose:
+        return motion(Timing(t.frames, t.beat, 1 - t.progress, t.side, t.size))
+
+    return backwards
+
+
+# Repeated motions
+
+
+def strike(t: Timing) -> Pose:
+    """One arm swings down from above the head, again and again: to hammer, to chop."""
+    up = _pulse(t.beat)
+    return Pose(
+        _arm(t.side, 0.95 + 1.75 * t.size * up, 0.15 + 0.75 * up)
+        | _on_hip(_other(t.side))
+        | planted(0.04 + 0.06 * (1 - up), 0.3)
+        | {"lean": SIDES[t.side] * (0.12 - 0.2 * up), "nod": SIDES[t.side] * 0.1 + 0 * up},
+        y=0.04 + 0.06 * (1 - up),
+    )
+
+
+def strum(t: Timing) -> Pose:
+    """Both hands on one long thing that rocks to and fro: a guitar, a broom."""
+    sway = 0.16 * t.size * np.sin(t.beat)
+    return Pose(
+        arm_to("left", -0.66 + 0.6 * sway, -0.9 - 0.3 * sway, elbow="in")
+        | arm_to("right", 0.24 + 0.9 * sway, -0.18 + 0.5 * sway)
+        | planted(0.03 + 0 * sway, 0.24)
+        | {"lean": 0.4 * sway, "nod": 0.5 * sway},
+        y=0.03,
+    )
+
+
+def glide(t: Timing) -> Pose:
+    """Crouched, swaying, arms out for balance, along the ground: on skis, on a board."""
+    sway, sign = 0.28 * t.size * np.sin(t.beat), SIDES[t.side]
+    drop = 0.3 + 0.08 * np.cos(2 * t.beat)
+    return Pose(
+        _arm("left", 1.25 + sway, 0.2 + 0 * sway)
+        | _arm("right", 1.25 - sway, 0.2 + 0 * sway)
+        | planted(drop, 0.32)
+        | {"lean": 0.6 * sway + 0.08 * sign, "nod": -0.5 * sway},
+        x=sign * 0.085 * (np.arange(t.frames) - (t.frames - 1) / 2),
+        y=drop,
+        gaze=0.6 * sign,
+    )
+
+
+def wave(t: Timing) -> Pose:
+    """One hand raised, from side to side."""
+    swing = t.size * np.sin(t.beat)
+    return Pose(
+        _arm(t.side, 2.15 + 0.12 * swing, 0.45 + 0.55 * swing)
+        | _arm(_other(t.side), 0.15 + 0.03 * swing, 0.1 + 0 * swing)
+        | planted(0.02 + 0 * swing)
+        | {"nod": SIDES[t.side] * 0.08 * swing},
+        y=0.02,
+    )
+
+
+def clap(t: Timing) -> Pose:
+    """Both hands meet in front of the chest."""
+    apart = 0.09 + 0.27 * t.size * (1 + np.cos(t.beat))
+    return Pose(
+        arm_to("left", -apart, -0.62 + 0.25 * apart) | arm_to("right", apart, -0.62 + 0.25 * apart) | _standing(t),
+        y=0.02,
+    )
+
+
+def jump(t: Timing) -> Pose:
+    """Down, up into the air, and down again, the arms flying up."""
+    swing = np.sin(t.beat)
+    height, drop = 0.62 * t.size * np.maximum(swing, 0), 0.34 * t.size * np.maximum(-swing, 0)
+    raised = 0.3 + 1.9 * np.clip(0.35 + swing, 0, 1)
+    return Pose(
+        _arm("left", raised, 0.2 + 0 * swing) | _arm("right", raised, 0.2 + 0 * swing) | planted(drop, 0.22),
+        y=drop - height,
+    )
+
+
+def squat(t: Timing) -> Pose:
+    """Knees bent and stretched, the arms held out."""
+    drop = 0.04 + 0.3 * t.size * (1 - np.cos(t.beat))
+    return Pose(
+        arm_to("left", -0.2 + 0 * drop, -0.66 + 0 * drop)
+        | arm_to("right", 0.2 + 0 * drop, -0.66 + 0 * drop)
+        | planted(drop, 0.3),
+        y=drop,
+    )
+
+
+def walk(t: Timing) -> Pose:
+    """Step by step to the side, arms swinging."""
+    sign = SIDES[t.side]
+    swing = 0.5 * t.size * np.sin(0.8 * t.beat)
+    lift = 0.35 * np.cos(0.8 * t.beat)
+    return Pose(
+        {
+            "left_hip": -0.95 * swing,
+            "right_hip": 0.95 * swing,
+            "left_knee": sign * (0.35 + lift),
+            "right_knee": sign * (0.35 - lift),
+            "left_shoulder": 0.9 * swing,
+            "right_shoulder": -0.9 * swing,
+            "left_elbow": -sign * (0.4 + 0 * swing),
+            "right_elbow": -sign * (0.4 + 0 * swing),
+            "lean": sign * 0.06 + 0.03 * swing,
+        },
+        x=sign * 0.105 * (np.arange(t.frames) - (t.frames - 1) / 2),
+        y=0.05 * np.cos(1.6 * t.beat),
+        gaze=0.7 * sign,
+    )
+
+
+def walk_left(t: Timing) -> Pose:
+    """Step by step to the left."""
+    return walk(Timing(t.frames, t.beat, t.progress, "left", t.size))
+
+
+def walk_right(t: Timing) -> Pose:
+    """Step by step to the right."""
+    return walk(Timing(t.frames, t.beat, t.progress, "right", t.size))
+
+
+def windmill(t: Timing) -> Pose:
+    """Both stretched arms go round and round."""
+    turn = t.beat if t.side == "right" else -t.beat
+    return Pose(
+        {"left_shoulder": turn, "right_shoulder": turn + math.pi, "lean": 0.06 * np.sin(t.beat)} | _standing(t), y=0.02
+    )
+
+
+def march(t: Timing) -> Pose:
+    """On the spot, the knees high."""
+    joints: dict[str, Array] = {}
+    for side, lift in (("left", np.maximum(np.sin(t.beat), 0)), ("right", np.maximum(-np.sin(t.beat), 0))):
+        sign = SIDES[side]
+        joints |= {f"{side}_hip": -sign * 1.25 * t.size * lift, f"{side}_knee": sign * 1.35 * t.size * lift}
+        joints |= _arm(_other(side), 0.25 + 0.6 * lift, 0.3 + 0.6 * lift)
+    return Pose(joints, y=-0.04 * np.cos(2 * t.beat))
+
+
+def kick(t: Timing) -> Pose:
+    """One leg swings out to the side."""
+    out, sign = _pulse(t.beat), SIDES[t.side]
+    return Pose(
+        _arm("left", 0.8 + 0.3 * out, 0.3 + 0 * out)
+        | _arm("right", 0.8 + 0.3 * out, 0.3 + 0 * out)
+        | {
+            f"{t.side}_hip": -sign * (1.35 * t.size * out - 0.1),
+            f"{t.side}_knee": sign * 0.5 * (1 - out),
+            "lean": -sign * 0.25 * out,
+        },
+    )
+
+
+def slash(t: Timing) -> Pose:
+    """One stretched arm draws wide arcs at the side: with a sword."""
+    swing = t.size * np.sin(t.beat)
+    return Pose(
+        _arm(t.side, 1.5 + 0.95 * swing, 0.1 + 0.25 * np.cos(t.beat))
+        | _on_hip(_other(t.side))
+        | planted(0.08 + 0 * swing, 0.38)
+        | {"lean": -SIDES[t.side] * 0.1 * swing},
+        y=0.08,
+    )
+
+
+def dribble(t: Timing) -> Pose:
+    """One hand pushes a ball down to the ground and meets it again."""
+    height, sign = np.abs(np.cos(t.beat / 2)), SIDES[t.side]
+    x = sign * (0.85 + 0 * height)
+    return Pose(
+        arm_to(t.side, x, -0.1 - 0.35 * height) | _on_hip(_other(t.side)) | planted(0.12 + 0 * height, 0.28),
+        y=0.12,
+        object=(x, 1.05 - 1.05 * height),
+    )
+
+
+# Motions that happen once
+
+
+def sit_down(t: Timing) -> Pose:
+    """Onto the chair behind; reversed, to stand up."""
+    drop = 0.02 + 0.56 * t.progress
+    bow = np.sin(math.pi * t.progress)
+    knees = 0.16 + 0.24 * t.progress
+    return Pose(
+        arm_to("left", -0.34 - knees * 0.2, -0.1 + 0.12 * t.progress - 0.2 * bow)
+        | arm_to("right", 0.34 + knees * 0.2, -0.1 + 0.12 * t.progress - 0.2 * bow)
+        | planted(drop, 0.26)
+        | {"lean": SIDES[t.side] * 0.1 * bow, "nod": SIDES[t.side] * 0.12 * bow},
+        y=drop,
+    )
+
+
+def open_arms(t: Timing) -> Pose:
+    """From the sides up to a wide embrace; reversed, to close them."""
+    out = 0.12 + 1.6 * t.size * t.progress
+    return Pose(_arm("left", out, 0.1 + 0 * out) | _arm("right", out, 0.1 + 0 * out) | _standing(t), y=0.02)
+
+
+def pick_up(t: Timing) -> Pose:
+    """Down to a thing on the ground, and up with it; reversed, to put it down."""
+    sign = SIDES[t.side]
+    down = np.sin(math.pi * np.clip(t.progress, 0, 1)) ** 1.5
+    held = np.clip(2 * t.progress - 1, 0, 1)
+    drop, lean = 0.1 + 0.42 * down, 0.75 * down
+    # Hand in the actor's coordinates: hanging -> on the thing -> before the chest, with it.
+    rest, floor, chest = (0.55, 0.1), (1.12, 0.98), (0.4, -0.55)
+    reach = np.clip(2 * t.progress, 0, 1)
+    hand_x = sign * ((1 - reach) * rest[0] + reach * ((1 - held) * floor[0] + held * chest[0]))
+    hand_y = (1 - reach) * rest[1] + reach * ((1 - held) * floor[1] + held * (chest[1] + drop)) - drop
+    cos, sin = np.cos(sign * lean), np.sin(sign * lean)
+    joints = arm_to(t.side, cos * hand_x + sin * hand_y, -sin * hand_x + cos * hand_y)  # into the leaning torso
+    return Pose(
+        joints | _on_hip(_other(t.side)) | planted(drop, 0.34) | {"lean": sign * lean, "nod": sign * 0.25 * down},
+        y=drop,
+        object=(
+            sign * ((1 - held) * floor[0] + held * chest[0]),
+            (1 - held) * (floor[1] + 0.13) + held * (chest[1] + drop),
+        ),
+    )
+
+
+def throw(t: Timing) -> Pose:
+    """A ball overarm, up and away."""
+    sign = SIDES[t.side]
+    wind, out = np.clip(2 * t.progress, 0, 1), np.clip(2.5 * t.progress - 1.5, 0, 1)
+    joints = _arm(t.side, 0.4 + 2.5 * wind - 1.3 * out, 0.9 * wind * (1 - out) + 0.1)
+    start = (sign * 1.0, -1.85)
+    return Pose(
+        joints | _on_hip(_other(t.side)) | planted(0.05 + 0.1 * wind * (1 - out), 0.34) | {"lean": sign * 0.2 * out},
+        y=0.05 + 0.1 * wind * (1 - out),
+        gaze=0.5 * sign,
+        object=(
+            (1 - wind) * sign * 0.6 + wind * start[0] + sign * 2.2 * out,
+            (1 - wind) * 0.05 + wind * start[1] - 0.9 * out + 0.7 * out**2,
+        ),
+    )
+
+
+def drink(t: Timing) -> Pose:
+    """A cup to the mouth and back, the head tilting."""
+    up, sign = np.sin(math.pi * t.progress), SIDES[t.side]
+    x, y = sign * (0.62 - 0.4 * up), -0.3 - 0.95 * up
+    return Pose(
+        arm_to(t.side, x, y)
+        | _arm(_other(t.side), 0.15 + 0 * up, 0.1 + 0 * up)
+        | _standing(t)
+        | {"nod": -sign * 0.2 * up},
+        y=0.02,
+    )
+
+
+# Between actions
+
+
+def idle(t: Timing) -> Pose:
+    """Standing about, breathing."""
+    sway = 0.03 * np.sin(0.6 * t.beat)
+    return Pose(
+        _arm("left", 0.16 + sway, 0.12 + 0 * sway)
+        | _arm("right", 0.16 - sway, 0.12 + 0 * sway)
+        | planted(0.03 + 0.3 * np.abs(sway))
+        | {"lean": sway, "nod": -sway},
+        y=0.03 + 0.3 * np.abs(sway),
+    )
+
+
+def scratch(t: Timing) -> Pose:
+    """A hand goes to the head for a moment."""
+    up, sign = np.sin(math.pi * t.progress), SIDES[t.side]
+    return Pose(
+        arm_to(t.side, sign * (0.6 - 0.12 * up), -0.02 - 1.5 * up + 0.05 * np.sin(2 * t.beat) * up)
+        | _arm(_other(t.side), 0.16 + 0 * up, 0.1 + 0 * up)
+        | _standing(t)
+        | {"nod": sign * 0.15 * up},
+        y=0.02,
+    )
+
+
+def look_around(t: Timing) -> Pose:
+    """Shifting the weight, turning the head."""
+    sway = 0.14 * t.size * np.sin(0.5 * t.beat)
+    return Pose(
+        _on_hip(t.side)
+        | _arm(_other(t.side), 0.2 + 0.3 * sway, 0.1 + 0 * sway)
+        | _standing(t)
+        | {"lean": 0.5 * sway, "nod": -1.3 * sway},
+        x=0.5 * sway,
+        y=0.02,
+    )
+
+
+def stretch(t: Timing) -> Pose:
+    """Both arms overhead for a moment."""
+    up = np.sin(math.pi * t.progress)
+    return Pose(
+        _arm("left", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
+        | _arm("right", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
+        | _standing(t)
+        | {"lean": SIDES[t.side] * 0.12 * up},
+        y=0.02,
+    )
+
+
+# Between two puppets: each function gives the left puppet's part and the right one's
+
+
+def handshake(t: Timing) -> tuple[Pose, Pose]:
+    """Hands meet at the height of the hips and shake."""
+    near, walk_ = _meeting(t)
+    shake = 0.14 * t.size * near * np.sin(1.6 * t.beat)
+    return _pair(t, near, walk_, closest=0.98, inner=(0.98, -0.42 + shake), rest=(0.5, 0.05))
+
+
+def high_five(t: Timing) -> tuple[Pose, Pose]:
+    """Hands swing up and meet above the heads."""
+    near, walk_ = _meeting(t)
+    up = near**3
+    return _pair(t, near, walk_, closest=0.98, inner=(0.9 + 0 * up, -1.72 + 1.5 * (1 - up)), rest=(0.5, 0.05), lift=up)
+
+
+def hug(t: Timing) -> tuple[Pose, Pose]:
+    """Close together, arms around each other."""
+    near, walk_ = _meeting(t)
+    return _pair(t, near, walk_, closest=0.42, inner=(0.9, -0.78), rest=(0.45, 0.05), outer=(0.62, -0.5), lean=0.06)
+
+
+def kiss(t: Timing) -> tuple[Pose, Pose]:
+    """Close together, heads tilting towards each other, arms hanging."""
+    near, walk_ = _meeting(t)
+    return _pair(t, near, walk_, closest=0.62, inner=None, rest=(0.42, 0.1), lean=0.2, nod=0.12)
+
+
+def _meeting(t: Timing) -> tuple[Array, Array]:
+    """How near two puppets are, 0 to 1 and back, and how much they walk."""
+    near = np.clip(np.minimum(3.2 * t.progress, 3.2 * (1 - t.progress)), 0, 1)
+    near = near * near * (3 - 2 * near)
+    return near, np.clip(np.abs(np.gradient(near) if t.frames > 1 else 0 * near) * 6, 0, 1)
+
+
+def _pair(
+    t: Timing,
+    near: Array,
+    walk_: Array,
+    *,
+    closest: float,
+    inner: tuple[float | Array, float | Array] | None,
+    rest: tuple[float, float],
+    outer: tuple[float, float] | None = None,
+    lean: float = 0.0,
+    nod: float = 0.0,
+    lift: Array | float = 0.0,
+) -> tuple[Pose, Pose]:
+    """Two mirrored poses; ``closest`` is half their distance at the meeting, ``inner`` where the hands go."""
+    poses = []
+    for side, sign in SIDES.items():
+        inner_side, outer_side = _other(side), side
+        facing = -sign
+        swing = 0.45 * walk_ * np.sin(0.9 * t.beat + (0.7 if sign > 0 else 0))
+        legs = {
+            "left_hip": -swing,
+            "right_hip": swing,
+            "left_knee": facing * walk_ * 0.35,
+            "right_knee": facing * walk_ * 0.35,
+        }
+        joints = legs | {"lean": facing * lean * near + 0 * near, "nod": facing * nod * near + 0 * near}
+        goal = rest if inner is None else inner
+        joints |= arm_to(
+            inner_side,
+            facing * ((1 - near) * rest[0] + near * goal[0]),
+            (1 - near) * rest[1] + near * goal[1],
+        )
+        aim = rest if outer is None else outer
+        turn = -1 if outer is None else 1  # an embracing arm crosses to the other side
+        joints |= arm_to(
+            outer_side,
+            facing * (-(1 - near) * rest[0] + turn * near * aim[0]),
+            (1 - near) * rest[1] + near * aim[1],
+        )
+        x = sign * (closest + (1.72 - closest) * (1 - near))
+        poses.append(Pose(joints, x=x, y=-0.08 * lift + 0 * near, gaze=0.7 * facing))
+    return poses[0], poses[1]
+
+
+# Shorthands
+
+
+def _other(side: str) -> str:
+    return "left" if side == "right" else "right"
+
+
+def _pulse(beat: Array) -> Array:
+    """From 0 up to 1 and quickly down again."""
+    return 0.5 - 0.5 * np.cos(beat + 0.6 * np.sin(beat))
+
+
+def _arm(side: str, outwards: Array, bend: Array) -> dict[str, Array]:
+    """An arm raised outwards by an angle, its forearm bent further up."""
+    sign = -SIDES[side]
+    return {f"{side}_shoulder": sign * outwards, f"{side}_elbow": sign * bend}
+
+
+def _on_hip(side: str) -> dict[str, Array]:
+    return arm_to(side, SIDES[side] * 0.36, -0.1)
+
+
+def _standing(t: Timing) -> dict[str, Array]:
+    return planted(np.full(t.frames, 0.02))
