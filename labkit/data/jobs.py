@@ -1,0 +1,264 @@
+"""One job for each of many files: in several processes, resumable, and no error of a file is ever lost.
+
+What the scripts share that compute flow or features of a data set. A job turns one source file into output files. Each
+finished job leaves a line in a *manifest*, JSON lines that any tool reads::
+
+    {"settings": {"estimator": "tvl1", ...}}
+    {"name": "Punch/v_Punch_g03_c01.avi", "bytes": 310134, "sha256": "2744...", "frames": 108, ...,
+     "files": {"Punch/v_Punch_g03_c01.avi.flow": {"bytes": 4403210, "sha256": "91d0..."}}}
+
+A later run does only what is not in the manifest, or whose source or output no longer has its size.
+"""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from tqdm.auto import tqdm
+
+from labkit.files import written_whole
+
+Record = dict[str, Any]
+Job = Callable[[Path, Path], Record]
+"""``job(source, out)``: what to note about the source; ``files`` lists the outputs, whose names start with ``out``."""
+
+DIED = "its process died: out of memory, or a crash in a library"
+
+
+class JobsError(ValueError):
+    """A run cannot start; the message says what was expected, what came and what to do."""
+
+
+def run_jobs(
+    job: Job,
+    names: Sequence[str],
+    source: Path,
+    manifest: Path,
+    settings: Mapping[str, Any],
+    *,
+    processes: int = 1,
+    verify: bool = False,
+) -> dict[str, str]:
+    """Run a job for each file that has none finished yet.
+
+    Args:
+        job: called in another process, so it must pickle: a function of a module, or a ``partial`` of one. It is given
+            ``source / name`` and ``manifest.parent / name``, whose folder it makes if it writes; whole files or none.
+        names: paths of the sources, relative to ``source``, with forward slashes.
+        source: their folder.
+        manifest: the file that tells what is done; outputs lie in its folder.
+        settings: what the outputs depend on; JSON. A manifest with other settings is an error, not a mixture.
+        processes: how many at a time, each with one thread, started afresh (``spawn``).
+        verify: read every output again and compare hashes, where otherwise the sizes must do.
+
+    Returns:
+        For each file that failed, why; all others are done.
+
+    Raises:
+        JobsError: the manifest is damaged or has other settings, or another run is at work in its folder.
+    """
+    if processes < 1:
+        raise JobsError(f"processes must be 1 or more; got {processes}")
+    folder, settings = manifest.parent, json.loads(json.dumps(settings))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        for place in {(folder / name).parent for name in names}:
+            for left in place.glob(".*.tmp"):  # of `written_whole` in a run that was killed: there is no other now
+                if re.search(r"\.[0-9a-f]{8}\.tmp$", left.name) and left.is_file():
+                    left.unlink()
+        records = read_manifest(manifest, settings)
+        to_do = [name for name in names if not _is_done(records.get(name), source, folder, verify)]
+        errors: dict[str, str] = {}
+        with (
+            _appending(manifest, settings) as file,
+            tqdm(total=len(names), initial=len(names) - len(to_do), desc=manifest.stem, unit="file") as bar,
+        ):
+            for name, result in _results(_Task(job, source, folder), to_do, processes):
+                if isinstance(result, str):
+                    errors[name] = result
+                    bar.set_postfix(errors=len(errors))
+                else:
+                    records[name] = result
+                    file.write(_line(result))
+                    file.flush()
+                bar.update()
+        with written_whole(manifest) as file:  # in order, each file once
+            file.write(_line({"settings": settings}))
+            file.writelines(_line(records[name]) for name in sorted(records))
+    return dict(sorted(errors.items()))
+
+
+def report(errors: Mapping[str, str]) -> str:
+    """All errors of a run, a line for each file, and how many there are."""
+    lines = [f"✗ {name}: {error}" for name, error in errors.items()]
+    return "\n".join([*lines, f"{len(errors)} failed; run the same command again to retry them"])
+
+
+def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Record]:
+    """Records of a manifest by name; none where there is no such file. A last line cut short by a kill is left out.
+
+    Args:
+        manifest: written by `run_jobs`.
+        settings: what its settings must be; None for any.
+
+    Raises:
+        JobsError: a line is not a record, or the settings are others.
+    """
+    if not manifest.is_file():
+        return {}
+    whole, _, _ = manifest.read_text(encoding="utf-8").rpartition("\n")
+    if not whole:
+        return {}
+    found: dict[str, Record] = {}
+    known = None
+    for number, line in enumerate(whole.split("\n"), start=1):
+        try:
+            record = json.loads(line)
+            if number == 1:
+                known = record["settings"]
+            else:
+                found[record["name"]] = record
+        except (ValueError, KeyError, TypeError):
+            raise JobsError(
+                f"{manifest}: expected a JSON record in line {number}; got {line[:80]!r}: delete the file, and all of "
+                "it is done again"
+            ) from None
+    if settings is not None and known != settings:
+        raise JobsError(
+            f"{manifest}: expected the settings {json.dumps(settings)}; got {json.dumps(known)}: choose another "
+            "folder for the new outputs, or delete this one"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file or folder against other runs that ask the same way; a killed one lets go.
+
+    Raises:
+        JobsError: another run holds it.
+    """
+    import fcntl  # here, as Windows has none: reading data works there, too
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JobsError(
+                f"{path}: expected no other run; got one that is at work there: wait until it ends"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Task:
+    """A job with its folders; called in the other process, so that whatever it raises comes back as words."""
+
+    def __init__(self, job: Job, source: Path, folder: Path) -> None:
+        self.job, self.source, self.folder = job, source, folder
+
+    def __call__(self, name: str) -> Record | str:
+        try:
+            source, out = self.source / name, self.folder / name
+            noted = {"name": name, "bytes": source.stat().st_size, "sha256": file_hash(source)}
+            record = self.job(source, out)
+            files = {path.relative_to(self.folder).as_posix(): path for path in record.pop("files", [])}
+            sizes = {name: {"bytes": path.stat().st_size, "sha256": file_hash(path)} for name, path in files.items()}
+            return {**noted, **record, "files": sizes}
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def _results(task: _Task, names: Sequence[str], processes: int) -> Iterator[tuple[str, Record | str]]:
+    """Each name with its record, or what went wrong, in the order in which they end.
+
+    A process that dies takes the pool with it, and which file it was nobody knows: those at work are tried again, each
+    alone, so that one bad file costs itself only.
+    """
+    waiting, suspects = deque(names), deque[str]()
+    while waiting or suspects:
+        queue, size = (waiting, processes) if waiting else (suspects, 1)
+        running: dict[Future[Record | str], str] = {}
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(size, mp_context=context, initializer=_start) as pool:
+            broken = False
+            while not broken and (queue or running):
+                while queue and len(running) < size and not broken:
+                    try:
+                        running[pool.submit(task, queue[0])] = queue[0]
+                        queue.popleft()
+                    except BrokenProcessPool:
+                        broken = True
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        broken = True
+                    else:
+                        yield running.pop(future), future.result()
+        if size == 1:
+            yield from ((name, DIED) for name in running.values())
+        else:
+            suspects.extend(running.values())
+
+
+def _start() -> None:
+    """In a new process: one thread, gone at once on Ctrl-C, and gone when the parent is, however that ended."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _is_done(record: Record | None, source: Path, folder: Path, verify: bool) -> bool:
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.is_file() else -1
+
+    return (
+        (record is not None)
+        and size(source / record["name"]) == record["bytes"]
+        and all(
+            size(folder / name) == file["bytes"] and (not verify or file_hash(folder / name) == file["sha256"])
+            for name, file in record["files"].items()
+        )
+    )
+
+
+@contextlib.contextmanager
+def _appending(manifest: Path, settings: Mapping[str, Any]) -> Iterator[Any]:
+    """Open a manifest to add records, without what a kill left of its last line."""
+    with manifest.open("ab+") as file:
+        file.seek(0)
+        if file.truncate(file.read().rfind(b"\n") + 1) == 0:
+            file.write(_line({"settings": settings}))
+        yield file
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()

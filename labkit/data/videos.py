@@ -1,0 +1,262 @@
+"""Data sets of video files with official lists: clips that decode when they are asked, flow from a store beside them.
+
+A set lies in one folder, its *root*::
+
+    root/
+      UCF-101/          the videos, in folders of classes or all in one
+      ucfTrainTestlist/ the official lists
+      flow/             one file a video, written by ``data_scripts/extract_flow.py``
+      videos.jsonl      length and rate of each video, written by ``data_scripts/ucf101.py`` or ``hmdb51.py``
+
+Without ``videos.jsonl`` a clip is decoded once just to count its frames; each process does so once for each video.
+"""
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from labkit.clips import Clip, Clips, Indices, require_indices
+from labkit.data.jobs import Record, read_manifest, run_jobs
+from labkit.data.video import VideoInfo, read_video, scan
+from labkit.flow.store import load_flow, stored_flow_shape
+
+VIDEO_SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg"}
+INDEX = "videos.jsonl"
+_SHOWN = 5  # names in an error, before it only counts
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A video as a list names it: ``name`` without folder and suffix, class and group by number."""
+
+    name: str
+    label: int
+    group: int
+
+
+class VideoClip:
+    """A `labkit.clips.Clip` of one video file.
+
+    Args:
+        listed: its name, label and group.
+        path: the video.
+        flow_path: where its forward flow is stored, as ``*.flow``; backward flow lies beside it, ``*.backward.flow``.
+        flow_command: what computes the flow, for the error where there is none.
+        known: what is known of videos by path; a scan of this one is added.
+
+    A damaged video raises `VideoError` when its length or rate is first asked.
+    """
+
+    num_frames: int  # these two are set when first asked
+    fps: float
+
+    def __init__(
+        self, listed: Listed, path: Path, flow_path: Path, flow_command: str, known: dict[Path, VideoInfo]
+    ) -> None:
+        self.name, self.label, self.group = listed.name, listed.label, listed.group
+        self.labels: tuple[int, ...] = (listed.label,)
+        self.path, self.flow_path, self.flow_command = path, flow_path, flow_command
+        self._known = known
+
+    @property
+    def info(self) -> VideoInfo:
+        """Length, rate and size of the video; raises `VideoError` if it is damaged."""
+        if self.path not in self._known:
+            self._known[self.path] = scan(self.path)
+        return self._known[self.path]
+
+    def __getattr__(self, name: str) -> int | float:
+        if name not in ("num_frames", "fps"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
+        self.num_frames, self.fps = self.info.num_frames, self.info.fps
+        return getattr(self, name)
+
+    def frames(self, indices: Indices) -> Tensor:
+        """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
+
+        Raises:
+            IndexError: an index is not within 0 to ``num_frames - 1``.
+            VideoError: the file is damaged.
+        """
+        wanted = require_indices(indices, 0, self.num_frames - 1, self.name)
+        if not wanted:
+            return torch.empty(0, 3, self.info.height, self.info.width, dtype=torch.uint8)
+        return read_video(self.path, torch.tensor(wanted)).frames
+
+    def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
+        """Stored optical flow from the frames asked to the frame after each, or before it if ``backward``.
+
+        Returns:
+            (T, 2, H, W) float32, (dx, dy) in pixels per frame.
+
+        Raises:
+            FileNotFoundError: no flow has been computed; the message has the command.
+            IndexError: a frame is not there, or has no frame after it (before it).
+            FlowFileError: the stored flow is damaged.
+            ValueError: it is the flow of another video.
+        """
+        path = self.flow_path.with_suffix(".backward.flow") if backward else self.flow_path
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{self.name}: expected its {'backward ' * backward}flow in {path}; got no such file: run "
+                f"{self.flow_command}{' --backward' * backward}"
+            )
+        shape = stored_flow_shape(path)
+        if self.path in self._known:
+            expected = (self.num_frames - 1, 2, self.info.height, self.info.width)
+            if shape != expected:
+                raise ValueError(
+                    f"{path}: expected the {expected} flow of {self.path}; got {shape}, of another video: delete it and"
+                    f" run {self.flow_command}"
+                )
+        first = 1 if backward else 0  # field t - 1 of the backward store leads from frame t to t - 1
+        wanted = require_indices(indices, first, first + shape[0] - 1, f"{self.name} with flow")
+        if not wanted:
+            return torch.empty(0, *shape[1:])
+        fields, places = torch.unique(torch.tensor(wanted) - first, return_inverse=True)
+        ends = (fields.diff() > 1).nonzero()[:, 0] + 1  # (number of runs - 1,)
+        runs = [load_flow(path, int(run[0]), int(run[-1]) + 1) for run in torch.tensor_split(fields, ends)]
+        return torch.cat(runs)[places]  # (T, 2, H, W)
+
+
+class VideoClips(Clips):
+    """A set of video files that lists name.
+
+    Args:
+        title: what errors call it.
+        classes: names, in the order of their labels.
+        listed: the videos, in order.
+        paths: where they are, by name, relative to the folder of videos; names compare without regard to case.
+        root: folder of the set.
+        videos: folder of the videos, relative to ``root``.
+        flow: folder of the flow store, relative to ``root``.
+        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
+        fetch_command: what brings the videos, for the error where some are missing.
+
+    Raises:
+        FileNotFoundError: videos are missing, all of them if ``missing`` is "skip".
+        ValueError: ``missing`` is neither.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        classes: Sequence[str],
+        listed: Iterable[Listed],
+        paths: Mapping[str, str],
+        root: Path,
+        videos: str,
+        flow: str,
+        missing: Literal["error", "skip"],
+        fetch_command: str,
+    ) -> None:
+        if missing not in ("error", "skip"):
+            raise ValueError(f'missing must be "error" or "skip"; got {missing!r}')
+        listed = list(listed)
+        lacking = [video.name for video in listed if video.name.lower() not in paths]
+        if len(lacking) == len(listed) or (lacking and missing == "error"):
+            shown = ", ".join(lacking[:_SHOWN]) + (", ..." if len(lacking) > _SHOWN else "")
+            remedy = "" if len(lacking) == len(listed) else ', or pass missing="skip" to take those that are there'
+            raise FileNotFoundError(
+                f"{title}: expected {len(listed)} videos in {root / videos}; got {len(listed) - len(lacking)}, "
+                f"{len(lacking)} are missing: {shown}. Run {fetch_command}{remedy}"
+            )
+        if lacking:
+            warnings.warn(
+                f"{title}: {len(lacking)} of {len(listed)} videos are not in {root / videos}; skipped", stacklevel=3
+            )
+        self.classes = tuple(classes)
+        self.listed = [video for video in listed if video.name.lower() in paths]
+        self.labels = torch.tensor([video.label for video in self.listed])
+        self.groups = torch.tensor([video.group for video in self.listed])
+        self.folder, self.flow_folder = root / videos, root / flow
+        self.paths = [paths[video.name.lower()] for video in self.listed]  # relative to folder
+        self.flow_command = f"python data_scripts/extract_flow.py {root} --videos {videos} --flow {flow}"
+        self._known = _known_videos(root / INDEX, self.folder, self.paths)
+
+    def __getitem__(self, index: int) -> Clip:
+        """The clip at an index from 0; IndexError outside."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must lie within 0 to {len(self) - 1}; got {index}")
+        path = self.paths[index]
+        store = flow_path(self.flow_folder / path)
+        return VideoClip(self.listed[index], self.folder / path, store, self.flow_command, self._known)
+
+
+def flow_path(out: Path) -> Path:
+    """Where the forward flow of a video lies in a store, ``clip.avi.flow`` for ``clip.avi``."""
+    return out.with_name(f"{out.name}.flow")
+
+
+def find_videos(folder: Path) -> list[str]:
+    """Video files in a folder and its folders, links followed: paths relative to it, in order. Hidden ones are not."""
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name).relative_to(folder).as_posix()
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        ]
+    return sorted(found)
+
+
+def paths_by_name(folder: Path, ignore_prefix: str = "") -> dict[str, str]:
+    """Videos of a folder by their name in lower case, without suffix and without a prefix that some copies have.
+
+    Raises:
+        ValueError: two files have one name.
+    """
+    paths: dict[str, str] = {}
+    for path in find_videos(folder):
+        name = Path(path).stem.lower().removeprefix(ignore_prefix)
+        if name in paths:
+            raise ValueError(f"{folder}: expected one video {name}; got {paths[name]} and {path}: move one away")
+        paths[name] = path
+    return paths
+
+
+def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:
+    """Check that all videos of all splits of a set are there, decode each once and write what it is to its index.
+
+    Args:
+        clips: `UCF101` or `HMDB51`.
+        root: folder of the set.
+        processes: how many videos at a time. An interrupted run goes on where it was.
+
+    Returns:
+        For each video that does not decode, why.
+
+    Raises:
+        FileNotFoundError: videos or lists are missing.
+    """
+    for split in (1, 2, 3):
+        train, test = (clips(root, split, part) for part in ("train", "test"))
+        print(f"split {split}: {len(train)} videos to train, {len(test)} to test")
+    return run_jobs(describe, find_videos(train.folder), train.folder, root / INDEX, {"index": 1}, processes=processes)
+
+
+def describe(source: Path, out: Path) -> Record:
+    """The job of `complete`, and what every manifest notes of a video."""
+    info = scan(source)
+    fps = None if math.isnan(info.fps) else info.fps
+    return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width}
+
+
+def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path, VideoInfo]:
+    """What an index knows of videos, except where their size in bytes has changed since."""
+    records = read_manifest(index)
+    known = {}
+    for name in paths:
+        path = folder / name
+        if (record := records.get(name)) and record["bytes"] == path.stat().st_size:
+            fps = math.nan if record["fps"] is None else record["fps"]
+            known[path] = VideoInfo(path, record["frames"], fps, record["height"], record["width"])
+    return known
