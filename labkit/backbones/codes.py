@@ -128,8 +128,8 @@ def alexnet_coder(layer: str = ALEXNET_FC7, *, download: bool = False) -> FrameC
 class Codes(Dataset[tuple[Tensor, Tensor]]):
     """The codes of a set of clips: a data set of ``(codes (T, D), label)``, ready for training.
 
-    For `labkit.training.evaluate`, which wants to know the views of each video, there is one:
-    ``[(codes.codes[:, None], codes.labels)]``.
+    For `labkit.training.evaluate`, which takes several views a video, it is one batch with one view each:
+    ``iter([(codes.codes[:, None], codes.labels)])``.
 
     Attributes:
         codes: ``(N, T, D)``, float32, of T frames of each clip.
