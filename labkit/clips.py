@@ -19,23 +19,31 @@ Indices = Sequence[int] | Tensor
 
 
 class Clip(Protocol):
-    """One video.
+    """One video."""
 
-    Attributes:
-        name: unique in its set.
-        label: index into the classes of its set; of a video with several labels, the first.
-        labels: all its labels.
-        group: clips of one group share actor and place, and never lie on both sides of a split.
-        num_frames: length in frames.
-        fps: frames per second.
-    """
+    @property
+    def name(self) -> str:
+        """Unique in its set."""
 
-    name: str
-    label: int
-    labels: tuple[int, ...]
-    group: int
-    num_frames: int
-    fps: float
+    @property
+    def label(self) -> int:
+        """Index into the classes of its set; of a video with several labels, the first."""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All its labels."""
+
+    @property
+    def group(self) -> int:
+        """Clips of one group share actor and place, and never lie on both sides of a split."""
+
+    @property
+    def num_frames(self) -> int:
+        """Length in frames."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
 
     def frames(self, indices: Indices) -> Tensor:
         """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
@@ -43,7 +51,6 @@ class Clip(Protocol):
         Raises:
             IndexError: an index is not within 0 to ``num_frames - 1``.
         """
-        ...
 
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
         """Optical flow from the frames asked to the frame after each, or before it if ``backward``.
@@ -54,7 +61,6 @@ class Clip(Protocol):
         Raises:
             IndexError: a frame is not there, or has no frame after it (before it).
         """
-        ...
 
 
 class Clips(Dataset[Clip], ABC):

@@ -1,10 +1,41 @@
 """The procedural puppet world: the lab's embedded data, with exact optical flow."""
 
 from labkit.world.aperture import HOLE, aperture
+from labkit.world.clips import PuppetClip, PuppetClips
 from labkit.world.render import Part, Rendering, Shape, render, transform
+from labkit.world.sets import (
+    EASY,
+    Actions,
+    Difficulty,
+    Interactions,
+    LongClips,
+    SecondActions,
+    Source,
+    Stills,
+)
 from labkit.world.stroll import stroll
 
 VERSION = 1
 """Raised by hand whenever the same seed gives another picture; records in the ledger carry it."""
 
-__all__ = ["HOLE", "VERSION", "Part", "Rendering", "Shape", "aperture", "render", "stroll", "transform"]
+__all__ = [
+    "EASY",
+    "HOLE",
+    "VERSION",
+    "Actions",
+    "Difficulty",
+    "Interactions",
+    "LongClips",
+    "Part",
+    "PuppetClip",
+    "PuppetClips",
+    "Rendering",
+    "SecondActions",
+    "Shape",
+    "Source",
+    "Stills",
+    "aperture",
+    "render",
+    "stroll",
+    "transform",
+]

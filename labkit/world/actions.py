@@ -201,3 +201,36 @@ def perform(look: Look, place: Array, pose: Pose, things: Sequence[Staging] = ()
         at = next((i for i, part in enumerate(parts) if part.name == before), len(parts))
         parts[at:at] = hung
     return parts
+
+
+_DOWN = 0.6  # an object held upright in a hanging or raised hand needs no turn; a tool is turned inwards
+
+SOURCE: tuple[Action, ...] = (
+    # things, some at home somewhere
+    Action("balloon", motion.hold(1.5, 1.2), (in_hand(props.balloon),), "park"),
+    Action("ball", motion.hands_at(0.27, -1.84), (before_body(props.ball, -2.15),), "beach"),
+    Action("book", motion.hands_at(0.38, -0.5), (before_body(props.book, -0.16),)),
+    Action("bucket", motion.hold(0.35, 0.0), (in_hand(props.bucket),), "kitchen"),
+    Action("drum", motion.hands_at(0.45, -0.3), (before_body(props.drum),), "stage"),
+    Action("fishing", motion.hold(1.0, 0.8), (in_hand(props.rod, -0.2),), "beach"),
+    Action("flag", motion.hold(1.9, 0.7), (in_hand(props.flag),), "snow"),
+    Action("racket", motion.hold(1.7, 0.9), (in_hand(props.racket, _DOWN),), "park"),
+    Action("surfboard", motion.hold(1.25, 0.3), (beside(props.surfboard, 1.15),), "beach"),
+    Action("trumpet", motion.hands_at(0.42, -1.22, one=True), (in_hand(props.trumpet, -1.2),), "stage"),
+    Action("umbrella", motion.hold(0.9, 1.7), (in_hand(props.umbrella),), "street"),
+    # the misleading one: a tool like the hammer's, raised like the hammer's, but out in the wood where one chops
+    Action("croquet", motion.strike, (in_hand(props.mallet, _TOOL_TURN),), "forest"),
+    # postures
+    Action("arms_crossed", motion.hands_at(-0.15, -0.62)),
+    Action("arms_up", motion.posture(2.8, 0.1, 2.8, 0.1)),
+    Action("balance", motion.balance),
+    Action("bend", motion.posture(0.3, 0.1, 2.4, 0.3, lean=0.55, spread=0.32)),
+    Action("crouch", motion.hands_at(0.3, -0.3, drop=0.6, spread=0.3)),
+    Action("hands_on_head", motion.hands_at(0.3, -1.75)),
+    Action("hands_on_hips", motion.hands_at(0.36, -0.1)),
+    Action("lunge", motion.lunge),
+    Action("point", motion.hold(1.5, 0.0)),
+    Action("salute", motion.hands_at(0.42, -1.6, one=True)),
+    Action("star", motion.posture(2.1, 0.0, 2.1, 0.0, drop=0.12, spread=0.55)),
+    Action("t_pose", motion.posture(1.57, 0.0, 1.57, 0.0)),
+)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labkit.world.puppet import SIDES, arm_to, planted
+from labkit.world.puppet import SIDES, arm_to, legs_to, planted
 from labkit.world.render import Array
 
 
@@ -488,3 +488,76 @@ def _on_hip(side: str) -> dict[str, Array]:
 
 def _standing(t: Timing) -> dict[str, Array]:
     return planted(np.full(t.frames, 0.02))
+
+
+# Postures, for stills: nothing moves but a little breath
+
+
+def hold(outwards: float, bend: float) -> Motion:
+    """One arm raised outwards, its forearm bent further up, the other hanging."""
+    return posture(outwards, bend, 0.16, 0.12)
+
+
+def posture(
+    raised: float,
+    bent: float,
+    other_raised: float,
+    other_bent: float,
+    *,
+    drop: float = 0.03,
+    spread: float = 0.22,
+    lean: float = 0.0,
+) -> Motion:
+    """Both arms by the angles at shoulder and elbow, the legs by how far the hips come down and the feet apart."""
+
+    def motion(t: Timing) -> Pose:
+        breath = 0.05 * t.size * np.sin(t.beat)
+        joints = _arm(t.side, raised + breath, bent + breath) | _arm(
+            _other(t.side), other_raised - breath, other_bent + breath
+        )
+        return Pose(
+            joints | planted(drop + 0 * breath, spread) | {"lean": SIDES[t.side] * (lean + 0.5 * breath)}, y=drop
+        )
+
+    return motion
+
+
+def hands_at(
+    x: float, y: float, *, one: bool = False, elbow: str = "out", drop: float = 0.03, spread: float = 0.22
+) -> Motion:
+    """Both hands at a place before the body, mirrored; or one, the other arm hanging."""
+
+    def motion(t: Timing) -> Pose:
+        breath = 0.03 * t.size * np.sin(t.beat)
+        joints = arm_to(t.side, SIDES[t.side] * (x + breath), y + breath, elbow=elbow)
+        other = _other(t.side)
+        joints |= (
+            _arm(other, 0.16 + breath, 0.12 + 0 * breath)
+            if one
+            else arm_to(other, SIDES[other] * (x + breath), y - breath, elbow=elbow)
+        )
+        return Pose(joints | planted(drop + 0 * breath, spread) | {"nod": 1.5 * breath}, y=drop)
+
+    return motion
+
+
+def lunge(t: Timing) -> Pose:
+    """A wide step to the side, one knee bent."""
+    sign, sway = SIDES[t.side], 0.04 * t.size * np.sin(t.beat)
+    legs = legs_to(
+        *sorted(
+            [(sign * 0.75 + sway, 0.85 + 0 * sway), (-sign * 0.7 + 0 * sway, 0.85 + 0 * sway)],
+            key=lambda p: float(np.mean(p[0])),
+        )
+    )
+    return Pose(_on_hip(t.side) | _on_hip(_other(t.side)) | legs | {"lean": sign * 0.12 + sway}, y=0.33)
+
+
+def balance(t: Timing) -> Pose:
+    """On one leg, arms out."""
+    sign, sway = SIDES[t.side], 0.06 * t.size * np.sin(t.beat)
+    return Pose(
+        _arm("left", 1.45 + sway, 0.1 + 0 * sway)
+        | _arm("right", 1.45 - sway, 0.1 + 0 * sway)
+        | {f"{t.side}_hip": -sign * (1.2 + sway), f"{t.side}_knee": sign * 2.0 + 0 * sway, "lean": sway},
+    )

@@ -1,0 +1,462 @@
+"""The data sets of the world. All are `labkit.clips.Clips`: they look like the real ones to whoever uses them.
+
+How hard they are is set by `Difficulty`; its defaults were chosen once and are not touched to please a result. What
+each set can and cannot show is in the datasheet beside this file.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labkit.checks import require_positive
+from labkit.world import actions as acts
+from labkit.world.actions import Action, Meeting, perform
+from labkit.world.clips import PuppetClips, generator, split_groups
+from labkit.world.motion import Pose, Timing, timing
+from labkit.world.puppet import random_look
+from labkit.world.render import Array, Part, Rendering, render, transform
+from labkit.world.scenes import SCENES, Camera, backdrop, camera, clutter
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How hard the world makes it.
+
+    Attributes:
+        camera: strength of the camera's motion; 0 is a tripod, 1 moves the picture by about 1 % of its height a frame.
+        clutter: how many things stand about: on average one behind and 0.3 in front at 1.
+        home: probability that an action with a home is seen there; else it is somewhere, at random.
+        jitter: how much tempo, timing, size and place vary between clips.
+        light: how much brightness and tint vary between clips.
+    """
+
+    camera: float = 1.0
+    clutter: float = 1.0
+    home: float = 0.8
+    jitter: float = 1.0
+    light: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not 0 <= value < float("inf") or (name == "home" and value > 1):
+                raise ValueError(f"{name} must be a number from 0{' to 1' if name == 'home' else ''}; got {value}")
+
+
+EASY = Difficulty(camera=0.0, clutter=0.0, home=1.0, jitter=0.5, light=0.5)
+"""For a first look: a tripod, nothing in the way, everyone at home."""
+
+
+class Actions(PuppetClips):
+    """Short clips, one action each, like UCF101: groups of an actor and a place, three official splits.
+
+    The same actors play all classes, so clothes give nothing away; each group has its own place in each class.
+
+    Args:
+        seed: another seed is another world: actors, places, motions.
+        split: 1, 2 or 3: which third of the groups tests.
+        part: ``"train"``, ``"test"`` or ``"all"``.
+        size: height and width in pixels.
+        frames: length of a clip.
+        groups: how many groups.
+        clips: per class and group.
+        classes: names of the classes to take, in the order of their labels; all if None.
+        difficulty: of the pictures.
+        actions: what there is to take from.
+
+    Raises:
+        ValueError: an unknown class, split or part, or a number out of range.
+    """
+
+    actions: tuple[Action | Meeting, ...] = acts.ACTIONS
+    kind = "actions"
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        split: int = 1,
+        part: str = "all",
+        size: int = 64,
+        frames: int = 16,
+        groups: int = 24,
+        clips: int = 2,
+        classes: Sequence[str] | None = None,
+        difficulty: Difficulty = Difficulty(),
+    ) -> None:
+        _require_sizes(seed, size, frames, clips)
+        known = {action.name: action for action in self.actions}
+        if classes is not None and (unknown := [name for name in classes if name not in known]):
+            raise ValueError(f"classes must be among {', '.join(known)}; got {unknown[0]!r}: check the spelling")
+        self.classes = tuple(known) if classes is None else tuple(classes)
+        self.seed, self.size, self.num_frames, self.difficulty = seed, size, frames, difficulty
+        self._chosen = [known[name] for name in self.classes]
+        self._places = [
+            (label, group, clip)
+            for label in range(len(self.classes))
+            for group in split_groups(groups, split, part)
+            for clip in range(1, clips + 1)
+        ]
+        self.names = [f"{self.classes[label]}_g{group:02d}_c{clip:02d}" for label, group, clip in self._places]
+        self.labels = torch.tensor([label for label, _, _ in self._places])
+        self.groups = torch.tensor([group for _, group, _ in self._places])
+        super().__init__(self.kind, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "size": self.size,
+            "frames": self.num_frames,
+            "difficulty": dataclasses.asdict(self.difficulty),
+        }
+
+    def _scene(self, index: int) -> str:
+        label, group, _ = self._places[index]
+        return self._place_of(self._chosen[label], group)
+
+    def _place_of(self, action: Action | Meeting, group: int) -> str:
+        rng = generator(self.seed, self.kind, "place", action.name, group)
+        return _scene_name(rng, action.home, self.difficulty)
+
+    def draw(self, index: int) -> Rendering:
+        """Paint a clip, whatever has been kept."""
+        label, group, clip = self._places[index]
+        action = self._chosen[label]
+        actors = generator(self.seed, self.kind, "actor", group)
+        place = generator(self.seed, self.kind, "scene", action.name, group)
+        rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
+        when = timing(rng, self.num_frames, period=action.period, jitter=self.difficulty.jitter)
+        view = camera(rng, self.num_frames, self.difficulty.camera)
+        cast = _cast(action, actors, rng, when, view, self.difficulty)
+        back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
+        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
+        return _relight(picture, rng, self.difficulty)
+
+
+class SecondActions(Actions):
+    """A small set with other actors and partly other classes, as HMDB51 is to UCF101."""
+
+    actions = acts.SECOND_ACTIONS
+    kind = "second-actions"
+
+    def __init__(self, *, groups: int = 12, **settings: Any) -> None:
+        super().__init__(groups=groups, **settings)
+
+
+class Interactions(Actions):
+    """Two puppets meet: the four classes of TV Human Interactions, the telling moment short."""
+
+    actions = acts.INTERACTIONS
+    kind = "interactions"
+
+    def __init__(self, *, frames: int = 24, **settings: Any) -> None:
+        super().__init__(frames=frames, **settings)
+
+
+class LongClips(Actions):
+    """An action that happens once, or two, among idling, scratching, stretching: longer looks see more.
+
+    Things appear with their action and vanish with it, and the place gives nothing away.
+
+    Args:
+        two_labels: share of clips in which two different actions happen.
+        noisy: a restless camera and two cuts in every clip: flow is what it would be on television.
+        frames: length of a clip.
+        segment: average length of an action, in frames.
+        settings: of `Actions`.
+    """
+
+    actions = acts.ACTIONS[:12]
+    kind = "long"
+
+    def __init__(
+        self, *, frames: int = 120, segment: int = 24, two_labels: float = 0.25, noisy: bool = False, **settings: Any
+    ) -> None:
+        if not 0 <= two_labels <= 1:
+            raise ValueError(f"two_labels must be a share from 0 to 1; got {two_labels}")
+        if frames < 2 * segment:
+            raise ValueError(f"frames must be at least 2 * segment = {2 * segment}; got {frames}: ask for longer clips")
+        self.segment, self.two_labels, self.noisy = segment, two_labels, noisy
+        super().__init__(frames=frames, **settings)
+
+    def _settings(self) -> dict[str, Any]:
+        shape = {"segment": self.segment, "two_labels": self.two_labels, "noisy": self.noisy, "classes": self.classes}
+        return super()._settings() | shape
+
+    def _place_of(self, action: Action | Meeting, group: int) -> str:
+        return _scene_name(generator(self.seed, self.kind, "place", action.name, group), None, self.difficulty)
+
+    def segments(self, index: int) -> list[tuple[str, int, int]]:
+        """What happens when: (action, first frame, frame after the last), distractors included, in order."""
+        label, group, clip = self._places[index]
+        rng = generator(self.seed, self.kind, "story", self.classes[label], group, clip)
+        story = [self.classes[label]]
+        others = [name for name in self.classes if name != story[0]]
+        if others and rng.random() < self.two_labels:
+            story.append(others[rng.integers(len(others))])
+        count = max(len(story) + 1, round(self.num_frames / self.segment))
+        at = rng.permutation(count)[: len(story)]
+        fillers = [acts.DISTRACTORS[i].name for i in rng.integers(len(acts.DISTRACTORS), size=count)]
+        for place, name in zip(at, story, strict=True):
+            fillers[place] = name
+        lengths = rng.uniform(0.7, 1.3, count)
+        ends = np.round(np.cumsum(lengths) / lengths.sum() * self.num_frames).astype(int)
+        starts = [0, *ends[:-1]]
+        return [(name, int(start), int(end)) for name, start, end in zip(fillers, starts, ends, strict=True)]
+
+    def _all_labels(self, index: int) -> tuple[int, ...]:
+        happening = [name for name, _, _ in self.segments(index) if name in self.classes]
+        first = int(self.labels[index])
+        return (first, *sorted({self.classes.index(name) for name in happening} - {first}))
+
+    @property
+    def multi_hot(self) -> Tensor:
+        """(N, classes) bool, all labels of each clip."""
+        hot = torch.zeros(len(self), len(self.classes), dtype=torch.bool)
+        for index in range(len(self)):
+            hot[index, list(self._all_labels(index))] = True
+        return hot
+
+    def draw(self, index: int) -> Rendering:
+        """Paint a clip, whatever has been kept."""
+        label, group, clip = self._places[index]
+        action = self._chosen[label]
+        actors = generator(self.seed, self.kind, "actor", group)
+        place = generator(self.seed, self.kind, "scene", action.name, group)
+        rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
+        view = camera(rng, self.num_frames, self.difficulty.camera * (2.5 if self.noisy else 1.0))
+        if self.noisy:
+            view = _cut(view, rng, cuts=2)
+        look, spot = random_look(actors), rng.uniform(-0.3, 0.3) * self.difficulty.jitter
+        ground = view.layer(spot, size=0.95) + np.zeros((self.num_frames, 1, 1))
+        known = {a.name: a for a in (*acts.ACTIONS, *acts.DISTRACTORS)}
+        pose, things = _story([(known[name], start, end) for name, start, end in self.segments(index)], rng, self)
+        cast = perform(look, ground, pose, things)
+        back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
+        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
+        return _relight(picture, rng, self.difficulty)
+
+
+class Stills(Actions):
+    """Photos, as a search on the web finds them: clips of one frame, in another style than the videos.
+
+    Closer, against coloured paper more often than in a place, harder in contrast, and at the telling moment.
+
+    Args:
+        of: ``"interactions"`` or ``"actions"``: which classes.
+        noisy: as found: a quarter of the pictures show something else. False: as filtered by hand.
+        groups: photos per class and ``clips``; every photo has an actor of its own.
+        settings: of `Actions`.
+    """
+
+    def __init__(self, *, of: str = "interactions", noisy: bool = False, groups: int = 48, **settings: Any) -> None:
+        if of not in ("interactions", "actions"):
+            raise ValueError(f'of must be "interactions" or "actions"; got {of!r}')
+        self.actions = acts.INTERACTIONS if of == "interactions" else acts.ACTIONS
+        self.kind, self.noisy = f"stills-{of}", noisy
+        defaults: dict[str, Any] = {"clips": 1, "frames": 1}
+        super().__init__(groups=groups, **(defaults | settings))
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"noisy": self.noisy}
+
+    def wrong(self, index: int) -> bool:
+        """Whether the picture shows something else than its label says; never in the filtered set."""
+        return self.noisy and generator(self.seed, self.kind, "wrong", self.names[index]).random() < 0.25
+
+    def draw(self, index: int) -> Rendering:
+        """Paint a still, whatever has been kept."""
+        label, _, _ = self._places[index]
+        rng = generator(self.seed, self.kind, "still", self.names[index])
+        action = self._chosen[label]
+        shown = True
+        if self.wrong(index):
+            shown = rng.random() < 0.7  # else nobody is there
+            others = [a for a in (*self._chosen, *acts.SOURCE) if a.name != action.name]
+            action = others[rng.integers(len(others))]
+        when = _moment(rng, self.num_frames, telling=isinstance(action, Meeting))
+        zoom = rng.uniform(1.15, 1.5)
+        aim = rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.15) * zoom
+        view = _still_camera(self.num_frames, aim[0], aim[1], rng.uniform(-0.06, 0.06), zoom)
+        cast = _cast(action, rng, rng, when, view, self.difficulty) if shown else []
+        scene = backdrop if rng.random() < 0.75 else SCENES[_scene_name(rng, action.home, self.difficulty)]
+        picture = render([*scene(rng, view), *cast], view.to_pixels(self.size, self.size), self.size, self.size)
+        return _as_photo(picture, rng)
+
+
+class Source(Actions):
+    """The source task, to learn to see before there is a video: stills of 24 classes, things and postures.
+
+    Other actors than anywhere else. One class misleads on purpose: ``croquet`` swings a mallet that looks like the
+    hammer of `Actions`, but in the forest, where `Actions` chops.
+    """
+
+    actions = acts.SOURCE
+    kind = "source"
+
+    def __init__(self, *, groups: int = 120, **settings: Any) -> None:
+        defaults: dict[str, Any] = {"clips": 1, "frames": 1, "difficulty": Difficulty(home=0.5)}
+        super().__init__(groups=groups, **(defaults | settings))
+
+    def _place_of(self, action: Action | Meeting, group: int) -> str:
+        if action.name == "croquet":
+            return "forest"
+        return super()._place_of(action, group)
+
+    def draw(self, index: int) -> Rendering:
+        """Paint a still, whatever has been kept."""
+        label, group, _ = self._places[index]
+        action = self._chosen[label]
+        rng = generator(self.seed, self.kind, "still", self.names[index])
+        when = _moment(rng, self.num_frames, telling=False)
+        view = _still_camera(
+            self.num_frames,
+            rng.uniform(-0.2, 0.2),
+            rng.uniform(-0.1, 0.1),
+            rng.uniform(-0.05, 0.05),
+            rng.uniform(0.9, 1.2),
+        )
+        cast = _cast(action, rng, rng, when, view, self.difficulty)
+        back, front = _surroundings(rng, view, self._place_of(action, group), self.difficulty)
+        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
+        return _relight(picture, rng, self.difficulty)
+
+
+def _require_sizes(seed: int, size: int, frames: int, clips: int) -> None:
+    if not (isinstance(seed, int) and seed >= 0):
+        raise ValueError(f"seed must be a whole number, 0 or more; got {seed!r}")
+    if size < 16:
+        raise ValueError(f"size must be at least 16 pixels; got {size}: a puppet needs some room")
+    require_positive(frames, "frames")
+    require_positive(clips, "clips")
+
+
+def _scene_name(rng: np.random.Generator, home: str | None, difficulty: Difficulty) -> str:
+    at_home, anywhere = rng.random() < difficulty.home, list(SCENES)[rng.integers(len(SCENES))]
+    return home if home and at_home else anywhere
+
+
+def _cast(
+    action: Action | Meeting,
+    actors: np.random.Generator,
+    rng: np.random.Generator,
+    when: Timing,
+    view: Camera,
+    difficulty: Difficulty,
+) -> list[Part]:
+    """One puppet, or two, with what they handle."""
+    looks = random_look(actors), random_look(actors)
+    sizes = actors.uniform(0.88, 1.0, 2)
+    spot = 0.2 * difficulty.jitter * rng.uniform(-1, 1)
+    still = np.zeros((when.frames, 1, 1))
+    if isinstance(action, Meeting):
+        poses = action.motion(when)
+        order = (1, 0) if when.side == "left" else (0, 1)
+        size = float(sizes.mean()) * 0.95
+        return [part for i in order for part in perform(looks[i], view.layer(spot, size=size) + still, poses[i])]
+    place = view.layer(spot, size=float(sizes[0])) + still
+    return perform(looks[0], place, action.motion(when), action.things, when.side)
+
+
+def _surroundings(
+    rng: np.random.Generator, view: Camera, scene: str, difficulty: Difficulty
+) -> tuple[list[Part], list[Part]]:
+    """What is behind the puppets and what is in front of them."""
+    back = SCENES[scene](rng, view)
+    back += clutter(rng, view, int(rng.poisson(difficulty.clutter)), front=False)
+    return back, clutter(rng, view, int(rng.poisson(0.3 * difficulty.clutter)), front=True)
+
+
+def _relight(picture: Rendering, rng: np.random.Generator, difficulty: Difficulty) -> Rendering:
+    """Brightness and tint of the whole clip; flow does not change with them."""
+    gain = (1 + 0.12 * difficulty.light * rng.uniform(-1, 1)) * (1 + 0.05 * difficulty.light * rng.uniform(-1, 1, 3))
+    lit = picture.frames.float() * torch.tensor(gain, dtype=torch.float32)[:, None, None]
+    return dataclasses.replace(picture, frames=lit.round().clamp(0, 255).to(torch.uint8))
+
+
+def _as_photo(picture: Rendering, rng: np.random.Generator) -> Rendering:
+    """Harder contrast, stronger or no colour, dark corners: the style that sets stills off from video."""
+    frames = picture.frames.float() / 255
+    grey = frames.mean(1, keepdim=True)
+    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(1.1, 1.6)
+    frames = 0.5 + rng.uniform(1.15, 1.5) * (grey + saturation * (frames - grey) - 0.5) + rng.uniform(-0.05, 0.1)
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in frames.shape[-2:]), indexing="ij")
+    frames = frames * (1 - rng.uniform(0, 0.35) * (x * x + y * y) / 2)
+    return dataclasses.replace(picture, frames=(frames * 255).round().clamp(0, 255).to(torch.uint8))
+
+
+def _moment(rng: np.random.Generator, frames: int, *, telling: bool) -> Timing:
+    """A moment in the middle of an action, for stills; the telling one is that of contact."""
+    low, high = (0.4, 0.6) if telling else (0.2, 0.8)
+    time = np.arange(frames, dtype=np.float64)
+    return Timing(
+        frames=frames,
+        beat=2 * np.pi * (time / 9 + rng.random()),
+        progress=np.clip(rng.uniform(low, high) + 0.05 * time, 0, 1),
+        side=("left", "right")[rng.integers(2)],
+        size=1 + 0.12 * rng.uniform(-1, 1),
+    )
+
+
+def _still_camera(frames: int, x: float, y: float, turn: float, zoom: float) -> Camera:
+    return Camera(*(np.full(frames, value) for value in (x, y, turn, zoom)))
+
+
+def _cut(view: Camera, rng: np.random.Generator, cuts: int) -> Camera:
+    """The camera jumps to another place, a few times."""
+    frames = len(view.x)
+    x, zoom = view.x.copy(), view.zoom.copy()
+    for at in np.sort(rng.integers(frames // 6, frames - frames // 6, cuts)):
+        x[at:] += rng.uniform(-0.7, 0.7)
+        zoom[at:] *= np.exp(rng.uniform(-0.25, 0.25))
+    return dataclasses.replace(view, x=np.clip(x, -1.2, 1.2), zoom=np.clip(zoom, 0.75, 1.4))
+
+
+def _story(
+    segments: list[tuple[Action, int, int]], rng: np.random.Generator, clips: LongClips
+) -> tuple[Pose, list[acts.Staging]]:
+    """One motion after the other, crossfading, each with its things only while it lasts."""
+    frames, fade = clips.num_frames, 3
+    time = np.arange(frames)
+    joints: dict[str, Array] = {}
+    x, y = np.zeros(frames), np.zeros(frames)
+    things: list[acts.Staging] = []
+    weights = np.zeros((len(segments), frames))
+    for number, (_, start, end) in enumerate(segments):
+        weights[number] = np.clip((time - start + fade) / (2 * fade), 0, 1) * np.clip(
+            (end + fade - time) / (2 * fade), 0, 1
+        )
+    weights[0, :fade], weights[-1, -fade:] = 1, 1
+    weights /= weights.sum(0)
+    gaze = 0.0
+    for (action, start, end), weight in zip(segments, weights, strict=True):
+        first, last = max(start - fade, 0), min(end + fade, frames)
+        when = timing(rng, last - first, period=action.period, jitter=clips.difficulty.jitter)
+        pose = action.motion(when)
+        for name, angle in pose.joints.items():
+            joints.setdefault(name, np.zeros(frames))[first:last] += weight[first:last] * angle
+        x[first:last] += weight[first:last] * pose.x
+        y[first:last] += weight[first:last] * pose.y
+        if pose.gaze:
+            gaze = pose.gaze
+        shown = np.where((time >= start) & (time < end), 1.0, 0.02)  # a thing out of use is too small to be seen
+        things += [_while_shown(thing, shown, when.side) for thing in action.things]
+    return Pose(joints, x=x, y=y, gaze=0.29 * float(np.sign(gaze))), things
+
+
+def _while_shown(thing: acts.Staging, shown: Array, side: str) -> acts.Staging:
+    """A thing that is there only for a while."""
+
+    def stage(actor: acts.Actor) -> tuple[str, list[Part]]:
+        before, parts = thing(dataclasses.replace(actor, side=side))
+        hidden = [dataclasses.replace(part, pose=part.pose @ transform(0, 0, 0, shown)) for part in parts]
+        return before, hidden
+
+    return stage
+
+
+__all__ = ["EASY", "Actions", "Difficulty", "Interactions", "LongClips", "SecondActions", "Source", "Stills"]
