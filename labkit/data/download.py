@@ -271,7 +271,9 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Nothing is written outside the folder, whatever the archive says: a name that leads out of it, a link, or anything
     else that is neither file nor folder is an error before a byte is written. RAR needs ``bsdtar`` (libarchive),
-    ``unrar`` or 7-Zip on the PATH; what one of them cannot read, the next may.
+    ``unrar`` or 7-Zip on the PATH; what one of them cannot read, the next may. Damage shows where the archive has
+    checksums; a tar without compression has none, and bsdtar 3.6 does not look at those of members of a RAR that are
+    stored uncompressed: there the hash of the archive is the only witness.
 
     Args:
         archive: the file; its content decides, not its name.
@@ -294,6 +296,8 @@ def unpack(archive: Path, folder: Path) -> None:
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
                 _write(archive, inside, [_tar_member(tar, info) for info in tar])
+                while tar.fileobj and tar.fileobj.read(_CHUNK):  # to the end, where gzip has its checksum
+                    pass
         else:
             raise ArchiveError(f"{archive}: expected a zip, tar or RAR archive; got {head!r}...: fetch it again")
     except _DAMAGE as error:
@@ -404,6 +408,8 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
             continue
         try:
             members = tool.parse(_run(tool.program, tool.listing, archive, folder))
+            if not members:  # perhaps another program of that name, whose lists read otherwise
+                raise _ToolError("lists nothing")
             _require_safe(archive, folder, members)
             size = sum(member.size for member in members)
             _run(tool.program, tool.extracting, archive, folder, expected=size)
