@@ -6,7 +6,7 @@ order of access, not from the process that draws it.
 
 import zlib
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,8 +182,8 @@ def to_arrays(rendering: Rendering) -> dict[str, np.ndarray]:
         "part": rendering.part.numpy(),
         "occluded": np.packbits(rendering.occluded.numpy(), axis=None),
         "poses": rendering.poses.numpy(),
-        "names": np.array(rendering.names),
-        "kinds": np.array(rendering.kinds),
+        "names": _to_bytes(rendering.names),
+        "kinds": _to_bytes(rendering.kinds),
     }
 
 
@@ -197,10 +197,14 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Rendering:
         part=part,
         occluded=torch.from_numpy(bits.reshape(shape)),
         poses=torch.from_numpy(arrays["poses"]),
-        names=_strings(arrays["names"]),
-        kinds=_strings(arrays["kinds"]),
+        names=_from_bytes(arrays["names"]),
+        kinds=_from_bytes(arrays["kinds"]),
     )
 
 
-def _strings(array: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(str(text) for text in array)
+def _to_bytes(words: Sequence[str]) -> np.ndarray:
+    return np.frombuffer("\n".join(words).encode(), np.uint8)
+
+
+def _from_bytes(array: np.ndarray) -> tuple[str, ...]:
+    return tuple(array.tobytes().decode().split("\n"))
