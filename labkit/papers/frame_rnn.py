@@ -168,9 +168,7 @@ class RecurrentClassifier(nn.Module):
     def steps(self, codes: Tensor) -> Tensor:
         """Log-probabilities ``(B, T, K)`` of each step, for a look at how a clip is understood frame by frame."""
         _require_codes(codes)
-        outputs = torch.stack([direction(codes) for direction in self.directions]).sum(
-            0
-        )  # (B, T, width), y_t = y^f_t + y^b_t
+        outputs = sum(direction(codes) for direction in self.directions)  # (B, T, width), y_t = y^f_t + y^b_t
         return self.w_s(outputs).log_softmax(-1)  # (B, T, K), log g(W_s y_t + b_s)
 
 

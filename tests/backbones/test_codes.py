@@ -106,6 +106,8 @@ def test_the_whole_frame_is_warped_to_the_size_of_the_net(coder):
     assert small.dtype == torch.uint8
     assert (small[..., :3] == 200).all()
     assert (small[..., 5:] == 0).all()
+    stripes = torch.tensor([0, 200], dtype=torch.uint8).repeat(20).expand(1, 3, 20, 40)
+    assert (coder.resize(stripes)[..., 1:-1].float() - 100).abs().max() < 10  # smoothed: no stripe is left out
 
 
 def test_the_net_is_frozen_and_comes_back_as_it_was(coder):
