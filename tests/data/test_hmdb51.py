@@ -1,0 +1,134 @@
+import os
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from labkit.data import HMDB51, write_video
+
+REAL = os.environ.get("LABKIT_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with clips and splits")
+
+# Sorted, "climb" comes before "climb_stairs"; their lists, climb_stairs_test_... and climb_test_..., do not.
+NAMES = sorted(["climb", "climb_stairs", "wave"] + [f"act_{number:02}" for number in range(48)])
+LINES = {
+    "climb": ["Film_A_climb_f_cm_np1_ba_med_0.avi 1", "Film_A_climb_u_nm_np1_fr_goo_1.avi 1"],
+    "climb_stairs": ["Film_A_climb_stairs_l_cm_np2_le_bad_0.avi 2", "_[B]_!_climb_stairs_h_nm_np1_ri_med_3.avi 0"],
+    "wave": ["hand_wave_at_wave_f_nm_np1_fr_goo_37.avi 1", "Film_A_wave_f_nm_np1_fr_goo_4.avi 2"],
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder in the shape of HMDB51, with all videos of its lists."""
+    lists = tmp_path / "testTrainMulti_7030_splits"
+    lists.mkdir()
+    for name in NAMES:
+        for split in (1, 2, 3):
+            rows = LINES.get(name, []) if split == 1 else [row[:-1] + "1" for row in LINES.get(name, [])]
+            (lists / f"{name}_test_split{split}.txt").write_text("".join(f"{row} \n" for row in rows))
+        for row in LINES.get(name, []):
+            folder = tmp_path / "hmdb51_org" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            write_video(folder / row.split()[0], torch.zeros(3, 3, 16, 16, dtype=torch.uint8), fps=30)
+    return tmp_path
+
+
+def test_classes_are_sorted_by_name_not_by_file(root):
+    train, test = HMDB51(root), HMDB51(root, part="test")
+    assert train.classes == tuple(NAMES)
+    assert [(clip.name, train.classes[clip.label]) for clip in train] == [
+        ("Film_A_climb_f_cm_np1_ba_med_0", "climb"),
+        ("Film_A_climb_u_nm_np1_fr_goo_1", "climb"),
+        ("hand_wave_at_wave_f_nm_np1_fr_goo_37", "wave"),
+    ]
+    assert [(clip.name, clip.label) for clip in test] == [
+        ("Film_A_climb_stairs_l_cm_np2_le_bad_0", 49),
+        ("Film_A_wave_f_nm_np1_fr_goo_4", 50),
+    ]
+    assert [(clip.num_frames, clip.fps) for clip in test] == [(3, 30), (3, 30)]
+
+
+def test_a_group_is_the_film_of_one_class(root):
+    train, test = HMDB51(root), HMDB51(root, part="test")
+    # in order: climb A; climb_stairs A, B; wave A, "hand_wave_at", which ends at the last wave of its name
+    assert train.groups.tolist() == [0, 0, 4]
+    assert test.groups.tolist() == [1, 3]
+    assert HMDB51(root, split=2).groups.tolist() == [0, 0, 1, 2, 4, 3]
+
+
+def test_a_prefix_that_some_copies_have_is_left_out(root):
+    path = root / "hmdb51_org/climb/Film_A_climb_f_cm_np1_ba_med_0.avi"
+    path.rename(path.with_name(f"hmdb51_{path.name}"))
+    clip = HMDB51(root)[0]
+    assert (clip.name, clip.num_frames) == ("Film_A_climb_f_cm_np1_ba_med_0", 3)
+    shutil.copy(path.with_name(f"hmdb51_{path.name}"), path)
+    with pytest.raises(ValueError, match=r"expected one video film_a_climb_f_cm_np1_ba_med_0; got .* and .*"):
+        HMDB51(root)
+
+
+def test_missing_videos_are_counted(root):
+    (root / "hmdb51_org/wave/hand_wave_at_wave_f_nm_np1_fr_goo_37.avi").unlink()
+    with pytest.raises(FileNotFoundError, match=r"split 1, train: expected 3 videos .* 1 are missing: hand_wave"):
+        HMDB51(root)
+    with pytest.warns(UserWarning, match="1 of 3 videos"):
+        assert HMDB51(root, missing="skip").labels.tolist() == [48, 48]
+
+
+def test_a_missing_list_would_shift_labels_and_is_an_error(root):
+    (root / "testTrainMulti_7030_splits/act_07_test_split1.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected 51 official lists named \*_test_split1.txt; got 50: run"):
+        HMDB51(root)
+    assert len(HMDB51(root, split=2)) == 6
+
+
+@pytest.mark.parametrize(
+    "row", ["a.avi 1", "Film_A_climb_f_cm_np1_ba_med_0.avi 3", "Film_A_climb_f_cm_np1_ba_med_0.avi"]
+)
+def test_lists_that_are_not_as_they_should_be_are_an_error(root, row):
+    (root / "testTrainMulti_7030_splits/climb_test_split1.txt").write_text(f"\n{row}\n")
+    with pytest.raises(ValueError, match=r"climb_test_split1.txt: expected lines like RATRACE_climb_f_.*; got '"):
+        HMDB51(root)
+
+
+@pytest.mark.parametrize("wrong", [{"split": 4}, {"part": "val"}, {"missing": None}])
+def test_wrong_arguments_are_explained(root, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be|and part "):
+        HMDB51(root, **wrong)
+
+
+@needs_real_data
+@pytest.mark.filterwarnings("ignore:HMDB51")
+def test_real_clips_are_where_the_official_lists_say(tmp_path):
+    (tmp_path / "hmdb51_org").symlink_to(Path(REAL, "clips/hmdb51"))
+    (tmp_path / "testTrainMulti_7030_splits").symlink_to(Path(REAL, "splits/hmdb51"))
+    train, test = HMDB51(tmp_path, missing="skip"), HMDB51(tmp_path, part="test", missing="skip")
+    assert [(clip.name, train.classes[clip.label], clip.num_frames, clip.fps) for clip in train] == [
+        ("Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6", "cartwheel", 83, 30),
+        ("RATRACE_wave_f_nm_np1_fr_goo_37", "wave", 72, 30),
+    ]
+    assert [(clip.name, clip.label, clip.num_frames) for clip in test] == [
+        ("TrumanShow_wave_f_nm_np1_fr_med_26", 50, 48)
+    ]
+    assert train[0].frames([82]).shape == (1, 3, 240, 320)  # the header promises one frame more
+
+
+@needs_real_data
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_official_splits_have_their_sizes_and_divide_no_group(tmp_path, split):
+    lists = Path(REAL, "splits/hmdb51")
+    (tmp_path / "hmdb51_org").mkdir()
+    for path in lists.glob(f"*_test_split{split}.txt"):
+        for line in path.read_text().splitlines():
+            (tmp_path / "hmdb51_org" / line.split()[0]).touch()  # found by name only
+    train, test = (HMDB51(tmp_path, split, part, lists=str(lists)) for part in ("train", "test"))
+    assert (len(train), len(test)) == (3570, 1530)
+    for clips, count in ((train, 70), (test, 30)):
+        assert clips.labels.bincount().tolist() == [count] * 51
+        classes_of = defaultdict(set)
+        for group, label in zip(clips.groups.tolist(), clips.labels.tolist(), strict=True):
+            classes_of[group].add(label)
+        assert {len(classes) for classes in classes_of.values()} == {1}
+    assert not set(train.groups.tolist()) & set(test.groups.tolist())
