@@ -1,5 +1,12 @@
 """Networks that several papers start from, and their weights on disk."""
 
-from labkit.backbones.weights import WeightsError, card, load_weights, save_weights, torchvision_weights
+from labkit.backbones.weights import (
+    WeightsError,
+    card,
+    load_weights,
+    save_weights,
+    source_weights,
+    torchvision_weights,
+)
 
-__all__ = ["WeightsError", "card", "load_weights", "save_weights", "torchvision_weights"]
+__all__ = ["WeightsError", "card", "load_weights", "save_weights", "source_weights", "torchvision_weights"]

@@ -131,6 +131,17 @@ def load_weights(
     return known
 
 
+def source_weights(name: str) -> Path:
+    """The file of small weights that comes with the lab, trained on the source task of its own world.
+
+    For `load_weights`, where the papers take weights from ImageNet. ``data_scripts/train_source.py`` makes them.
+
+    Args:
+        name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`.
+    """
+    return Path(__file__).parent / "source" / f"{name}.safetensors"
+
+
 def torchvision_weights(
     builder: Callable[..., Module], weights: WeightsEnum, *, download: bool = False, **options: Any
 ) -> Module:

@@ -1,0 +1,107 @@
+"""The contact sheet: every class of the world at a glance, to see whether a stranger can name them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from labkit.world.clips import PuppetClips
+from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
+
+_SIZE, _FRAMES, _COLUMNS, _GAP, _MARGIN = 104, 4, 4, 18, 28
+_INK, _PAPER, _SOFT = (40, 40, 48), (252, 250, 245), (120, 118, 112)
+
+
+def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
+    """Draw clips and stills of all classes, four frames each, in families.
+
+    Args:
+        seed: of the sets.
+        names: whether to write the classes below; False makes a quiz of it.
+
+    Returns:
+        A picture about 1700 pixels wide.
+    """
+    many: dict[str, Any] = {"seed": seed, "size": _SIZE, "groups": 9, "clips": 1}
+    first, second = Actions(**many), SecondActions(**many)
+    meetings = Interactions(**many)
+    shared = set(first.classes)
+    families: list[tuple[str, PuppetClips, Sequence[str]]] = [
+        ("Same motion, other thing and place: one frame tells them apart", first, first.classes[:6]),
+        ("Nothing in the hands: only motion tells", first, first.classes[6:12]),
+        ("Each other's reverse: only the order tells", first, first.classes[12:]),
+        ("Two puppets: the telling frame is rare", meetings, meetings.classes),
+        ("The small second set, besides some of the above", second, [c for c in second.classes if c not in shared]),
+    ]
+    page = _Page(names)
+    for title, clips, classes in families:
+        page.heading(title)
+        page.strips([(name, _frames_of(clips, name, number)) for number, name in enumerate(classes)])
+    page.heading("Long clips: an action among idle moments")
+    long = LongClips(**{**many, "groups": 3})
+    page.strips([(long.classes[label], _frames_of(long, long.classes[label], 1, 16)) for label in (2, 5)], columns=1)
+    for of in ("interactions", "actions"):
+        stills = Stills(of=of, seed=seed, size=_SIZE, groups=6)
+        page.heading(f"Stills of the {of}, in another style, as photos on the web are to video")
+        page.thumbnails([(name, _still(stills, name, number)) for number, name in enumerate(stills.classes)])
+    source = Source(seed=seed, size=_SIZE, groups=6)
+    page.heading("The source task: things and postures, to learn to see from; croquet misleads")
+    page.thumbnails([(name, _still(source, name, number)) for number, name in enumerate(source.classes)])
+    return page.picture()
+
+
+def _frames_of(clips: PuppetClips, name: str, number: int, frames: int = _FRAMES) -> Tensor:
+    """Frames (n, 3, H, W) of one clip of a class, evenly over its length; another group for each number."""
+    mine = (clips.labels == clips.classes.index(name)).nonzero().flatten()
+    clip = clips[int(mine[number % len(mine)])]
+    return clip.frames(torch.linspace(0, clip.num_frames - 1, frames).round().long())
+
+
+def _still(clips: PuppetClips, name: str, number: int) -> Tensor:
+    return _frames_of(clips, name, number, 1)
+
+
+class _Page:
+    """Strips and headings, one below the other."""
+
+    def __init__(self, names: bool) -> None:
+        self._names = names
+        self._rows: list[Image.Image] = []
+        self._width = _COLUMNS * _FRAMES * _SIZE + (_COLUMNS - 1) * _GAP
+
+    def heading(self, text: str) -> None:
+        row = Image.new("RGB", (self._width, 44), _PAPER)
+        ImageDraw.Draw(row).text((0, 14), text, _INK, ImageFont.load_default(20))
+        self._rows.append(row)
+
+    def strips(self, named: Sequence[tuple[str, Tensor]], columns: int = _COLUMNS) -> None:
+        self._grid(named, columns, _GAP)
+
+    def thumbnails(self, named: Sequence[tuple[str, Tensor]]) -> None:
+        self._grid(named, 12, (self._width - 12 * _SIZE) // 11)
+
+    def _grid(self, named: Sequence[tuple[str, Tensor]], columns: int, gap: int) -> None:
+        height = _SIZE + (26 if self._names else 10)
+        for start in range(0, len(named), columns):
+            row = Image.new("RGB", (self._width, height), _PAPER)
+            draw = ImageDraw.Draw(row)
+            x = 0
+            for name, frames in named[start : start + columns]:
+                strip = np.concatenate(list(frames.permute(0, 2, 3, 1).numpy()), axis=1)  # (H, n * W, 3)
+                row.paste(Image.fromarray(strip), (x, 0))
+                if self._names:
+                    draw.text((x + 2, _SIZE + 3), name.replace("_", " "), _SOFT, ImageFont.load_default(15))
+                x += strip.shape[1] + gap
+            self._rows.append(row)
+
+    def picture(self) -> Image.Image:
+        height = sum(row.height for row in self._rows)
+        page = Image.new("RGB", (self._width + 2 * _MARGIN, height + 2 * _MARGIN), _PAPER)
+        y = _MARGIN
+        for row in self._rows:
+            page.paste(row, (_MARGIN, y))
+            y += row.height
+        return page
