@@ -84,10 +84,8 @@ class Rendering:
     def flow(self, start: Sequence[int], end: Sequence[int]) -> Tensor:
         """Exact flow from frames ``start`` to frames ``end``, pair by pair: (N, 2, H, W) float32 in pixels."""
         here, there = self.poses[:, list(start)].numpy(), self.poses[:, list(end)].numpy()
-        seen = self.part[list(start)].numpy()
-        going = _carry(there @ np.linalg.inv(here), seen)
-        grid = np.stack(np.meshgrid(*(np.arange(n) for n in seen.shape[:0:-1])))  # (2, H, W)
-        return torch.from_numpy((going - grid).astype(np.float32))
+        shift = there @ np.linalg.inv(here) - np.eye(3)  # what is left is small: float32 will do
+        return torch.from_numpy(_moved(shift.astype(np.float32), self.part[list(start)].numpy()))
 
     @property
     def forward(self) -> Tensor:
@@ -245,12 +243,18 @@ def _scale(pose: Array) -> Array:
     return np.sqrt(np.abs(pose[:, 0, 0] * pose[:, 1, 1] - pose[:, 0, 1] * pose[:, 1, 0]))
 
 
-def _carry(motion: Array, seen: Array) -> Array:
-    """Where each pixel's point has gone: (P, T, 3, 3) pixels to pixels, (T, H, W) part index to (T, 2, H, W)."""
-    rows = motion[seen, np.arange(len(seen))[:, None, None], :2]  # (T, H, W, 2, 3)
-    y, x = np.mgrid[: seen.shape[1], : seen.shape[2]]
-    going = rows[..., 0] * x[..., None] + rows[..., 1] * y[..., None] + rows[..., 2]  # (T, H, W, 2)
-    return np.moveaxis(going, -1, 1)
+def _moved(motion: Array, seen: Array) -> Array:
+    """Each pixel's place, moved as the part seen there: (P, T, 3, 3) and (T, H, W) part index to (T, 2, H, W)."""
+    count, height, width = seen.shape
+    x, y = np.arange(width, dtype=motion.dtype), np.arange(height, dtype=motion.dtype)[:, None]
+    which = seen.astype(np.intp) * count + np.arange(count)[:, None, None]  # (T, H, W)
+    rows = np.ascontiguousarray(motion[:, :, :2].reshape(-1, 2, 3).transpose(1, 2, 0))  # (2, 3, P * T)
+    moved = np.empty((count, 2, height, width), motion.dtype)
+    for axis, (along_x, along_y, constant) in enumerate(rows):
+        np.multiply(along_x.take(which), x, out=moved[:, axis])
+        moved[:, axis] += along_y.take(which) * y
+        moved[:, axis] += constant.take(which)
+    return moved
 
 
 def _occluded(parts: Sequence[Part], poses: Array, seen: Array) -> Array:
@@ -259,7 +263,7 @@ def _occluded(parts: Sequence[Part], poses: Array, seen: Array) -> Array:
     count, height, width = seen.shape
     if count == 0:
         return np.zeros((0, height, width), bool)
-    x, y = _carry(later @ np.linalg.inv(here), seen).swapaxes(0, 1)  # (T-1, H, W) each
+    x, y = np.ascontiguousarray(_moved(later @ np.linalg.inv(here), seen).swapaxes(0, 1))  # (T-1, H, W) each
     hidden = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
     shift = max(float(np.abs(x - np.arange(width)).max()), float(np.abs(y - np.arange(height)[:, None]).max()))
     x, y, flat_seen, flat_hidden = x.ravel(), y.ravel(), seen.ravel(), hidden.ravel()
