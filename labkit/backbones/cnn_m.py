@@ -72,8 +72,9 @@ class CNNM(nn.Module):
 
     Figure 1 of the two-stream paper prints "pool 2x2", its section 5 says "3x3 spatial windows with stride 2": so it is
     here, and as in Caffe a last window that hangs over the border counts (``ceil_mode``). How the weights begin is left
-    open; here as He et al. (ICCV 2015) draw them for ReLU, and those of the classifier with a standard deviation of
-    0.01, as Krizhevsky et al. do: strong dropout would make wild logits of larger ones. Biases begin at 0.
+    open; here as He et al. (ICCV 2015) draw them for ReLU, those of fc7 smaller by sqrt(1 - dropout), because dropout
+    makes its inputs so much larger: without it a net with a dropout of 0.9 dies within its first steps. The classifier
+    begins with a standard deviation of 0.01, as Krizhevsky et al. have it, and biases at 0.
 
     Args:
         num_classes: outputs of the classifier.
@@ -83,7 +84,7 @@ class CNNM(nn.Module):
         strides: of conv1 and conv2; small images want a 1.
         paddings: of conv1 and conv2. The paper gives none; 1 for conv2 is Chatfield's, and makes 224 end in 6 x 6.
         fc: widths of fc6 and fc7.
-        dropout: probability that a unit of fc6 or fc7 is dropped in training.
+        dropout: probability that a unit of fc6 or fc7 is dropped in training, 0 to below 1.
         lrn2: whether conv2 is normalised too: in the spatial net only, "to reduce memory consumption" (section 5).
 
     Raises:
@@ -130,6 +131,8 @@ class CNNM(nn.Module):
         self.relu7, self.drop7 = nn.ReLU(), nn.Dropout(dropout)
         self.classifier = nn.Linear(fc[1], num_classes)
         self.apply(_start)
+        with torch.no_grad():
+            self.fc7.weight *= math.sqrt(1 - dropout)
         nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -143,7 +146,7 @@ class CNNM(nn.Module):
     def taps(self, images: Tensor) -> dict[str, Tensor]:
         """What the hidden layers give, each as the layer after it sees it: behind its ReLU and, in training, dropout.
 
-        For any other layer, or before its ReLU, see `labkit.backbones.tap`.
+        For any other layer, or before its ReLU, see `labkit.backbones.taps`.
 
         Args:
             images: ``(B, in_channels, image_size, image_size)``, float.

@@ -214,9 +214,13 @@ def test_a_wrong_input_is_named():
 
 def test_weights_start_so_that_values_keep_their_size():
     torch.manual_seed(0)
-    model = CNNM(10, image_size=56, channels=(64,) * 5, strides=(2, 1), paddings=(0, 2), fc=(512, 512))
-    linear = model.fc7.weight
-    assert math.isclose(linear.std().item(), math.sqrt(2 / 512), rel_tol=0.02)
+    model = CNNM(10, image_size=56, channels=(64,) * 5, strides=(2, 1), paddings=(0, 2), fc=(512, 512), dropout=0.9)
+    assert math.isclose(model.features.conv3.weight.std().item(), math.sqrt(2 / (9 * 64)), rel_tol=0.02)
+    assert math.isclose(model.fc6.weight.std().item(), math.sqrt(2 / (9 * 64)), rel_tol=0.02)
+    codes = torch.rand(4000, 512)
+    before, after = (model.fc7(model.drop6.train(training)(codes)).std().item() for training in (True, False))
+    assert math.isclose(before, math.sqrt(2 / 3), rel_tol=0.05)  # twice the mean square of its inputs, dropout included
+    assert after < before / 2
     assert math.isclose(model.classifier.weight.std().item(), 0.01, rel_tol=0.05)
     assert not any(layer.bias.any() for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
 

@@ -1,0 +1,560 @@
+"""Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014.
+
+A video is what it looks like and how it moves. One network, the *spatial stream*, sees a single frame and knows objects
+and scenes; it can learn from images first. Another one, the *temporal stream*, never sees a frame: its input is a stack
+of optical flow fields, motion ready made, which a network that gets stacked frames would have to find out by itself.
+Both are CNN-M-2048, both are trained alone, and their softmax scores are averaged, or weighed by an SVM.
+
+Shapes: a spatial view is ``(3, 224, 224)``, a temporal one ``(2L, 224, 224)``, each stack a product of
+`labkit.flow.stack`; slow fusion sees clips ``(11, 3, 224, 224)``. Nets give logits ``(B, K)``, of which
+`labkit.training.evaluate` averages the softmax over the views of a video.
+
+Where the text is silent: colours are brought to zero mean and unit variance (flow stays in pixels per frame), so frames
+and flow can begin with the same weights and learning rate; weight decay is that of Krizhevsky et al., whose training
+the paper adapts; a clip that is too short repeats its last field or frame, and one with fewer places than test frames
+starts over; left and right may be told apart (``flip=False``), which mirrored views forbid. More at the lines.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from scipy.special import betaincc  # type: ignore[import-untyped]
+from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
+from torch import Generator, Tensor, nn
+from torch.utils.data import Dataset
+from torchvision.transforms.v2.functional import horizontal_flip  # type: ignore[import-untyped]
+
+from labkit import checks, metrics
+from labkit.backbones.cnn_m import CNNM
+from labkit.clips import Clip, Mapped
+from labkit.crops import central_square, random_crop, random_flip, rgb_jitter, ten_crop
+from labkit.flow import (
+    bidirectional_stacking,
+    flip_stack,
+    mean_flow_subtraction,
+    optical_flow_stacking,
+    trajectory_stacking,
+)
+from labkit.sampling import equally_spaced, loop
+
+VERSION = 1  # raised by hand whenever results can change
+
+# --- blocks: what the streams see -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamInput(ABC):
+    """How a stream looks at a clip: one random view to train, many fixed views to test.
+
+    Attributes:
+        size: side of the square window, in pixels; frames are larger, in the paper 256 on their shorter side.
+        flip: whether mirror images count as views. Not where left and right are different classes.
+        whole_frame: whether training windows come from anywhere in the frame ("not just its 256 x 256 center",
+            section 5), or from its central square only. Windows to test are always those of the whole frame.
+    """
+
+    size: int = 224
+    flip: bool = True
+    whole_frame: bool = True
+
+    @abstractmethod
+    def starts(self, num_frames: int) -> range:
+        """Frames tau at which a clip of this length can be looked at; at least one."""
+
+    @abstractmethod
+    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
+        """What is there to see at frames tau ``(S,)`` before windows are cut: ``(S, ..., H, W)``."""
+
+    def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor, int]:
+        """A random window at a random time, perhaps mirrored, and the label of the clip: for ``clips.map``.
+
+        Args:
+            clip: frames at least as large as the window.
+            generator: source of all draws; torch's global one if None, which `labkit.training` seeds for each draw.
+
+        Raises:
+            ValueError: the window does not fit into the frame.
+
+        Source: section 5, "Training".
+        """
+        starts = self.starts(clip.num_frames)
+        start = starts[int(torch.randint(len(starts), (), generator=generator))]
+        (volume,) = self.volumes(clip, torch.tensor([start]))
+        volume = random_crop(volume if self.whole_frame else central_square(volume), self.size, generator)
+        if self.flip:
+            volume = random_flip(volume, self._mirror, generator)
+        return self._finish(self._vary(volume, generator)), clip.label
+
+    def test_views(self, clip: Clip, frames: int = 25, *, centre_only: bool = False) -> tuple[Tensor, int]:
+        """Equally spaced frames, ten windows of each, and the label of the clip: for ``clips.map``.
+
+        A clip with fewer than ``frames`` places to look at starts over, so that every clip has as many views. In the
+        paper's size 250 views of 10 flow fields take 1 GB: evaluate one video at a time.
+
+        Args:
+            clip: frames at least as large as the window.
+            frames: how many, 25 in the paper.
+            centre_only: the central window alone, not mirrored: a tenth of the work.
+
+        Returns:
+            Views ``(V, ...)``, V = ``frames`` times 10 (5 without mirror images, 1 if ``centre_only``), frame by frame.
+
+        Raises:
+            ValueError: the window does not fit into the frame.
+
+        Source: section 5, "Testing".
+        """
+        starts = torch.tensor(self.starts(clip.num_frames))
+        timeline = loop(len(starts), at_least=frames)
+        volumes = self.volumes(clip, starts[timeline[equally_spaced(len(timeline), frames)]])  # (frames, ..., H, W)
+        mirror = self._mirror if self.flip and not centre_only else None
+        windows = ten_crop(volumes, self.size, mirror)  # (frames, ..., 10, C, size, size)
+        if centre_only:
+            windows = windows[..., 4:5, :, :, :]
+        windows = windows.movedim(-4, 1).flatten(0, 1)  # (V, ..., C, size, size)
+        return self._finish(windows), clip.label
+
+    def _mirror(self, volume: Tensor) -> Tensor:
+        return horizontal_flip(volume)
+
+    def _vary(self, volume: Tensor, generator: Generator | None) -> Tensor:
+        return volume
+
+    def _finish(self, volume: Tensor) -> Tensor:
+        return volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameInput(StreamInput):
+    """Single frames for the spatial stream, or short clips of consecutive ones for slow fusion.
+
+    Views are float32, ``(3, size, size)``, or ``(length, 3, size, size)`` if ``length`` is above 1.
+
+    Attributes:
+        length: number of frames; a clip with fewer repeats its last one.
+        jitter: strength of the RGB jitter in training (section 5), of a clip as a whole; 0 for none.
+        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
+        std: levels that become 1.
+    """
+
+    length: int = 1
+    jitter: float = 0.1
+    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
+    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
+
+    def starts(self, num_frames: int) -> range:
+        """Every frame that has ``length - 1`` frames after it."""
+        return range(max(num_frames - self.length + 1, 1))
+
+    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
+        """Frames as they are: ``(S, 3, H, W)`` or ``(S, length, 3, H, W)``, uint8."""
+        indices = (starts[:, None] + torch.arange(self.length)).clamp(max=clip.num_frames - 1)
+        frames = _read(clip.frames, indices)  # (S, length, 3, H, W)
+        return frames.squeeze(1) if self.length == 1 else frames
+
+    def _vary(self, volume: Tensor, generator: Generator | None) -> Tensor:
+        return rgb_jitter(volume.float(), self.jitter, generator=generator)
+
+    def _finish(self, volume: Tensor) -> Tensor:
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        return (volume - mean[:, None, None]) / std[:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowInput(StreamInput):
+    """Stacks of optical flow for the temporal stream: all four configurations of section 3.1.
+
+    Views are float32, ``(2L, size, size)``, in pixels per frame. Where a clip is too short for a stack, fields beyond
+    its ends are the last one there, repeated.
+
+    Attributes:
+        length: number of flow fields, L.
+        trajectories: read them along the paths of the pixels, eq. (2), instead of at the same place, eq. (1).
+        bidirectional: L/2 fields ahead of frame tau, and L/2 backward ones behind it.
+        subtract_mean: take from each field its mean vector, over the whole frame, before a window is cut.
+
+    Raises:
+        ValueError: no field, or an odd number of them for both directions.
+    """
+
+    length: int = 10
+    trajectories: bool = False
+    bidirectional: bool = False
+    subtract_mean: bool = True
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or (self.bidirectional and self.length % 2):
+            wanted = "an even number of fields, half of them each way" if self.bidirectional else "at least 1 field"
+            raise ValueError(f"length must be {wanted}; got {self.length}")
+
+    def starts(self, num_frames: int) -> range:
+        """Every frame tau with L fields after it, or L/2 on either side; of a clip too short its first or middle."""
+        behind = self.length // 2 if self.bidirectional else 0
+        first, last = behind, num_frames - 1 - (self.length - behind)
+        middle = max((first + last) // 2, 0)
+        return range(first, last + 1) if first <= last else range(middle, middle + 1)
+
+    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
+        """Stacks of the whole frame: ``(S, 2L, H, W)``, float32, in pixels per frame."""
+        steps = torch.arange(self.length // 2 if self.bidirectional else self.length)
+        ahead = (starts[:, None] + steps).clamp(max=clip.num_frames - 2)  # (S, L), from tau to tau + L - 1
+        forward = _read(clip.flow, ahead)  # (S, L, 2, H, W)
+        if self.bidirectional:
+            behind = (starts[:, None] - steps.flip(0)).clamp(min=1)  # (S, L/2), from tau - L/2 + 1 to tau
+            backward = _read(partial(clip.flow, backward=True), behind)  # (S, L/2, 2, H, W)
+            stack = bidirectional_stacking(forward, backward, self.trajectories)  # (S, 2L, H, W)
+        else:
+            stack = (trajectory_stacking if self.trajectories else optical_flow_stacking)(forward)  # (S, 2L, H, W)
+        return mean_flow_subtraction(stack) if self.subtract_mean else stack
+
+    def _mirror(self, volume: Tensor) -> Tensor:
+        return flip_stack(volume)  # a mirrored motion goes the other way: x changes its sign
+
+
+def _read(read: Callable[[Tensor], Tensor], indices: Tensor) -> Tensor:
+    """Frames or fields at indices of any shape, each read once: ``(*indices.shape, C, H, W)``."""
+    wanted, places = indices.unique(return_inverse=True)
+    return read(wanted)[places]
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+# Both streams are `labkit.backbones.cnn_m.CNNM`, built at the end of this file.
+
+
+class SlowFusion(CNNM):
+    """CNN-M on 11 frames, whose first three convolutions also reach over time: the rival of stacked flow.
+
+    The paper says no more than "a ConvNet to a stack of RGB frames (11 frames in our case)", after Karpathy et al.
+    There filters span 4, 2 and 2 frames, each layer moving on by 2, which makes 4, 2 and 1 steps in time out of 10
+    frames. Here the first spans 5, so that 11 frames give as many steps and every frame is seen. Everything from conv3
+    on, and all sizes in space, are those of the spatial net.
+
+    The filters of a layer are the same at all its steps: they are convolutions over time, written as convolutions of
+    neighbouring frames stacked in channels.
+
+    Source: section 6; Karpathy et al., "Large-scale video classification with convolutional neural networks", CVPR
+    2014, section 3.1.
+    """
+
+    FRAMES, SPAN = 11, 5
+
+    def __init__(self, num_classes: int, **numbers: Any) -> None:
+        super().__init__(num_classes, in_channels=3 * self.SPAN, **numbers)
+        for name in ("conv2", "conv3"):
+            setattr(self.features, name, _PairedConv2d(getattr(self.features, name)))
+
+    def taps(self, images: Tensor) -> dict[str, Tensor]:
+        """Hidden layers of clips ``(B, 11, 3, image_size, image_size)``; see `CNNM.taps`."""
+        size = self.image_size
+        checks.require_shape(images, f"B {self.FRAMES} 3 {size} {size}", "clips", "consecutive frames, cropped")
+        spans = images.unfold(1, self.SPAN, 2).movedim(-1, 2)  # (B, 4, 5, 3, H, W)
+        return super().taps(spans.flatten(2, 3).flatten(0, 1))  # from (B * 4, 15, H, W)
+
+
+class _PairedConv2d(nn.Conv2d):
+    """A convolution over two neighbours in time, moving on by two: ``(B * T, C, H, W)`` to ``(B * T / 2, ...)``."""
+
+    def __init__(self, like: nn.Conv2d) -> None:
+        size, stride, padding = like.kernel_size[0], like.stride[0], int(like.padding[0])
+        super().__init__(2 * like.in_channels, like.out_channels, size, stride, padding)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.unflatten(0, (-1, 2)).flatten(1, 2))  # from (B * T / 2, 2 * C, H, W)
+
+
+class MultiTask(nn.Module):
+    """One net for several data sets: everything is shared but the softmax layers on top of fc7, one for each set.
+
+    Args:
+        net: its hidden layers are taken over, its classifier is not.
+        num_classes: of each set.
+
+    Source: section 4.
+    """
+
+    def __init__(self, net: CNNM, num_classes: Sequence[int]) -> None:
+        super().__init__()
+        width = net.classifier.in_features
+        self.trunk = net
+        self.trunk.classifier = nn.Identity()  # type: ignore[assignment]
+        self.heads = nn.ModuleList(nn.Linear(width, classes) for classes in num_classes)
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+
+    def forward(self, *views: Tensor) -> tuple[Tensor, ...]:
+        """Logits ``(B_i, K_i)`` of views ``(B_i, C, H, W)``, one batch of each set, each by its own head."""
+        if len(views) != len(self.heads):
+            raise ValueError(f"views must be a batch of each of {len(self.heads)} sets; got {len(views)}: see logits()")
+        codes = self.trunk(torch.cat(views)).split([len(part) for part in views])  # (B_i, 2048) each
+        return tuple(head(part) for head, part in zip(self.heads, codes, strict=True))
+
+    def logits(self, views: Tensor, task: int) -> Tensor:
+        """Logits ``(B, K)`` of views of one set; to test: ``evaluate(..., forward=lambda m, v: m.logits(v, 0))``."""
+        return self.heads[task](self.trunk(views))
+
+
+# --- procedure: training, more data, fusion, filters ------------------------------------------------------------------
+
+
+def softmax_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropy of ``(views, labels)``, and the accuracy: the loss for `labkit.training.fit`."""
+    views, labels = batch
+    logits = model(views)
+    return F.cross_entropy(logits, labels), {"accuracy": metrics.accuracy(logits.detach(), labels)}
+
+
+def multi_task_loss(model: MultiTask, batch: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, dict[str, float]]:
+    """The sum of the losses of all sets, each of its own head on its own clips (section 4).
+
+    Args:
+        model: one head for each set.
+        batch: ``(views, labels)`` of each set, their sizes free: zip two of `labkit.training.batches`.
+    """
+    logits = model(*(views for views, _ in batch))
+    losses = [F.cross_entropy(one, labels) for one, (_, labels) in zip(logits, batch, strict=True)]
+    return torch.stack(losses).sum(), {f"loss of set {i}": loss.item() for i, loss in enumerate(losses)}
+
+
+def last_layer_only(net: CNNM) -> CNNM:
+    """Freeze all but the classifier, in place: setting (iii) of the spatial nets (section 6, Table 1a)."""
+    net.requires_grad_(False)
+    net.classifier.requires_grad_(True)
+    return net
+
+
+class AddedClasses(Dataset[tuple[Tensor, int]]):
+    """A small set together with some classes of a large one: one task, more classes (section 4; Table 2, third row).
+
+    The paper picks by hand 78 classes of UCF-101 that HMDB-51 has not. At test time nobody asks for them: take the
+    first ``len(small.classes)`` logits; the paper does not say so.
+
+    Args:
+        small: seen through its training view.
+        large: likewise.
+        added: names of classes of the large set; all whose names the small one does not have if None.
+
+    Attributes:
+        classes: those of the small set, then the added ones in the order of the large set.
+        labels: ``(N,)``, int64, for `labkit.training.uniform_over_classes`.
+
+    Raises:
+        ValueError: a class that the large set does not have, or that the small one has too; or none at all.
+    """
+
+    def __init__(self, small: Mapped, large: Mapped, added: Collection[str] | None = None) -> None:
+        names = [name for name in large.classes if name not in small.classes] if added is None else list(added)
+        if wrong := [name for name in names if name in small.classes or name not in large.classes]:
+            raise ValueError(f"added must be classes of the large set that the small one lacks; got {', '.join(wrong)}")
+        if not names:
+            raise ValueError("added must name at least one class; the small set has all of the large one")
+        self.small, self.large = small, large
+        self.classes = (*small.classes, *(name for name in large.classes if name in names))
+        new = torch.tensor([self.classes.index(name) if name in names else -1 for name in large.classes])
+        labels = new[large.labels]  # (number of clips of the large set,)
+        self._rows = (labels >= 0).nonzero().flatten().tolist()
+        self.labels = torch.cat([small.labels, labels[self._rows]])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """The view at an index from 0, and its label among all classes."""
+        here = index < len(self.small)
+        view, _ = self.small[index] if here else self.large[self._rows[index - len(self.small)]]
+        return view, int(self.labels[index])
+
+
+def average_fusion(spatial: Tensor, temporal: Tensor, share: float = 0.5) -> Tensor:
+    """Average the softmax scores of both streams (section 2).
+
+    Args:
+        spatial: ``(N, K)``, scores of N videos.
+        temporal: the same shape.
+        share: weight of the temporal stream, 0 to 1; one half in the paper.
+
+    Returns:
+        ``(N, K)``.
+
+    Raises:
+        ValueError: shapes differ, or a share outside of 0 to 1.
+    """
+    checks.require_same_shape(spatial, temporal, ("spatial", "temporal"), "scores of the same videos")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be 0 to 1, the weight of the temporal stream; got {share}")
+    return (1 - share) * spatial + share * temporal
+
+
+def svm_fusion(
+    known: Sequence[Tensor], labels: Tensor, wanted: Sequence[Tensor], *, c: float = 1.0, seed: int = 0
+) -> Tensor:
+    """Fuse the streams by a multi-class linear SVM on their stacked, L2-normalised softmax scores (section 2).
+
+    The paper does not say on which scores the SVM is trained. Those of the clips that the nets were trained on are all
+    but perfect and teach it nothing: hold clips out, whole groups of them, from the training of both nets.
+
+    Args:
+        known: softmax scores ``(N, K)`` of each stream, of held-out videos.
+        labels: ``(N,)``, int64, of these; every class must be there.
+        wanted: scores ``(M, K)`` of each stream, of the videos to classify.
+        c: what an error costs, scikit-learn's default; the paper gives none.
+        seed: of the solver, which visits the samples in random order.
+
+    Returns:
+        ``(M, K)`` float32, the distances to the planes, for `labkit.metrics`; no probabilities.
+
+    Raises:
+        ValueError: fewer than three classes, a class without a sample, or shapes that do not fit.
+
+    Source: Crammer and Singer, JMLR 2001, as scikit-learn's LinearSVC solves it.
+    """
+    before, after = _stacked(known, "known"), _stacked(wanted, "wanted")
+    classes = known[0].shape[1]
+    if classes < 3 or labels.unique().tolist() != list(range(classes)):
+        raise ValueError(
+            f"labels must have samples of all {classes} classes, at least 3; got {labels.unique().tolist()}"
+        )
+    svm = LinearSVC(C=c, multi_class="crammer_singer", max_iter=10_000, random_state=seed)
+    svm.fit(before.numpy(), labels.numpy())
+    return torch.from_numpy(svm.decision_function(after.numpy())).float()  # (M, K)
+
+
+def _stacked(scores: Sequence[Tensor], name: str) -> Tensor:
+    for stream in scores:
+        checks.require_same_shape(stream, scores[0], (name, f"{name}[0]"), "scores of the same videos by each stream")
+    return torch.cat([F.normalize(stream.double(), dim=1) for stream in scores], dim=1)  # (N, number of streams * K)
+
+
+FILTER_KINDS = ("spatial derivative", "temporal derivative", "average", "none of these")
+
+
+def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
+    """What the first filters of a temporal net look like: derivatives in space, in time, averages, or none of these.
+
+    The paper shows them and says what can be seen (section 3.3, Figure 4); this measures it. A filter is a sum of
+    parts at right angles to each other, and the squares of its weights are shared out among them:
+
+    * *spatial derivative*: in each channel a slope in some direction under a bell (a derivative of a Gaussian with a
+      standard deviation of a quarter of the filter), whatever its course over time;
+    * *average*: the bell itself, the same for all fields;
+    * *temporal derivative*: the bell, weighed differently from field to field, with weights that sum to 0;
+    * the rest.
+
+    Random weights give each part a share in proportion to its dimensions. A filter looks like a part if its share is so
+    large that less than ``level`` of all random (Gaussian) filters reach it; of several such parts, like the largest.
+    So weights before training look like each of the three with a probability of ``level`` at most.
+
+    Args:
+        weights: ``(F, 2L, S, S)``, of conv1, x and y interleaved, forward flow.
+        level: how rare a share must be.
+
+    Returns:
+        ``kinds``: int64 ``(F,)``, index into `FILTER_KINDS`.
+        ``shares``: float64 ``(F, 3)``, 0 to 1, of the first three kinds; their sum is at most 1.
+
+    Raises:
+        ValueError: an odd number of channels, or filters that are not square or smaller than 3 x 3.
+    """
+    checks.require_shape(weights, "F C S S", "weights", "the weights of conv1 of a temporal net")
+    channels, size = weights.shape[1:3]
+    if channels % 2 or size < 3:
+        raise ValueError(
+            f"weights must be (F, 2L, S, S), S at least 3; got {tuple(weights.shape)}: x and y interleaved"
+        )
+    length = channels // 2
+    flat = weights.detach().double().cpu().unflatten(1, (length, 2)).flatten(-2)  # (F, L, 2, S * S)
+    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2  # (S,)
+    bell = torch.exp(-(place**2) / (2 * (size / 4) ** 2))  # (S,)
+    slope = place * bell  # (S,)
+    patterns = torch.stack([torch.outer(a, b).flatten() for a, b in ((bell, bell), (bell, slope), (slope, bell))])
+    along = flat @ F.normalize(patterns, dim=1).T  # (F, L, 2, 3): of the bell, its slope in x, its slope in y
+    over_time = along[..., 0]  # (F, L, 2)
+    mean = over_time.mean(dim=1, keepdim=True).expand_as(over_time)  # (F, L, 2)
+    parts = [along[..., 1:].flatten(2), over_time - mean, mean]  # spatial, temporal, average
+    energies = torch.stack([part.square().sum(dim=(1, 2)) for part in parts], dim=1)  # (F, 3)
+    shares = (energies / flat.square().sum(dim=(1, 2, 3))[:, None]).nan_to_num(0.0)  # (F, 3); a filter of zeros: 0 / 0
+    # the share of d out of n dimensions of a Gaussian vector has a Beta(d / 2, (n - d) / 2) distribution
+    half = torch.tensor([4.0 * length, 2.0 * (length - 1), 2.0]) / 2  # (3,)
+    chance = torch.from_numpy(betaincc(half.numpy(), (channels * size**2 / 2 - half).numpy(), shares.numpy()))
+    striking = torch.where(chance < level, shares, -1.0)  # (F, 3); without dimensions chance is NaN
+    best, kinds = striking.max(dim=1)
+    return torch.where(best > 0, kinds, 3), shares
+
+
+# --- builders ---------------------------------------------------------------------------------------------------------
+# The same classes in two sizes. Tiny nets look at 56 of 64 pixels, as the paper's at 224 of 256: `FlowInput(size=56)`.
+
+_TINY: dict[str, Any] = {
+    "image_size": 56,  # -> 25, pool 12, conv2 12, pool 6, conv5 6, pool 3
+    "channels": (32, 64, 64, 64, 64),
+    "strides": (2, 1),
+    "paddings": (0, 2),
+    "fc": (512, 512),  # of which dropout leaves 51 each at 0.9
+}
+
+
+def spatial_paper(num_classes: int, *, dropout: float = 0.5) -> CNNM:
+    """The spatial stream, CNN-M-2048. Dropout is 0.5 or 0.9 (Table 1a); 0.5 is better on top of fixed layers."""
+    return CNNM(num_classes, dropout=dropout)
+
+
+def spatial_tiny(num_classes: int, *, dropout: float = 0.5) -> CNNM:
+    """The spatial stream for windows of 56 x 56 pixels."""
+    return CNNM(num_classes, dropout=dropout, **_TINY)
+
+
+def temporal_paper(num_classes: int, *, length: int = 10, dropout: float = 0.9) -> CNNM:
+    """The temporal stream: 2L input channels, no second normalisation, "aggressive" dropout (section 6)."""
+    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout)
+
+
+def temporal_tiny(num_classes: int, *, length: int = 10, dropout: float = 0.9) -> CNNM:
+    """The temporal stream for windows of 56 x 56 pixels."""
+    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **_TINY)
+
+
+def slow_fusion_paper(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
+    """Slow fusion from scratch; its dropout is not given, 0.9 is that of the nets it is compared with (section 6)."""
+    return SlowFusion(num_classes, dropout=dropout)
+
+
+def slow_fusion_tiny(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
+    """Slow fusion for windows of 56 x 56 pixels."""
+    return SlowFusion(num_classes, dropout=dropout, **_TINY)
+
+
+def multi_task_paper(num_classes: Sequence[int] = (101, 51), *, dropout: float = 0.9) -> MultiTask:
+    """The temporal stream for UCF-101 and HMDB-51 at once."""
+    return MultiTask(temporal_paper(num_classes[0], dropout=dropout), num_classes)
+
+
+def multi_task_tiny(num_classes: Sequence[int], *, dropout: float = 0.9) -> MultiTask:
+    """The temporal stream for two sets at once, windows of 56 x 56 pixels."""
+    return MultiTask(temporal_tiny(num_classes[0], dropout=dropout), num_classes)
+
+
+# --- recipes: Recipe(**FROM_SCRATCH) ----------------------------------------------------------------------------------
+# Batches are drawn by `labkit.training.uniform_over_classes`. In multi-task training the paper does not say who gives
+# how much of a batch: take half from each set.
+
+FROM_SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
+    "optimizer": torch.optim.SGD,
+    "options": {"lr": 1e-2, "momentum": 0.9, "weight_decay": 5e-4},
+    "steps": 80_000,
+    "batch": 256,
+    "schedule": {50_000: 1e-3, 70_000: 1e-4},
+}
+FINE_TUNING: Mapping[str, Any] = {  # section 5, "In the fine-tuning scenario"; for the last layer alone, too
+    **FROM_SCRATCH,
+    "steps": 20_000,
+    "schedule": {14_000: 1e-3},
+}
+FROM_SCRATCH_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 800, "batch": 48, "schedule": {500: 1e-3, 700: 1e-4}}
+FINE_TUNING_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 200, "batch": 48, "schedule": {140: 1e-3}}
