@@ -28,13 +28,23 @@ IMAGENET_COLOUR_AXES = torch.tensor(
 )
 
 
-def central_square(video: Tensor) -> Tensor:
-    """The largest square in the middle: ``(..., H, W)`` to ``(..., S, S)``, S the shorter side; a view."""
-    checks.require_shape(video, "... H W", "video")
+def centre_crop(video: Tensor, size: int) -> Tensor:
+    """Cut the square window in the middle, half a pixel further up and left where it cannot be exact.
+
+    Args:
+        video: ``(..., H, W)``.
+        size: side of the window in pixels, at most H and W (torchvision's ``center_crop`` pads beyond them).
+
+    Returns:
+        ``(..., size, size)``, a view.
+
+    Raises:
+        ValueError: the window does not fit.
+    """
+    _require_room(video, size)
     height, width = video.shape[-2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return video[..., top : top + side, left : left + side]  # (..., S, S)
+    top, left = (height - size) // 2, (width - size) // 2
+    return video[..., top : top + size, left : left + size]  # (..., size, size)
 
 
 def random_crop(video: Tensor, size: int, generator: Generator | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from torchvision.transforms import v2
 
 from labkit.crops import (
     IMAGENET_COLOUR_AXES,
-    central_square,
+    centre_crop,
     colour_axes,
     random_crop,
     random_flip,
@@ -24,10 +24,10 @@ def numbered(*sizes: int) -> torch.Tensor:
     return torch.arange(torch.Size(sizes).numel(), dtype=torch.float32).reshape(sizes)
 
 
-def test_the_central_square_by_hand():
-    assert central_square(numbered(2, 5)).tolist() == [[1, 2], [6, 7]]
-    assert central_square(numbered(4, 2)).tolist() == [[2, 3], [4, 5]]
-    assert central_square(numbered(3, 3)).tolist() == numbered(3, 3).tolist()
+def test_centre_crop_by_hand():
+    assert centre_crop(numbered(2, 5), 2).tolist() == [[1, 2], [6, 7]]
+    assert centre_crop(numbered(2, 4, 3), 1).tolist() == [[[4]], [[16]]]
+    assert centre_crop(numbered(3, 3), 3).tolist() == numbered(3, 3).tolist()
 
 
 def test_random_crop_takes_every_place_as_often_and_no_other():
@@ -144,6 +144,7 @@ def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
     [
         (lambda: random_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
         (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
+        (lambda: centre_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
         (lambda: ten_crop(torch.zeros(3, 8, 6), 7), ValueError, "got 7: resize"),
         (lambda: ten_crop(torch.zeros(8, 6), 6), ValueError, r"video must be \(\.\.\., C, H, W\)"),
         (lambda: rgb_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),

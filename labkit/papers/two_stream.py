@@ -32,7 +32,7 @@ from torchvision.transforms.v2.functional import horizontal_flip  # type: ignore
 from labkit import checks, metrics
 from labkit.backbones.cnn_m import CNNM
 from labkit.clips import Clip, Mapped
-from labkit.crops import central_square, random_crop, random_flip, rgb_jitter, ten_crop
+from labkit.crops import centre_crop, random_crop, random_flip, rgb_jitter, ten_crop
 from labkit.flow import (
     bidirectional_stacking,
     flip_stack,
@@ -54,13 +54,13 @@ class StreamInput(ABC):
     Attributes:
         size: side of the square window, in pixels; frames are larger, in the paper 256 on their shorter side.
         flip: whether mirror images count as views. Not where left and right are different classes.
-        whole_frame: whether training windows come from anywhere in the frame ("not just its 256 x 256 center",
-            section 5), or from its central square only. Windows to test are always those of the whole frame.
+        centre: training windows come from anywhere in the frame if None, "not just its 256 x 256 center" (section 5);
+            or just from the central square of this side. Windows to test are those of the whole frame either way.
     """
 
     size: int = 224
     flip: bool = True
-    whole_frame: bool = True
+    centre: int | None = None
 
     @abstractmethod
     def starts(self, num_frames: int) -> range:
@@ -85,7 +85,9 @@ class StreamInput(ABC):
         starts = self.starts(clip.num_frames)
         start = starts[int(torch.randint(len(starts), (), generator=generator))]
         (volume,) = self.volumes(clip, torch.tensor([start]))
-        volume = random_crop(volume if self.whole_frame else central_square(volume), self.size, generator)
+        if self.centre is not None:
+            volume = centre_crop(volume, self.centre)
+        volume = random_crop(volume, self.size, generator)
         if self.flip:
             volume = random_flip(volume, self._mirror, generator)
         return self._finish(self._vary(volume, generator)), clip.label
