@@ -77,10 +77,60 @@ viz.ClipPlayer(
 )
 
 # %% [markdown]
+# ## A world of puppets
+#
+# The lab has a whole world of such clips to learn from: actions, meetings of two puppets, long clips, stills,
+# pairs of frames, places. Here is one moment of each action.
+#
+# **Before you look at the names:** which ones can you tell from a single picture, and which would you have to
+# see move?
+
+# %%
+side, clip_length = (48, 8) if profile == "smoke" else (112, 16)
+actions = world.Actions(seed=seed, size=side, frames=clip_length, groups=3, clips=1)
+meetings = world.Interactions(seed=seed, size=side, groups=3, clips=1)
+moments = [
+    clips[clips.names.index(f"{name}_g01_c01")].frames([clips.num_frames // 2])[0]
+    for clips in (actions, meetings)
+    for name in clips.classes
+]
+viz.picture_grid(
+    moments,
+    columns=6,
+    labels=[name.replace("_", " ") for name in (*actions.classes, *meetings.classes)],
+    title="One moment of each action",
+    alt="Twenty-two pictures of puppets in forests, kitchens, on stages and streets, each in the middle of an action.",
+)
+
+# %% [markdown]
+# Now let six of them move, and then look at their motion alone.
+
+# %%
+shown = ("hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up")
+clips = {name: actions[actions.names.index(f"{name}_g02_c01")] for name in shown}
+panels = []
+for name, clip in clips.items():
+    motion = viz.flow_to_rgb(clip.flow(range(clip_length - 1)), 4.0)
+    legend = "hue: direction; rim of the wheel: 4 pixels per frame"
+    layers = {"image": clip.frames(range(clip_length)), "flow": viz.Layer(motion, legend, key=viz.colour_wheel(32))}
+    panels.append(viz.Panel(name.replace("_", " "), layers))
+viz.ClipPlayer(
+    *panels,
+    title="Six actions",
+    alt="Puppets hammer, chop, walk to the left and to the right, sit down and stand up.",
+    fps=fps,
+)
+
+# %% [markdown]
+# > Hammer and chop are one and the same motion: their flow looks much alike, but one frame shows the tool and the
+# > place. The two walks are the other way round: a frame hardly tells where somebody is going. To sit down and to
+# > stand up have the same postures, in opposite order. The world is made of such pairs, so that every paper has
+# > something to be good at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
+#
 # ## A taste of each paper
 #
-# Everything below comes from this one clip and uses no network yet: the bare idea, in raw pixels. The papers'
-# own notebooks, which put the networks in, come one by one; the number in front is theirs.
+# Everything below comes from the first clip, but for one picture, and uses no network yet: the bare idea, in raw
+# pixels. The papers' own notebooks, which put the networks in, come one by one; the number in front is theirs.
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
@@ -190,11 +240,34 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# ### 08 and 09
+# ### 08 · Attention transfer: *what photos teach about video*
 #
-# **Attention transfer** (Li et al. 2017) learns from photos on the web and looks for the same thing in video;
-# **negative back-dropout** (Ren et al. 2018) removes the neurons that vote for wrong answers. Neither has a
-# picture without a network: theirs come with their notebooks.
+# Li et al. (2017) learn from photos on the web and look for the same thing in video. Photos are not frames: they
+# are taken closer, in brighter colours, and at the very moment that tells.
+
+# %%
+photos = world.Stills(of="interactions", seed=seed, size=side, groups=3)
+pairs = [
+    picture
+    for name in meetings.classes
+    for picture in (
+        photos[photos.names.index(f"{name}_g01_c01")].frames([0])[0],
+        meetings[meetings.names.index(f"{name}_g01_c01")].frames([2])[0],
+    )
+]
+viz.picture_grid(
+    pairs,
+    columns=4,
+    labels=[f"{name.replace('_', ' ')}, {kind}" for name in meetings.classes for kind in ("photo", "a frame")],
+    title="Photos and frames",
+    alt="For each of four meetings of two puppets a photo, close and colourful, beside a frame of a video in which the puppets still stand apart.",
+)
+
+# %% [markdown]
+# ### 09 · Negative back-dropout
+#
+# Ren et al. (2018) remove the neurons that vote for wrong answers. That has no picture without a network: it comes
+# with its notebook.
 #
 # ## How to read a notebook
 #
