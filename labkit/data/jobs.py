@@ -35,6 +35,9 @@ Record = dict[str, Any]
 Job = Callable[[Path, Path], Record]
 """``job(source, out)``: what to note about the source; ``files`` lists the outputs, whose names start with ``out``."""
 
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How processes start. Both begin clean, without what the caller holds; a fork server imports PyTorch only once."""
+
 DIED = "its process died: out of memory, or a crash in a library"
 
 
@@ -61,7 +64,7 @@ def run_jobs(
         source: their folder.
         manifest: the file that tells what is done; outputs lie in its folder.
         settings: what the outputs depend on; JSON. A manifest with other settings is an error, not a mixture.
-        processes: how many at a time, each with one thread, started afresh (``spawn``).
+        processes: how many at a time, each with one thread, started as `START` says.
         verify: read every output again and compare hashes, where otherwise the sizes must do.
 
     Returns:
@@ -158,9 +161,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise JobsError(
-                f"{path}: expected no other run; got one that is at work there: wait until it ends"
-            ) from None
+            raise JobsError(f"{path}: expected no other run; got one at work there: wait until it ends") from None
         yield
     finally:
         os.close(descriptor)
@@ -196,11 +197,12 @@ def _results(task: _Task, names: Sequence[str], processes: int) -> Iterator[tupl
     A process that dies takes the pool with it, and which file it was nobody knows: those at work are tried again, each
     alone, so that one bad file costs itself only.
     """
+    context = multiprocessing.get_context(START)
+    context.set_forkserver_preload(["__main__", __name__])
     waiting, suspects = deque(names), deque[str]()
     while waiting or suspects:
         queue, size = (waiting, processes) if waiting else (suspects, 1)
         running: dict[Future[Record | str], str] = {}
-        context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(size, mp_context=context, initializer=_start) as pool:
             broken = False
             while not broken and (queue or running):

@@ -1,0 +1,311 @@
+import functools
+import http.server
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+
+from labkit.data import HMDB51, UCF101, read_video, write_video
+from labkit.data.jobs import read_manifest
+from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "data_scripts"
+REAL = os.environ.get("LABKIT_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with clips and splits")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """``script("ucf101")``: the ``main`` of a script, in this process."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return lambda name: importlib.import_module(name).main
+
+
+def make_video(path, length=6, seed=0, height=64, width=64):
+    """Smooth noise that drifts, so that there is flow to find."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(1, 3, height // 8, width // 8 + length, generator=generator)
+    wide = torch.nn.functional.interpolate(noise, scale_factor=8, mode="bicubic").clamp(0, 1)[0]
+    frames = torch.stack([wide[..., 2 * t : 2 * t + width] for t in range(length)])  # (T, 3, H, W)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, frames.mul(255).to(torch.uint8), fps=25)
+
+
+def damage(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return whole
+
+
+# Fetching UCF101 and HMDB51.
+
+UCF_NAMES = [f"Class{number:03}" for number in range(101)]
+HMDB_NAMES = [f"act_{number:02}" for number in range(51)]
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A server of the files in ``tmp_path / "site"``; ``site.asked`` counts what it was asked for."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            server.asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder)) as server:
+        server.asked, server.folder, server.url = [], folder, f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def zip_folder(folder, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder.parent))
+
+
+@pytest.fixture
+def ucf101(site, tmp_path):
+    """Arguments for ``ucf101.py`` with a set of three videos on the site; ``change`` is its folder, to be zipped."""
+    lists, videos = tmp_path / "make/ucfTrainTestlist", tmp_path / "make/UCF-101"
+    lists.mkdir(parents=True)
+    (lists / "classInd.txt").write_text("".join(f"{n} {name}\r\n" for n, name in enumerate(UCF_NAMES, start=1)))
+    for split in (1, 2, 3):
+        train = f"Class000/v_Class000_g0{split}_c01.avi"
+        (lists / f"trainlist0{split}.txt").write_text(f"{train} 1\r\n")
+        (lists / f"testlist0{split}.txt").write_text(f"Class000/v_Class000_g0{split % 3 + 1}_c01.avi\r\n")
+        make_video(videos / train, seed=split)
+    zip_folder(lists, site.folder / "lists.zip")
+    zip_folder(videos, site.folder / "videos.zip")
+    return [str(tmp_path / "ucf101"), "--url", f"{site.url}/videos.zip", "--lists-url", f"{site.url}/lists.zip"]
+
+
+def test_ucf101_is_fetched_unpacked_checked_and_indexed_once(script, site, ucf101, tmp_path, capsys):
+    assert script("ucf101")(ucf101) == 0
+    root = tmp_path / "ucf101"
+    assert re.findall(r"split \d: .*", capsys.readouterr().out) == [
+        f"split {split}: 1 videos to train, 1 to test" for split in (1, 2, 3)
+    ]
+    assert sorted(path.name for path in root.iterdir()) == ["UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
+    for name in ("lists.zip", "videos.zip"):
+        hashed = sha256((site.folder / name).read_bytes()).hexdigest()
+        assert (root / f"archives/{name}.sha256").read_text() == f"{hashed}  {name}\n"
+    assert [clip.num_frames for clip in UCF101(root)] == [6]
+    assert site.asked == ["/lists.zip", "/videos.zip"]
+    before = (root / "videos.jsonl").read_bytes()
+    assert script("ucf101")(ucf101) == 0
+    assert (root / "videos.jsonl").read_bytes() == before
+    assert len(site.asked) == 2
+
+
+def test_a_wrong_hash_ends_before_unpacking(script, ucf101, tmp_path, capsys):
+    assert script("ucf101")([*ucf101, "--sha256", "0" * 64]) == 1
+    assert re.search(r"✗ http.*/videos.zip: expected SHA-256 0+; got [0-9a-f]{64}: ", capsys.readouterr().err)
+    assert not (tmp_path / "ucf101/UCF-101").exists()
+
+
+def test_what_is_not_there_names_the_ways_out(script, site, ucf101, tmp_path, capsys):
+    (site.folder / "videos.zip").rename(site.folder / "elsewhere.zip")
+    assert script("ucf101")(ucf101) == 1
+    assert "got HTTP 404 File not found: try again, name another source with --url, or" in capsys.readouterr().err
+    (site.folder / "elsewhere.zip").rename(tmp_path / "ucf101/archives/videos.zip")  # brought by hand
+    assert script("ucf101")(ucf101) == 0
+
+
+def test_missing_and_damaged_videos_are_told(script, site, ucf101, tmp_path, capsys):
+    videos = tmp_path / "make/UCF-101"
+    (videos / "Class000/v_Class000_g02_c01.avi").rename(tmp_path / "kept.avi")
+    zip_folder(videos, site.folder / "videos.zip")
+    assert script("ucf101")(ucf101) == 1
+    assert "✗ UCF101, split 1, test: expected 1 videos in" in capsys.readouterr().err
+    home = tmp_path / "ucf101/UCF-101/Class000"
+    (tmp_path / "kept.avi").rename(home / "v_Class000_g02_c01.avi")
+    damage(home / "v_Class000_g03_c01.avi")
+    assert script("ucf101")(ucf101) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"✗ Class000/v_Class000_g03_c01.avi: VideoError: .*\n1 failed; run the same command again", told)
+    assert len(read_manifest(tmp_path / "ucf101/videos.jsonl")) == 2
+
+
+def test_the_lists_of_ucf101_have_a_known_hash_at_the_official_address_only(script, site, ucf101, monkeypatch, capsys):
+    module = sys.modules[script("ucf101").__module__]
+    monkeypatch.setattr(module, "LISTS_URL", f"{site.url}/lists.zip")
+    assert module.main(ucf101[:3]) == 1
+    assert f"expected SHA-256 {module.LISTS_SHA256}; got" in capsys.readouterr().err
+
+
+def test_hmdb51_unpacks_archives_in_an_archive(script, site, tmp_path, capsys):
+    lists, rars = tmp_path / "make/testTrainMulti_7030_splits", tmp_path / "make/rars"
+    lists.mkdir(parents=True)
+    rars.mkdir()
+    for name in HMDB_NAMES:
+        video = f"Film_{name}_f_nm_np1_fr_goo_0.avi"
+        rows = f"{video} 1 \nFilm_{name}_f_nm_np1_fr_goo_1.avi 2 \n" if name == "act_00" else f"{video} 0 \n"
+        for split in (1, 2, 3):
+            (lists / f"{name}_test_split{split}.txt").write_text(rows)
+    for number in (0, 1):
+        make_video(tmp_path / f"make/act_00/Film_act_00_f_nm_np1_fr_goo_{number}.avi", seed=number)
+    zip_folder(tmp_path / "make/act_00", rars / "act_00.rar")  # what is in a file decides, not its name
+    zip_folder(rars, site.folder / "videos.rar")
+    zip_folder(lists, site.folder / "lists.rar")
+    root = tmp_path / "hmdb51"
+    arguments = [str(root), "--url", f"{site.url}/videos.rar", "--lists-url", f"{site.url}/lists.rar"]
+    for _ in range(2):
+        assert script("hmdb51")(arguments) == 0
+    assert "split 3: 1 videos to train, 1 to test" in capsys.readouterr().out
+    assert site.asked == ["/lists.rar", "/videos.rar"]
+    assert [path.name for path in (root / "hmdb51_org").iterdir()] == ["act_00"]
+    assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
+
+
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "extract_flow"])
+def test_scripts_explain_themselves(script, name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        script(name)(["--help"])
+    assert f"python data_scripts/{name}.py /data/" in capsys.readouterr().out
+
+
+# Flow.
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A folder of three videos in two folders."""
+    for seed, name in enumerate(("one/a.avi", "one/b.mp4", "two/a.avi")):
+        make_video(tmp_path / "set" / name, length=4 + seed, seed=seed)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize(("estimator", "batch"), [(dis, 1), (farneback, 2), (tvl1, 3)])
+def test_flow_is_what_the_estimator_says_of_each_pair(script, videos, estimator, batch):
+    arguments = [str(videos), "--estimator", estimator.__name__, "--batch", str(batch)]
+    assert script("extract_flow")([*arguments, "--processes", "2"]) == 0
+    assert script("extract_flow")([*arguments, "--backward"]) == 0
+    for name in ("one/a.avi", "one/b.mp4", "two/a.avi"):
+        frames = read_video(videos / name).frames
+        for ending, flow in (
+            (".flow", estimator(frames[:-1], frames[1:])),
+            (".backward.flow", estimator(frames[1:], frames[:-1])),
+        ):
+            stored = load_flow(videos / f"flow/{name}{ending}")
+            level = (flow.amax(dim=(-2, -1), keepdim=True) - flow.amin(dim=(-2, -1), keepdim=True)) / 255
+            assert stored.shape == flow.shape
+            assert ((stored - flow).abs() <= 16 * level + 1e-6).all()  # what the store promises
+    assert abs(load_flow(videos / "flow/one/a.avi.flow")[:, 0].median() + 2) < 0.3  # it drifts left by two pixels
+    manifest = read_manifest(videos / "flow/forward.jsonl")
+    assert {name: row["frames"] for name, row in manifest.items()} == {"one/a.avi": 4, "one/b.mp4": 5, "two/a.avi": 6}
+    for direction in ("forward", "backward"):
+        for row in read_manifest(videos / f"flow/{direction}.jsonl").values():
+            for file, noted in row["files"].items():
+                data = (videos / "flow" / file).read_bytes()
+                assert noted == {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+
+
+def test_one_bad_video_stops_nothing_and_is_never_swallowed(script, videos, capsys):
+    whole = damage(videos / "one/b.mp4")
+    make_video(videos / "three/short.avi", length=1)
+    assert script("extract_flow")([str(videos), "--estimator", "dis"]) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"✗ one/b.mp4: VideoError: ", told)
+    assert re.search(r"✗ three/short.avi: VideoError: .*expected two frames or more; got one", told)
+    assert "2 failed; run the same command again to retry them" in told
+    assert sorted(read_manifest(videos / "flow/forward.jsonl")) == ["one/a.avi", "two/a.avi"]
+    (videos / "one/b.mp4").write_bytes(whole)
+    (videos / "three/short.avi").unlink()
+    times = {path: path.stat().st_mtime_ns for path in videos.rglob("*.flow")}
+    assert script("extract_flow")([str(videos), "--estimator", "dis"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert stored_flow_shape(videos / "flow/one/b.mp4.flow") == (4, 2, 64, 64)
+
+
+def test_damaged_flow_is_found_and_computed_again(script, videos):
+    arguments = [str(videos), "--estimator", "dis"]
+    assert script("extract_flow")(arguments) == 0
+    path = videos / "flow/two/a.avi.flow"
+    good = path.read_bytes()
+    path.write_bytes(good[:-100] + bytes(100))
+    assert script("extract_flow")(arguments) == 0
+    assert path.read_bytes() != good
+    assert script("extract_flow")([*arguments, "--verify"]) == 0
+    assert path.read_bytes() == good
+
+
+def test_another_estimator_needs_another_folder(script, videos, capsys):
+    assert script("extract_flow")([str(videos), "--estimator", "dis"]) == 0
+    assert script("extract_flow")([str(videos), "--estimator", "farneback"]) == 1
+    assert "choose another folder for the new outputs" in capsys.readouterr().err
+    assert script("extract_flow")([str(videos), "--estimator", "farneback", "--flow", "flow_farneback"]) == 0
+
+
+def test_a_folder_without_videos_is_an_error(script, tmp_path, capsys):
+    assert script("extract_flow")([str(tmp_path)]) == 1
+    assert f"✗ {tmp_path}: expected videos; got none: check the path" in capsys.readouterr().err
+
+
+def test_a_killed_extraction_goes_on_and_ends_as_if_nothing_had_happened(script, tmp_path):
+    for folder in ("killed", "whole"):
+        for seed in range(8):
+            make_video(tmp_path / folder / f"{seed}.avi", length=16, seed=seed)
+    manifest = tmp_path / "killed/flow/forward.jsonl"
+    command = [sys.executable, SCRIPTS / "extract_flow.py", tmp_path / "killed"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not read_manifest(manifest):
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = read_manifest(manifest)
+    assert 1 <= len(done) < 8
+    times = {name: (tmp_path / f"killed/flow/{name}.flow").stat().st_mtime_ns for name in done}
+    for folder in ("killed", "whole"):
+        assert script("extract_flow")([str(tmp_path / folder)]) == 0
+    assert {name: (tmp_path / f"killed/flow/{name}.flow").stat().st_mtime_ns for name in done} == times
+    assert manifest.read_bytes() == (tmp_path / "whole/flow/forward.jsonl").read_bytes()
+    left = {path.name: path.read_bytes() for path in (tmp_path / "killed/flow").iterdir()}
+    assert left == {path.name: path.read_bytes() for path in (tmp_path / "whole/flow").iterdir()}
+
+
+@needs_real_data
+@pytest.mark.filterwarnings("ignore:UCF101")
+def test_real_clips_get_their_flow(script, tmp_path):
+    for path in Path(REAL, "clips/ucf101").glob("*.avi"):
+        folder = tmp_path / "UCF-101" / path.name.split("_")[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).symlink_to(path)
+    (tmp_path / "ucfTrainTestlist").symlink_to(Path(REAL, "splits/ucf101"))
+    assert script("extract_flow")([str(tmp_path), "--estimator", "dis", "--processes", "2"]) == 0
+    for part, count in (("train", 2), ("test", 3)):
+        clips = UCF101(tmp_path, part=part, missing="skip")
+        assert len(clips) == count
+        for clip in clips:
+            flow = clip.flow([clip.num_frames - 2, 0])
+            exact = dis(clip.frames([clip.num_frames - 2, 0]), clip.frames([clip.num_frames - 1, 1]))
+            assert (flow - exact).abs().mean() < 0.02 * exact.abs().amax()
+    rows = json.loads((tmp_path / "flow/forward.jsonl").read_text().splitlines()[1])
+    assert (rows["name"], rows["frames"]) == ("ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", 164)
+
+
+@needs_real_data
+def test_flow_of_hmdb51_and_kinetics_has_one_field_fewer_than_frames(script, tmp_path):
+    for name in ("hmdb51/RATRACE_wave_f_nm_np1_fr_goo_37.avi", "kinetics/mmaction2_demo_arm_wrestling.mp4"):
+        (tmp_path / Path(name).name).symlink_to(Path(REAL, "clips", name))
+    assert script("extract_flow")([str(tmp_path), "--estimator", "dis", "--processes", "2"]) == 0
+    manifest = read_manifest(tmp_path / "flow/forward.jsonl")
+    assert {name[:7]: row["frames"] for name, row in manifest.items()} == {"RATRACE": 72, "mmactio": 300}
+    for name, row in manifest.items():
+        shape = stored_flow_shape(tmp_path / f"flow/{name}.flow")
+        assert shape == (row["frames"] - 1, 2, row["height"], row["width"])
