@@ -423,7 +423,7 @@ def svm_fusion(
         raise ValueError(
             f"labels must have samples of all {classes} classes, at least 3; got {labels.unique().tolist()}"
         )
-    svm = LinearSVC(C=c, multi_class="crammer_singer", max_iter=10_000, random_state=seed)
+    svm = LinearSVC(C=c, multi_class="crammer_singer", max_iter=100_000, random_state=seed)
     svm.fit(before.numpy(), labels.numpy())
     return torch.from_numpy(svm.decision_function(after.numpy())).float()  # (M, K)
 
@@ -481,7 +481,8 @@ def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
     mean = over_time.mean(dim=1, keepdim=True).expand_as(over_time)  # (F, L, 2)
     parts = [along[..., 1:].flatten(2), over_time - mean, mean]  # spatial, temporal, average
     energies = torch.stack([part.square().sum(dim=(1, 2)) for part in parts], dim=1)  # (F, 3)
-    shares = (energies / flat.square().sum(dim=(1, 2, 3))[:, None]).nan_to_num(0.0)  # (F, 3); a filter of zeros: 0 / 0
+    totals = flat.square().sum(dim=(1, 2, 3))[:, None]  # (F, 1)
+    shares = (energies / totals).nan_to_num(0.0).clamp(max=1.0)  # (F, 3); a filter of zeros is 0 / 0
     # the share of d out of n dimensions of a Gaussian vector has a Beta(d / 2, (n - d) / 2) distribution
     half = torch.tensor([4.0 * length, 2.0 * (length - 1), 2.0]) / 2  # (3,)
     chance = torch.from_numpy(betaincc(half.numpy(), (channels * size**2 / 2 - half).numpy(), shares.numpy()))
