@@ -35,11 +35,13 @@ class Shape:
         distance: local x and y (...) to signed distances (...), negative inside, in the part's units.
         reach: no point of the shape is farther from ``centre``; infinite for backgrounds. Painting looks no farther.
         centre: (x, y).
+        half: half the width and height of an upright box around ``centre`` that holds the shape, if it is a long one.
     """
 
     distance: Callable[[Array, Array], Array]
     reach: float = math.inf
     centre: tuple[float, float] = (0.0, 0.0)
+    half: tuple[float, float] = (math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,10 @@ def render(parts: Sequence[Part], camera: Array, height: int, width: int, *, sup
         if not np.isfinite(pose).all():
             raise ValueError(f"{name} must be finite; got NaN or infinity: check the motion")
     poses = np.stack([camera @ part.pose for part in parts])  # (P, T, 3, 3)
-    frames, seen = _paint(parts, poses, height, width, supersampling)
+    inverse = np.linalg.inv(poses)
+    frames, seen = _paint(parts, poses, inverse, height, width, supersampling)
     if supersampling > 1:
-        _, seen = _paint(parts, poses, height, width, 1, textures=False)
+        _, seen = _paint(parts, poses, inverse, height, width, 1, textures=False)
     if (seen < 0).any():
         raise ValueError(
             "the parts must leave no hole; got pixels that nothing covers: make the first part a background"
@@ -140,7 +143,7 @@ def render(parts: Sequence[Part], camera: Array, height: int, width: int, *, sup
     return Rendering(
         frames=torch.from_numpy(frames),
         part=torch.from_numpy(seen.astype(np.uint8)),
-        occluded=torch.from_numpy(_occluded(parts, poses, seen)),
+        occluded=torch.from_numpy(_occluded(parts, poses, inverse, seen)),
         poses=torch.from_numpy(poses),
         names=tuple(part.name for part in parts),
         kinds=tuple(part.kind for part in parts),
@@ -169,7 +172,13 @@ def transform(dx: ArrayLike, dy: ArrayLike, angle: ArrayLike = 0.0, size: ArrayL
 
 
 def _paint(
-    parts: Sequence[Part], poses: Array, height: int, width: int, samples: int, textures: bool = True
+    parts: Sequence[Part],
+    poses: Array,
+    inverse: Array,
+    height: int,
+    width: int,
+    samples: int,
+    textures: bool = True,
 ) -> tuple[Array, Array]:
     """Front to back, so that no colour is worked out where it stays hidden.
 
@@ -177,65 +186,63 @@ def _paint(
         Frames (T, 3, H, W) uint8, and the index of the part at the centre of each sample, int16, -1 where none is.
     """
     count, rows, columns = len(poses[0]), height * samples, width * samples
-    colour = np.zeros((count * rows * columns, 3), np.float32)
+    colour = np.zeros((3, count * rows * columns), np.float32)
     left = np.ones(count * rows * columns, np.float32)  # of the light, not yet taken by a part in front
     seen = np.full(count * rows * columns, -1, np.int16)
     for index in reversed(range(len(parts))):
-        part = parts[index]
-        near = _near(part, poses[index], height, width, samples)
-        if near is None:
+        part, pose = parts[index], poses[index]
+        box = _box(part.shape, pose, 1.0, height, width, samples)
+        if box is None:
             continue
-        flat, x, y, size = near
+        flat, u, v = box
+        lit = np.flatnonzero(left.take(flat))
+        turned = inverse[index].astype(np.float32)[:, :2, :, None, None]  # (T, 2, 3, 1, 1)
+        u, v = (((at + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32) for at in (u, v))
+        x = ((turned[:, 0, 0] * u + turned[:, 0, 2]) + turned[:, 0, 1] * v).take(lit)  # (T, h, w) to (N,)
+        y = ((turned[:, 1, 0] * u + turned[:, 1, 2]) + turned[:, 1, 1] * v).take(lit)
         distance = part.shape.distance(x, y)
+        size = (samples * _scale(pose)).astype(np.float32).take(lit // flat[0].size)  # (N,), samples per local unit
         cover = np.clip(np.float32(0.5) - distance * size, 0, 1)
-        touched = np.flatnonzero((cover > 0) & (left[flat] > 0))
-        flat, x, y, distance, cover = (array.ravel()[touched] for array in (flat, x, y, distance, cover))
+        touched = np.flatnonzero(cover)
+        flat, x, y, distance, cover = (array.take(touched) for array in (flat.take(lit), x, y, distance, cover))
         inside = flat[distance <= 0]
-        seen[inside] = np.where(seen[inside] < 0, index, seen[inside])
+        before = seen.take(inside)
+        seen[inside] = np.where(before < 0, index, before)
         if textures and len(flat):
-            light = left[flat] * cover
-            colour[flat] += light[:, None] * part.texture(x, y, distance)
-            left[flat] -= light
-    pixels = colour.reshape(count, height, samples, width, samples, 3).mean((2, 4)) if samples > 1 else colour
+            light = left.take(flat)
+            taken = light * cover
+            for channel, texture in zip(colour, part.texture(x, y, distance).T, strict=True):
+                channel[flat] += taken * texture
+            left[flat] = light - taken
+    pixels = np.ascontiguousarray(colour.T)  # (T * H * W, 3)
+    if samples > 1:
+        pixels = pixels.reshape(count, height, samples, width, samples, 3).mean((2, 4))  # (T, H, W, 3)
     pixels = np.rint(np.clip(pixels.reshape(count, height, width, 3), 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), seen.reshape(count, rows, columns)
 
 
-def _near(part: Part, pose: Array, height: int, width: int, samples: int) -> tuple[Array, Array, Array, Array] | None:
-    """Sample points that a part may cover: their number in the clip, local x and y, samples per local unit.
+def _box(
+    shape: Shape, pose: Array, margin: float, height: int, width: int, samples: int
+) -> tuple[Array, Array, Array] | None:
+    """Samples around a shape: their number in the clip (T, h, w), columns (T, 1, w) and rows (T, h, 1).
 
     One box of the same size for every frame, so that all frames are worked on at once; None outside of the picture.
     """
-    size = _scale(pose)
-    columns, rows = _boxes(part, pose, size, 1.0, height, width, samples)
-    if columns.size == 0 or rows.size == 0:
-        return None
-    inverse = np.linalg.inv(pose).astype(np.float32)[:, :2, :, None, None]  # (T, 2, 3, 1, 1)
-    u = ((columns + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32)[:, None, :]  # (T, 1, w)
-    v = ((rows + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32)[:, :, None]  # (T, h, 1)
-    x = (inverse[:, 0, 0] * u + inverse[:, 0, 2]) + inverse[:, 0, 1] * v  # (T, h, w)
-    y = (inverse[:, 1, 0] * u + inverse[:, 1, 2]) + inverse[:, 1, 1] * v
+    sides = np.array([width, height])
+    first, spans = np.zeros((len(pose), 2), int), sides * samples
+    if not math.isinf(shape.reach):
+        centre = pose[:, :2] @ np.array([*shape.centre, 1.0])  # (T, 2)
+        extent = np.abs(pose[:, :2, :2]) @ np.minimum(shape.half, shape.reach)  # (T, 2)
+        extent = np.minimum(extent, shape.reach * _scale(pose)[:, None]).max(0) + margin
+        if ((centre < -extent - 1) | (centre > sides + extent)).any(1).all():
+            return None  # never in the picture
+        spans = np.minimum(np.ceil(2 * extent * samples).astype(int) + 2, spans)
+        first = np.floor((centre - extent + 0.5) * samples).astype(int)
+        first = np.minimum(np.maximum(first, 0), sides * samples - spans)
+    columns = first[:, 0, None, None] + np.arange(spans[0])
+    rows = first[:, 1, None, None] + np.arange(spans[1])[:, None]
     frame = np.arange(len(pose))[:, None, None]
-    flat = (frame * (height * samples) + rows[:, :, None]) * (width * samples) + columns[:, None, :]  # (T, h, w)
-    return flat, x, y, (samples * size).astype(np.float32)[:, None, None]
-
-
-def _boxes(
-    part: Part, pose: Array, size: Array, margin: float, height: int, width: int, samples: int
-) -> tuple[Array, Array]:
-    """Columns (T, w) and rows (T, h) of the samples around a part, inside of the picture."""
-    if math.isinf(part.shape.reach):
-        return tuple(np.tile(np.arange(n * samples), (len(pose), 1)) for n in (width, height))  # type: ignore[return-value]
-    centre = pose[:, :2] @ np.array([*part.shape.centre, 1.0])  # (T, 2)
-    radius = float((part.shape.reach * size).max()) + margin
-    if ((centre < -radius - 1) | (centre > np.array([width, height]) + radius)).any(1).all():
-        return np.zeros((len(pose), 0), int), np.zeros((len(pose), 0), int)  # never in the picture
-    spans = []
-    for middle, length in zip(centre.T, (width, height), strict=True):
-        span = min(math.ceil(2 * radius * samples) + 2, length * samples)
-        first = np.clip(np.floor((middle - radius + 0.5) * samples).astype(int), 0, length * samples - span)
-        spans.append(first[:, None] + np.arange(span))
-    return spans[0], spans[1]
+    return (frame * (height * samples) + rows) * (width * samples) + columns, columns, rows
 
 
 def _scale(pose: Array) -> Array:
@@ -257,26 +264,35 @@ def _moved(motion: Array, seen: Array) -> Array:
     return moved
 
 
-def _occluded(parts: Sequence[Part], poses: Array, seen: Array) -> Array:
+def _occluded(parts: Sequence[Part], poses: Array, inverse: Array, seen: Array) -> Array:
     """(T-1, H, W) bool: the point seen here lies behind another part, or outside, one frame later."""
-    here, later, seen = poses[:, :-1], poses[:, 1:], seen[:-1]
+    later, seen = poses[:, 1:], seen[:-1]
     count, height, width = seen.shape
     if count == 0:
         return np.zeros((0, height, width), bool)
-    x, y = np.ascontiguousarray(_moved(later @ np.linalg.inv(here), seen).swapaxes(0, 1))  # (T-1, H, W) each
+    x, y = np.ascontiguousarray(_moved(later @ inverse[:, :-1], seen).swapaxes(0, 1))  # (T-1, H, W) each
     hidden = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
-    shift = max(float(np.abs(x - np.arange(width)).max()), float(np.abs(y - np.arange(height)[:, None]).max()))
-    x, y, flat_seen, flat_hidden = x.ravel(), y.ravel(), seen.ravel(), hidden.ravel()
+    shift = np.maximum(np.abs(x - np.arange(width)), np.abs(y - np.arange(height)[:, None]))
+    shifts = np.zeros(len(parts))
+    np.maximum.at(shifts, seen.ravel(), shift.ravel())
+    shifts = np.maximum.accumulate(shifts)  # the farthest that a point of a part goes, or one of those behind it
+    back = np.where(hidden, len(parts), seen).ravel()  # only parts in front of this one can still hide the point
+    x, y = x.ravel(), y.ravel()
     for index in range(1, len(parts)):
-        part = parts[index]
-        columns, rows = _boxes(part, later[index], _scale(later[index]), shift + 1, height, width, 1)
-        if columns.size == 0 or rows.size == 0:
+        shape, pose = parts[index].shape, later[index]
+        box = _box(shape, pose, shifts[index - 1] + 1, height, width, 1)
+        if box is None:
             continue
-        flat = (np.arange(count)[:, None, None] * height + rows[:, :, None]) * width + columns[
-            :, None, :
-        ]  # (T-1, h, w)
-        inverse, u, v = np.linalg.inv(later[index])[:, :, :, None, None], x[flat], y[flat]
-        local = [inverse[:, row, 0] * u + inverse[:, row, 1] * v + inverse[:, row, 2] for row in (0, 1)]
-        covered = (part.shape.distance(*local) <= 0) & (flat_seen[flat] < index)
-        flat_hidden[flat[covered]] = True
-    return hidden
+        flat = box[0]  # (T-1, h, w)
+        asked = back.take(flat) < index
+        if not math.isinf(shape.reach):  # of what the box holds, few points come near
+            u, v = (pose[:, :2] @ np.array([*shape.centre, 1.0])).T[:, :, None, None]  # (T-1, 1, 1) each
+            du, dv = x.take(flat) - u, y.take(flat) - v
+            asked &= du * du + dv * dv < (shape.reach * _scale(pose).max() + 0.01) ** 2
+        places = np.flatnonzero(asked)
+        flat, frame = flat.take(places), places // flat[0].size  # (N,) each
+        turned = inverse[index, 1:, :2].reshape(-1, 6).T.take(frame, axis=1)  # (6, N)
+        u, v = x.take(flat), y.take(flat)
+        local = [turned[row] * u + turned[row + 1] * v + turned[row + 2] for row in (0, 3)]
+        back[flat[shape.distance(*local) <= 0]] = len(parts)
+    return (back == len(parts)).reshape(seen.shape)

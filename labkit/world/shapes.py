@@ -28,7 +28,8 @@ def capsule(length: float, start_radius: float, end_radius: float | None = None)
         along = np.clip(y / length, 0, 1)
         return _norm(x, y - along * length) - (start_radius + (end_radius - start_radius) * along)
 
-    return Shape(distance, length / 2 + max(start_radius, end_radius), (0.0, length / 2))
+    widest = max(start_radius, end_radius)
+    return Shape(distance, length / 2 + widest, (0.0, length / 2), (widest, length / 2 + widest))
 
 
 def disc(radius: float) -> Shape:
@@ -45,7 +46,7 @@ def ellipse(width: float, height: float) -> Shape:
         slope = _norm(u * (2 / width), v * (2 / height))
         return value * (value - 1) / np.maximum(slope, 1e-6)
 
-    return Shape(distance, max(width, height) / 2)
+    return Shape(distance, max(width, height) / 2, half=(width / 2, height / 2))
 
 
 def box(width: float, height: float, rounding: float = 0.0) -> Shape:
@@ -56,7 +57,7 @@ def box(width: float, height: float, rounding: float = 0.0) -> Shape:
         v = np.abs(y) - (height / 2 - rounding)
         return _norm(np.maximum(u, 0), np.maximum(v, 0)) + np.minimum(np.maximum(u, v), 0) - rounding
 
-    return Shape(distance, math.hypot(width, height) / 2)
+    return Shape(distance, math.hypot(width, height) / 2, half=(width / 2, height / 2))
 
 
 def triangle(width: float, height: float) -> Shape:
