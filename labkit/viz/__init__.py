@@ -16,7 +16,7 @@ from labkit.viz.figures import (
 )
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import Figure, finish
-from labkit.viz.tables import Table, paper_table
+from labkit.viz.tables import Table, claims_list, paper_table
 
 __all__ = [
     "ClipPlayer",
@@ -25,6 +25,7 @@ __all__ = [
     "Panel",
     "Table",
     "bar_chart",
+    "claims_list",
     "colour_wheel",
     "finish",
     "flow_components",

@@ -129,6 +129,28 @@ def paper_table(
     )
 
 
+def claims_list(verdicts: Sequence[Mapping[str, str]], *, title: str, where: str = "") -> Table:
+    """What became of claims, one below the other, and how many of each outcome.
+
+    Args:
+        verdicts: as for `paper_table`.
+        title: above them.
+        where: what they rest on.
+
+    Raises:
+        ValueError: no title, or an unknown outcome.
+    """
+    if not title.strip():
+        raise ValueError("a list of claims needs a title; got none: say whose claims they are")
+    items = "".join(map(_verdict, verdicts))
+    outcomes = [told["outcome"] for told in verdicts]
+    counts = ", ".join(f"{outcomes.count(name)} {name}" for name in OUTCOMES if name in outcomes) or "no claims"
+    return Table(
+        f'<div class="labkit-table"><style>{_STYLE}</style><p><b>{escape(title)}</b>: {counts}{_small(where)}</p>'
+        f'<ul aria-label="{escape(title)}">{items}</ul></div>'
+    )
+
+
 def _head(columns: Sequence[str], shown: Sequence[int]) -> str:
     """Two lines: whose numbers, then the columns; on our side only those where we have something."""
     theirs = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)

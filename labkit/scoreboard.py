@@ -1,0 +1,144 @@
+"""What a notebook says about its paper: the paper's tables beside ours, and what became of its claims.
+
+A notebook measures some numbers live and leaves the others to earlier, longer runs of itself (profile ``study``), whose
+records come with the lab. `Scoreboard` puts both beside the paper's, and says of each which it is::
+
+    board = Scoreboard("two_stream", profile=profile, dataset=dataset, seed=seed)
+    board["temporal.l10"] = 100 * accuracy      # as soon as it is known
+    board.table("table 1")                      # live where measured just now, else from the records
+    board.verdicts()                            # at the end
+    board.keep()                                # study and paper: write down what was measured
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from labkit import claims
+from labkit.claims import COUNTING, ClaimsError, Entry, Record
+from labkit.viz import Table, claims_list, paper_table
+
+
+class Scoreboard:
+    """The numbers of one run of a notebook, beside the paper's and those of earlier runs.
+
+    Args:
+        paper: its name in ``claims.toml``, e.g. ``"two_stream"``.
+        profile: of the notebook.
+        dataset: ``"world"`` or the name of a real set; only records of the same one are shown.
+        seed: of the run.
+        folder: where records are; default ``notebooks/results``.
+
+    Attributes:
+        live: metric and value, measured in this run.
+
+    Raises:
+        ValueError: no such paper.
+    """
+
+    def __init__(
+        self, paper: str, *, profile: str, dataset: str = "world", seed: int = 0, folder: Path | None = None
+    ) -> None:
+        if paper not in claims.ledger():
+            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
+        self.paper = claims.ledger()[paper]
+        self.profile, self.dataset, self.seed, self.folder = profile, dataset, seed, folder
+        self.live: dict[str, float] = {}
+        self.world, self.module = _version("labkit.world"), _version(f"labkit.papers.{paper}")
+
+    def __setitem__(self, metric: str, value: float) -> None:
+        """Note a number, in the unit the ledger gives.
+
+        Raises:
+            ClaimsError: the ledger knows no such metric.
+        """
+        if metric not in self.paper.metrics:
+            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims.toml")
+        self.live[metric] = float(value)
+
+    def __getitem__(self, metric: str) -> float:
+        """A number of this run.
+
+        Raises:
+            KeyError: this run has not measured it.
+        """
+        return self.live[metric]
+
+    def table(self, entry: str, *, claimed: tuple[str, ...] = ()) -> Table:
+        """A table of the paper, ours beside it.
+
+        Args:
+            entry: e.g. ``"table 1"`` or ``"figure 2.2"``.
+            claimed: ids of claims whose verdicts belong below it.
+
+        Raises:
+            ValueError: no such entry, or none with rows.
+        """
+        found = self._entry(entry)
+        rows = claims.beside(found, self._records(), **self._judged())
+        for row, written in zip(rows, found.rows, strict=True):
+            now = [self.live.get(metric) for metric in written.ours]
+            then = row["ours"]
+            row["ours"] = [value if value is not None else old for value, old in zip(now, then, strict=True)]
+            if any(value is not None for value in now):
+                row["source"], row["why"] = "live", written.why
+            elif any(then):
+                row["source"] = row["source"] or "recorded"
+        return paper_table(
+            rows,
+            title=f"{entry[0].upper()}{entry[1:]}: {found.title}",
+            columns=found.columns,
+            unit=found.unit,
+            where=found.where,
+            note=found.note,
+            verdicts=[verdict.plain() for verdict in self._verdicts() if verdict.claim.id in claimed],
+        )
+
+    def verdicts(self) -> Table:
+        """All claims of the paper, and what the records make of them; the run at hand does not count before `keep`."""
+        where = f"records of the profile {self._counting()}, data set {self.dataset}"
+        return claims_list(
+            [found.plain() for found in self._verdicts()], title="What became of the claims", where=where
+        )
+
+    def keep(self) -> list[Record]:
+        """Write the numbers of this run down, if its profile counts; the records written."""
+        return claims.record(
+            self.paper.name,
+            self.live,
+            seed=self.seed,
+            profile=self.profile,
+            dataset=self.dataset,
+            module=self.module or 0,
+            world=(self.world or 0) if self.dataset == "world" else 0,
+            folder=self.folder,
+        )
+
+    def _entry(self, name: str) -> Entry:
+        known = {entry.id: entry for entry in self.paper.entries if entry.rows}
+        if name not in known:
+            raise ValueError(f"entry must be one of {', '.join(known)}; got {name!r}")
+        return known[name]
+
+    def _records(self) -> list[Record]:
+        return claims.records(self.paper.name, self.folder)
+
+    def _counting(self) -> str:
+        return self.profile if self.profile in COUNTING else "study"
+
+    def _judged(self) -> dict[str, Any]:
+        judged = {"dataset": self.dataset, "profile": self._counting()}
+        return judged | {"world": self.world, "module": self.module}
+
+    def _verdicts(self) -> list[claims.Verdict]:
+        measured = self._records()
+        return [claims.verdict(claim, measured, **self._judged()) for claim in self.paper.claims]
+
+
+def _version(module: str) -> int | None:
+    """The number raised by hand when results can change; None where there is no such module yet."""
+    parent = module.rpartition(".")[0]
+    if not find_spec(parent) or not find_spec(module):
+        return None
+    return getattr(import_module(module), "VERSION", None)

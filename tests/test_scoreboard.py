@@ -1,0 +1,70 @@
+import pytest
+
+from labkit import claims, world
+from labkit.papers import two_stream
+from labkit.scoreboard import Scoreboard
+
+
+def study(folder, seed, **values):
+    board = Scoreboard("two_stream", profile="study", seed=seed, folder=folder)
+    for metric, value in values.items():
+        board[metric.replace("__", ".")] = value
+    return board.keep()
+
+
+def test_live_numbers_stand_beside_recorded_ones(tmp_path):
+    for seed in range(3):
+        study(tmp_path, seed, temporal__l10=80 + seed, temporal__l5=70)
+    board = Scoreboard("two_stream", profile="lesson", folder=tmp_path)
+    board["temporal.l10"] = 91.25
+    html = board.table("table 1").html
+    row = next(part for part in html.split("<tr>") if "L = 10, mean subtracted" in part)
+    assert "live" in row
+    assert "91.2" in row
+    assert "81.0" in row  # the paper's
+    row = next(part for part in html.split("<tr>") if "L = 5, mean subtracted" in part)
+    assert "recorded" in row
+    assert "70.0" in row
+    assert "not yet run" in html  # all other rows
+
+
+def test_a_lesson_leaves_no_record(tmp_path):
+    board = Scoreboard("two_stream", profile="lesson", folder=tmp_path)
+    board["temporal.l10"] = 50
+    assert len(board.keep()) == 1
+    assert claims.records("two_stream", tmp_path) == []
+
+
+def test_a_study_is_recorded_with_its_versions(tmp_path):
+    (line,) = study(tmp_path, 4, temporal__l10=81.5)
+    assert claims.records("two_stream", tmp_path) == [line]
+    assert (line.seed, line.value, line.world, line.module) == (4, 81.5, world.VERSION, two_stream.VERSION)
+    board = Scoreboard("two_stream", profile="paper", dataset="ucf101", folder=tmp_path)
+    board["temporal.l10"] = 81
+    assert board.keep()[0].world == 0  # no world in it
+
+
+def test_verdicts_are_listed(tmp_path):
+    for seed in range(3):
+        values = {"temporal__l10": 80 + seed, "spatial__fine_tune_d9": 60, "spatial__last_layer_d5": 50 + seed}
+        study(tmp_path, seed, **values)
+    html = Scoreboard("two_stream", profile="lesson", folder=tmp_path).verdicts().html
+    assert "1 holds, 1 fails, 12 not yet run" in html  # ts.last_layer: 60 and 51 are no equals
+    assert "ts.temporal" in html
+    below = Scoreboard("two_stream", profile="lesson", folder=tmp_path).table("table 1", claimed=("ts.temporal",)).html
+    assert "ts.temporal" in below
+    assert "ts.svm" not in below
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="paper must be one of two_stream"):
+        Scoreboard("three_stream", profile="lesson")
+    board = Scoreboard("two_stream", profile="lesson", folder=tmp_path)
+    with pytest.raises(claims.ClaimsError, match="no metric"):
+        board["temporal.l11"] = 1
+    with pytest.raises(ValueError, match="entry must be one of table 1"):
+        board.table("table 9")
+    with pytest.raises(ValueError, match="entry must be one of table 1"):
+        board.table("figure 2")  # has no numbers
+    with pytest.raises(KeyError):
+        board["temporal.l10"]
