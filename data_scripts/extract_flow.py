@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.data import VideoError, iter_frames
+from labkit.data import VideoError, iter_frames, scan
 from labkit.data.jobs import JobsError, Record, report, run_jobs
 from labkit.data.videos import describe, find_videos, flow_path
 from labkit.flow import dis, farneback, save_flow, tvl1, tvl1_opencv
@@ -40,7 +40,7 @@ def extract(
     video: Path, out: Path, estimator: Callable[[Tensor, Tensor], Tensor], backward: bool, batch: int, device: str
 ) -> Record:
     """Compute the flow of a video and save it; the job of `run_jobs`."""
-    record = describe(video, out)
+    record = describe(scan(video))
     count = record["frames"] - 1
     if count < 1:
         raise VideoError(f"{video}: expected two frames or more; got one: there is no flow")
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1, help="videos at a time, one thread each (default: 1)")
     parser.add_argument("--batch", type=int, default=1, help="frame pairs at a time; more pays on a GPU (default: 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; only tvl1 gains from cuda (default: cpu)")
-    parser.add_argument("--verify", action="store_true", help="read the flow that is there and compare its hashes")
+    parser.add_argument("--verify", action="store_true", help="compare hashes, not only sizes, of all files")
     options = parser.parse_args(arguments)
     folder = options.videos or next((name for name in VIDEO_FOLDERS if (options.root / name).is_dir()), ".")
     videos = options.root / folder

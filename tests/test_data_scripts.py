@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
+from labkit.backbones.codes import FrameCoder, load_codes
 from labkit.data import HMDB51, UCF101, read_video, write_video
 from labkit.data.jobs import read_manifest
 from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
@@ -172,7 +174,7 @@ def test_hmdb51_unpacks_archives_in_an_archive(script, site, tmp_path, capsys):
     assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
 
 
-@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "extract_flow"])
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "extract_flow", "extract_features"])
 def test_scripts_explain_themselves(script, name, capsys):
     with pytest.raises(SystemExit, match="0"):
         script(name)(["--help"])
@@ -259,7 +261,7 @@ def test_a_folder_without_videos_is_an_error(script, tmp_path, capsys):
 def test_a_killed_extraction_goes_on_and_ends_as_if_nothing_had_happened(script, tmp_path):
     for folder in ("killed", "whole"):
         for seed in range(8):
-            make_video(tmp_path / folder / f"{seed}.avi", length=16, seed=seed)
+            make_video(tmp_path / folder / f"{seed}.avi", length=12, seed=seed)
     manifest = tmp_path / "killed/flow/forward.jsonl"
     command = [sys.executable, SCRIPTS / "extract_flow.py", tmp_path / "killed"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -279,23 +281,113 @@ def test_a_killed_extraction_goes_on_and_ends_as_if_nothing_had_happened(script,
     assert left == {path.name: path.read_bytes() for path in (tmp_path / "whole/flow").iterdir()}
 
 
-@needs_real_data
-@pytest.mark.filterwarnings("ignore:UCF101")
-def test_real_clips_get_their_flow(script, tmp_path):
+# Features.
+
+
+@pytest.fixture
+def squeezenet(tmp_path):
+    """A small network with weights in a file, and the arguments that name it and a layer."""
+    torch.manual_seed(0)
+    net = torchvision.models.squeezenet1_1()
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    arguments = ["--net", "squeezenet1_1", "--layer", "features.5", "--weights", str(tmp_path / "weights.pth")]
+    return net, arguments
+
+
+def test_codes_of_a_folder_are_those_of_the_network(script, videos, squeezenet, capsys):
+    net, arguments = squeezenet
+    arguments = [str(videos), *arguments, "--frames", "3", "--seconds", "0.16"]
+    assert script("extract_features")([*arguments, "--processes", "2"]) == 0
+    assert "codes (3, 3, 93312) of 3 videos" in capsys.readouterr().out  # 128 x 27 x 27
+    codes = load_codes(videos / "codes_features.5/videos.safetensors", FrameCoder(net, "features.5").source())
+    assert (codes.names, codes.classes) == (("one/a.avi", "one/b.mp4", "two/a.avi"), ("one", "two"))
+    assert (codes.labels.tolist(), codes.groups.tolist()) == ([0, 0, 1], [0, 1, 2])
+    assert codes.indices.tolist() == [[0, 1, 2]] * 3  # 4 frames of 25 a second are 0.16 seconds
+    frames = read_video(videos / "two/a.avi", torch.tensor([0, 1, 2])).frames
+    torch.testing.assert_close(codes.codes[2], FrameCoder(net, "features.5")(frames), rtol=1e-4, atol=1e-4)
+    times = {path: path.stat().st_mtime_ns for path in videos.rglob("*.avi.safetensors")}
+    assert script("extract_features")(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert torch.equal(load_codes(videos / "codes_features.5/videos.safetensors").codes, codes.codes)
+
+
+def test_videos_without_codes_are_told_and_left_out(script, videos, squeezenet, capsys):
+    damage(videos / "one/b.mp4")
+    arguments = [str(videos), *squeezenet[1], "--frames", "3", "--seconds", "0.16"]
+    assert script("extract_features")(arguments) == 1
+    told = capsys.readouterr()
+    assert re.search(r"✗ one/b.mp4: VideoError: .*\n1 failed; run the same", told.err)
+    assert "codes (2, 3, 93312) of 3 videos" in told.out
+    assert load_codes(videos / "codes_features.5/videos.safetensors").names == ("one/a.avi", "two/a.avi")
+    for name in ("one/a.avi", "two/a.avi"):
+        damage(videos / name)
+    assert script("extract_features")(arguments) == 1
+    assert "not written, all of its 3 videos failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--layer", "fc9"], "✗ layers must be submodules of SqueezeNet; got 'fc9'"),
+        (["--weights", "nowhere.pth"], "✗ weights must be a file; got nowhere.pth"),
+        (["--net", "resnet18"], "✗ .*weights.pth must fit ResNet exactly"),
+        (["--net", "no_such_net"], "✗ Unknown model no_such_net"),
+    ],
+)
+def test_a_wrong_network_is_told_once_and_at_once(script, videos, squeezenet, capsys, change, message):
+    assert script("extract_features")([str(videos), *squeezenet[1], *change]) == 1
+    assert re.match(message, capsys.readouterr().err)
+
+
+def test_features_without_videos_are_an_error(script, squeezenet, tmp_path, capsys):
+    (tmp_path / "none").mkdir()
+    assert script("extract_features")([str(tmp_path / "none"), *squeezenet[1]]) == 1
+    assert "none: expected videos; got none: check the path" in capsys.readouterr().err
+
+
+# The real clips.
+
+
+@pytest.fixture
+def real_ucf101(tmp_path):
+    """The real clips in the shape of UCF101, with the official lists."""
     for path in Path(REAL, "clips/ucf101").glob("*.avi"):
         folder = tmp_path / "UCF-101" / path.name.split("_")[1]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / path.name).symlink_to(path)
     (tmp_path / "ucfTrainTestlist").symlink_to(Path(REAL, "splits/ucf101"))
-    assert script("extract_flow")([str(tmp_path), "--estimator", "dis", "--processes", "2"]) == 0
+    return tmp_path
+
+
+@needs_real_data
+@pytest.mark.filterwarnings("ignore:UCF101")
+def test_real_clips_get_their_codes(script, real_ucf101):
+    weights = Path(REAL, "weights/squeezenet1_0_rgb_imagenet_norm.pth")
+    arguments = [str(real_ucf101), "--net", "squeezenet1_0", "--layer", "classifier.3", "--weights", str(weights)]
+    assert script("extract_features")([*arguments, "--missing", "skip", "--processes", "2"]) == 0
+    folder = real_ucf101 / "codes_classifier.3"
+    train, test = (load_codes(folder / f"split1_{part}.safetensors") for part in ("train", "test"))
+    assert (len(train), len(test)) == (2, 3)
+    assert train.codes.shape == (2, 10, 1000)
+    assert train.names == ("v_SoccerJuggling_g23_c01", "v_SoccerJuggling_g24_c01")
+    assert test.indices.tolist()[0] == list(range(0, 50, 5))  # 25 frames a second
+    assert test.labels.tolist() == [0, 6, 70]
+    # 805 is ImageNet's soccer ball: more of it in clips of football than where an eye is made up
+    assert train.codes[..., 805].mean() > test.codes[0, :, 805].mean()
+
+
+@needs_real_data
+@pytest.mark.filterwarnings("ignore:UCF101")
+def test_real_clips_get_their_flow(script, real_ucf101):
+    assert script("extract_flow")([str(real_ucf101), "--estimator", "dis", "--processes", "2"]) == 0
     for part, count in (("train", 2), ("test", 3)):
-        clips = UCF101(tmp_path, part=part, missing="skip")
+        clips = UCF101(real_ucf101, part=part, missing="skip")
         assert len(clips) == count
         for clip in clips:
             flow = clip.flow([clip.num_frames - 2, 0])
             exact = dis(clip.frames([clip.num_frames - 2, 0]), clip.frames([clip.num_frames - 1, 1]))
             assert (flow - exact).abs().mean() < 0.02 * exact.abs().amax()
-    rows = json.loads((tmp_path / "flow/forward.jsonl").read_text().splitlines()[1])
+    rows = json.loads((real_ucf101 / "flow/forward.jsonl").read_text().splitlines()[1])
     assert (rows["name"], rows["frames"]) == ("ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", 164)
 
 
@@ -305,7 +397,7 @@ def test_flow_of_hmdb51_and_kinetics_has_one_field_fewer_than_frames(script, tmp
         (tmp_path / Path(name).name).symlink_to(Path(REAL, "clips", name))
     assert script("extract_flow")([str(tmp_path), "--estimator", "dis", "--processes", "2"]) == 0
     manifest = read_manifest(tmp_path / "flow/forward.jsonl")
-    assert {name[:7]: row["frames"] for name, row in manifest.items()} == {"RATRACE": 72, "mmactio": 300}
+    assert {name[:7]: row["frames"] for name, row in manifest.items()} == {"RATRACE": 72, "mmactio": 280}
     for name, row in manifest.items():
         shape = stored_flow_shape(tmp_path / f"flow/{name}.flow")
         assert shape == (row["frames"] - 1, 2, row["height"], row["width"])

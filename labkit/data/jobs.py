@@ -7,7 +7,8 @@ finished job leaves a line in a *manifest*, JSON lines that any tool reads::
     {"name": "Punch/v_Punch_g03_c01.avi", "bytes": 310134, "sha256": "2744...", "frames": 108, ...,
      "files": {"Punch/v_Punch_g03_c01.avi.flow": {"bytes": 4403210, "sha256": "91d0..."}}}
 
-A later run does only what is not in the manifest, or whose source or output no longer has its size.
+A later run does only what is not in the manifest, or whose source or output no longer has its size. Such an output is
+removed first, so what lies there is always of the source as it was when it was read.
 """
 
 import contextlib
@@ -65,7 +66,7 @@ def run_jobs(
         manifest: the file that tells what is done; outputs lie in its folder.
         settings: what the outputs depend on; JSON. A manifest with other settings is an error, not a mixture.
         processes: how many at a time, each with one thread, started as `START` says.
-        verify: read every output again and compare hashes, where otherwise the sizes must do.
+        verify: read every source and every output again and compare hashes, where otherwise the sizes must do.
 
     Returns:
         For each file that failed, why; all others are done.
@@ -84,6 +85,9 @@ def run_jobs(
                     left.unlink()
         records = read_manifest(manifest, settings)
         to_do = [name for name in names if not _is_done(records.get(name), source, folder, verify)]
+        for stale in filter(None, (records.pop(name, None) for name in to_do)):
+            for name in stale["files"]:  # of another video, or damaged: should the job fail now, nothing is better
+                (folder / name).unlink(missing_ok=True)
         errors: dict[str, str] = {}
         with (
             _appending(manifest, settings) as file,
@@ -239,16 +243,17 @@ def _end_with_parent() -> None:
 
 
 def _is_done(record: Record | None, source: Path, folder: Path, verify: bool) -> bool:
-    def size(path: Path) -> int:
-        return path.stat().st_size if path.is_file() else -1
+    def same(path: Path, noted: Record) -> bool:
+        return (
+            path.is_file()
+            and path.stat().st_size == noted["bytes"]
+            and (not verify or file_hash(path) == noted["sha256"])
+        )
 
     return (
-        (record is not None)
-        and size(source / record["name"]) == record["bytes"]
-        and all(
-            size(folder / name) == file["bytes"] and (not verify or file_hash(folder / name) == file["sha256"])
-            for name, file in record["files"].items()
-        )
+        record is not None
+        and same(source / record["name"], record)
+        and all(same(folder / name, noted) for name, noted in record["files"].items())
     )
 
 

@@ -240,14 +240,18 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
     for split in (1, 2, 3):
         train, test = (clips(root, split, part) for part in ("train", "test"))
         print(f"split {split}: {len(train)} videos to train, {len(test)} to test")
-    return run_jobs(describe, find_videos(train.folder), train.folder, root / INDEX, {"index": 1}, processes=processes)
+    return run_jobs(_index, find_videos(train.folder), train.folder, root / INDEX, {"index": 1}, processes=processes)
 
 
-def describe(source: Path, out: Path) -> Record:
-    """The job of `complete`, and what every manifest notes of a video."""
-    info = scan(source)
-    fps = None if math.isnan(info.fps) else info.fps
+def describe(info: VideoInfo) -> Record:
+    """What manifests note of a video."""
+    fps = None if math.isnan(info.fps) else info.fps  # JSON has no nan
     return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width}
+
+
+def _index(source: Path, out: Path) -> Record:
+    """The job of `complete`."""
+    return describe(scan(source))
 
 
 def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path, VideoInfo]:

@@ -96,7 +96,11 @@ def test_what_changed_or_is_gone_is_done_again(place):
     (place / "out/c.out").write_text("thr")
     (place / "out/d.out").write_text("ruof")  # as long as before
     assert run(place, {**contents, "a": "other", "f": "new"}) == ({}, ["a", "b", "c", "f"])
-    assert run(place, {**contents, "a": "other"}, verify=True) == ({}, ["d"])
+    contents |= {"a": "other", "e": "fail"}  # as long as "five"
+    assert run(place, contents) == ({}, [])
+    assert run(place, contents, verify=True) == ({"e": "RuntimeError: as told"}, ["d"])
+    assert not (place / "out/e.out").exists()  # not the old one, which was of another source
+    assert "e" not in read_manifest(place / "out/list.jsonl")
 
 
 def test_errors_stop_nothing_and_are_tried_again(place):
