@@ -493,6 +493,7 @@ def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
 
 # --- builders ---------------------------------------------------------------------------------------------------------
 # The same classes in two sizes. Tiny nets look at 56 of 64 pixels, as the paper's at 224 of 256: `FlowInput(size=56)`.
+# Their dropout is 0.5 by default: at 0.9 they learn too, but take several times as many steps to begin.
 
 _TINY: dict[str, Any] = {
     "image_size": 56,  # -> 25, pool 12, conv2 12, pool 6, conv5 6, pool 3
@@ -518,7 +519,7 @@ def temporal_paper(num_classes: int, *, length: int = 10, dropout: float = 0.9) 
     return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout)
 
 
-def temporal_tiny(num_classes: int, *, length: int = 10, dropout: float = 0.9) -> CNNM:
+def temporal_tiny(num_classes: int, *, length: int = 10, dropout: float = 0.5) -> CNNM:
     """The temporal stream for windows of 56 x 56 pixels."""
     return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **_TINY)
 
@@ -528,7 +529,7 @@ def slow_fusion_paper(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
     return SlowFusion(num_classes, dropout=dropout)
 
 
-def slow_fusion_tiny(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
+def slow_fusion_tiny(num_classes: int, *, dropout: float = 0.5) -> SlowFusion:
     """Slow fusion for windows of 56 x 56 pixels."""
     return SlowFusion(num_classes, dropout=dropout, **_TINY)
 
@@ -538,7 +539,7 @@ def multi_task_paper(num_classes: Sequence[int] = (101, 51), *, dropout: float =
     return MultiTask(temporal_paper(num_classes[0], dropout=dropout), num_classes)
 
 
-def multi_task_tiny(num_classes: Sequence[int], *, dropout: float = 0.9) -> MultiTask:
+def multi_task_tiny(num_classes: Sequence[int], *, dropout: float = 0.5) -> MultiTask:
     """The temporal stream for two sets at once, windows of 56 x 56 pixels."""
     return MultiTask(temporal_tiny(num_classes[0], dropout=dropout), num_classes)
 
@@ -559,5 +560,6 @@ FINE_TUNING: Mapping[str, Any] = {  # section 5, "In the fine-tuning scenario"; 
     "steps": 20_000,
     "schedule": {14_000: 1e-3},
 }
-FROM_SCRATCH_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 800, "batch": 48, "schedule": {500: 1e-3, 700: 1e-4}}
+# The same proportions for a laptop. Measured once: after 250 such steps 87 % on the 18 actions of the world, temporal.
+FROM_SCRATCH_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 400, "batch": 48, "schedule": {250: 1e-3, 350: 1e-4}}
 FINE_TUNING_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 200, "batch": 48, "schedule": {140: 1e-3}}
