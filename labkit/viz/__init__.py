@@ -1,8 +1,10 @@
 """Figures and widgets: take arrays, return something to look at."""
 
+from labkit.viz.browse import confusion_browser
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.figures import (
     bar_chart,
+    bar_slider,
     flow_components,
     flow_fields,
     frame_strip,
@@ -25,8 +27,10 @@ __all__ = [
     "Panel",
     "Table",
     "bar_chart",
+    "bar_slider",
     "claims_list",
     "colour_wheel",
+    "confusion_browser",
     "finish",
     "flow_components",
     "flow_fields",

@@ -340,6 +340,51 @@ def bar_chart(
     )
 
 
+def bar_slider(
+    steps: Mapping[str, Mapping[str, float]],
+    *,
+    title: str,
+    alt: str,
+    x_title: str,
+    y_title: str,
+    slider: str,
+    start: int = 0,
+    height: int = 420,
+) -> Figure:
+    """One set of bars for each position of a slider; every state travels with the page, so it needs no kernel.
+
+    Args:
+        steps: a label of the slider's position, and the bars there: a value for each name on the x axis.
+        title: above the figure.
+        alt: what there is to see.
+        x_title: of the x axis.
+        y_title: of the y axis, with its unit.
+        slider: what the slider sets, shown before its value.
+        start: position to begin with.
+        height: in pixels.
+
+    Raises:
+        ValueError: no steps, steps with different names, or a start that is not among them.
+    """
+    labels, rows = list(steps), list(steps.values())
+    if not rows or any(list(row) != list(rows[0]) for row in rows) or not 0 <= start < len(rows):
+        raise ValueError(f"steps must hold the same names at each position, start among them; got {labels}, {start}")
+    figure = go.Figure()
+    names = list(rows[start])
+    figure.add_bar(x=names, y=list(rows[start].values()), marker_color=PALETTE[0])
+    moves = [
+        {"label": label, "method": "restyle", "args": [{"y": [list(row.values())]}]}
+        for label, row in zip(labels, rows, strict=True)
+    ]
+    _chart_axes(figure, x_title, y_title)
+    high = max(max(row.values()) for row in rows)
+    figure.update_yaxes(range=[0, 1.05 * high], rangemode="tozero")
+    figure.update_layout(
+        sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": {"t": 70}}]
+    )
+    return finish(figure, title=title, alt=alt, height=height)
+
+
 def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:
     """Put a picture into data coordinates with its top left corner at (x, y)."""
     smooth = "fast" if tile.shape[-1] > 128 else False
