@@ -1,0 +1,32 @@
+"""The small weights that come with the lab are what their card says."""
+
+import pytest
+import torch
+
+from labkit import metrics, world
+from labkit.backbones import card, load_weights, source_weights
+from labkit.papers import two_stream
+from labkit.training import evaluate
+
+NETS = {"cnn_m": two_stream.spatial_tiny}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_accuracy_on_the_card_is_measured_again(name):
+    facts = card(source_weights(name))
+    net = NETS[name](len(facts["classes"]))
+    assert load_weights(net, source_weights(name)) == facts
+    assert facts["world"] == world.VERSION, "the world has changed: run data_scripts/train_source.py"
+    stills = world.Source(seed=facts["seed"], part="test", groups=180)
+    assert stills.classes == tuple(facts["classes"])
+    assert str(len(stills)) in facts["measured"]
+    few = torch.arange(0, len(stills), 3)  # each third: 480 stills, whose accuracy is within 4 points of that of all
+    view = two_stream.FrameInput(size=56)
+    seen = stills.subset(few)
+    scores = evaluate(net, seen.map(lambda clip: view.test_views(clip, 1)), progress=False)
+    assert metrics.accuracy(scores.videos, scores.labels) == pytest.approx(facts["accuracy"], abs=0.04)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_they_are_small(name):
+    assert source_weights(name).stat().st_size < 4e6
