@@ -7,6 +7,7 @@ clip is a function, handed to `Clips.map`::
     train = Actions(part="train").map(lambda clip: (clip.frames([7])[0], clip.label))
 """
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -100,14 +101,14 @@ class Subset(Clips):
 
     def __init__(self, clips: Clips, indices: Indices) -> None:
         self.clips = clips
-        self.indices = [int(index) for index in indices]
-        if wrong := [index for index in self.indices if not 0 <= index < len(clips)]:
-            raise IndexError(f"indices must lie within 0 to {len(clips) - 1}; got {wrong[0]}: the set is that long")
+        self.indices = require_indices(indices, 0, len(clips) - 1, "a subset", "the set is that long")
         self.classes = clips.classes
         self.labels, self.groups = clips.labels[self.indices], clips.groups[self.indices]
 
     def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0 of the subset."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must lie within 0 to {len(self) - 1}; got {index}: the subset is that long")
         return self.clips[self.indices[index]]
 
 
@@ -126,7 +127,7 @@ class Mapped(Dataset[Any]):
         return self.view(self.clips[index])
 
 
-def require_indices(indices: Indices, first: int, last: int, name: str) -> list[int]:
+def require_indices(indices: Indices, first: int, last: int, name: str, hint: str = "sample fewer frames") -> list[int]:
     """Whole numbers within ``first`` to ``last``, both included, as a list.
 
     Raises:
@@ -135,9 +136,17 @@ def require_indices(indices: Indices, first: int, last: int, name: str) -> list[
     """
     if isinstance(indices, Tensor):
         if indices.dtype not in (torch.int64, torch.int32) or indices.ndim != 1:
-            raise TypeError(f"indices must be (T,) whole numbers; got {tuple(indices.shape)} {indices.dtype}")
+            raise TypeError(
+                f"indices of {name} must be (T,) whole numbers; got {tuple(indices.shape)} {indices.dtype}: a mask "
+                f"becomes indices by .nonzero().flatten()"
+            )
         indices = indices.tolist()
-    numbers = [int(index) for index in indices]
+    try:
+        numbers = [operator.index(index) for index in indices]
+        if any(isinstance(index, bool) for index in indices):
+            raise TypeError("a mask becomes indices by numpy.flatnonzero")
+    except TypeError as error:
+        raise TypeError(f"indices of {name} must be a list of whole numbers; got {indices!r}: {error}") from error
     if wrong := [number for number in numbers if not first <= number <= last]:
-        raise IndexError(f"indices of {name} must lie within {first} to {last}; got {wrong[0]}: sample fewer frames")
+        raise IndexError(f"indices of {name} must lie within {first} to {last}; got {wrong[0]}: {hint}")
     return numbers
