@@ -102,7 +102,8 @@ def test_ucf101_is_fetched_unpacked_checked_and_indexed_once(script, site, ucf10
     assert re.findall(r"split \d: .*", capsys.readouterr().out) == [
         f"split {split}: 1 videos to train, 1 to test" for split in (1, 2, 3)
     ]
-    assert sorted(path.name for path in root.iterdir()) == ["UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
+    left = sorted(path.name for path in root.iterdir())
+    assert left == [".lock", "UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
     for name in ("lists.zip", "videos.zip"):
         hashed = sha256((site.folder / name).read_bytes()).hexdigest()
         assert (root / f"archives/{name}.sha256").read_text() == f"{hashed}  {name}\n"

@@ -183,8 +183,8 @@ def _attempt(part: _Part) -> None:
             raise _refused(part, "a web page")
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
-            if not span or int(span[1]) != have or int(span[3]) != known["bytes"]:
-                part.state.unlink()  # nothing to rely on: from the start
+            if not span or int(span[1]) != have or int(span[3]) != known.get("bytes"):
+                part.state.unlink(missing_ok=True)  # nothing to rely on: from the start
                 raise http.client.HTTPException(f"another range than asked, {response.headers.get('Content-Range')}")
             total = known["bytes"]
         else:

@@ -19,6 +19,7 @@ import os
 import re
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -153,22 +154,24 @@ def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file or folder against other runs that ask the same way; a killed one lets go.
+    """Hold a file, or a folder by its file ``.lock``, against other runs that ask the same way; a killed one lets go.
+
+    Where the file system knows no locks, a warning says so, and all goes on.
 
     Raises:
         JobsError: another run holds it.
     """
     import fcntl  # here, as Windows has none: reading data works there, too
 
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    # Open for writing: over NFS that is what it takes to lock.
+    with (path / ".lock" if path.is_dir() else path).open("ab") as file:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JobsError(f"{path}: expected no other run; got one at work there: wait until it ends") from None
+        except OSError as error:
+            warnings.warn(f"{path} cannot be locked ({error.strerror}): see that no other run is at work", stacklevel=3)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def file_hash(path: Path) -> str:

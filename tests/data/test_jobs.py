@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -188,6 +189,18 @@ def test_two_runs_in_one_folder_do_not_mix(place):
     with locked(place / "out"), pytest.raises(JobsError, match=r"out: expected no other run; got one at work there"):
         run(place, {"a": "one"})
     assert run(place, {"a": "one"}) == ({}, ["a"])
+
+
+def test_a_file_system_without_locks_is_warned_about(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with (
+        pytest.warns(UserWarning, match=r"cannot be locked .No locks available.: see that no other run"),
+        locked(tmp_path),
+    ):
+        pass
 
 
 def test_no_process_is_an_error(place):
