@@ -306,23 +306,26 @@ def throw(t: Timing) -> Pose:
     """A ball overarm, up and away."""
     sign = SIDES[t.side]
     wind, out = np.clip(2 * t.progress, 0, 1), np.clip(2.5 * t.progress - 1.5, 0, 1)
-    joints = _arm(t.side, 0.4 + 2.5 * wind - 1.3 * out, 0.9 * wind * (1 - out) + 0.1)
-    start = (sign * 1.0, -1.85)
+    held = np.minimum(out, 0.4)  # from then on the ball flies
+
+    def hand(out: Array) -> tuple[Array, Array]:
+        turn, reach = 0.3 + 2.8 * wind - 1.4 * out, 0.95 - 0.25 * wind * (1 - out)
+        return sign * (0.3 + reach * np.sin(turn)), -0.86 + reach * np.cos(turn)
+
+    x, y = hand(held)
+    flown, drop = out - held, 0.05 + 0.1 * wind * (1 - out)
     return Pose(
-        joints | _on_hip(_other(t.side)) | planted(0.05 + 0.1 * wind * (1 - out), 0.34) | {"lean": sign * 0.2 * out},
-        y=0.05 + 0.1 * wind * (1 - out),
+        arm_to(t.side, *hand(out)) | _on_hip(_other(t.side)) | planted(drop, 0.34) | {"lean": sign * 0.3 * flown},
+        y=drop,
         gaze=0.5 * sign,
-        object=(
-            (1 - wind) * sign * 0.6 + wind * start[0] + sign * 2.2 * out,
-            (1 - wind) * 0.05 + wind * start[1] - 0.9 * out + 0.7 * out**2,
-        ),
+        object=(x + sign * 2.6 * flown, y + drop - 1.2 * flown + 1.5 * flown**2),
     )
 
 
 def drink(t: Timing) -> Pose:
     """A cup to the mouth and back, the head tilting."""
     up, sign = np.sin(math.pi * t.progress), SIDES[t.side]
-    x, y = sign * (0.62 - 0.4 * up), -0.3 - 0.95 * up
+    x, y = sign * (0.62 - 0.4 * up + 0.3 * np.sin(math.pi * up)), -0.3 - 0.95 * up
     return Pose(
         arm_to(t.side, x, y)
         | _arm(_other(t.side), 0.15 + 0 * up, 0.1 + 0 * up)
@@ -351,7 +354,11 @@ def scratch(t: Timing) -> Pose:
     """A hand goes to the head for a moment."""
     up, sign = np.sin(math.pi * t.progress), SIDES[t.side]
     return Pose(
-        arm_to(t.side, sign * (0.6 - 0.12 * up), -0.02 - 1.5 * up + 0.05 * np.sin(2 * t.beat) * up)
+        arm_to(
+            t.side,
+            sign * (0.6 - 0.12 * up + 0.25 * np.sin(math.pi * up)),
+            -0.02 - 1.5 * up + 0.05 * np.sin(2 * t.beat) * up,
+        )
         | _arm(_other(t.side), 0.16 + 0 * up, 0.1 + 0 * up)
         | _standing(t)
         | {"nod": sign * 0.15 * up},
@@ -417,7 +424,8 @@ def _meeting(t: Timing) -> tuple[Array, Array]:
     """How near two puppets are, 0 to 1 and back, and how much they walk."""
     near = np.clip(np.minimum(3.2 * t.progress, 3.2 * (1 - t.progress)), 0, 1)
     near = near * near * (3 - 2 * near)
-    return near, np.clip(np.abs(np.gradient(near) if t.frames > 1 else 0 * near) * 6, 0, 1)
+    speed = np.gradient(near) * t.frames if t.frames > 1 else 0 * near  # in clips, not frames: 24 frames or 96 alike
+    return near, np.clip(np.abs(speed) / 4, 0, 1)
 
 
 def _pair(

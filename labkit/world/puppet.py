@@ -67,11 +67,12 @@ def random_look(rng: np.random.Generator, gaze: float = 0.0) -> Look:
 def arm_to(side: str, x: Array | float, y: Array | float, *, elbow: str = "out") -> dict[str, Array]:
     """Joint angles that bring a hand to (x, y), in the torso's coordinates; the elbow points outwards, or ``"in"``.
 
-    A place out of reach is pointed at with a stretched arm.
+    A place out of reach is pointed at with a stretched arm. Angles do not jump where an arm passes overhead.
     """
     sign = SIDES[side]
     dx, dy = np.asarray(x) - sign * _SHOULDER[0], np.asarray(y) - _SHOULDER[1]
     shoulder, bend = _two_bones(dx, dy, _UPPER_ARM, _FOREARM, sign if elbow == "out" else -sign)
+    shoulder = np.where(sign * shoulder > math.pi / 2, shoulder - sign * 2 * math.pi, shoulder)
     return {f"{side}_shoulder": shoulder, f"{side}_elbow": bend}
 
 
