@@ -2,6 +2,7 @@
 
 from labkit.world.aperture import HOLE, aperture
 from labkit.world.clips import PuppetClip, PuppetClips
+from labkit.world.pairs import FlowPairs
 from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.sets import (
     EASY,
@@ -24,6 +25,7 @@ __all__ = [
     "VERSION",
     "Actions",
     "Difficulty",
+    "FlowPairs",
     "Interactions",
     "LongClips",
     "Part",
