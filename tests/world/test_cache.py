@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -529,6 +528,26 @@ def test_a_full_disk_is_told_once_and_what_is_there_still_read(tmp_path, monkeyp
     ]
 
 
+@pytest.mark.parametrize("times", [1, 2, 99])
+def test_a_folder_that_vanishes_while_we_write_is_made_again(tmp_path, monkeypatch, times):
+    cache, fsync, vanished = Cache("actions", {}, tmp_path), os.fsync, []
+
+    def vanish(file):
+        fsync(file)
+        if [*cache.folder.glob(".0.npz.*.tmp")] and len(vanished) < times:
+            shutil.rmtree(cache.folder)
+            vanished.append(1)
+
+    monkeypatch.setattr(os, "fsync", vanish)
+    if times == 99:
+        return assert_goes_on_without(cache, "No such file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.get(0, small)
+    assert len(vanished) == times
+    return assert_same(cache.get(0, not_again), small())
+
+
 def test_many_threads_are_told_once(tmp_path):
     (tmp_path / "file").touch()
     cache, barrier = Cache("actions", {}, tmp_path / "file"), threading.Barrier(8)
@@ -884,6 +903,8 @@ def told_in_fork(function):
 
 
 def no_room():
+    import resource  # not on Windows
+
     with tempfile.TemporaryDirectory() as root:
         cache = Cache("actions", {}, root)
 
