@@ -201,8 +201,9 @@ def _paint(
         x = ((turned[:, 0, 0] * u + turned[:, 0, 2]) + turned[:, 0, 1] * v).take(lit)  # (T, h, w) to (N,)
         y = ((turned[:, 1, 0] * u + turned[:, 1, 2]) + turned[:, 1, 1] * v).take(lit)
         distance = part.shape.distance(x, y)
-        size = (samples * _scale(pose)).astype(np.float32).take(lit // flat[0].size)  # (N,), samples per local unit
-        cover = np.clip(np.float32(0.5) - distance * size, 0, 1)
+        frame, size = lit // flat[0].size, (samples * _scale(pose)).astype(np.float32)  # samples per local unit
+        most = np.minimum(np.float32(2 * part.shape.reach) * size, 1) ** 2  # of a sample, that so small a part covers
+        cover = np.clip(np.float32(0.5) - distance * size.take(frame), 0, most.take(frame))
         touched = np.flatnonzero(cover)
         flat, x, y, distance, cover = (array.take(touched) for array in (flat.take(lit), x, y, distance, cover))
         inside = flat[distance <= 0]

@@ -7,13 +7,13 @@ each set can and cannot show is in the datasheet beside this file.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.checks import require_positive
 from labkit.world import actions as acts
 from labkit.world.actions import Action, Meeting, perform
 from labkit.world.clips import PuppetClips, generator, split_groups
@@ -31,7 +31,7 @@ class Difficulty:
         camera: strength of the camera's motion; 0 is a tripod, 1 moves the picture by about 1 % of its height a frame.
         clutter: how many things stand about: on average one behind and 0.3 in front at 1.
         home: probability that an action with a home is seen there; else it is somewhere, at random.
-        jitter: how much tempo, timing, size and place vary between clips.
+        jitter: how much tempo, timing, size and place vary between clips; up to 3.
         light: how much brightness and tint vary between clips.
     """
 
@@ -43,8 +43,9 @@ class Difficulty:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            if not 0 <= value < float("inf") or (name == "home" and value > 1):
-                raise ValueError(f"{name} must be a number from 0{' to 1' if name == 'home' else ''}; got {value}")
+            most = {"home": 1, "jitter": 3}.get(name, 100)
+            if not isinstance(value, int | float) or not 0 <= value <= most:
+                raise ValueError(f"{name} must be a number from 0 to {most}; got {value!r}")
 
 
 EASY = Difficulty(camera=0.0, clutter=0.0, home=1.0, jitter=0.5, light=0.5)
@@ -66,10 +67,13 @@ class Actions(PuppetClips):
         clips: per class and group.
         classes: names of the classes to take, in the order of their labels; all if None.
         difficulty: of the pictures.
-        actions: what there is to take from.
+
+    Attributes:
+        actions: what there is to take classes from.
 
     Raises:
         ValueError: an unknown class, split or part, or a number out of range.
+        TypeError: another kind of difficulty.
     """
 
     actions: tuple[Action | Meeting, ...] = acts.ACTIONS
@@ -88,22 +92,28 @@ class Actions(PuppetClips):
         classes: Sequence[str] | None = None,
         difficulty: Difficulty = Difficulty(),
     ) -> None:
-        _require_sizes(seed, size, frames, clips)
-        known = {action.name: action for action in self.actions}
-        if classes is not None and (unknown := [name for name in classes if name not in known]):
-            raise ValueError(f"classes must be among {', '.join(known)}; got {unknown[0]!r}: check the spelling")
-        self.classes = tuple(known) if classes is None else tuple(classes)
-        self.seed, self.size, self.num_frames, self.difficulty = seed, size, frames, difficulty
-        self._chosen = [known[name] for name in self.classes]
+        self.seed, self.size = _whole(seed, 0, "seed"), _whole(size, 16, "size")
+        self.num_frames, clips = _whole(frames, 1, "frames"), _whole(clips, 1, "clips")
+        if not isinstance(difficulty, Difficulty):
+            raise TypeError(f"difficulty must be a Difficulty; got {difficulty!r}: Difficulty(camera=0) for one")
+        known = [action.name for action in self.actions]
+        chosen = known if classes is None else list(classes)
+        if wrong := [name for name in chosen if name not in known or chosen.count(name) > 1]:
+            raise ValueError(
+                f"classes must be among {', '.join(known)}, each once; got {wrong[0]!r} "
+                f"{chosen.count(wrong[0])} times: check the spelling"
+            )
+        self.classes = tuple(chosen)
+        self.difficulty = difficulty
         self._places = [
             (label, group, clip)
             for label in range(len(self.classes))
-            for group in split_groups(groups, split, part)
+            for group in split_groups(_whole(groups, 3, "groups"), split, part)
             for clip in range(1, clips + 1)
         ]
         self.names = [f"{self.classes[label]}_g{group:02d}_c{clip:02d}" for label, group, clip in self._places]
-        self.labels = torch.tensor([label for label, _, _ in self._places])
-        self.groups = torch.tensor([group for _, group, _ in self._places])
+        self.labels = torch.tensor([label for label, _, _ in self._places], dtype=torch.int64)
+        self.groups = torch.tensor([group for _, group, _ in self._places], dtype=torch.int64)
         super().__init__(self.kind, self._settings())
 
     def _settings(self) -> dict[str, Any]:
@@ -111,12 +121,16 @@ class Actions(PuppetClips):
             "seed": self.seed,
             "size": self.size,
             "frames": self.num_frames,
-            "difficulty": dataclasses.asdict(self.difficulty),
+            "difficulty": {name: float(value) for name, value in dataclasses.asdict(self.difficulty).items()},
         }
+
+    def _action(self, label: int) -> Action | Meeting:
+        """Looked up, not kept: what an action hangs on a puppet cannot travel to another process."""
+        return next(action for action in self.actions if action.name == self.classes[label])
 
     def _scene(self, index: int) -> str:
         label, group, _ = self._places[index]
-        return self._place_of(self._chosen[label], group)
+        return self._place_of(self._action(label), group)
 
     def _place_of(self, action: Action | Meeting, group: int) -> str:
         rng = generator(self.seed, self.kind, "place", action.name, group)
@@ -125,7 +139,7 @@ class Actions(PuppetClips):
     def draw(self, index: int) -> Rendering:
         """Paint a clip, whatever has been kept."""
         label, group, clip = self._places[index]
-        action = self._chosen[label]
+        action = self._action(label)
         actors = generator(self.seed, self.kind, "actor", group)
         place = generator(self.seed, self.kind, "scene", action.name, group)
         rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
@@ -166,7 +180,7 @@ class LongClips(Actions):
         two_labels: share of clips in which two different actions happen.
         noisy: a restless camera and two cuts in every clip: flow is what it would be on television.
         frames: length of a clip.
-        segment: average length of an action, in frames.
+        segment: average length of an action, in frames; at least 4.
         settings: of `Actions`.
     """
 
@@ -176,11 +190,11 @@ class LongClips(Actions):
     def __init__(
         self, *, frames: int = 120, segment: int = 24, two_labels: float = 0.25, noisy: bool = False, **settings: Any
     ) -> None:
-        if not 0 <= two_labels <= 1:
-            raise ValueError(f"two_labels must be a share from 0 to 1; got {two_labels}")
-        if frames < 2 * segment:
+        if not isinstance(two_labels, int | float) or not 0 <= two_labels <= 1:
+            raise ValueError(f"two_labels must be a share from 0 to 1; got {two_labels!r}")
+        self.segment, self.two_labels, self.noisy = _whole(segment, 4, "segment"), float(two_labels), bool(noisy)
+        if _whole(frames, 1, "frames") < 2 * segment:
             raise ValueError(f"frames must be at least 2 * segment = {2 * segment}; got {frames}: ask for longer clips")
-        self.segment, self.two_labels, self.noisy = segment, two_labels, noisy
         super().__init__(frames=frames, **settings)
 
     def _settings(self) -> dict[str, Any]:
@@ -224,7 +238,7 @@ class LongClips(Actions):
     def draw(self, index: int) -> Rendering:
         """Paint a clip, whatever has been kept."""
         label, group, clip = self._places[index]
-        action = self._chosen[label]
+        action = self._action(label)
         actors = generator(self.seed, self.kind, "actor", group)
         place = generator(self.seed, self.kind, "scene", action.name, group)
         rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
@@ -256,13 +270,20 @@ class Stills(Actions):
     def __init__(self, *, of: str = "interactions", noisy: bool = False, groups: int = 48, **settings: Any) -> None:
         if of not in ("interactions", "actions"):
             raise ValueError(f'of must be "interactions" or "actions"; got {of!r}')
-        self.actions = acts.INTERACTIONS if of == "interactions" else acts.ACTIONS
-        self.kind, self.noisy = f"stills-{of}", noisy
+        self.kind, self.noisy = f"stills-{of}", bool(noisy)
         defaults: dict[str, Any] = {"clips": 1, "frames": 1}
         super().__init__(groups=groups, **(defaults | settings))
 
+    @property
+    def actions(self) -> tuple[Action | Meeting, ...]:  # type: ignore[override]
+        """What there is to take classes from."""
+        return acts.INTERACTIONS if self.kind == "stills-interactions" else acts.ACTIONS
+
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"noisy": self.noisy}
+
+    def _scene(self, index: int) -> str:
+        return ""  # paper, more often than not
 
     def wrong(self, index: int) -> bool:
         """Whether the picture shows something else than its label says; never in the filtered set."""
@@ -272,11 +293,11 @@ class Stills(Actions):
         """Paint a still, whatever has been kept."""
         label, _, _ = self._places[index]
         rng = generator(self.seed, self.kind, "still", self.names[index])
-        action = self._chosen[label]
+        action = self._action(label)
         shown = True
         if self.wrong(index):
             shown = rng.random() < 0.7  # else nobody is there
-            others = [a for a in (*self._chosen, *acts.SOURCE) if a.name != action.name]
+            others = [a for a in (*self.actions, *acts.SOURCE) if a.name != action.name]
             action = others[rng.integers(len(others))]
         when = _moment(rng, self.num_frames, telling=isinstance(action, Meeting))
         zoom = rng.uniform(1.15, 1.5)
@@ -310,7 +331,7 @@ class Source(Actions):
     def draw(self, index: int) -> Rendering:
         """Paint a still, whatever has been kept."""
         label, group, _ = self._places[index]
-        action = self._chosen[label]
+        action = self._action(label)
         rng = generator(self.seed, self.kind, "still", self.names[index])
         when = _moment(rng, self.num_frames, telling=False)
         view = _still_camera(
@@ -326,13 +347,10 @@ class Source(Actions):
         return _relight(picture, rng, self.difficulty)
 
 
-def _require_sizes(seed: int, size: int, frames: int, clips: int) -> None:
-    if not (isinstance(seed, int) and seed >= 0):
-        raise ValueError(f"seed must be a whole number, 0 or more; got {seed!r}")
-    if size < 16:
-        raise ValueError(f"size must be at least 16 pixels; got {size}: a puppet needs some room")
-    require_positive(frames, "frames")
-    require_positive(clips, "clips")
+def _whole(value: Any, least: int, name: str) -> int:
+    if not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}")
+    return int(value)
 
 
 def _scene_name(rng: np.random.Generator, home: str | None, difficulty: Difficulty) -> str:
@@ -407,11 +425,11 @@ def _still_camera(frames: int, x: float, y: float, turn: float, zoom: float) -> 
 
 
 def _cut(view: Camera, rng: np.random.Generator, cuts: int) -> Camera:
-    """The camera jumps to another place, a few times."""
+    """The camera jumps to another place, across the middle, a few times."""
     frames = len(view.x)
-    x, zoom = view.x.copy(), view.zoom.copy()
-    for at in np.sort(rng.integers(frames // 6, frames - frames // 6, cuts)):
-        x[at:] += rng.uniform(-0.7, 0.7)
+    x, zoom = np.clip(view.x, -0.8, 0.8), view.zoom.copy()
+    for at in np.sort(rng.choice(np.arange(frames // 6, frames - frames // 6), cuts, replace=False)):
+        x[at:] -= (1 if x[at] > 0 else -1) * rng.uniform(0.4, 0.9)
         zoom[at:] *= np.exp(rng.uniform(-0.25, 0.25))
     return dataclasses.replace(view, x=np.clip(x, -1.2, 1.2), zoom=np.clip(zoom, 0.75, 1.4))
 
@@ -419,7 +437,10 @@ def _cut(view: Camera, rng: np.random.Generator, cuts: int) -> Camera:
 def _story(
     segments: list[tuple[Action, int, int]], rng: np.random.Generator, clips: LongClips
 ) -> tuple[Pose, list[acts.Staging]]:
-    """One motion after the other, crossfading, each with its things only while it lasts."""
+    """One motion after the other, crossfading, each with its things only while it lasts.
+
+    Every motion goes on from where the last one has led; the whole way lies around the middle.
+    """
     frames, fade = clips.num_frames, 3
     time = np.arange(frames)
     joints: dict[str, Array] = {}
@@ -439,22 +460,26 @@ def _story(
         pose = action.motion(when)
         for name, angle in pose.joints.items():
             joints.setdefault(name, np.zeros(frames))[first:last] += weight[first:last] * angle
-        x[first:last] += weight[first:last] * pose.x
+        x[first + 1 : last] += weight[first + 1 : last] * np.diff(pose.x + np.zeros(last - first))
         y[first:last] += weight[first:last] * pose.y
         if pose.gaze:
             gaze = pose.gaze
-        shown = np.where((time >= start) & (time < end), 1.0, 0.02)  # a thing out of use is too small to be seen
-        things += [_while_shown(thing, shown, when.side) for thing in action.things]
+        things += [_while_shown(thing, start, end, when.side) for thing in action.things]
+    x = np.cumsum(x)
+    x -= (x.min() + x.max()) / 2
     return Pose(joints, x=x, y=y, gaze=0.29 * float(np.sign(gaze))), things
 
 
-def _while_shown(thing: acts.Staging, shown: Array, side: str) -> acts.Staging:
-    """A thing that is there only for a while."""
+def _while_shown(thing: acts.Staging, start: int, end: int, side: str) -> acts.Staging:
+    """A thing that is there only for a while, and where the puppet has got to by then."""
 
     def stage(actor: acts.Actor) -> tuple[str, list[Part]]:
-        before, parts = thing(dataclasses.replace(actor, side=side))
-        hidden = [dataclasses.replace(part, pose=part.pose @ transform(0, 0, 0, shown)) for part in parts]
-        return before, hidden
+        x = np.asarray(actor.pose.x)[start]
+        place, pose = actor.place @ transform(x, 0), dataclasses.replace(actor.pose, x=actor.pose.x - x)
+        before, parts = thing(dataclasses.replace(actor, side=side, place=place, pose=pose))
+        time = np.arange(len(place))
+        shown = np.where((time >= start) & (time < end), 1.0, 1e-4)  # else too small to be seen
+        return before, [dataclasses.replace(part, pose=part.pose @ transform(0, 0, 0, shown)) for part in parts]
 
     return stage
 
