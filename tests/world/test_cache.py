@@ -64,6 +64,7 @@ def paths_in(folder):
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch):
     monkeypatch.setattr(cache_module, "_said", {})
+    monkeypatch.setattr(cache_module, "_generator", lambda: cache_module._GENERATOR)  # edit the world as the tests run
     monkeypatch.delenv("LABKIT_CACHE", raising=False)
 
 
@@ -731,6 +732,8 @@ for name, path in [("labkit.world.cache", {cache_module.__file__!r}), ("cache_ta
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 assert "torch" not in sys.modules
+cache = sys.modules["labkit.world.cache"]
+cache._generator = lambda: cache._GENERATOR
 module.{task.__name__}(*sys.argv[1:])
 """
     command = [sys.executable, "-c", code, *map(str, arguments)]
