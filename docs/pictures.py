@@ -7,6 +7,7 @@ from playwright.sync_api import sync_playwright
 
 from labkit import flow, viz, world
 from labkit.doctor import BROWSERS
+from labkit.world.sheet import contact_sheet
 
 HERE = Path(__file__).parent
 OPTIONS = ["--no-sandbox", "--disable-gpu"]
@@ -57,7 +58,13 @@ def player() -> None:
         root.screenshot(path=HERE / "player.png")
 
 
+def sheet() -> None:
+    """Every class of the world; 256 colours make a quarter of the file."""
+    contact_sheet().quantize(256).save(HERE / "world.png", optimize=True)
+
+
 if __name__ == "__main__":
     hero()
+    sheet()
     estimates()
     player()

@@ -232,7 +232,7 @@ def test_textures_are_colours(texture):
 
 
 def test_bad_scenes_are_refused():
-    with pytest.raises(ValueError, match="parts must hold a background .*; got 0"):
+    with pytest.raises(ValueError, match=r"parts must hold a background .*; got 0"):
         render([], still(2), 8, 8)
     with pytest.raises(ValueError, match="leave no hole"):
         render([Part("ball", disc(2.0), BACKGROUND, still(2))], still(2), 8, 8)
