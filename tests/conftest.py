@@ -1,4 +1,4 @@
-"""What several test files share: a browser, and pages that are cut off from the network."""
+"""What several test files share: a browser, pages that are cut off from the network, a cache of the run's own."""
 
 import shutil
 
@@ -13,6 +13,14 @@ CHROMIUM_OPTIONS = [
     "--no-first-run",
     "--disable-quic",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """The world draws into a folder of this run: nothing of the user's is read or written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABKIT_CACHE", str(tmp_path_factory.mktemp("labkit-cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

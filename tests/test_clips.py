@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from labkit.clips import Clips, Mapped, require_indices
+
+
+class Film:
+    """A clip whose frame t is filled with 10 * number + t."""
+
+    def __init__(self, number):
+        self.name, self.label, self.labels, self.group = f"film{number}", number % 2, (number % 2,), number // 2
+        self.num_frames, self.fps = 4, 25.0
+        self.number = number
+
+    def frames(self, indices):
+        wanted = require_indices(indices, 0, self.num_frames - 1, self.name)
+        return torch.stack([torch.full((3, 2, 2), 10 * self.number + t, dtype=torch.uint8) for t in wanted])
+
+
+class Films(Clips):
+    def __init__(self, number=6):
+        self.classes = ("even", "odd")
+        self.labels, self.groups = torch.arange(number) % 2, torch.arange(number) // 2
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return Film(index)
+
+
+def second_frame(clip):
+    return int(clip.frames([1])[0, 0, 0, 0]), clip.label
+
+
+def test_a_set_is_as_long_as_its_labels_and_ends():
+    films = Films()
+    assert len(films) == 6
+    assert [clip.name for clip in films] == [f"film{number}" for number in range(6)]
+
+
+def test_a_set_is_seen_through_a_function():
+    seen = Films().map(second_frame)
+    assert isinstance(seen, Mapped)
+    assert len(seen) == 6
+    assert [seen[index] for index in range(6)] == [(1, 0), (11, 1), (21, 0), (31, 1), (41, 0), (51, 1)]
+    assert seen.classes == ("even", "odd")
+    assert seen.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert seen.groups.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_batches_what_the_function_makes_of_clips(workers):
+    batches = list(DataLoader(Films().map(second_frame), batch_size=4, num_workers=workers))
+    assert torch.cat([value for value, _ in batches]).tolist() == [1, 11, 21, 31, 41, 51]
+    assert torch.cat([label for _, label in batches]).tolist() == [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("indices", [[4, 1, 1], torch.tensor([4, 1, 1]), np.array([4, 1, 1]), (4, 1, 1)])
+def test_a_subset_is_some_clips_in_the_order_asked(indices):
+    some = Films().subset(indices)
+    assert [clip.name for clip in some] == ["film4", "film1", "film1"]
+    assert some.labels.tolist() == [0, 1, 1]
+    assert some.groups.tolist() == [2, 0, 0]
+    assert some.classes == ("even", "odd")
+
+
+def test_subsets_of_subsets_and_their_views():
+    some = Films().subset([5, 3, 0]).subset([1, 2])
+    assert [clip.name for clip in some] == ["film3", "film0"]
+    assert [some.map(second_frame)[index] for index in range(2)] == [(31, 1), (1, 0)]
+    assert some.map(second_frame).labels.tolist() == [1, 0]
+
+
+def test_an_empty_subset():
+    nothing = Films().subset([])
+    assert len(nothing) == 0
+    assert list(nothing) == []
+    assert nothing.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_a_subset_ends_where_it_ends(index):
+    with pytest.raises(IndexError, match=f"index must lie within 0 to 1; got {index}: the subset is that long"):
+        Films().subset([4, 1])[index]
+
+
+@pytest.mark.parametrize("index", [-1, 6])
+def test_a_subset_takes_nothing_from_beyond_the_set(index):
+    with pytest.raises(IndexError, match=f"within 0 to 5; got {index}: the set is that long"):
+        Films().subset([0, index])
+
+
+@pytest.mark.parametrize(
+    "indices", [[2, 0], (2, 0), range(2, -1, -2), torch.tensor([2, 0]), torch.tensor([2, 0]).int(), np.array([2, 0])]
+)
+def test_whole_numbers_of_any_kind_are_indices(indices):
+    assert require_indices(indices, 0, 2, "a clip") == [2, 0]
+    assert all(type(index) is int for index in require_indices(indices, 0, 2, "a clip"))
+
+
+@pytest.mark.parametrize(("indices", "wrong"), [([0, 1, 4], 4), ([0, -1], -1), (torch.tensor([5]), 5)])
+def test_an_index_outside_is_named_with_its_range(indices, wrong):
+    with pytest.raises(IndexError, match=f"indices of v_1 must lie within 0 to 3; got {wrong}: sample fewer frames"):
+        require_indices(indices, 0, 3, "v_1")
+    with pytest.raises(IndexError, match=f"got {wrong}: sit down"):
+        require_indices(indices, 0, 3, "v_1", "sit down")
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [0.5],
+        [0, 1.0],
+        ["0"],
+        3,
+        torch.tensor([0.0]),
+        torch.tensor([[0]]),
+        torch.tensor(0),
+        torch.tensor([True, False]),
+        [True, False],
+        np.array([True, False]),
+        np.array([0.0]),
+        None,
+    ],
+)
+def test_what_is_no_list_of_whole_numbers_is_refused(indices):
+    """A mask above all: as numbers, True and False would be the clips 1 and 0."""
+    with pytest.raises(TypeError, match="indices of v_1 must be"):
+        require_indices(indices, 0, 3, "v_1")
+    with pytest.raises(TypeError, match="indices of a subset must be"):
+        Films().subset(indices)
