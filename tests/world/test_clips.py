@@ -23,7 +23,7 @@ def assert_same(first, second):
 
 
 def rolling(number, frames=4, height=12, width=17):
-    """A striped disc that rolls to the right, faster for higher numbers, in front of a striped wall that stands still."""
+    """A striped disc rolls to the right before a striped wall, faster for higher numbers."""
     time = np.arange(frames)
     wall, paint = stripes((0.9, 0.9, 0.8), (0.2, 0.3, 0.5), 5.0), stripes((0.9, 0.2, 0.2), (1.0, 0.9, 0.1), 2.0)
     parts = [
