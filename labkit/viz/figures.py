@@ -378,7 +378,7 @@ def bar_slider(
     ]
     _chart_axes(figure, x_title, y_title)
     high = max(max(row.values()) for row in rows)
-    figure.update_yaxes(range=[0, 1.05 * high], rangemode="tozero")
+    figure.update_yaxes(range=[0, 1.05 * high])
     figure.update_layout(
         sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": {"t": 70}}]
     )
@@ -446,7 +446,13 @@ def _hide_axes(figure: go.Figure, across: float, down: float) -> None:
 
 def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:
     figure.update_xaxes(
-        title=x_title, showgrid=False, linecolor=QUIET, ticks="outside", tickcolor=QUIET, zeroline=False
+        title={"text": x_title, "standoff": 8},
+        automargin=True,  # long names below the bars
+        showgrid=False,
+        linecolor=QUIET,
+        ticks="outside",
+        tickcolor=QUIET,
+        zeroline=False,
     )
     figure.update_yaxes(title=y_title, gridcolor="#E5E7EB", zeroline=False)
     figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})

@@ -146,7 +146,7 @@ def claims_list(verdicts: Sequence[Mapping[str, str]], *, title: str, where: str
     outcomes = [told["outcome"] for told in verdicts]
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in OUTCOMES if name in outcomes) or "no claims"
     return Table(
-        f'<div class="labkit-table"><style>{_STYLE}</style><p><b>{escape(title)}</b>: {counts}{_small(where)}</p>'
+        f'<div class="labkit-table"><style>{_STYLE}</style><p><b>{escape(title)}</b>: {counts}<br>{_small(where)}</p>'
         f'<ul aria-label="{escape(title)}">{items}</ul></div>'
     )
 
