@@ -171,7 +171,7 @@ def squat(t: Timing) -> Pose:
 def walk(t: Timing) -> Pose:
     """Step by step to the side, arms swinging."""
     sign = SIDES[t.side]
-    swing = 0.5 * t.size * np.sin(0.8 * t.beat)
+    swing = sign * 0.5 * t.size * np.sin(0.8 * t.beat)  # a knee is bent while its leg comes forward
     lift = 0.35 * np.cos(0.8 * t.beat)
     return Pose(
         {
@@ -183,7 +183,7 @@ def walk(t: Timing) -> Pose:
             "right_shoulder": -0.9 * swing,
             "left_elbow": -sign * (0.4 + 0 * swing),
             "right_elbow": -sign * (0.4 + 0 * swing),
-            "lean": sign * 0.06 + 0.03 * swing,
+            "lean": sign * (0.06 + 0.03 * swing),
         },
         x=sign * 0.105 * (np.arange(t.frames) - (t.frames - 1) / 2),
         y=0.05 * np.cos(1.6 * t.beat),
