@@ -17,14 +17,18 @@ from labkit.viz.figures import (
     trajectory_plot,
 )
 from labkit.viz.player import ClipPlayer, Layer, Panel
+from labkit.viz.scatter import ClipScatter
+from labkit.viz.steps import Reading, step_chart
 from labkit.viz.style import Figure, finish
 from labkit.viz.tables import Table, claims_list, paper_table
 
 __all__ = [
     "ClipPlayer",
+    "ClipScatter",
     "Figure",
     "Layer",
     "Panel",
+    "Reading",
     "Table",
     "bar_chart",
     "bar_slider",
@@ -44,6 +48,7 @@ __all__ = [
     "picture_grid",
     "quiver",
     "signed_to_rgb",
+    "step_chart",
     "timeline",
     "trajectory_plot",
     "typical_speed",

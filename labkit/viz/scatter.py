@@ -1,0 +1,171 @@
+"""ClipScatter: points in the plane, each of them a clip that plays when you point at it.
+
+For codes of clips that were brought to two dimensions, by PCA say. Every clip travels with the page as one strip of its
+frames, so that it plays at once, with or without a kernel, as `labkit.viz.player` has it: the same ``scatter.js`` draws
+the widget in the notebook and the fragment that exported HTML shows.
+"""
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import torch
+import torch.nn.functional as F
+import traitlets
+from torch import Tensor
+
+from labkit.checks import require_finite, require_positive, require_shape
+from labkit.viz.colour import as_uint8, data_uri
+from labkit.viz.style import PALETTE
+
+SYMBOLS = ("circle", "square", "triangle", "diamond", "cross")  # a second cue beside the colour; drawn in scatter.js
+THUMBNAIL = 96  # pixels: larger pictures are shrunk to this before they travel with the page
+PAGE_BUDGET = 40_000_000  # characters one figure may add to a page
+
+
+class ClipScatter(anywidget.AnyWidget):
+    """Shows clips as points, one colour and symbol a class; the clip of the chosen point plays beside them.
+
+    Choose with the pointer or, once the figure has the focus, with the arrow keys: right and left go through the clips
+    of a class, down and up through the classes. A press on a class in the legend lets the others step back.
+
+    Attributes:
+        chosen: index of the point whose clip plays.
+        lit: index of the class that stands out; -1 for all alike.
+
+    Both may be set and observed in the notebook while a kernel runs.
+    """
+
+    _esm = Path(__file__).with_name("scatter.js")
+    _css = Path(__file__).with_name("scatter.css")
+
+    scene = traitlets.Dict().tag(sync=True)  # everything that does not change
+    chosen = traitlets.Int().tag(sync=True)
+    lit = traitlets.Int(-1).tag(sync=True)
+
+    def __init__(
+        self,
+        points: Tensor,
+        labels: Tensor,
+        clips: Sequence[Tensor],
+        *,
+        classes: Sequence[str],
+        names: Sequence[str],
+        title: str,
+        alt: str,
+        x_title: str,
+        y_title: str,
+        fps: float = 8.0,
+        quality: int = 85,
+    ) -> None:
+        """Check everything and encode the clips.
+
+        Args:
+            points: (N, 2), where each clip lies, y upwards; one unit is equally long on both axes.
+            labels: (N,) int64, indices into ``classes``.
+            clips: N clips (T, 3, H, W), uint8 or floating point in [0, 1].
+            classes: their names, at most 35: more cannot be told apart.
+            names: of the clips.
+            title: heading of the figure.
+            alt: what there is to see, in a sentence, for who cannot see it.
+            x_title: of the axis to the right.
+            y_title: of the axis upwards.
+            fps: frames per second at which clips play.
+            quality: of the JPEG they travel as, 1 to 100.
+
+        Raises:
+            ValueError: no points, wrong shapes, labels outside the classes, no title or alt text, or too much for a
+                page.
+            TypeError: pictures of the wrong kind.
+        """
+        require_shape(points, "N 2", "points", "project to two dimensions first")
+        require_finite(points, "points")
+        count = len(points)
+        require_shape(labels, f"{count}", "labels", "one class a point")
+        require_positive(fps, "fps", "frames per second")
+        if count == 0 or not title.strip() or not alt.strip():
+            raise ValueError(f"a scatter needs points, a title and an alt text; got {count} points, {title!r}, {alt!r}")
+        if not len(clips) == len(names) == count:
+            raise ValueError(
+                f"clips and names must be one for each of the {count} points; got {len(clips)} and {len(names)}"
+            )
+        if len(classes) > len(PALETTE) * len(SYMBOLS) or not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
+            raise ValueError(
+                f"labels must lie within the classes, at most {len(PALETTE) * len(SYMBOLS)} of them; got labels "
+                f"{int(labels.min())} to {int(labels.max())} and {len(classes)} classes: choose some classes"
+            )
+        strips = [_strip(clip, name, quality) for clip, name in zip(clips, names, strict=True)]
+        if (size := sum(len(strip["source"]) for strip in strips)) > PAGE_BUDGET:
+            raise ValueError(
+                f"the encoded clips must stay under {PAGE_BUDGET / 1e6:.0f} MB; got {size / 1e6:.0f}: pass fewer"
+            )
+        places = points.detach().cpu().double().round(decimals=4).tolist()
+        scene = {
+            "title": title,
+            "alt": alt,
+            "axes": [x_title, y_title],
+            "fps": fps,
+            "classes": [
+                {"name": name, "colour": PALETTE[at % len(PALETTE)], "symbol": SYMBOLS[at % len(SYMBOLS)]}
+                for at, name in enumerate(classes)
+            ],
+            "points": [
+                {"x": x, "y": y, "class": label, "name": name, **strip}
+                for (x, y), label, name, strip in zip(places, labels.tolist(), names, strips, strict=True)
+            ],
+        }
+        super().__init__(scene=scene)
+
+    def to_html(self) -> str:
+        """Return the figure as a piece of HTML that needs no kernel, no network and no other file."""
+        state = {name: getattr(self, name) for name in ("scene", "chosen", "lit")}
+        return _FRAGMENT.format(
+            css=self._css,
+            alt=html.escape(f"{self.scene['title']}: {self.scene['alt']}"),
+            state=json.dumps(state).replace("<", "\\u003c"),  # no text in it can end the script
+            js=self._esm,
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Offer the fragment that needs no kernel beside the live widget, which a notebook with a kernel prefers."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and ({**bundle[0], "text/html": self.to_html()}, bundle[1])
+
+    def __repr__(self) -> str:
+        return f"ClipScatter({self.scene['title']!r}, {len(self.scene['points'])} clips)"
+
+    @traitlets.validate("chosen", "lit")
+    def _index_exists(self, proposal: Any) -> int:
+        name, value = proposal["trait"].name, proposal["value"]
+        low, high = (0, len(self.scene["points"]) - 1) if name == "chosen" else (-1, len(self.scene["classes"]) - 1)
+        if not low <= value <= high:
+            raise traitlets.TraitError(f"{name} must be {low} to {high}; got {value}: it is an index")
+        return value
+
+
+# As in labkit.viz.player: scripts of a page run in order, and each takes the first place that is still free.
+_FRAGMENT = """\
+<div class="labkit-scatter-place"><style>{css}</style>
+<noscript>{alt}</noscript>
+<script type="application/json">{state}</script>
+<script type="module">{js}
+mountClipScatter(document.querySelector(".labkit-scatter-place:not([data-taken])"));
+</script></div>
+"""
+
+
+def _strip(clip: Tensor, name: str, quality: int) -> dict[str, Any]:
+    """A clip as one picture, its frames side by side."""
+    require_shape(clip, "T C H W", f"clip {name}", "one clip, time first")
+    if 0 in clip.shape:
+        raise ValueError(f"clip {name} must not be empty; got {tuple(clip.shape)}")
+    frames = as_uint8(clip, f"clip {name}")  # (T, 3, H, W)
+    if (factor := THUMBNAIL / max(frames.shape[-2:])) < 1:
+        size = [max(1, round(side * factor)) for side in frames.shape[-2:]]
+        frames = F.interpolate(frames, size, mode="bilinear", antialias=True)
+    strip = torch.cat(list(frames), dim=-1)  # (3, h, T * w)
+    height, width = frames.shape[-2:]
+    return {"source": data_uri(strip, quality), "frames": len(frames), "height": height, "width": width}
