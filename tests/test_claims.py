@@ -16,7 +16,7 @@ from labkit.claims import ClaimsError, Outcome, Record, interval, ledger, load, 
 
 ENTRIES = {
     "two_stream": 9,
-    "frame_rnn": 4,
+    "frame_rnn": 5,  # with the models it names without numbers
     "conv_vlad": 6,
     "long_video": 10,
     "action_flow_net": 7,
@@ -98,7 +98,7 @@ def measured(metric, *values, seeds=None, dataset="world", profile="study", worl
 
 def test_every_table_and_figure_to_re_create_has_its_entry():
     assert {name: len(paper.entries) for name, paper in ledger().items()} == ENTRIES
-    assert sum(ENTRIES.values()) == 59
+    assert sum(ENTRIES.values()) == 60
 
 
 def test_every_claim_of_the_design_is_there():
@@ -120,7 +120,6 @@ def test_every_claim_has_a_margin_and_every_metric_a_meaning():
 def test_no_metric_is_listed_in_vain():
     # a metric under `metrics` is there because a claim needs it; the others stand in rows
     unused = {
-        "frame_rnn": {"birnn_lstm.test", "rnn2.test"},  # extras beside the paper's four models
         "conv_vlad": {"norm.none", "pool.sum"},  # alternatives to compare
     }
     for name, paper in ledger().items():

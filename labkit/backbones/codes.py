@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from labkit import checks
 from labkit.backbones.taps import tap
-from labkit.backbones.weights import _content_hash, torchvision_weights
+from labkit.backbones.weights import content_hash, torchvision_weights
 from labkit.clips import Clip, Clips, Indices
 from labkit.files import written_whole
 
@@ -100,7 +100,7 @@ class FrameCoder:
         """What tells these codes from others: the kind of net and a hash of its weights, the layer, the preparation."""
         weights = {name: value.detach().cpu() for name, value in self.net.state_dict().items()}
         prepared = {"size": list(self.size), "mean": list(self.mean), "std": list(self.std), "rectify": self.rectify}
-        return {"net": type(self.net).__name__, "hash": _content_hash(weights), "layer": self.layer, **prepared}
+        return {"net": type(self.net).__name__, "hash": content_hash(weights), "layer": self.layer, **prepared}
 
     @staticmethod
     def _checked(frames: Tensor) -> Tensor:
@@ -354,7 +354,7 @@ def _look(
 
 
 def _hash(facts: str, tensors: dict[str, Tensor]) -> str:
-    return hashlib.sha256(f"{_content_hash(tensors)} {facts}".encode()).hexdigest()
+    return hashlib.sha256(f"{content_hash(tensors)} {facts}".encode()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
     state = _tensors(module.state_dict(), "the state_dict of the module")
     # Copies: safetensors refuses tensors that share memory, such as tied weights.
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-    complete = {**card, "hash": _content_hash(state)}
+    complete = {**card, "hash": content_hash(state)}
     data = safetensors.torch.save(state, metadata={"card": json.dumps(complete, allow_nan=False)})
     try:
         with written_whole(path) as file:
@@ -118,7 +118,7 @@ def load_weights(
         _require_file_hash(path, sha256)
     if path.suffix == ".safetensors":
         known, state = card(path), _read_safetensors(path)
-        if "hash" in known and known["hash"] != (found := _content_hash(state)):
+        if "hash" in known and known["hash"] != (found := content_hash(state)):
             raise WeightsError(
                 f"{path} must hold tensors with the hash of its card, {known['hash'][:16]}...; got {found[:16]}...: "
                 "the file was damaged or changed, get it again"
@@ -259,8 +259,15 @@ def _list(names: Any) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _content_hash(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over all tensors in order of their names: the same for the same weights, however they are stored."""
+def content_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over all tensors in order of their names: the same for the same weights, however they are stored.
+
+    Args:
+        state: names and tensors, on the CPU.
+
+    Returns:
+        64 digits of 0-9 and a-f.
+    """
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].contiguous()

@@ -249,7 +249,7 @@ def test_two_layers_and_the_bidirectional_lstm_are_pytorchs():
     codes = random_codes(2, 10, 6)
 
     two = shaken(models.rnn2)
-    theirs = nn.RNN(6, 64, num_layers=2, nonlinearity="relu", batch_first=True)
+    theirs = nn.RNN(6, 128, num_layers=2, nonlinearity="relu", batch_first=True)
     with torch.no_grad():
         for number, layer in enumerate(two.directions[0].layers):
             getattr(theirs, f"weight_ih_l{number}").copy_(layer.w_ih.weight)
@@ -259,13 +259,13 @@ def test_two_layers_and_the_bidirectional_lstm_are_pytorchs():
     torch.testing.assert_close(two.directions[0].layers(codes), theirs(codes)[0], rtol=1e-4, atol=1e-4)
 
     both = shaken(models.birnn_lstm)
-    theirs = nn.LSTM(6, 64, bidirectional=True, batch_first=True)
+    theirs = nn.LSTM(6, 128, bidirectional=True, batch_first=True)
     ahead, back = both.directions
     state = {name: value for name, value in ahead.layers[0].lstm.state_dict().items()}
     state |= {f"{name}_reverse": value for name, value in back.layers[0].lstm.state_dict().items()}
     theirs.load_state_dict(state)
     states = theirs(codes)[0]  # (2, 10, 128): forward, backward
-    expected = both.w_s(ahead.w_ho(states[..., :64]) + back.w_ho(states[..., 64:])).log_softmax(-1)
+    expected = both.w_s(ahead.w_ho(states[..., :128]) + back.w_ho(states[..., 128:])).log_softmax(-1)
     torch.testing.assert_close(both.steps(codes), expected)
 
 
@@ -331,8 +331,8 @@ def test_whatever_reads_codes_begins_small():
             readers.append(layer.w_ih.weight if isinstance(layer, ReLURecurrence) else layer.lstm.weight_ih_l0)
     for weight in readers:
         assert weight.std().item() == pytest.approx(READING_STD, rel=0.03)
-    second = models.rnn2.directions[0].layers[1].w_ih.weight  # reads states: uniform within sqrt(6 / (64 + 64))
-    assert second.std().item() == pytest.approx(math.sqrt(2 / 128), rel=0.05)
+    second = models.rnn2.directions[0].layers[1].w_ih.weight  # reads states: uniform within sqrt(6 / (128 + 128))
+    assert second.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.05)
 
 
 READS, KEEPS, SHOWS, CLASSES = 4096 * 512 + 512, 512 * 512, 512 * 512 + 512, 512 * 101 + 101
