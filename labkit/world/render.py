@@ -203,6 +203,7 @@ def _paint(
         distance = part.shape.distance(x, y)
         frame, size = lit // flat[0].size, (samples * _scale(pose)).astype(np.float32)  # samples per local unit
         most = np.minimum(np.float32(2 * part.shape.reach) * size, 1) ** 2  # of a sample, that so small a part covers
+        most[most < 1e-3] = 0
         cover = np.clip(np.float32(0.5) - distance * size.take(frame), 0, most.take(frame))
         touched = np.flatnonzero(cover)
         flat, x, y, distance, cover = (array.take(touched) for array in (flat.take(lit), x, y, distance, cover))

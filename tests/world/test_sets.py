@@ -1,0 +1,799 @@
+import hashlib
+import itertools
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from labkit.flow.warp import backward_warp
+from labkit.world import EASY, Actions, Difficulty, Interactions, LongClips, SecondActions, Source, Stills
+from labkit.world import actions as acts
+from labkit.world.scenes import SCENES
+
+FIELDS = ("frames", "part", "occluded", "poses")
+SMALL = {"size": 24, "groups": 3}
+SHORT = SMALL | {"frames": 3}
+LONG = SMALL | {"frames": 48, "segment": 12}
+TRIPOD = Difficulty(camera=0.0)
+
+
+def picture(rendering):
+    """All there is to it, as one number."""
+    digest = hashlib.sha256()
+    for name in FIELDS:
+        digest.update(getattr(rendering, name).numpy().tobytes())
+    return digest.hexdigest()
+
+
+KINDS = {
+    "actions": (Actions, SHORT),
+    "second": (SecondActions, SHORT),
+    "interactions": (Interactions, SHORT),
+    "long": (LongClips, LONG),
+    "restless": (LongClips, LONG | {"noisy": True}),
+    "stills": (Stills, SMALL),
+    "stills as found": (Stills, SMALL | {"of": "actions", "noisy": True}),
+    "source": (Source, SMALL),
+}
+
+
+def small(kind, **changes):
+    """A few clips of a set."""
+    of, settings = KINDS[kind]
+    return of(**(settings | changes))
+
+
+def some_pictures(**changes):
+    """Digests of three clips of every set, drawn anew."""
+    return {
+        f"{kind} {index}": picture(clips.draw(index))
+        for kind in KINDS
+        for clips in [small(kind, **changes)]
+        for index in (0, len(clips) // 2, len(clips) - 1)
+    }
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def uncached(monkeypatch):
+    monkeypatch.setenv("LABKIT_CACHE", "off")
+
+
+# The same seed, the same world
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return some_pictures()
+
+
+def test_another_process_draws_the_same_world(pictures):
+    """Whatever the order of its sets and dicts, and with nothing drawn before."""
+    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import json, test_sets\n"
+    code += "print(json.dumps(test_sets.some_pictures()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONHASHSEED": "7", "LABKIT_CACHE": "off"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == pictures
+
+
+def test_another_seed_is_another_world(pictures):
+    other = some_pictures(seed=1)
+    assert other.keys() == pictures.keys()
+    assert not set(other.values()) & set(pictures.values())
+
+
+def test_no_two_clips_are_alike():
+    clips = Actions(**SHORT, classes=["wave", "hammer"])
+    assert len({picture(clips.draw(index)) for index in range(len(clips))}) == len(clips) == 12
+    assert len({picture(small(kind).draw(0)) for kind in KINDS}) == len(KINDS)
+
+
+@pytest.mark.parametrize("kind", ["actions", "long", "stills as found"])
+def test_order_cache_and_workers_change_nothing(kind, monkeypatch):
+    wanted = [0, 7, 3, 7]
+    clips = small(kind)
+    drawn = {index: picture(clips.draw(index)) for index in sorted(set(wanted))}
+    asked = small(kind)
+    assert [picture(asked[index].rendering) for index in wanted] == [drawn[index] for index in wanted]
+    read = small(kind)
+    assert [picture(read[index].rendering) for index in reversed(wanted)] == [drawn[i] for i in reversed(wanted)]
+    monkeypatch.setattr(type(clips), "draw", None)  # from the disk, all of it
+    again = small(kind)
+    assert {index: picture(again[index].rendering) for index in drawn} == drawn
+    monkeypatch.undo()
+    monkeypatch.setenv("LABKIT_CACHE", "off")
+    loader = DataLoader(small(kind).subset(wanted).map(seen), batch_size=None, num_workers=2)
+    assert [tuple(got) for got in loader] == [(drawn[index], int(clips.labels[index])) for index in wanted]
+
+
+def seen(clip):
+    return picture(clip.rendering), clip.label
+
+
+@pytest.mark.parametrize("kind", ["actions", "interactions", "long", "stills as found", "source"])
+def test_sets_travel_to_other_processes(kind, uncached):
+    clips = small(kind)
+    copy = pickle.loads(pickle.dumps(clips))
+    assert (copy.classes, list(copy.names)) == (clips.classes, list(clips.names))
+    assert picture(copy[1].rendering) == picture(clips.draw(1))
+
+
+def test_workers_that_start_from_nothing(uncached):
+    """As on a Mac and on Windows, where a worker inherits nothing but what it is sent."""
+    clips = Stills(of="actions", noisy=True, **SMALL)
+    loader = DataLoader(
+        clips.subset([5, 40]).map(seen), batch_size=None, num_workers=1, multiprocessing_context="spawn"
+    )
+    wanted = [(picture(clips.draw(index)), int(clips.labels[index])) for index in (5, 40)]
+    assert [tuple(got) for got in loader] == wanted
+
+
+# Settings and their folders
+
+
+def folder(clips):
+    return clips._cache.folder
+
+
+def test_sets_that_differ_never_share_a_folder():
+    variants = [
+        Actions(),
+        Actions(seed=1),
+        Actions(size=32),
+        Actions(frames=8),
+        *(Actions(difficulty=Difficulty(**{name: 0.5})) for name in ("camera", "clutter", "home", "jitter", "light")),
+        SecondActions(),
+        Interactions(),
+        LongClips(),
+        LongClips(noisy=True),
+        LongClips(two_labels=0.5),
+        LongClips(segment=20),
+        LongClips(classes=["wave", "clap"]),
+        Stills(),
+        Stills(noisy=True),
+        Stills(of="actions"),
+        Source(),
+    ]
+    assert len({folder(clips) for clips in variants}) == len(variants)
+
+
+def test_what_decides_nothing_shares_the_folder():
+    """Whoever trains draws for whoever tests."""
+    alike = [
+        Actions(),
+        Actions(part="train"),
+        Actions(part="test", split=3),
+        Actions(groups=30, clips=3),
+        Actions(classes=["wave", "clap"]),
+        Actions(difficulty=Difficulty(camera=1)),
+    ]
+    assert len({folder(clips) for clips in alike}) == 1
+
+
+@pytest.mark.parametrize("kind", ["actions", "interactions", "stills as found", "source"])
+def test_a_choice_of_classes_keeps_its_order_and_its_pictures(kind):
+    whole = small(kind)
+    chosen = [whole.classes[2], whole.classes[0]]
+    some = small(kind, classes=chosen)
+    assert some.classes == tuple(chosen)
+    assert len(some) == 2 * len(whole) // len(whole.classes)
+    assert [some.classes[label] for label in some.labels] == [name.rsplit("_g", 1)[0] for name in some.names]
+    for index in range(0, len(some), 2):
+        same = whole.names.index(some.names[index])
+        assert picture(some.draw(index)) == picture(whole.draw(same))
+
+
+def test_wrong_pictures_do_not_follow_the_choice_of_classes(uncached):
+    """A picture that shows something else shows the same thing else, whichever classes were asked for."""
+    whole = Stills(of="actions", noisy=True, size=16, groups=30)
+    some = Stills(of="actions", noisy=True, size=16, groups=30, classes=["wave"])
+    wrong = [index for index in range(len(some)) if some.wrong(index)]
+    assert len(wrong) >= 3
+    for index in wrong:
+        assert picture(some.draw(index)) == picture(whole.draw(whole.names.index(some.names[index])))
+
+
+# Names, labels, groups
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "per_class"),
+    [
+        ("actions", 18, 6),
+        ("second", 12, 6),
+        ("interactions", 4, 6),
+        ("long", 12, 6),
+        ("stills", 4, 3),
+        ("stills as found", 18, 3),
+        ("source", 24, 3),
+    ],
+)
+def test_classes_are_balanced_and_names_labels_and_groups_agree(kind, classes, per_class):
+    clips = small(kind)
+    assert len(set(clips.classes)) == len(clips.classes) == classes
+    assert torch.bincount(clips.labels).tolist() == [per_class] * classes
+    assert torch.bincount(clips.groups).tolist()[1:] == [len(clips) // 3] * 3
+    assert clips.labels.dtype == clips.groups.dtype == torch.int64
+    assert len(set(clips.names)) == len(clips.names) == len(clips)
+    for index in (0, len(clips) // 2, len(clips) - 1):
+        clip = clips[index]
+        assert clip.name == clips.names[index]
+        assert clip.name.startswith(f"{clips.classes[clip.label]}_g{clip.group:02d}_c")
+        assert (clip.label, clip.group) == (clips.labels[index], clips.groups[index])
+        assert clip.labels[0] == clip.label
+
+
+def test_default_sizes_are_those_of_the_datasheet(uncached):
+    sizes = {type(clips).__name__: len(clips) for clips in (Actions(), SecondActions(), Interactions(), LongClips())}
+    assert sizes == {"Actions": 18 * 48, "SecondActions": 12 * 24, "Interactions": 4 * 48, "LongClips": 12 * 48}
+    assert (len(Stills()), len(Stills(of="actions")), len(Source())) == (4 * 48, 18 * 48, 24 * 120)
+    assert Actions(classes=["wave"], groups=3)[0].frames([0]).shape == (1, 3, 64, 64)
+    assert (Actions().num_frames, Interactions().num_frames, LongClips().num_frames) == (16, 24, 120)
+    assert (Stills().num_frames, Source().num_frames) == (1, 1)
+
+
+@pytest.mark.parametrize(("size", "frames"), [(16, 1), (33, 2), (50, 5)])
+@pytest.mark.parametrize("kind", ["actions", "interactions", "stills", "source"])
+def test_other_sizes_and_lengths(kind, size, frames):
+    clip = small(kind, size=size, frames=frames)[1]
+    assert clip.num_frames == frames
+    assert clip.frames(range(frames)).shape == (frames, 3, size, size)
+    assert clip.flow(range(frames - 1)).shape == (frames - 1, 2, size, size)
+    assert clip.flow(range(1, frames), backward=True).shape == (frames - 1, 2, size, size)
+    assert clip.mask(range(frames), "puppet").any() or kind == "stills"
+    for wrong in ([frames - 1], [-1]):
+        with pytest.raises(IndexError, match="must lie within"):
+            clip.flow(wrong)
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+@pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions, LongClips, Stills, Source])
+def test_no_group_is_on_both_sides_of_a_split(kind, split):
+    train, test, every = (kind(groups=10, split=split, part=part) for part in ("train", "test", "all"))
+    assert not set(train.groups.tolist()) & set(test.groups.tolist())
+    assert not set(train.names) & set(test.names)
+    assert sorted([*train.names, *test.names]) == sorted(every.names)
+    assert torch.bincount(train.labels).min() == torch.bincount(train.labels).max()
+
+
+@pytest.mark.parametrize("kind", [Actions, LongClips, Source])
+def test_the_three_tests_together_are_all_groups(kind):
+    tests = [set(kind(groups=10, split=split, part="test").groups.tolist()) for split in (1, 2, 3)]
+    assert sum(map(len, tests)) == 10
+    assert set.union(*tests) == set(range(1, 11))
+
+
+# Who and where
+
+
+def test_a_group_is_one_actor_in_all_classes_and_train_and_test_share_none(uncached, monkeypatch):
+    """By skin, hair, the colours of shirt, sleeves and trousers at many points, and size."""
+    drawn = []
+    original = acts.perform
+    x, y = np.random.default_rng(0).normal(0, 0.3, (2, 50)).astype(np.float32)
+
+    def remember(look, place, *rest):
+        clothes = [texture(x, y, -np.ones_like(x)) for texture in (look.shirt, look.sleeve, look.trousers)]
+        size = round(float(np.hypot(*place[0, :2, 0])), 6)
+        drawn.append((look.skin, look.hair, np.stack(clothes).tobytes(), size))
+        return original(look, place, *rest)
+
+    monkeypatch.setattr("labkit.world.sets.perform", remember)
+    actors = {}
+    for part in ("train", "test"):
+        clips = Actions(part=part, classes=["wave", "guitar"], groups=12, clips=1, size=16, frames=1)
+        for index in range(len(clips)):
+            drawn.clear()
+            clips.draw(index)
+            actors.setdefault(part, {}).setdefault(int(clips.groups[index]), set()).update(drawn)
+    assert all(len(looks) == 1 for side in actors.values() for looks in side.values())  # one actor a group
+    train, test = (set.union(*actors[part].values()) for part in ("train", "test"))
+    assert (len(train), len(test)) == (8, 4)
+    assert not {look[2] for look in train} & {look[2] for look in test}
+    assert all(0.88 <= size <= 1.0 for *_, size in train | test)
+
+
+def test_every_group_has_a_place_of_its_own_in_each_class():
+    clips = Actions(size=16, frames=1, classes=["wave", "clap"], groups=24)
+    places = {(clip.label, clip.group): clip.scene for clip in clips.subset(range(0, len(clips), 2))}
+    assert set(places.values()) <= set(SCENES)
+    assert len({places[0, group] for group in range(1, 25)}) >= 6
+    assert [places[0, g] for g in range(1, 25)] != [places[1, g] for g in range(1, 25)]
+    for index in range(0, len(clips), 2):
+        assert clips[index].scene == clips[index + 1].scene  # both clips of a group
+
+
+def test_who_has_a_home_is_there_in_four_cases_of_five():
+    homes = {action.name: action.home for action in acts.ACTIONS if action.home}
+    clips = Actions(groups=400, clips=1, classes=list(homes))
+    scenes = [clips._scene(index) for index in range(len(clips))]
+    home = [homes[clips.classes[label]] for label in clips.labels]
+    share = np.mean([scene == wanted for scene, wanted in zip(scenes, home, strict=True)])
+    assert share == pytest.approx(0.8 + 0.2 / 9, abs=0.03)  # 2400 cases: 3.7 standard deviations
+    away = [scene for scene, wanted in zip(scenes, home, strict=True) if scene != wanted]
+    assert len(set(away)) == 9
+    for probability in (0.0, 1.0):
+        sure = Actions(groups=100, clips=1, classes=["ski"], difficulty=Difficulty(home=probability))
+        at_home = np.mean([sure._scene(index) == "snow" for index in range(100)])
+        assert at_home == 1 if probability else at_home < 0.3
+    homeless = Actions(groups=200, clips=1, classes=["wave"])
+    assert len({homeless._scene(index) for index in range(200)}) == 9
+
+
+def test_scene_names_are_what_is_drawn():
+    landmarks = {"park": "lawn", "forest": "forest floor", "workshop": "board", "kitchen": "tiles", "stage": "pelmet"}
+    landmarks |= {"snow": "piste", "street": "road", "beach": "sea", "gym": "wall bars"}
+    clips = Actions(size=16, frames=1, groups=12, clips=1, classes=["wave", "hammer", "broom"])
+    met = set()
+    for clip in clips:
+        assert [scene for scene, mark in landmarks.items() if mark in clip.rendering.names] == [clip.scene]
+        met.add(clip.scene)
+    assert len(met) >= 6
+
+
+# Flow
+
+
+def one_part_around(part):
+    """Pixels whose neighbours all show the same part: no edge runs through them."""
+    part = part.float()
+    return torch.nn.functional.max_pool2d(part, 3, 1, 1) == -torch.nn.functional.max_pool2d(-part, 3, 1, 1)
+
+
+def warping_errors(clip, steps, backward=False, off=(0.0, 0.0)):
+    """Mean error, of 255, of frames rebuilt by their flow, and of the next frame as it is.
+
+    On pixels away from the edges of parts that are seen in both frames; ``off`` is added to the flow.
+    """
+    here = [t + backward for t in steps]
+    there = [t + (not backward) for t in steps]
+    flow, part = clip.flow(here, backward=backward), clip.rendering.part
+    clear, inside = backward_warp(one_part_around(part)[there][:, None].float(), flow)
+    same, _ = backward_warp(part[there][:, None].float(), flow)
+    seen = one_part_around(part)[here] & inside & (clear[:, 0] == 1) & (same[:, 0] == part[here])
+    assert seen.float().mean() > 0.2
+    now, then = clip.frames(here).float(), clip.frames(there).float()
+    rebuilt, _ = backward_warp(then, flow + torch.tensor(off)[:, None, None])
+    return [(image - now).abs().mean(1)[seen].mean().item() for image in (rebuilt, then)]
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("kind", ["actions", "second", "interactions", "long"])
+def test_warping_by_the_flow_rebuilds_the_frames(kind, backward):
+    """Better than no flow by far, and better than a flow that is off by half a pixel in any direction."""
+    changes = {"size": 64, "difficulty": Difficulty(camera=3.0)} | ({} if kind == "long" else {"frames": 5})
+    clips = small(kind, **changes)
+    some = clips.subset(range(1, len(clips), len(clips) // 6))
+    exact, unwarped = np.mean([warping_errors(clip, [0, 1, 2, 3], backward) for clip in some], axis=0)
+    assert exact < 0.4 * unwarped
+    for off in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5)):
+        assert exact < 0.8 * np.mean([warping_errors(clip, [0, 1, 2, 3], backward, off)[0] for clip in some])
+
+
+def test_what_is_left_is_interpolation_and_falls_with_the_size():
+    errors = []
+    for size in (32, 144):
+        clips = Actions(size=size, groups=3, clips=1, frames=4, classes=["wave", "ski", "walk_left"])
+        errors.append(np.mean([warping_errors(clip, [0, 1, 2])[0] for clip in clips]))
+    assert errors[1] < 0.75 * errors[0]
+
+
+def test_there_and_back_again():
+    for clip in Actions(**(SHORT | {"size": 48})).subset([0, 30, 60, 90]):
+        going, coming = clip.flow([0, 1]), clip.flow([1, 2], backward=True)
+        back, inside = backward_warp(coming, going)
+        hidden = torch.nn.functional.max_pool2d(clip.occluded([0, 1]).float(), 5, 1, 2).bool()
+        gap = (going + back).norm(dim=1)[~hidden & inside]
+        assert (gap < 0.05).float().mean() > 0.85  # at edges two parts are read at once
+
+
+def test_occlusion_is_where_the_way_back_leads_elsewhere():
+    agree, hidden = [], 0
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    for clip in Actions(**(SHORT | {"size": 48})).subset([3, 33, 66, 99]):
+        part, (dx, dy) = clip.rendering.part, clip.flow([0])[0]
+        column, row = (x + dx).round().long(), (y + dy).round().long()
+        inside = (column >= 0) & (row >= 0) & (column < 48) & (row < 48)
+        other = part[1][row.clamp(0, 47), column.clamp(0, 47)] != part[0]
+        agree.append((clip.occluded([0])[0] == (other | ~inside)).float().mean().item())
+        hidden += int(clip.occluded([0]).sum())
+    assert hidden > 100
+    assert np.mean(agree) > 0.96  # the nearest pixel is not quite the place
+
+
+def test_on_a_tripod_the_place_stands_still_and_the_puppet_moves():
+    clips = Actions(difficulty=TRIPOD, size=32, groups=3, clips=1, frames=6)
+    for clip in clips:
+        flow, still = clip.flow(range(5)), clip.mask(range(5), "scene", "clutter")
+        assert flow.norm(dim=1)[still].max() < 1e-4
+        assert flow.norm(dim=1)[clip.mask(range(5), "puppet")].max() > 0.3
+
+
+def test_camera_strength_moves_the_place():
+    def background(strength):
+        clips = Actions(difficulty=Difficulty(camera=strength), size=48, groups=6, clips=1, classes=["wave"])
+        return np.mean([c.flow(range(15)).norm(dim=1)[c.mask(range(15), "scene")].mean().item() for c in clips])
+
+    assert 0.1 < background(1.0) < 1.5
+    assert background(3.0) > 2 * background(1.0)
+
+
+# Masks and puppets
+
+
+def test_masks_tell_puppets_and_things_from_the_rest():
+    clips = Actions(size=48, frames=4, groups=3, clips=1)
+    for clip in clips:
+        masks = [clip.mask(range(4), kind) for kind in ("puppet", "prop", "scene", "clutter")]
+        assert torch.equal(sum(mask.int() for mask in masks), torch.ones(4, 48, 48, dtype=torch.int32))
+        assert 0.02 < masks[0].float().mean() < 0.4
+        action = next(action for action in acts.ACTIONS if action.name == clips.classes[clip.label])
+        assert masks[1].any() == bool(action.things)
+
+
+@pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions])
+def test_puppets_stay_inside_of_the_picture_with_all_their_parts(kind, uncached):
+    clips = kind(size=32, frames=8, groups=8, clips=1)
+    border, whole, shown = 0, 0, []
+    for index in range(len(clips)):
+        rendering = clips.draw(index)
+        mask = rendering.mask("puppet")
+        edge = torch.ones(32, 32, dtype=torch.bool)
+        edge[1:-1, 1:-1] = False
+        border += int((mask & edge).sum())
+        whole += int(mask.sum())
+        puppet = {i for i, of in enumerate(rendering.kinds) if of == "puppet"}
+        shown.append(len(puppet & set(rendering.part.unique().tolist())) / len(puppet))
+    assert border < 0.01 * whole
+    assert np.mean(shown) > 0.95  # hands behind a back, feet behind a bush
+    assert min(shown) > 0.6
+
+
+@pytest.mark.parametrize("name", ["handshake", "high_five", "hug", "kiss"])
+def test_two_come_together_and_part_in_the_picture(name):
+    clips = Interactions(size=32, groups=6, clips=1, classes=[name], difficulty=TRIPOD)
+    for clip in clips:
+        poses = clip.rendering.poses[[i for i, part in enumerate(clip.rendering.names) if part == "torso"]]
+        apart = (poses[0, :, 0, 2] - poses[1, :, 0, 2]).abs()
+        nearest = int(apart.argmin())
+        assert 4 < nearest < 19
+        assert apart[0] > 1.5 * apart[nearest]
+        assert apart[-1] > 1.5 * apart[nearest]
+
+
+# Long clips
+
+
+def test_segments_partition_the_frames():
+    for clips in (LongClips(groups=6), LongClips(groups=6, frames=200, segment=15), LongClips(**LONG)):
+        for index in range(len(clips)):
+            segments = clips.segments(index)
+            assert segments[0][1] == 0
+            assert segments[-1][2] == clips.num_frames
+            assert all(end == start for (_, _, end), (_, start, _) in itertools.pairwise(segments))
+            lengths = [end - start for _, start, end in segments]
+            assert min(lengths) > 0.4 * clips.segment * 2 / 3
+            assert np.mean(lengths) == pytest.approx(clips.segment, rel=0.4)
+            names = [name for name, _, _ in segments]
+            happening = [name for name in names if name in clips.classes]
+            assert len(set(happening)) == len(happening) in (1, 2)
+            assert clips.classes[int(clips.labels[index])] in happening
+            assert set(names) - set(happening) <= {action.name for action in acts.DISTRACTORS}
+            assert set(names) - set(happening)
+
+
+def test_an_action_may_come_early_or_late():
+    clips = LongClips()
+    first = [next(s for n, s, _ in clips.segments(i) if n in clips.classes) / 120 for i in range(len(clips))]
+    assert min(first) == 0
+    assert max(first) > 0.7
+    assert 0.2 < np.mean(first) < 0.5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_clips_has_two_labels(share):
+    clips = LongClips(two_labels=share, groups=60)
+    hot = clips.multi_hot
+    assert hot.shape == (len(clips), 12)
+    assert hot.dtype == torch.bool
+    assert hot[torch.arange(len(clips)), clips.labels].all()
+    assert (hot.sum(1) - 1).float().mean().item() == pytest.approx(share, abs=0.045)  # 1440 clips
+    assert hot.sum(1).max() <= 2
+
+
+def test_labels_are_those_of_the_story():
+    clips = LongClips(**LONG, two_labels=0.6)
+    hot = clips.multi_hot
+    for index in range(0, len(clips), 9):
+        clip = clips[index]
+        happening = {name for name, _, _ in clips.segments(index) if name in clips.classes}
+        assert {clips.classes[label] for label in clip.labels} == happening
+        assert clip.labels[0] == clip.label
+        assert set(clip.labels) == set(hot[index].nonzero().flatten().tolist())
+
+
+def test_of_one_class_alone_there_are_no_two():
+    assert LongClips(classes=["wave"], two_labels=1.0, groups=3).multi_hot.sum(1).tolist() == [1] * 6
+
+
+@pytest.mark.parametrize("size", [24, 64])
+def test_a_thing_is_there_while_it_is_used_and_leaves_no_trace(size):
+    clips = LongClips(
+        **(LONG | {"size": size}), two_labels=0.0, classes=["hammer", "guitar", "ski"], difficulty=Difficulty(clutter=0)
+    )
+    for index in range(0, len(clips), 3):
+        rendering = clips.draw(index)
+        ((start, end),) = [(s, e) for name, s, e in clips.segments(index) if name in clips.classes]
+        during = torch.zeros(48, dtype=torch.bool)
+        during[start:end] = True
+        assert torch.equal(rendering.mask("prop").flatten(1).any(1), during)
+
+
+def test_hidden_things_leave_the_picture_as_if_they_were_not_there(uncached, monkeypatch):
+    """What is too small to be seen colours nothing: the same clip without things is the same outside of their time."""
+    clips = LongClips(**LONG, two_labels=0.0, classes=["hammer", "guitar", "skateboard"])
+    with_things = [clips.draw(index).frames for index in range(0, len(clips), 3)]
+    original = acts.perform
+    monkeypatch.setattr("labkit.world.sets.perform", lambda look, place, pose, things=(): original(look, place, pose))
+    for frames, index in zip(with_things, range(0, len(clips), 3), strict=True):
+        bare = clips.draw(index).frames
+        ((start, end),) = [(s, e) for name, s, e in clips.segments(index) if name in clips.classes]
+        differ = (frames != bare).flatten(1).any(1)
+        assert not differ[:start].any()
+        assert not differ[end:].any()
+        assert differ[start:end].all()
+
+
+def test_nobody_slides_from_one_place_to_another(uncached, monkeypatch):
+    """A puppet that has walked goes on from there."""
+    paths = []
+    original = acts.perform
+    monkeypatch.setattr(
+        "labkit.world.sets.perform", lambda look, place, pose, *rest: paths.append(pose) or original(look, place, pose)
+    )
+    clips = LongClips(size=16, groups=3, clips=1, classes=["walk_left", "walk_right", "ski"], two_labels=1.0)
+    for index in range(len(clips)):
+        clips.draw(index)
+    for pose in paths:
+        assert abs(np.diff(pose.x)).max() < 0.106  # body units a frame: no faster than they walk
+        assert np.ptp(pose.x) > 1
+        assert pose.x.min() == pytest.approx(-pose.x.max())
+        assert max(abs(np.diff(angle)).max() for angle in pose.joints.values()) < 1.7
+
+
+def test_cuts_are_jumps_and_there_are_two_in_every_noisy_clip(uncached):
+    for strength in (0.0, 1.0):
+        clips = LongClips(noisy=True, **LONG, difficulty=Difficulty(camera=strength))
+        for index in range(0, len(clips), 9):
+            rendering = clips.draw(index)
+            speed = rendering.forward.norm(dim=1).masked_fill(rendering.mask("puppet", "prop")[:-1], 0)
+            most = speed.flatten(1).quantile(0.95, dim=1).sort(descending=True)  # of what is near
+            assert most.values[1] > 1.4  # pixels of 24
+            assert most.values[1] > 1.5 * most.values[2]
+            assert most.indices[:2].min() + 1 >= 8
+            assert most.indices[:2].max() + 1 < 40
+
+
+def test_flow_is_exact_between_cuts_and_large_across_them():
+    clips = LongClips(noisy=True, **(LONG | {"size": 48}))
+    for index in (3, 40):
+        clip = clips[index]
+        flow = clip.flow(range(47))
+        cuts = flow.norm(dim=1).flatten(1).median(1).values.topk(2).indices.tolist()
+        calm = [t for t in range(47) if t not in cuts]
+        rebuilt, inside = backward_warp(clip.frames([t + 1 for t in calm]).float(), flow[calm])
+        visible = ~clip.occluded(calm) & inside
+        error, unwarped = (
+            (image - clip.frames(calm).float()).abs().mean(1)[visible].mean()
+            for image in (rebuilt, clip.frames([t + 1 for t in calm]).float())
+        )
+        assert error < 0.6 * unwarped
+        assert flow[cuts].norm(dim=1).mean() > 3 * flow[calm].norm(dim=1).mean()
+
+
+# Stills
+
+
+@pytest.mark.parametrize("of", ["interactions", "actions"])
+def test_a_quarter_of_the_stills_as_found_is_wrong(of):
+    found, filtered = (Stills(of=of, noisy=noisy, groups=200) for noisy in (True, False))
+    wrong = np.mean([found.wrong(index) for index in range(len(found))])
+    assert wrong == pytest.approx(0.25, abs=0.06 if of == "interactions" else 0.03)  # 800 and 3600 stills
+    assert not any(filtered.wrong(index) for index in range(0, len(filtered), 7))
+    assert found.names == filtered.names
+
+
+def test_the_right_ones_are_those_of_the_filtered_set_and_the_wrong_ones_are_not(uncached):
+    found, filtered = (Stills(of="actions", noisy=noisy, size=24, groups=5) for noisy in (True, False))
+    wrong = [found.wrong(index) for index in range(len(found))]
+    assert 5 < sum(wrong) < 45
+    for index in range(len(found)):
+        same = torch.equal(found.draw(index).frames, filtered.draw(index).frames)
+        assert same != wrong[index]
+
+
+def test_some_wrong_stills_show_nobody(uncached):
+    found = Stills(noisy=True, size=24, groups=60)
+    nobody = [not found.draw(i).mask("puppet").any() for i in range(len(found)) if found.wrong(i)]
+    assert 0.1 < np.mean(nobody) < 0.55  # of those 30 %
+
+
+def test_stills_have_a_style_of_their_own(uncached):
+    """Photos are harder in contrast than video; paper stands behind most."""
+    stills = Stills(of="actions", size=32, groups=6, classes=["wave", "hammer", "jump"])
+    clips = Actions(size=32, frames=1, groups=6, clips=1, classes=["wave", "hammer", "jump"])
+    photos, frames = ([s.draw(i) for i in range(len(s))] for s in (stills, clips))
+    spread = [torch.stack([r.frames.float().std() for r in group]).mean() for group in (photos, frames)]
+    assert spread[0] > 1.15 * spread[1]
+    paper = np.mean(["paper" in r.names for r in photos])
+    assert 0.5 < paper < 1
+    assert not any("paper" in r.names for r in frames)
+    shares = [torch.stack([r.mask("puppet").float().mean() for r in group]).mean() for group in (photos, frames)]
+    assert shares[0] > 1.2 * shares[1]  # and they are taken from nearer
+
+
+def test_stills_are_taken_at_the_telling_moment(uncached):
+    stills, clips = Stills(size=24, groups=8), Interactions(size=24, groups=8, clips=1)
+
+    def gaps(renderings):
+        torsos = [r.poses[[i for i, name in enumerate(r.names) if name == "torso"]] for r in renderings]
+        scale = [float(t[0, 0, :2, 0].norm()) for t in torsos]
+        return [float((t[0, :, 0, 2] - t[1, :, 0, 2]).abs().max()) / s for t, s in zip(torsos, scale, strict=True)]
+
+    still, first = (gaps([s.draw(i) for i in range(0, len(s), 3)]) for s in (stills, clips))
+    assert max(still) < 2.2 < 3 < min(first)
+
+
+# The source task
+
+
+def test_croquet_is_always_in_the_forest_and_no_other_class_is():
+    source = Source(groups=60)
+    scenes = {}
+    for index in range(len(source)):
+        scenes.setdefault(source.classes[int(source.labels[index])], set()).add(source._scene(index))
+    assert scenes.pop("croquet") == {"forest"}
+    assert all(len(places) > 5 for places in scenes.values())
+    drawn = Source(size=16, groups=4, classes=["croquet"])
+    assert all("forest floor" in clip.rendering.names and "mallet head" in clip.rendering.names for clip in drawn)
+
+
+def test_every_source_still_has_an_actor_of_its_own(uncached, monkeypatch):
+    looks = []
+    original = acts.perform
+    monkeypatch.setattr(
+        "labkit.world.sets.perform",
+        lambda look, place, *rest: looks.append(place[0, 0, 0]) or original(look, place, *rest),
+    )
+    source = Source(size=16, groups=4, classes=["star", "point"])
+    for index in range(len(source)):
+        source.draw(index)
+    assert len(set(looks)) == len(source) == 8
+
+
+# How hard it is
+
+
+def test_easy_is_easy():
+    assert (EASY.camera, EASY.clutter, EASY.home) == (0.0, 0.0, 1.0)
+    clip = Actions(**SHORT, difficulty=EASY, classes=["hammer"])[0]
+    assert clip.scene == "workshop"
+    assert not clip.mask(range(3), "clutter").any()
+    assert clip.flow([0, 1]).norm(dim=1)[clip.mask([0, 1], "scene")].max() < 1e-4
+
+
+def test_clutter_and_light_do_what_they_say(uncached):
+    def number(clutter):
+        clips = Actions(size=16, frames=1, groups=30, clips=1, classes=["wave"], difficulty=Difficulty(clutter=clutter))
+        return np.mean([clips.draw(index).kinds.count("clutter") for index in range(30)])
+
+    assert number(0.0) == 0
+    assert number(1.0) == pytest.approx(1.3, abs=0.7)
+    assert number(4.0) == pytest.approx(5.2, abs=1.3)
+    dark, lit = (
+        Actions(size=16, frames=1, groups=12, clips=1, classes=["wave"], difficulty=Difficulty(light=light))
+        for light in (0.0, 1.0)
+    )
+    gains = [(lit.draw(i).frames.float().mean() / dark.draw(i).frames.float().mean()).item() for i in range(12)]
+    assert 0.8 < min(gains) < 0.97
+    assert 1.02 < max(gains) < 1.25
+
+
+def test_without_jitter_clips_of_a_group_keep_step(uncached):
+    def progress(jitter):
+        clips = Actions(
+            size=16, groups=3, clips=4, classes=["sit_down"], difficulty=Difficulty(camera=0, clutter=0, jitter=jitter)
+        )
+        heads = [r.poses[r.names.index("head"), :, 1, 2] for r in (clips.draw(i) for i in range(4))]
+        return torch.stack(heads).std(0).max()
+
+    assert progress(0.0) < 0.3 * progress(1.0)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Actions(seed=-1), "seed must be a whole number, 0 or more; got -1"),
+        (lambda: Actions(seed=0.5), "seed must be a whole number, 0 or more; got 0.5"),
+        (lambda: Actions(seed=None), "seed must be a whole number, 0 or more; got None"),
+        (lambda: Actions(size=15), "size must be a whole number, 16 or more; got 15"),
+        (lambda: Actions(size=64.0), "size must be a whole number, 16 or more; got 64.0"),
+        (lambda: Actions(frames=0), "frames must be a whole number, 1 or more; got 0"),
+        (lambda: Actions(frames="16"), "frames must be a whole number, 1 or more; got '16'"),
+        (lambda: Actions(clips=0), "clips must be a whole number, 1 or more; got 0"),
+        (lambda: Actions(groups=2), "groups must be a whole number, 3 or more; got 2"),
+        (lambda: Actions(groups=3.5), "groups must be a whole number, 3 or more; got 3.5"),
+        (lambda: Actions(split=4), "split must be 1, 2 or 3"),
+        (lambda: Actions(part="val"), "got 1 and 'val'"),
+        (lambda: Actions(classes=["wave", "dance"]), "classes must be among hammer, .*; got 'dance'"),
+        (lambda: Actions(classes=["wave", "wave"]), "classes must be among .*, each once; got 'wave' 2 times"),
+        (lambda: Actions(classes="wave"), "classes must be among .*; got 'w'"),
+        (lambda: SecondActions(classes=["hammer"]), "classes must be among broom, .*; got 'hammer'"),
+        (lambda: LongClips(two_labels=1.5), "two_labels must be a share from 0 to 1; got 1.5"),
+        (lambda: LongClips(two_labels=float("nan")), "two_labels must be a share from 0 to 1; got nan"),
+        (lambda: LongClips(two_labels="half"), "two_labels must be a share from 0 to 1; got 'half'"),
+        (lambda: LongClips(segment=3), "segment must be a whole number, 4 or more; got 3"),
+        (lambda: LongClips(frames=40), "frames must be at least 2 \\* segment = 48; got 40"),
+        (lambda: LongClips(classes=["sit_down"]), "classes must be among hammer, .*; got 'sit_down'"),
+        (lambda: Stills(of="cats"), 'of must be "interactions" or "actions"; got \'cats\''),
+        (lambda: Stills(classes=["wave"]), "classes must be among handshake, .*; got 'wave'"),
+        (lambda: Difficulty(camera=-1), "camera must be a number from 0 to 100; got -1"),
+        (lambda: Difficulty(clutter=float("nan")), "clutter must be a number from 0 to 100; got nan"),
+        (lambda: Difficulty(home=1.1), "home must be a number from 0 to 1; got 1.1"),
+        (lambda: Difficulty(jitter=4), "jitter must be a number from 0 to 3; got 4"),
+        (lambda: Difficulty(light="dim"), "light must be a number from 0 to 100; got 'dim'"),
+    ],
+)
+def test_bad_numbers_and_names_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_another_kind_of_difficulty_is_refused():
+    with pytest.raises(TypeError, match=r"difficulty must be a Difficulty; got 0\.5"):
+        Actions(difficulty=0.5)
+
+
+def test_numbers_of_numpy_are_numbers():
+    clips = Actions(seed=np.int64(0), size=np.int32(24), frames=np.int64(3), groups=np.int64(3))
+    assert folder(clips) == folder(Actions(**SHORT))
+    assert picture(clips.draw(0)) == picture(Actions(**SHORT).draw(0))
+
+
+@pytest.mark.parametrize("index", [-1, 108])
+def test_an_index_outside_of_a_set_is_refused(index):
+    with pytest.raises(IndexError, match=f"index must lie within 0 to 107; got {index}"):
+        Actions(**SHORT)[index]
+
+
+# Prepared
+
+
+def test_sets_prepared_by_workers_are_the_same(tmp_path, monkeypatch):
+    results = []
+    for workers in (0, 2):
+        monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / str(workers)))
+        clips = Actions(**SHORT, classes=["hammer", "pick_up"]).prepare(workers=workers, progress=False)
+        monkeypatch.setattr(Actions, "draw", None)  # nothing is left to draw
+        results.append([picture(clip.rendering) for clip in clips])
+        monkeypatch.undo()
+    assert results[0] == results[1]
+    assert len(set(results[0])) == 12
