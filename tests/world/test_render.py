@@ -87,6 +87,43 @@ def test_no_point_of_a_shape_lies_beyond_its_reach(shape):
     inside = shape.distance(x, y) <= 0
     assert inside.any()
     assert np.hypot(x - shape.centre[0], y - shape.centre[1])[inside].max() <= shape.reach + 1e-5
+    assert abs(x - shape.centre[0])[inside].max() <= shape.half[0] + 1e-5
+    assert abs(y - shape.centre[1])[inside].max() <= shape.half[1] + 1e-5
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.5])
+@pytest.mark.parametrize("shape", [capsule(9.0, 1.0, 2.0), box(16.0, 3.0), ellipse(3.0, 14.0), triangle(3.0, 8.0)])
+def test_a_long_part_is_painted_to_its_ends_whichever_way_it_lies(shape, angle):
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(2)),
+        Part("bar", shape, plain((1.0, 0.0, 0.0)), moving([14.2, 15.0], [13.7, 14.0], angle)),
+    ]
+    clip = render(scene, still(2), 30, 30)
+    y, x = np.mgrid[:30, :30]
+    for t in range(2):
+        local = np.linalg.inv(scene[1].pose[t]) @ np.stack([x.ravel(), y.ravel(), np.ones(900)])
+        distance = shape.distance(local[0], local[1]).reshape(30, 30)
+        clear = torch.from_numpy(abs(distance) > 1e-4)
+        assert torch.equal((clip.part[t] == 1)[clear], torch.from_numpy(distance <= 0)[clear])
+
+
+def test_what_is_too_small_to_be_seen_is_not_seen():
+    scene = [Part("ground", everywhere(), BACKGROUND, still(1))]
+    sizes = [1e-4, 0.02, 0.2, 1.0]
+    red = [
+        render(
+            [*scene, Part("dot", disc(1.0), plain((1.0, 0.0, 0.0)), transform([5.0], 5.0, 0.0, size))], still(1), 11, 11
+        )
+        .frames[0, 0]
+        .float()
+        for size in sizes
+    ]
+    added = [(image - 51).sum().item() / (255 - 51) for image in red]  # in pixels' worth of red
+    assert added[0] == 0
+    assert (red[0] == 51).all()
+    assert added[1] < 0.01
+    assert 0.02 < added[2] < 0.5  # its area is 0.13 pixels
+    assert added[3] == pytest.approx(math.pi, rel=0.15)
 
 
 def test_an_ellipse_ends_where_it_should():
