@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from labkit import checks
 from labkit.backbones.taps import tap
-from labkit.backbones.weights import content_hash, torchvision_weights
+from labkit.backbones.weights import content_hash, load_weights, torchvision_weights
 from labkit.clips import Clip, Clips, Indices
 from labkit.files import written_whole
 
@@ -111,17 +111,25 @@ class FrameCoder:
         return frames
 
 
-def alexnet_coder(layer: str = ALEXNET_FC7, *, download: bool = False) -> FrameCoder:
+def alexnet_coder(
+    layer: str = ALEXNET_FC7, *, weights: str | os.PathLike[str] | None = None, download: bool = False
+) -> FrameCoder:
     """AlexNet as torchvision has it, trained on ImageNet, as a coder of frames: 4096 numbers for fc7 or fc6.
 
     Args:
         layer: `ALEXNET_FC7`, `ALEXNET_FC6`, or a lower one, e.g. ``features.12`` (pool5, 9216 numbers).
-        download: whether to fetch the weights (244 MB) when they are not there.
+        weights: a file with its weights; None for torchvision's, where torch.hub keeps them.
+        download: whether to fetch these (244 MB) when they are not there.
 
     Raises:
         FileNotFoundError: the weights are not there and ``download`` is False; says how to get them.
+        WeightsError: a file that is damaged, or of another network.
     """
-    return FrameCoder(torchvision_weights(alexnet, AlexNet_Weights.IMAGENET1K_V1, download=download), layer)
+    if weights is None:
+        return FrameCoder(torchvision_weights(alexnet, AlexNet_Weights.IMAGENET1K_V1, download=download), layer)
+    net = alexnet()
+    load_weights(net, weights)
+    return FrameCoder(net, layer)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,8 @@ def step_chart(
             figure.add_trace(bar, row=row, col=1)
         said = {"x": [length + 1.15], "y": [0.5], "text": words[model], "textposition": "middle right"}
         figure.add_scatter(**said, mode="text", hoverinfo="skip", showlegend=False, row=row, col=1)
-        figure.update_yaxes(title={"text": model, "font": {"size": 12}}, row=row)
+        name = {"text": model.replace(" ", "<br>"), "showarrow": False, "align": "right", "xanchor": "right"}
+        figure.add_annotation(x=-0.6, y=0.5, xshift=-20, **name, row=row, col=1)
         if first.probabilities[model].ndim == 1:
             words_for_it = {"text": "has no steps: it sees all frames at once", "showarrow": False}
             figure.add_annotation(x=(length - 1) / 2, y=0.5, **words_for_it, row=row, col=1)
@@ -105,7 +106,8 @@ def step_chart(
     figure.update_layout(
         barmode="stack", bargap=0.12, legend=legend, updatemenus=[{**menu, **look, "buttons": buttons}]
     )
-    return finish(figure, title=title, alt=alt, height=sum(bands) + 176, margin={"t": 116, "l": 64, "b": 48})
+    top = 116 if "<br>" in title else 92  # room for the title, then the buttons
+    return finish(figure, title=title, alt=alt, height=sum(bands) + top + 56, margin={"t": top, "l": 110, "b": 48})
 
 
 def _state(

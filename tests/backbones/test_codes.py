@@ -258,7 +258,7 @@ def test_the_storage_table_is_that_of_the_paper(tmp_path):
     assert 0 < path.stat().st_size - coded.bytes < 1000  # so it is on the disk
 
 
-def test_alexnet_codes():
+def test_alexnet_codes(tmp_path):
     torch.manual_seed(0)
     net = alexnet(weights=None)
     frames = torch.randint(0, 256, (2, 3, 60, 80), dtype=torch.uint8)
@@ -272,6 +272,8 @@ def test_alexnet_codes():
         torch.testing.assert_close(codes[0], net.classifier[:6](features))  # up to the ReLU behind fc7
     assert codes[0].shape == codes[1].shape == (2, 4096)
     assert fc7.source()["layer"] != fc6.source()["layer"]
+    torch.save(net.state_dict(), tmp_path / "alexnet.pth")
+    assert alexnet_coder(weights=tmp_path / "alexnet.pth").source() == fc7.source()
 
 
 def test_missing_alexnet_weights_say_how_to_get_them(tmp_path, monkeypatch):
