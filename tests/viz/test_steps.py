@@ -18,7 +18,10 @@ def flat_frames(*levels):
     return torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
 
 
-def reading(frames=flat_frames(10, 120, 240), steps=FORWARD, mean=MEAN):
+FRAMES = flat_frames(10, 120, 240)
+
+
+def reading(frames=FRAMES, steps=FORWARD, mean=MEAN):
     return Reading(frames, {"Mean": mean, "In order": steps})
 
 
