@@ -85,8 +85,8 @@ def step_chart(
             figure.add_trace(bar, row=row, col=1)
         said = {"x": [length + 1.15], "y": [0.5], "text": words[model], "textposition": "middle right"}
         figure.add_scatter(**said, mode="text", hoverinfo="skip", showlegend=False, row=row, col=1)
-        label = {"text": model.replace(" ", "<br>"), "showarrow": False, "align": "right", "xanchor": "right"}
-        figure.add_annotation(x=-0.6, y=0.5, xshift=-20, **label, row=row, col=1)
+        caption = {"text": model.replace(" ", "<br>"), "showarrow": False, "align": "right", "xanchor": "right"}
+        figure.add_annotation(x=-0.6, y=0.5, xshift=-20, **caption, row=row, col=1)
         if first.probabilities[model].ndim == 1:
             words_for_it = {"text": "has no steps: it sees all frames at once", "showarrow": False}
             figure.add_annotation(x=(length - 1) / 2, y=0.5, **words_for_it, row=row, col=1)
