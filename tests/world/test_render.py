@@ -332,6 +332,7 @@ def test_occlusion_against_every_point_by_itself():
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(2)),
         Part("far", disc(4.0), plain((0.0, 1.0, 0.0)), moving([9.0, 12.5], [9.0, 8.0], [0.0, 0.3])),
+        Part("out of sight", disc(1.0), BACKGROUND, moving([-50.0, -50.0], [5.0, 5.0])),
         Part("near", box(5.0, 3.0), plain((1.0, 0.0, 0.0)), moving([16.0, 11.2], [9.0, 9.7], [0.0, -0.5])),
     ]
     clip = render(scene, still(2), 20, 24)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from labkit.flow.warp import backward_warp
-from labkit.world import EASY, Actions, Difficulty, Interactions, LongClips, SecondActions, Source, Stills
+from labkit.world import EASY, Actions, Difficulty, Interactions, LongClips, SecondActions, Source, Stills, sets
 from labkit.world import actions as acts
 from labkit.world.scenes import SCENES
 
@@ -414,6 +414,37 @@ def test_occlusion_is_where_the_way_back_leads_elsewhere():
         hidden += int(clip.occluded([0]).sum())
     assert hidden > 100
     assert np.mean(agree) > 0.96  # the nearest pixel is not quite the place
+
+
+@pytest.mark.parametrize("kind", ["actions", "interactions", "restless"])
+def test_part_and_occlusion_are_those_of_every_part_asked_about_every_pixel(kind, uncached, monkeypatch):
+    """An independent painter that knows no boxes: all parts, all pixels."""
+    painted = []
+    original = sets.render
+    monkeypatch.setattr(sets, "render", lambda parts, *rest: painted.append(parts) or original(parts, *rest))
+    clips = small(kind, **({} if kind == "restless" else {"frames": 4}), difficulty=Difficulty(camera=4.0, clutter=3.0))
+    for index in (0, 20):
+        rendering = clips.draw(index)
+        poses, seen = rendering.poses.numpy(), rendering.part.numpy()
+        y, x = np.mgrid[:24, :24]
+        pixels = np.stack([x.ravel(), y.ravel(), np.ones(576)])  # (3, N)
+        for t in range(min(rendering.part.shape[0], 12)):
+            inverse = np.linalg.inv(poses[:, t])
+            local = (inverse @ pixels)[:, :2]  # (P, 2, N)
+            depth = np.stack([part.shape.distance(*at) for part, at in zip(painted[-1], local, strict=True)])
+            front = len(depth) - 1 - (depth[::-1] <= 0).argmax(0)
+            sure = (abs(depth) > 1e-4).all(0)  # not on an outline
+            assert (front == seen[t].ravel())[sure].all()
+            assert sure.mean() > 0.99
+            if t == 0:
+                continue
+            before = seen[t - 1].ravel()
+            there = np.einsum("nij,jn->in", (poses[:, t] @ np.linalg.inv(poses[:, t - 1]))[before], pixels)  # (3, N)
+            depth = np.stack([p.shape.distance(*(m @ there)[:2]) for p, m in zip(painted[-1], inverse, strict=True)])
+            covered = ((depth <= 0) & (np.arange(len(depth))[:, None] > before)).any(0)
+            outside = (there[:2] < -0.5).any(0) | (there[:2] > 23.5).any(0)
+            sure = (abs(depth) > 1e-6).all(0) & (abs(there[:2] % 1 - 0.5) > 1e-6).all(0)
+            assert ((covered | outside) == rendering.occluded[t - 1].numpy().ravel())[sure].all()
 
 
 def test_on_a_tripod_the_place_stands_still_and_the_puppet_moves():
