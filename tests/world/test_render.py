@@ -332,7 +332,6 @@ def test_occlusion_against_every_point_by_itself():
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(2)),
         Part("far", disc(4.0), plain((0.0, 1.0, 0.0)), moving([9.0, 12.5], [9.0, 8.0], [0.0, 0.3])),
-        Part("out of sight", disc(1.0), BACKGROUND, moving([-50.0, -50.0], [5.0, 5.0])),
         Part("near", box(5.0, 3.0), plain((1.0, 0.0, 0.0)), moving([16.0, 11.2], [9.0, 9.7], [0.0, -0.5])),
     ]
     clip = render(scene, still(2), 20, 24)
@@ -345,6 +344,19 @@ def test_occlusion_against_every_point_by_itself():
                 local = np.linalg.inv(part.pose[1]) @ [*there, 1]
                 hidden |= bool(part.shape.distance(local[0], local[1]) <= 0)
             assert bool(clip.occluded[0, y, x]) == hidden, (x, y)
+
+
+def test_what_comes_from_far_is_hidden_too():
+    """However little the parts between the two move."""
+    scene = [
+        Part("ground", everywhere(), BACKGROUND, still(2)),
+        Part("flying", disc(3.0), plain((0.0, 1.0, 0.0)), moving([6.0, 22.0], [10.0, 10.0])),
+        Part("resting", disc(1.0), BACKGROUND, moving([6.0, 6.0], [17.0, 17.0])),
+        Part("screen", box(8.0, 8.0), plain((1.0, 0.0, 0.0)), moving([22.0, 22.0], [10.0, 10.0])),
+    ]
+    clip = render(scene, still(2), 20, 28)
+    assert torch.equal(clip.occluded[0], clip.part[0] == 1)
+    assert clip.occluded[0].sum() > 20
 
 
 def test_masks_by_kind():
