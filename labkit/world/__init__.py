@@ -3,6 +3,7 @@
 from labkit.world.aperture import HOLE, aperture
 from labkit.world.clips import PuppetClip, PuppetClips
 from labkit.world.pairs import FlowPairs
+from labkit.world.places import Change, Places
 from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.sets import (
     EASY,
@@ -24,11 +25,13 @@ __all__ = [
     "HOLE",
     "VERSION",
     "Actions",
+    "Change",
     "Difficulty",
     "FlowPairs",
     "Interactions",
     "LongClips",
     "Part",
+    "Places",
     "PuppetClip",
     "PuppetClips",
     "Rendering",
