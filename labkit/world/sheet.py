@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from labkit.world.clips import PuppetClips
+from labkit.world.pairs import FlowPairs
+from labkit.world.places import Places
 from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
 
 _SIZE, _FRAMES, _COLUMNS, _GAP, _MARGIN = 104, 4, 4, 18, 28
@@ -50,6 +52,12 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
     source = Source(seed=seed, size=_SIZE, groups=6)
     page.heading("The source task: things and postures, to learn to see from; croquet misleads")
     page.thumbnails([(name, _still(source, name, number)) for number, name in enumerate(source.classes)])
+    places = Places(seed=seed, size=_SIZE)
+    page.heading("Places to find again: one place a strip, from elsewhere, in other light, partly hidden")
+    page.strips([(f"place {number}", _views(places, number)) for number in places.groups.unique().tolist()[:4]])
+    pairs = FlowPairs(seed=seed, size=_SIZE, number=12)
+    page.heading("Pairs of frames with large motion, as chairs that fly")
+    page.strips([("pair", torch.cat([pairs[n].frames([0, 1]), pairs[n + 1].frames([0, 1])])) for n in (0, 2, 4, 6)])
     return page.picture()
 
 
@@ -58,6 +66,12 @@ def _frames_of(clips: PuppetClips, name: str, number: int, frames: int = _FRAMES
     mine = (clips.labels == clips.classes.index(name)).nonzero().flatten()
     clip = clips[int(mine[number % len(mine)])]
     return clip.frames(torch.linspace(0, clip.num_frames - 1, frames).round().long())
+
+
+def _views(places: Places, group: int) -> Tensor:
+    """Four views of a place."""
+    mine = (places.groups == group).nonzero().flatten()[:_FRAMES].tolist()
+    return torch.cat([places[index].frames([0]) for index in mine])
 
 
 def _still(clips: PuppetClips, name: str, number: int) -> Tensor:
