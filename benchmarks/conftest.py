@@ -79,7 +79,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         rows = [["", "median", "x ours", *extras]]
         for done in sorted(members, key=lambda done: done.stats.median):
             ratio = f"{done.stats.median / ours:.2f}" if ours else "-"
-            name = done.name.removeprefix("test_").removesuffix(f"[{done.param}]" if str(done.param) in str(group) else "")
+            name = done.name.removeprefix("test_")
+            if str(done.param) in str(group):
+                name = name.removesuffix(f"[{done.param}]")
             row = [name, f"{done.stats.median * 1e3:.2f} ms", ratio]
             rows.append([*row, *(_text(done.extra_info.get(key, "")) for key in extras)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
