@@ -195,7 +195,7 @@ def _paint(
         if box is None:
             continue
         flat, u, v = box
-        lit = np.flatnonzero(left.take(flat))
+        lit = np.flatnonzero(left.take(flat) > 0)
         turned = inverse[index].astype(np.float32)[:, :2, :, None, None]  # (T, 2, 3, 1, 1)
         u, v = (((at + np.float32(0.5)) / samples - np.float32(0.5)).astype(np.float32) for at in (u, v))
         x = ((turned[:, 0, 0] * u + turned[:, 0, 2]) + turned[:, 0, 1] * v).take(lit)  # (T, h, w) to (N,)
@@ -205,7 +205,7 @@ def _paint(
         most = np.minimum(np.float32(2 * part.shape.reach) * size, 1) ** 2  # of a sample, that so small a part covers
         most[most < 1e-3] = 0
         cover = np.clip(np.float32(0.5) - distance * size.take(frame), 0, most.take(frame))
-        touched = np.flatnonzero(cover)
+        touched = np.flatnonzero(cover > 0)
         flat, x, y, distance, cover = (array.take(touched) for array in (flat.take(lit), x, y, distance, cover))
         inside = flat[distance <= 0]
         before = seen.take(inside)
