@@ -23,6 +23,9 @@ from labkit.world.render import Rendering
 FPS = 12.0
 """Frames per second of the world: its clips are as slow as a flip book."""
 
+MEMORY = 10**9
+"""Bytes of clips that a set keeps in memory; what is beyond comes from the disk each time."""
+
 
 @dataclass(frozen=True)
 class PuppetClip:
@@ -90,6 +93,7 @@ class PuppetClips(Clips):
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self._cache = Cache(name, settings)
         self._memory: dict[int, Rendering] = {}
+        self._kept = 0  # bytes in memory
 
     @abstractmethod
     def draw(self, index: int) -> Rendering:
@@ -99,15 +103,19 @@ class PuppetClips(Clips):
         """The clip at an index from 0."""
         if not 0 <= index < len(self):
             raise IndexError(f"index must lie within 0 to {len(self) - 1}; got {index}: the set is that long")
-        if index not in self._memory:
+        rendering = self._memory.get(index)
+        if rendering is None:
             arrays = self._cache.get(self.names[index], lambda: to_arrays(self.draw(index)))
-            self._memory[index] = from_arrays(arrays)
+            rendering = from_arrays(arrays)
+            size = rendering.frames.nbytes + rendering.part.nbytes + rendering.occluded.nbytes
+            if self._kept + size <= MEMORY:
+                self._memory[index], self._kept = rendering, self._kept + size
         return PuppetClip(
             name=self.names[index],
             label=int(self.labels[index]),
             labels=self._all_labels(index),
             group=int(self.groups[index]),
-            rendering=self._memory[index],
+            rendering=rendering,
             scene=self._scene(index),
         )
 
@@ -118,7 +126,7 @@ class PuppetClips(Clips):
         return ""
 
     def prepare(self, *, workers: int = 2, progress: bool = True) -> "PuppetClips":
-        """Draw whatever is not on the disk yet, in several processes, and read everything into memory.
+        """Draw whatever is not on the disk yet, in several processes, and read into memory what fits (`MEMORY`).
 
         Args:
             workers: processes that draw; with 0, or without a cache to share, this one does it.
@@ -135,6 +143,8 @@ class PuppetClips(Clips):
                 for done in loader:
                     bar.update(done)
         for index in tqdm(range(len(self)), desc=f"reading {type(self).__name__}", delay=2, disable=not progress):
+            if self._kept + self._kept // max(len(self._memory), 1) > MEMORY:
+                break  # the next one would not fit
             self[index]
         return self
 
@@ -148,6 +158,7 @@ class _Draw(torch.utils.data.Dataset[int]):
     def __getitem__(self, index: int) -> int:
         self.clips[index]
         self.clips._memory.clear()
+        self.clips._kept = 0
         return index
 
 

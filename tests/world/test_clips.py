@@ -202,6 +202,20 @@ def test_prepare_leaves_everything_in_memory(log, monkeypatch, workers, cached):
     assert len(wheels.drawn) == (4 if cached else 8)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_memory_has_a_limit_and_the_disk_the_rest(log, monkeypatch, cached):
+    if not cached:
+        monkeypatch.setenv("LABKIT_CACHE", "off")
+    one = sum(getattr(rolling(0), name).nbytes for name in ("frames", "part", "occluded"))
+    monkeypatch.setattr("labkit.world.clips.MEMORY", 2 * one)
+    wheels = Wheels(log).prepare(workers=0, progress=False)
+    assert len(wheels._memory) == 2
+    for index in (3, 0, 3):
+        assert_same(wheels[index].rendering, rolling(index))
+    assert len(wheels._memory) == 2
+    assert sorted(wheels.drawn) == ([0, 1, 3] if cached else [0, 1, 3, 3])
+
+
 def as_arrays(clip):
     return tuple(getattr(clip.rendering, name) for name in FIELDS)
 
