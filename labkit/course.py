@@ -130,7 +130,8 @@ def export(executed: Path, page: Path) -> Path:
     """Turn an executed notebook into one HTML file that works without a kernel and without a network.
 
     Widgets show the HTML they carry along, figures stay interactive, formulas become MathML; nothing is fetched from
-    elsewhere.
+    elsewhere. Widgets that carry none, such as progress bars, which stand where they stood when they were drawn, are
+    left out.
 
     Raises:
         NotebookError: ``executed`` is missing or no notebook.
@@ -144,6 +145,8 @@ def export(executed: Path, page: Path) -> Path:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", with_mathml(cell.source))
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
         for output in cell.get("outputs", []):
             if figure := output.get("data", {}).pop(_PLOTLY, None):
                 html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
@@ -156,6 +159,11 @@ def export(executed: Path, page: Path) -> Path:
     html = re.sub(r'(<div class="jp-[^>]*) tabindex="0"', r"\1", html)  # the tab key goes from player to player
     _write(page, html)
     return page
+
+
+def _is_bare_widget(output: nbformat.NotebookNode) -> bool:
+    data = output.get("data", {})
+    return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
 
 
 def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

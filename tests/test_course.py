@@ -88,6 +88,15 @@ def test_the_page_shows_html_rather_than_a_widget(tmp_path):
     assert "widget-view" not in page
 
 
+def test_the_page_leaves_out_progress_bars(source, tmp_path):
+    code = "from tqdm.auto import tqdm\nfor step in tqdm(range(3), desc='learning'):\n    print('step', step)"
+    executed = course.run(source(code), tmp_path / "42.ipynb", {})
+    assert "learning:   0%" in executed.read_text(encoding="utf-8")
+    page = course.export(executed, tmp_path / "42.html").read_text(encoding="utf-8")
+    assert "learning:" not in page
+    assert "step 2" in page
+
+
 @pytest.mark.parametrize(
     ("markdown", "formulas"),
     [("$a$ and $b$", 2), ("$$a\n+ b$$", 1), ("`$a$`", 0), ("```\n$a$\n```", 0), ("costs 5$ or 6$", 0), (r"\$a\$", 0)],
