@@ -39,10 +39,10 @@ def results(path):
     found = []
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
-            if output.get("name") == "stderr":
-                continue  # a progress bar, if it took long enough
             data = dict(output.get("data", {}))
-            data.pop("application/vnd.jupyter.widget-view+json", None)
+            widget = data.pop("application/vnd.jupyter.widget-view+json", None)
+            if output.get("name") == "stderr" or (widget and "text/html" not in data):
+                continue  # a progress bar, if it took long enough
             data.pop("text/html", None) if "application/vnd.plotly.v1+json" in data else None
             found.append((output.output_type, output.get("text"), json.dumps(data, sort_keys=True)))
     return found
