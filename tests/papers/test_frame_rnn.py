@@ -502,6 +502,11 @@ def test_learning_curves_of_other_clips():
     assert history[-1].shown.keys() == {"accuracy", "validation", "test"}
     assert [step.shown["accuracy"] for step in history] == [step.shown["accuracy"] for step in plain]
 
+    third = frame_rnn_tiny(6, 2, seed=1).average
+    seldom = fit(third, recipe, data, watching(3, validation=other), device="cpu", progress=False)
+    assert [step.step for step in seldom if "validation" in step.shown] == [0, 3]
+    assert seldom[3].shown["validation"] == history[3].shown["validation"]
+
     first = frame_rnn_tiny(6, 2, seed=1).average.eval()
     expected = (first(other[0]).argmax(1) == other[1]).double().mean().item()
     assert history[0].shown["validation"] == history[0].shown["test"] == expected
