@@ -102,7 +102,7 @@ def step_chart(
     menu = {"type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom"}
     look = {"bgcolor": "#F3F4F6", "bordercolor": QUIET, "font": {"color": INK}, "showactive": True, "active": 0}
     buttons = [{"label": label, "method": "update", "args": _change(*state)} for label, state in states.items()]
-    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom", "traceorder": "normal"}
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": -0.04, "yanchor": "top", "traceorder": "normal"}
     figure.update_layout(
         barmode="stack", bargap=0.12, legend=legend, updatemenus=[{**menu, **look, "buttons": buttons}]
     )
