@@ -146,6 +146,19 @@ viz.picture_grid(
 print("first row:", test.classes[examples[0].label], "  second row:", test.classes[examples[1].label])
 
 # %% [markdown]
+# Here they are in motion, at the five frames a second that the models get, beside clips of the other two families.
+
+# %%
+shown = [*examples, a_clip("hammer"), a_clip("wave")]
+viz.ClipPlayer(
+    *(viz.Panel(test.classes[clip.label], {"image": clip.frames(frame_rnn.sample_frames(clip))}) for clip in shown),
+    title="Ten frames each",
+    alt="Four clips side by side: two of a reversed pair, one of an appearance pair, one that only moves.",
+    fps=5,
+    quality=90,
+)
+
+# %% [markdown]
 # ### The frozen network
 #
 # **The paper** has too few videos to train a large network, so it takes one that has seen photos: CaffeNet, an
@@ -273,10 +286,11 @@ single = torch.tensor(list(of_group.values()))
 present = labels.unique()
 ten = present[torch.randperm(len(present), generator=torch.Generator().manual_seed(seed))[:10]].sort().values
 shown = single[torch.isin(labels[single], ten)]
-plane = PCA(2).fit(all_codes[shown].mean(1).numpy())
+means = all_codes[shown].double().mean(1).numpy()
+plane = PCA(2).fit(means)
 film = {clip.name: clip for some in clips.values() for clip in some}
 viz.ClipScatter(
-    torch.from_numpy(plane.transform(all_codes[shown].mean(1).numpy())),
+    torch.from_numpy(plane.transform(means)),
     torch.searchsorted(ten, labels[shown]),
     [film[names[i]].frames(frame_rnn.sample_frames(film[names[i]])) for i in shown.tolist()],
     classes=[test.classes[label] for label in ten.tolist()],
