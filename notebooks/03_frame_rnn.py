@@ -809,9 +809,9 @@ if everything and profile != "paper":
 board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6"))
 
 # %% [markdown]
-# > Another way of reading helps most, both directions in particular, and a second stream: flow says at every single
-# > step what a frame cannot. More pictures and fine-tuning help a little, other layers hardly: every layer of a network
-# > that was trained on stills knows about postures and things, and none about motion.
+# > Reading in both directions helps most, and a second stream does: flow says at every single step what a frame cannot.
+# > More pictures and fine-tuning help, too. A second layer does not, nor do other codes: every layer of a network that
+# > was trained on stills knows about postures and things, and none about motion.
 #
 # ## What to take home
 #
