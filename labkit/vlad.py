@@ -28,7 +28,7 @@ from torch import Tensor
 from labkit import checks
 
 if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture
+    from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
 
 _FLOATS = (torch.float32, torch.float64)
 _PIECE = 2**19  # numbers of a piece of the features, so that it stays in the processor's cache
