@@ -1,6 +1,8 @@
-"""What several test files share: a browser, pages that are cut off from the network, a cache of the run's own."""
+"""What several test files share: a browser, pages cut off from the network, a cache of the run's own, real videos."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,19 @@ def offline_page(chromium):
     context.close()
     assert [url for url in asked if not url.startswith(("data:", "file:", "about:"))] == []
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def real_sets(tmp_path_factory):
+    """A folder with ``ucf101`` and ``hmdb51`` as the scripts make them: the official lists, and few real clips."""
+    if not (real := os.environ.get("LABKIT_REAL_DATA")):
+        pytest.skip("set LABKIT_REAL_DATA to a folder with clips and splits")
+    root = tmp_path_factory.mktemp("real")
+    sets = {"ucf101": ("UCF-101", "ucfTrainTestlist"), "hmdb51": ("hmdb51_org", "testTrainMulti_7030_splits")}
+    for name, (videos, lists) in sets.items():
+        for path in Path(real, "clips", name).glob("*.avi"):
+            folder = root / name / videos / (path.name.split("_")[1] if name == "ucf101" else "clips")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / path.name).symlink_to(path)
+        (root / name / lists).symlink_to(Path(real, "splits", name))
+    return root

@@ -1,7 +1,6 @@
 """Notebook 03 beyond what all notebooks are tested for: on real videos, and on codes that lie on the disk."""
 
 import json
-import os
 from pathlib import Path
 
 import nbformat
@@ -11,8 +10,6 @@ from torchvision.models import alexnet
 
 from labkit import course
 
-REAL = os.environ.get("LABKIT_REAL_DATA")
-needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with clips and splits")
 SOURCE = course.notebooks_folder() / "03_frame_rnn.py"
 
 
@@ -24,17 +21,11 @@ def outputs(path, kind):
 
 
 @pytest.fixture
-def ucf101(tmp_path):
+def ucf101(real_sets):
     """The real clips in the shape of UCF101, with the official lists."""
-    for path in Path(REAL, "clips/ucf101").glob("*.avi"):
-        folder = tmp_path / "ucf101" / "UCF-101" / path.name.split("_")[1]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / path.name).symlink_to(path)
-    (tmp_path / "ucf101" / "ucfTrainTestlist").symlink_to(Path(REAL, "splits/ucf101"))
-    return tmp_path / "ucf101"
+    return real_sets / "ucf101"
 
 
-@needs_real_data
 def test_it_runs_on_real_videos(ucf101, tmp_path):
     parameters = {"profile": "smoke", "dataset": "ucf101", "data_root": str(ucf101), "missing": "skip"}
     done = course.run(SOURCE, tmp_path / "03.ipynb", parameters)
@@ -47,7 +38,6 @@ def test_it_runs_on_real_videos(ucf101, tmp_path):
     assert "v_Punch_g03_c01" in "".join(outputs(done, "text/html")[0])  # a point of Figure 7
 
 
-@needs_real_data
 @pytest.mark.filterwarnings("ignore:UCF101")
 def test_the_paper_profile_in_short(ucf101, tmp_path, monkeypatch):
     """AlexNet with random weights, codes of fc7 from the script and of fc6 made on the spot, two steps of training."""

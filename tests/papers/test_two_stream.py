@@ -1,11 +1,12 @@
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
+from torchvision.transforms.v2.functional import resize
 
 from labkit import flow
 from labkit.backbones import load_weights, save_weights
@@ -270,6 +271,19 @@ def test_a_clip_with_few_places_starts_over_and_fewer_windows_are_the_first_ones
     assert torch.equal(view.test_views(clip, frames=7, centre_only=True)[0], frames[:, 4])
     unflipped, _ = ts.FlowInput(length=10, size=8, flip=False).test_views(clip, frames=7)
     assert torch.equal(unflipped.unflatten(0, (7, 5)), frames[:, :5])
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [(24, 30, (12, 15)), (45, 20, (27, 12)), (12, 16, (12, 16))])
+def test_frames_and_flow_are_rescaled_beforehand(height, width, expected):
+    clip = FakeClip(height=height, width=width)
+    frames, fields = (view(size=12, short_side=12) for view in (ts.FrameInput, ts.FlowInput))
+    seen = frames.volumes(clip, torch.tensor([3]))
+    assert seen.shape == (1, 3, *expected)
+    torch.testing.assert_close(seen[0], resize(clip.all_frames[3], expected))
+    (stack,) = replace(fields, subtract_mean=False).volumes(clip, torch.tensor([2]))
+    torch.testing.assert_close(stack, flow.resize_flow(clip.ahead[2:12], expected).flatten(0, 1))
+    (stack,) = replace(fields, subtract_mean=False, bidirectional=True).volumes(clip, torch.tensor([7]))
+    torch.testing.assert_close(stack[10:], flow.resize_flow(clip.behind[3:8].flip(0), expected).flatten(0, 1))
 
 
 def test_a_frame_smaller_than_the_window_is_an_error():
@@ -702,4 +716,8 @@ def test_recipes_are_those_of_section_5():
     assert scratch.optimizer is torch.optim.SGD
     for tiny in (ts.FROM_SCRATCH_TINY, ts.FINE_TUNING_TINY):
         assert Recipe(**tiny, seed=3).seed == 3
+    gentle = Recipe(**ts.slower(ts.FINE_TUNING_TINY))
+    assert gentle.options == {"lr": pytest.approx(3e-3), "momentum": 0.9, "weight_decay": 5e-4}
+    assert [gentle.factor(step) for step in (279, 280)] == pytest.approx([1, 0.1])
+    assert gentle.steps == ts.FINE_TUNING_TINY["steps"]
     assert isinstance(ts.VERSION, int)

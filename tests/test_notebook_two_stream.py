@@ -1,0 +1,64 @@
+"""Notebook 02 beyond what all notebooks are tested for: on real videos, with the world's small nets and the paper's."""
+
+import nbformat
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from labkit import course
+from labkit.papers import two_stream
+
+SOURCE = course.notebooks_folder() / "02_two_stream.py"
+REAL = {"dataset": "ucf101", "missing": "skip", "splits": [1]}  # the few clips have no test part in splits 2 and 3
+
+
+def said(path):
+    """All text that the cells gave."""
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    return "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+@pytest.fixture(scope="module")
+def data_root(real_sets):
+    """The real clips of both sets, and their flow in both directions by the script."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(course.notebooks_folder().parent / "data_scripts"))
+        import extract_flow
+
+        for name in ("ucf101", "hmdb51"):
+            for options in ([], ["--backward"]):
+                assert extract_flow.main([str(real_sets / name), "--estimator", "dis", *options]) == 0
+    return real_sets
+
+
+def test_it_runs_on_real_videos(data_root, tmp_path):
+    done = course.run(SOURCE, tmp_path / "02.ipynb", {**REAL, "profile": "smoke", "data_root": str(data_root)})
+    text = said(done)
+    assert "'large': {'train': 1, 'held': 1, 'test': 3}, 'small': {'train': 1, 'held': 1, 'test': 1}" in said
+    assert "splits.average" in text
+    assert "splits.svm" not in text  # held-out groups of one clip: an SVM would have nothing to learn from
+
+
+def test_the_paper_profile_in_short(data_root, tmp_path):
+    """Paper-size nets from ImageNet weights (random here) on real frames and flow: two steps, one test frame."""
+    torch.manual_seed(0)
+    save_file(two_stream.spatial_paper(1000).state_dict(), data_root / "cnn_m_imagenet.safetensors")
+    text = SOURCE.read_text(encoding="utf-8")
+    changes = {
+        '"study": 3}.get(profile, 25)': '"study": 3}.get(profile, 1)',
+        'total = max(round(recipe["steps"] * less), 2)': "total = 2",
+        'if profile == "smoke" else {"schedule": milestones}': 'if profile == "paper" else {}',
+        "for d in (0.5, 0.9)}": "for d in (0.5,)}",
+        "ways |= more if study else {}": 'ways |= {"bidir": more["bidir"]}',
+        "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
+    }
+    for there, instead in changes.items():
+        assert text.count(there) == 1, there
+        text = text.replace(there, instead)
+    short = tmp_path / "short.py"
+    short.write_text(text, encoding="utf-8")
+    done = course.run(short, tmp_path / "02.ipynb", {**REAL, "profile": "paper", "data_root": str(data_root)})
+    text = said(done)
+    assert "fc6): Linear(in_features=18432, out_features=4096" in text
+    for metric in ("crops.centre", "fusion.bidir", "slow_fusion", "small.added_classes", "temporal.multi_task"):
+        assert repr(metric) in text
