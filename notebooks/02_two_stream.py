@@ -589,7 +589,26 @@ board.verdicts()
 # %% [markdown]
 # ## On the real data
 #
-# `python data_scripts/ucf101.py DATA/ucf101`, `python data_scripts/hmdb51.py DATA/hmdb51`, then
-# `python data_scripts/extract_flow.py` for each; put ImageNet weights of a CNN-M beside them as
-# `DATA/cnn_m_imagenet.safetensors`. Then `papermill notebooks/02_two_stream.ipynb out.ipynb --cwd notebooks -p profile
-# paper -p dataset ucf101 -p data_root DATA -p device cuda`.
+# Fetch both sets and compute their flow, in both directions for the bi-directional rows:
+#
+# ```
+# .venv/bin/python data_scripts/ucf101.py /data/ucf101
+# .venv/bin/python data_scripts/hmdb51.py /data/hmdb51
+# .venv/bin/python data_scripts/extract_flow.py /data/ucf101 --processes 8
+# .venv/bin/python data_scripts/extract_flow.py /data/ucf101 --processes 8 --backward
+# ```
+#
+# and likewise for `/data/hmdb51`. The spatial net starts from ImageNet weights of a CNN-M-2048, which nobody ships for
+# PyTorch: put yours at `/data/cnn_m_imagenet.safetensors`, with the names of `labkit.backbones.cnn_m`. Then
+#
+# `.venv/bin/papermill notebooks/02_two_stream.ipynb ucf101.ipynb --cwd notebooks -p profile paper -p dataset ucf101
+# -p data_root /data -p device cuda`
+#
+# trains every row at the paper's size: 224 pixels out of 256, batches of 256, 80,000 steps, 25 x 10 views. `-y "{splits:
+# [1]}"` saves two thirds of Table 4, `-p missing skip` takes the videos that are there, and any other profile looks at
+# real videos with the small nets.
+#
+# **Try it.** Change `seed` above: other actors, places and motions. Or give the temporal net five fields instead of
+# ten (`replace(stack, length=5)`), and see who suffers.
+#
+# **Next:** [03, codes of frames read in order](03_frame_rnn.ipynb).
