@@ -1,7 +1,29 @@
-"""Real video: files to tensors and back, and the data sets made of them."""
+"""Real video and photos: files to tensors and back, and the data sets made of them."""
 
+from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51
+from labkit.data.holidays import Holidays
+from labkit.data.oxford import Oxford5k, Paris6k
+from labkit.data.photos import Photo, PhotoError, Photos, read_photo
 from labkit.data.ucf101 import UCF101
 from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
 
-__all__ = ["HMDB51", "UCF101", "Video", "VideoError", "VideoInfo", "iter_frames", "read_video", "scan", "write_video"]
+__all__ = [
+    "HMDB51",
+    "UCF101",
+    "Holidays",
+    "Oxford5k",
+    "Paris6k",
+    "Photo",
+    "PhotoError",
+    "PhotoFolder",
+    "Photos",
+    "Video",
+    "VideoError",
+    "VideoInfo",
+    "iter_frames",
+    "read_photo",
+    "read_video",
+    "scan",
+    "write_video",
+]

@@ -1,0 +1,164 @@
+import pytest
+import torch
+from PIL import Image
+
+from labkit.data import Oxford5k, Paris6k
+
+LANDMARKS = [f"landmark_{letter}" for letter in "abcdefghijk"]
+OTHERS = 5063 - 11 * 8  # photos of no landmark
+
+
+def make_lists(folder, prefix, name):
+    """Lists as the official ones are: of 8 photos of a landmark 0 to 4 ask, are good, 5 is ok, 6 and 7 are junk."""
+    folder.mkdir(parents=True)
+    for number, landmark in enumerate(LANDMARKS):
+        photos = [name(8 * number + k) for k in range(8)]
+        for k in range(5):
+            files = {
+                "query": f"{prefix}{photos[k]} 1.5 {k}.1 6.4 7\n",
+                "good": "".join(f"{photo}\n" for photo in photos[:5]),
+                "ok": f"{photos[5]}\n",
+                "junk": f"{photos[6]}\n{photos[7]}\n\n",
+            }
+            for kind, text in files.items():
+                (folder / f"{landmark}_{k + 1}_{kind}.txt").write_text(text)
+
+
+def oxford_name(number):
+    return f"oxford_{number:06}"
+
+
+def paris_name(number):
+    return f"paris_general_{number:06}"
+
+
+@pytest.fixture
+def oxford(tmp_path):
+    """A folder in the shape of Oxford 5k, of empty photos, save the first: only their names are looked at."""
+    make_lists(tmp_path / "lab", "oxc1_", oxford_name)
+    (tmp_path / "jpg").mkdir()
+    for number in range(5063):
+        (tmp_path / "jpg" / f"{oxford_name(number)}.jpg").touch()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 6)).save(tmp_path / "jpg/oxford_000000.jpg", exif=exif)
+    return tmp_path
+
+
+@pytest.fixture
+def paris(tmp_path):
+    """The same of Paris 6k, whose photos lie in folders, with the 20 that are no photos."""
+    make_lists(tmp_path / "lab/sub", "", paris_name)
+    with (tmp_path / "lab/sub/landmark_a_1_good.txt").open("a") as file:
+        file.write("paris_louvre_000136\n")
+    (tmp_path / "jpg/general").mkdir(parents=True)
+    for number in range(6392):
+        (tmp_path / "jpg/general" / f"{paris_name(number)}.jpg").touch()
+    for name in Paris6k.damaged:
+        (tmp_path / f"jpg/{name}.jpg").write_text("<title>302 Found</title>")
+    return tmp_path
+
+
+def test_lists_say_what_is_good_ok_and_junk(oxford):
+    photos = Oxford5k(oxford)
+    assert (len(photos), len(photos.queries)) == (5063, 55)
+    assert photos.queries == [8 * number + k for number in range(11) for k in range(5)]
+    for query in photos.queries:
+        first = query // 8 * 8
+        assert photos.positives(query) == ([first + k for k in range(5)], [first + 5])  # itself among them
+        assert photos.junk(query) == [first + 6, first + 7]
+    assert photos.finds_itself
+    assert photos.labels[:9].tolist() == [0, 0, 0, 0, 0, 0, 1, 2, 3]  # junk is like no other
+    assert photos.classes[:4] == ("landmark_a", "oxford_000006", "oxford_000007", "landmark_b")
+    with pytest.raises(ValueError, match="a query must be one of queries; got 5, oxford_000005"):
+        photos.positives(5)
+
+
+def test_the_photo_is_full_and_the_box_beside_it_in_stored_pixels(oxford):
+    photos = Oxford5k(oxford)
+    assert photos[0].frames([0]).shape == (1, 3, 6, 20)  # not turned
+    assert photos.box(0) == (2, 0, 6, 6)  # of 1.5 0.1 6.4 7, the photo ends at 6
+
+
+def test_a_photo_of_two_landmarks_is_found_for_both(oxford):
+    for k in range(1, 6):
+        with (oxford / f"lab/landmark_b_{k}_ok.txt").open("a") as file:
+            file.write("oxford_000005\n")
+    photos = Oxford5k(oxford)
+    assert photos.positives(0)[1] == [5]
+    assert photos.positives(8)[1] == [5, 13]
+    assert photos[5].label == 0
+
+
+def test_the_makers_count_one_photo_less_and_others_are_too_few(oxford):
+    (oxford / "jpg/oxford_005000.jpg").unlink()
+    assert len(Oxford5k(oxford)) == 5062
+    (oxford / "jpg/oxford_005001.jpg").unlink()
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"Oxford 5k: expected 5063 photos in .*jpg; got 5061: run python data_scripts/oxford5k.py .*, or pass",
+    ):
+        Oxford5k(oxford)
+
+
+def test_photos_that_lists_name_and_are_not_there_are_told(oxford):
+    (oxford / "jpg/oxford_000001.jpg").rename(oxford / "jpg/oxford_009999.jpg")
+    with pytest.raises(FileNotFoundError, match=r"got 5063, without oxford_000001: run"):
+        Oxford5k(oxford)
+
+
+def test_photos_of_the_other_town_are_an_error(oxford, paris):
+    (oxford / "jpg/general/paris_general_000001.jpg").rename(oxford / "jpg/paris_general_000001.jpg")
+    with pytest.raises(
+        ValueError, match=r"expected photos named like all_souls_000013.jpg; got general/paris_general_"
+    ):
+        Oxford5k(oxford)
+
+
+def test_the_damaged_photos_of_paris_are_left_out_of_photos_and_lists(paris):
+    photos = Paris6k(paris)
+    assert (len(photos), len(photos.queries), len(Paris6k.damaged)) == (6392, 55, 20)
+    assert not {*photos.names} & Paris6k.damaged
+    assert photos.positives(0) == ([0, 1, 2, 3, 4], [5])
+    for name in Paris6k.damaged:
+        (paris / f"jpg/{name}.jpg").unlink()
+    assert len(Paris6k(paris)) == 6392
+
+
+def test_a_part_of_the_set_may_be_asked_for(oxford):
+    for number in range(5063):
+        if number not in range(6):
+            (oxford / "jpg" / f"{oxford_name(number)}.jpg").unlink()
+        elif number != 4:
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(oxford / "jpg" / f"{oxford_name(number)}.jpg")
+    with pytest.warns(
+        UserWarning, match=r"Oxford 5k: took 5 of 5063 photos and 4 of 55 queries; left out .*"
+    ) as warned:
+        photos = Oxford5k(oxford, missing="skip")
+    assert warned[0].filename == __file__
+    assert photos.positives(0) == ([0, 1, 2, 3], [4])
+    assert torch.cat([photo.frames([0]) for photo in photos]).shape == (5, 3, 8, 8)
+    assert "oxford_000004.jpg: expected a photo" in photos.left_out["oxford_000004"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "oxc1_oxford_000000", "oxc1_oxford_000000 1 2 3", "oxc1_oxford_000000 3 2 1 4", "a 1 2 nan 4", "a 1 2 x 4"],
+)
+def test_a_query_that_is_not_as_it_should_be_is_an_error(oxford, line):
+    (oxford / "lab/landmark_a_1_query.txt").write_text(line)
+    with pytest.raises(ValueError, match=rf"landmark_a_1_query.txt: expected a line like .*; got '{line}': fetch the"):
+        Oxford5k(oxford)
+
+
+def test_lists_that_are_not_there_are_an_error(oxford):
+    (oxford / "lab/landmark_a_1_junk.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"landmark_a_1_junk.txt: expected an official list; got no such file"):
+        Oxford5k(oxford)
+    (oxford / "lab/landmark_b_1_query.txt").unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"lab: expected 55 official lists named \*_query.txt; got 54: run python"
+    ):
+        Oxford5k(oxford)
+    with pytest.raises(FileNotFoundError, match=r"expected 55 official lists named \*_query.txt; got 0: run python"):
+        Oxford5k(oxford, lists="elsewhere")
