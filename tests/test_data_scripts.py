@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -16,9 +17,10 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from PIL import Image
 
 from labkit.backbones.codes import FrameCoder, load_codes
-from labkit.data import HMDB51, UCF101, read_video, write_video
+from labkit.data import HMDB51, UCF101, Holidays, Oxford5k, Paris6k, read_video, write_video
 from labkit.data.jobs import read_manifest
 from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
 
@@ -175,7 +177,132 @@ def test_hmdb51_unpacks_archives_in_an_archive(script, site, tmp_path, capsys):
     assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
 
 
-@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "extract_flow", "extract_features"])
+# Fetching Holidays, Oxford 5k and Paris 6k: sets of a few photos, counted as if that were all.
+
+
+def tar_photos(path, names):
+    """A tar archive of small photos."""
+    with tarfile.open(path, "w:gz") as archive:
+        for number, name in enumerate(names):
+            photo = path.parent / "photo.png"
+            Image.new("RGB", (16, 12), (number, 100, 50)).save(photo)
+            archive.add(photo, name)
+            photo.unlink()
+
+
+def tar_lists(path, name, prefix=""):
+    """A tar archive of lists for 55 queries, 0 to 54, each of which is to find the next one; 55 is junk."""
+    with tarfile.open(path, "w:gz") as archive:
+        for number in range(55):
+            texts = {"good": name((number + 1) % 55), "ok": "", "junk": name(55)}
+            for kind, text in {"query": f"{prefix}{name(number)} 1 1 9 9", **texts}.items():
+                (path.parent / "list.txt").write_text(text)
+                archive.add(path.parent / "list.txt", f"place_{number:02}_{kind}.txt")
+        (path.parent / "list.txt").unlink()
+
+
+@pytest.fixture
+def holidays(site, tmp_path, monkeypatch):
+    """Arguments for ``holidays.py`` with five photos on the site."""
+    monkeypatch.setattr("labkit.data.holidays.PHOTOS", 5)
+    tar_photos(site.folder / "jpg1.tar.gz", [f"jpg/{name}.jpg" for name in (100000, 100001, 100002)])
+    tar_photos(site.folder / "jpg2.tar.gz", ["jpg/100100.jpg", "jpg/100101.jpg"])
+    return [str(tmp_path / "holidays"), "--urls", f"{site.url}/jpg1.tar.gz", f"{site.url}/jpg2.tar.gz"]
+
+
+def test_holidays_is_fetched_unpacked_and_checked_once(script, site, holidays, tmp_path, capsys):
+    assert script("holidays")(holidays) == 0
+    assert "5 photos, 2 queries\n" in capsys.readouterr().out
+    root = tmp_path / "holidays"
+    assert sorted(path.name for path in root.iterdir()) == [".lock", "archives", "jpg", "photos.jsonl"]
+    assert sorted(path.name for path in root.glob("jpg/*")) == [".lock", "jpg1", "jpg2"]
+    photos = Holidays(root)
+    assert [photos.positives(query)[0] for query in photos.queries] == [[1, 2], [4]]
+    rows = read_manifest(root / "photos.jsonl")
+    assert [row["height"] for row in rows.values()] == [12] * 5
+    assert list(rows) == photos.paths
+    assert script("holidays")(holidays) == 0
+    assert site.asked == ["/jpg1.tar.gz", "/jpg2.tar.gz"]
+
+
+def test_an_interrupted_fetch_goes_on_with_what_lacks(script, site, holidays, tmp_path, capsys):
+    (site.folder / "jpg2.tar.gz").rename(site.folder / "later.tar.gz")
+    assert script("holidays")(holidays) == 1
+    assert "got HTTP 404 File not found: try again, name another source" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "holidays/jpg").glob("[!.]*")) == ["jpg1"]
+    (site.folder / "later.tar.gz").rename(site.folder / "jpg2.tar.gz")
+    assert script("holidays")(holidays) == 0
+    assert site.asked.count("/jpg1.tar.gz") == 1
+
+
+def test_a_wrong_hash_of_either_archive_ends_before_unpacking(script, site, holidays, tmp_path, capsys):
+    right = sha256((site.folder / "jpg1.tar.gz").read_bytes()).hexdigest()
+    assert script("holidays")([*holidays, "--sha256", right, "0" * 64]) == 1
+    assert re.search(r"✗ http.*/jpg2.tar.gz: expected SHA-256 0+; got [0-9a-f]{64}: ", capsys.readouterr().err)
+    assert not (tmp_path / "holidays/jpg/jpg2").exists()
+
+
+def test_missing_and_damaged_photos_are_told(script, holidays, tmp_path, capsys):
+    assert script("holidays")(holidays) == 0
+    photo = tmp_path / "holidays/jpg/jpg2/100101.jpg"
+    whole = damage(photo)
+    assert script("holidays")(holidays) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"✗ jpg2/100101.jpg: PhotoError: .*expected a photo that decodes.*\n1 failed; run the same", told)
+    photo.unlink()
+    assert script("holidays")(holidays) == 1
+    assert "✗ Holidays: expected 5 photos in" in capsys.readouterr().err
+    photo.write_bytes(whole)
+    assert script("holidays")(holidays) == 0
+
+
+def test_an_archive_that_leads_out_unpacks_nothing(script, site, holidays, tmp_path, capsys):
+    tar_photos(site.folder / "jpg1.tar.gz", ["jpg/100000.jpg", "jpg/../../../evil.jpg"])
+    assert script("holidays")(holidays) == 1
+    assert "a name that leads out: nothing was unpacked" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("evil.jpg"))
+    assert not list((tmp_path / "holidays/jpg").glob("[!.]*"))
+
+
+def test_oxford5k_is_fetched_with_its_lists(script, site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Oxford5k, "counts", (56, 56))
+    names = [f"oxford_{number:06}" for number in range(56)]
+    tar_photos(site.folder / "photos.tgz", [f"{name}.jpg" for name in names])
+    tar_lists(site.folder / "lists.tgz", lambda number: names[number], prefix="oxc1_")
+    root = tmp_path / "oxford"
+    arguments = [str(root), "--url", f"{site.url}/photos.tgz", "--lists-url", f"{site.url}/lists.tgz"]
+    for _ in range(2):
+        assert script("oxford5k")(arguments) == 0
+        assert "56 photos, 55 queries\n" in capsys.readouterr().out
+    photos = Oxford5k(root)
+    assert [photos.positives(query)[0] for query in photos.queries] == [[(query + 1) % 55] for query in range(55)]
+    assert {tuple(photos.junk(query)) for query in photos.queries} == {(55,)}
+    assert site.asked == ["/lists.tgz", "/photos.tgz"]
+
+
+def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Paris6k, "counts", (56, 56))
+    names = [f"paris_general_{number:06}" for number in range(56)]
+    bad = sorted(Paris6k.damaged)[0]
+    tar_photos(site.folder / "one.tgz", [f"paris/general/{name}.jpg" for name in names[:30]])
+    tar_photos(site.folder / "two.tgz", [f"paris/general/{name}.jpg" for name in names[30:]])
+    tar_lists(site.folder / "lists.tgz", lambda number: names[number])
+    urls = [f"{site.url}/{name}.tgz" for name in ("one", "two", "lists")]
+    root = tmp_path / "paris"
+    arguments = [str(root), "--urls", *urls[:2], "--lists-url", urls[2]]
+    assert script("paris6k")(arguments) == 0
+    assert "56 photos, 55 queries\n" in capsys.readouterr().out
+    (root / f"jpg/paris_2/{bad}.jpg").write_text("<title>302 Found</title>")
+    assert script("paris6k")(arguments) == 0  # known, and not looked at
+    photos = Paris6k(root)
+    assert [photos.positives(query)[0] for query in photos.queries] == [[(query + 1) % 55] for query in range(55)]
+    assert photos.box(0) == (1, 1, 9, 9)
+    assert site.asked == ["/lists.tgz", "/one.tgz", "/two.tgz"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ucf101", "hmdb51", "holidays", "oxford5k", "paris6k", "extract_flow", "extract_features"]
+)
 def test_scripts_explain_themselves(script, name, capsys):
     with pytest.raises(SystemExit, match="0"):
         script(name)(["--help"])

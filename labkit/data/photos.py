@@ -20,14 +20,15 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -93,9 +94,10 @@ def read_photo(path: str | Path, *, upright: bool = True) -> Tensor:
                 f"{path}: expected JPEG, PNG, WebP, TIFF or another common kind; got HEIC, as telephones store it: "
                 "convert it, e.g. with heif-convert, or with sips -s format jpeg on a Mac"
             ) from None
+        reason = "no kind we know" if isinstance(error, UnidentifiedImageError) else repr(error)
         raise PhotoError(
-            f"{path}: expected a photo that decodes; got {type(error).__name__}, {error}, in a file that begins with "
-            f"{data[:12]!r}: bring it again, or leave it out"
+            f"{path}: expected a photo that decodes; got {reason}, in a file that begins with {data[:12]!r}: bring it "
+            "again, or leave it out"
         ) from error
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))  # (3, H, W)
 
@@ -228,9 +230,9 @@ class Query:
     junk: Collection[str] = ()
     box: tuple[float, float, float, float] | None = None
 
-    def named(self) -> set[str]:
+    def named(self) -> Iterator[str]:
         """All photos it names."""
-        return {self.name, *self.good, *self.ok, *self.junk}
+        return chain([self.name], self.good, self.ok, self.junk)
 
 
 class Photos(Clips):
@@ -294,7 +296,7 @@ class Photos(Clips):
         least, most = counts or (1, len(paths))
         if len(paths) > most:
             raise ValueError(f"{title}: expected {most} photos in {folder}; got {len(paths)}: move the others away")
-        lacking = sorted(set[str]().union(*(query.named() for query in queries)) - paths.keys())
+        lacking = sorted({name for query in queries for name in query.named() if name not in paths})
         if not paths or (missing == "error" and (lacking or len(paths) < least)):
             without = f", without {_some(lacking)}" if paths and lacking else ""
             remedy = ', or pass missing="skip" to take those that are there' if paths else ""
@@ -319,7 +321,7 @@ class Photos(Clips):
         self._queries = {
             number: query
             for number, query in asked.items()
-            if any(name in self._there and name != query.name for name in (*query.good, *query.ok))
+            if any(name in self._there and name != query.name for name in chain(query.good, query.ok))
         }
         self.queries = list(self._queries)
         if missing == "skip" and (self.left_out or len(self.names) < least or len(self.queries) < len(queries)):

@@ -112,7 +112,7 @@ def test_sixteen_bits_in_the_other_byte_order(tmp_path):
 @pytest.mark.parametrize(("dtype", "mode"), [(np.float32, "F"), (np.int32, "I")])
 def test_values_of_unknown_range_are_an_error(tmp_path, dtype, mode):
     save(tmp_path / "a.tif", np.ones((2, 2), dtype))
-    with pytest.raises(PhotoError, match=rf"a.tif: expected .*; got ValueError, values without .* mode {mode}\), in a"):
+    with pytest.raises(PhotoError, match=rf"a.tif: expected .*; got ValueError\(.values without .* mode {mode}\)"):
         read_photo(tmp_path / "a.tif")
 
 
@@ -221,7 +221,7 @@ def test_what_is_no_photo_is_told_by_how_it_begins(tmp_path, data):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(PhotoError) as caught:
         read_photo(tmp_path / "a.jpg")
-    assert f"a file that begins with {data[:12]!r}" in str(caught.value)
+    assert f"got no kind we know, in a file that begins with {data[:12]!r}" in str(caught.value)
 
 
 def test_what_is_not_there_is_told(tmp_path):
