@@ -204,23 +204,30 @@ def _positives_in_order(ranking: Tensor, positives: Tensor, junk: Tensor | None)
     size = positives.shape[1]
     if ranking.numel() == 0:
         raise ValueError(f"ranking must hold at least one query and one image; got {tuple(ranking.shape)}")
-    if ranking.min() < 0 or ranking.max() >= size:
+    low, high = ranking.aminmax()
+    if low < 0 or high >= size:
         raise ValueError(
-            f"ranking must hold 0 to {size - 1}, one for each column of positives; got {int(ranking.min())} to "
-            f"{int(ranking.max())}: are they of the same database?"
+            f"ranking must hold 0 to {size - 1}, one for each column of positives; got {int(low)} to {int(high)}: are "
+            "both of the same database?"
         )
-    seen = torch.zeros_like(positives).scatter_(1, ranking, True)  # (Q, N)
+    once = torch.ones((), dtype=torch.bool, device=ranking.device).expand_as(ranking)
+    seen = torch.zeros_like(positives).scatter_(1, ranking, once)  # (Q, N)
     if int(seen.sum()) != ranking.numel():
-        twice = (seen.sum(1) != ranking.shape[1]).nonzero()[0]
-        raise ValueError(f"ranking must hold an image once; got one twice for query {int(twice)}")
-    found = positives.gather(1, ranking)  # (Q, M)
-    query, place = found.nonzero().unbind(1)  # (P,) each
+        twice = int((seen.sum(1) != ranking.shape[1]).nonzero()[0])
+        raise ValueError(f"ranking must hold an image once; got one twice for query {twice}")
+    marks = positives.to(torch.int8)  # (Q, N)
     if junk is not None:
         checks.require_same_shape(positives, junk, ("positives", "junk"))
-        if (positives & junk).any():
+        if (both := positives & junk).any():
             raise ValueError(
-                f"an image must not be both positive and junk; got {(positives & junk).nonzero()[0].tolist()}, a query "
-                "and an image: take it out of one"
+                f"an image must not be both positive and junk; got {both.nonzero()[0].tolist()}, a query and an image: "
+                "take it out of one"
             )
-        place = place - junk.gather(1, ranking).cumsum(1)[query, place]
-    return query, place, positives.sum(1)
+        marks = marks - junk.to(torch.int8)
+    ranked = marks.gather(1, ranking)  # (Q, M): 1 for a positive, -1 for junk
+    query, place = ranked.nonzero().unbind(1)  # (P + J,) each
+    skipped = ranked[query, place] < 0
+    first = torch.searchsorted(query, torch.arange(len(ranking), device=query.device))  # (Q,)
+    junk_so_far = skipped.cumsum(0)
+    place = place - junk_so_far + torch.cat([junk_so_far.new_zeros(1), junk_so_far])[first[query]]
+    return query[~skipped], place[~skipped], positives.sum(1)

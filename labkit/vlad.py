@@ -35,29 +35,31 @@ _PIECE = 2**19  # numbers of a piece of the features, so that it stays in the pr
 _PER_WORD = 64  # features for each word in the sample that k-means starts on
 
 
-def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 50, tries: int = 1) -> Tensor:
+def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries: int = 1) -> Tensor:
     """Find k visual words: the centres of k-means, each the mean of the features nearest to it.
 
-    Every try draws its first words with greedy k-means++ and settles them, both on a sample of 64 features a word; the
-    best one goes on with all features. It ends when an iteration gains less than a part in 10,000. A word that
-    loses all its features moves to the feature that is farthest from its own word, so at the end no word is empty.
+    The first words come from greedy k-means++ on a sample of 64 features a word, and are settled there before they meet
+    all features. While they settle they move 1.7 times as far as the mean of their features, which takes half as many
+    iterations as Lloyd's own step and ends as low; the last step goes to the mean. A word that loses all its features
+    goes to the feature farthest from any word.
 
     Args:
         features: ``(N, d)``, float32 or float64; any number of them may be the same.
         k: how many words, 1 to N. The thesis has 100 (section 2.3.3).
         seed: the same seed and features give the same words.
-        iterations: at most so many over all features.
-        tries: how many starts to choose the best from.
+        iterations: at most so many over all features; fewer if one lowers the inertia, the sum of squared distances
+            between features and their words, by less than a part in 100,000.
+        tries: how often to do it all; the words of lowest inertia are returned.
 
     Returns:
-        ``(k, d)``, no two the same.
+        ``(k, d)``.
 
     Raises:
         ValueError: wrong shape, a value that is not finite, or fewer different features than words.
         TypeError: wrong dtype.
 
     Source: Lloyd, IEEE Transactions on Information Theory 1982; Arthur and Vassilvitskii, "k-means++", SODA 2007, whose
-    section 5 suggests the greedy choice among a few candidates.
+    last section suggests the greedy choice among a few candidates.
     """
     _require_features(features, "N d")
     for value, name in ((k, "k"), (iterations, "iterations"), (tries, "tries")):
@@ -70,11 +72,22 @@ def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 50, tries: 
         )
     checks.require_finite(features, "features", "an image or its network went astray")
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randperm(len(features), generator=generator)[: _PER_WORD * k]
-    sample = features[drawn.to(features.device)]  # (m, d)
-    starts = [_settle(sample, _spread(sample, k, generator), iterations) for _ in range(tries)]
-    words, _ = _settle(features, min(starts, key=lambda start: start[1])[0], iterations)
-    return words
+    best, lowest = features[:k], math.inf
+    for _ in range(tries):
+        drawn = torch.randperm(len(features), generator=generator)[: _PER_WORD * k]
+        sample = features[drawn.to(features.device)]  # (m, d)
+        words, _ = _settle(sample, _spread(sample, k, generator), iterations, 1e-4)
+        words, inertia = _settle(features, words, iterations, 1e-5)
+        if inertia < lowest:
+            best, lowest = words, inertia
+    sums, nearest = _residual_sums(features, best)
+    counts = torch.bincount(nearest, minlength=k)
+    if (counts == 0).any() and (different := len(features.unique(dim=0))) < k:
+        raise ValueError(
+            f"k-means needs at least as many different features as words; got {different} different ones of "
+            f"{len(features)} for {k} words: pass features of more images, or ask for fewer words"
+        )
+    return best + sums / counts.clamp(min=1)[:, None]  # once more to the mean: exact where all its features are equal
 
 
 def assign(features: Tensor, words: Tensor) -> Tensor:
@@ -115,15 +128,10 @@ def vlad(features: Tensor, words: Tensor) -> Tensor:
 
     Source: section 2.3.3, eq. (2.1).
     """
-    flat, images = _flat(features, words)  # (B * n, d)
-    k, d = words.shape
-    sums = words.new_zeros(images * k, d)
-    for start, nearest, _ in _pieces(flat, words):
-        part = flat[start : start + len(nearest)]
-        image = torch.arange(start, start + len(nearest), device=part.device) // features.shape[-2]
-        residuals = part - words.index_select(0, nearest)  # eq. (2.1): f - c. Sums less n c would round 0 to something
-        sums.index_add_(0, image * k + nearest, residuals)
-    return sums.reshape(*features.shape[:-2], k, d)  # (B, k, d) or (k, d)
+    flat, images = _flat(features)  # (B * n, d)
+    _require_words(words, features)
+    sums, _ = _residual_sums(flat, words, images)
+    return sums.reshape(*features.shape[:-2], *words.shape)  # (B, k, d) or (k, d)
 
 
 def intra_normalization(descriptors: Tensor) -> Tensor:
@@ -198,7 +206,8 @@ def bag_of_words(features: Tensor, words: Tensor, idf: Tensor | None = None) -> 
 
     Source: Sivic and Zisserman, "Video Google", ICCV 2003, sections 3 and 4.
     """
-    flat, images = _flat(features, words)  # (B * n, d)
+    flat, images = _flat(features)  # (B * n, d)
+    _require_words(words, features)
     k = len(words)
     image = torch.arange(len(flat), device=flat.device) // max(features.shape[-2], 1)
     counts = torch.bincount(image * k + assign(flat, words), minlength=images * k)
@@ -259,9 +268,10 @@ def fisher_vector(features: Tensor, gmm: "GaussianMixture") -> Tensor:
             f"gmm must have diagonal covariances; got {getattr(gmm, 'covariance_type', type(gmm).__name__)!r}: fit "
             'GaussianMixture(k, covariance_type="diag")'
         )
+    flat, images = _flat(features)  # (B * n, d)
     parts = (gmm.weights_, gmm.means_, gmm.covariances_)
     weights, means, variances = (torch.as_tensor(part).to(features) for part in parts)  # (k,), (k, d), (k, d)
-    flat, images = _flat(features, means)  # (B * n, d)
+    checks.require_shape(means, f"k {features.shape[-1]}", "gmm.means_", "fit it on features like these")
     checks.require_finite(flat, "features", "an image or its network went astray")
     n, (k, d) = features.shape[-2], means.shape
     constant = weights.log() - (variances.log() + means**2 / variances + math.log(2 * math.pi)).sum(1) / 2  # (k,)
@@ -335,26 +345,30 @@ class PCAWhitening:
             TypeError: wrong dtype.
         """
         _require_features(descriptors, "N D", "descriptors")
-        (n, size), device = descriptors.shape, descriptors.device
+        n, size = descriptors.shape
         if not 1 <= dims <= size:
             raise ValueError(f"dims must be 1 to the length of the descriptors, {size}; got {dims}")
+        if n < 2:
+            raise ValueError(f"PCA needs at least two descriptors that differ; got {n}: fit it on many images")
         checks.require_finite(descriptors, "descriptors")
         mean = descriptors.mean(0)  # (D,)
         by_images = n < size
-        products = torch.zeros(*(2 * (min(n, size),)), dtype=torch.float64, device=device)
+        side, step = min(n, size), 8 * _PIECE // min(n, size) + 1
+        products = torch.zeros(side, side, dtype=torch.float64, device=descriptors.device)
         if by_images:  # X X', in pieces of the columns
-            for columns in torch.arange(size, device=device).split(max(1, _PIECE * 8 // n)):
-                centred = (descriptors[:, columns] - mean[columns]).double()
+            for columns, middle in zip(descriptors.split(step, 1), mean.split(step), strict=True):
+                centred = (columns - middle).double()
                 products += centred @ centred.T
         else:  # X' X, in pieces of the rows
-            for rows in descriptors.split(max(1, _PIECE * 8 // size)):
+            for rows in descriptors.split(step):
                 centred = (rows - mean).double()
                 products += centred.T @ centred
         values, vectors = torch.linalg.eigh(products)  # ascending
         values, vectors = values.flip(0)[:dims], vectors.flip(1)[:, :dims]
-        if not values[0] > 0:
+        eps = torch.finfo(descriptors.dtype).eps
+        if values[0] <= (4 * eps) ** 2 * n * mean.double().square().sum():
             raise ValueError(f"PCA needs at least two descriptors that differ; got {n}, all the same")
-        kept = values > values[0] * 10 * torch.finfo(descriptors.dtype).eps  # below lies what rounding leaves
+        kept = values > values[0] * 10 * eps  # what is below, rounding left there
         kept[max(n - 1, 1) :] = False
         values, vectors = values[kept], vectors[:, kept]
         if by_images:
@@ -382,13 +396,13 @@ class PCAWhitening:
         return int(self.components.any(1).sum())
 
 
-def _pieces(features: Tensor, words: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _pieces(features: Tensor, words: Tensor, middle: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each piece of the features: where it starts, the nearest word of each ``(rows,)``, and how near ``(rows,)``.
 
-    Near is f (c - m) - (|c|^2 - |m|^2) / 2 with m the mean of the words: half of |f - m|^2 - |f - c|^2, so the largest
-    is the nearest, and one matrix product finds it. With m in it the numbers, and so their rounding, stay small.
+    Near is half of |f - m|^2 - |f - c|^2, m being `middle`, the mean of the words if None. Written out it is
+    f (c - m) - (c - m) (c + m) / 2, so one matrix product has it for all words, and the largest is the nearest's.
     """
-    middle = words.mean(0)
+    middle = words.mean(0) if middle is None else middle
     offset = words - middle
     base = -(offset.double() * (words.double() + middle)).sum(1).div(2).to(words.dtype)  # (k,)
     rows = max(64, _PIECE // max(words.shape))
@@ -401,44 +415,67 @@ def _pieces(features: Tensor, words: Tensor) -> Iterator[tuple[int, Tensor, Tens
         yield start, nearest, near
 
 
-def _settle(features: Tensor, words: Tensor, iterations: int) -> tuple[Tensor, float]:
-    """Lloyd's algorithm: (words, sum of the squared distances to them before the last move)."""
-    before = math.inf
+def _residual_sums(features: Tensor, words: Tensor, images: int = 1) -> tuple[Tensor, Tensor]:
+    """Eq. (2.1), features ``(images * n, d)``: ``(images * k, d)`` sums of residuals; ``(images * n,)`` nearest words.
+
+    Residuals are taken before they are summed. Sums of features less multiples of the word would be one pass fewer, but
+    leave rounding where all features equal their word, and intra-normalisation would blow that up to length 1.
+    """
+    k, per_image = len(words), max(len(features) // max(images, 1), 1)
+    sums = words.new_zeros(images * k, words.shape[1])
+    every = torch.empty(len(features), dtype=torch.int64, device=features.device)
+    for start, nearest, _ in _pieces(features, words):
+        end = start + len(nearest)
+        every[start:end] = nearest
+        block = nearest if images == 1 else torch.arange(start, end, device=words.device) // per_image * k + nearest
+        negative = words.index_select(0, nearest).sub_(features[start:end])  # c - f
+        sums.index_add_(0, block, negative, alpha=-1)
+    return sums, every
+
+
+def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) -> tuple[Tensor, float]:
+    """Lloyd's algorithm with longer steps: the words, and the inertia before their last step."""
+    middle = features.mean(0)
+    spread = sum(float((part - middle).double().square().sum()) for part in features.split(_PIECE // len(middle) + 1))
+    means, inertia, before = words, math.inf, math.inf
     for _ in range(iterations):
-        sums, counts, inertia = torch.zeros_like(words), torch.zeros(len(words), device=words.device), 0.0
-        for start, nearest, _ in _pieces(features, words):
-            residuals = features[start : start + len(nearest)] - words.index_select(0, nearest)
-            sums.index_add_(0, nearest, residuals)
+        sums, counts, gained = (
+            torch.zeros_like(words),
+            torch.zeros(len(words), dtype=torch.int64, device=words.device),
+            0.0,
+        )
+        for start, nearest, near in _pieces(features, words, middle):
+            sums.index_add_(0, nearest, features[start : start + len(nearest)])
             counts += torch.bincount(nearest, minlength=len(words))
-            inertia += residuals.double().square().sum().item()
-        words = words + sums / counts.clamp(min=1)[:, None].to(words.dtype)
+            gained += float(near.double().sum())
         if (counts == 0).any():
-            words = _fill(features, words, (counts == 0).nonzero()[:, 0])
-        elif before - inertia <= 1e-4 * inertia:
+            filled = _fill(features, words, (counts == 0).nonzero()[:, 0])
+            if torch.equal(filled, words):
+                return words, 0.0
+            means = words = filled
+            before = math.inf
+            continue
+        means, inertia = sums / counts[:, None], spread - 2 * gained
+        if before - inertia <= tolerance * inertia:
             break
-        before = inertia
-    return words, inertia
+        words, before = words + 1.7 * (means - words), inertia
+    return means, inertia
 
 
 def _fill(features: Tensor, words: Tensor, empty: Tensor) -> Tensor:
-    """Move each empty word to the feature that is then farthest from its nearest word."""
+    """Move empty words, each to the feature that is then farthest from all; stop where all features are words."""
     words = words.clone()
-    distances = torch.cat(
-        [
-            (features[start : start + len(nearest)] - words[nearest]).square().sum(1)
-            for start, nearest, _ in _pieces(features, words)
-        ]
-    )
+    parts = features.split(_PIECE // words.shape[1] + 1)
+    own = assign(features, words).split(len(parts[0]))
+    distances = torch.cat([(part - words[nearest]).square().sum(1) for part, nearest in zip(parts, own, strict=True)])
+    rounding = (4 * torch.finfo(words.dtype).eps) ** 2 * words.square().sum(1).max()
     for word in empty:
         farthest = distances.argmax()
-        if distances[farthest] == 0:
-            different = len(features.unique(dim=0))
-            raise ValueError(
-                f"k-means needs at least as many different features as words; got {different} different ones for "
-                f"{len(words)} words: pass features of more images, or ask for fewer words"
-            )
+        if distances[farthest] <= rounding:
+            break
         words[word] = features[farthest]
-        distances = torch.minimum(distances, (features - words[word]).square().sum(1))
+        to_it = torch.cat([(part - words[word]).square().sum(1) for part in parts])  # (N,)
+        distances = torch.minimum(distances, to_it)
     return words
 
 
@@ -476,9 +513,8 @@ def _require_pool(features: Tensor) -> None:
         raise ValueError(f"pooling needs at least one feature an image; got {tuple(features.shape)}")
 
 
-def _flat(features: Tensor, words: Tensor) -> tuple[Tensor, int]:
+def _flat(features: Tensor) -> tuple[Tensor, int]:
     """All features of all images ``(B * n, d)``, and how many images; checked."""
     single = getattr(features, "ndim", 0) == 2
     _require_features(features, "n d" if single else "B n d")
-    _require_words(words, features)
     return features.reshape(-1, features.shape[-1]), 1 if single else len(features)  # (B * n, d)

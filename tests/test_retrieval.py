@@ -1,0 +1,230 @@
+import math
+
+import pytest
+import sklearn.metrics
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit import metrics
+from labkit.retrieval import (
+    listed,
+    precision_recall_curve,
+    ranking,
+    retrieval_average_precision,
+    retrieval_map,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+RULES = ("trapezoid", "step")
+
+# One query, six images, ranked 3 0 5 1 4 2. Positives are 0, 1 and 2.
+ORDER = torch.tensor([[3, 0, 5, 1, 4, 2]])
+POSITIVES = listed([[0, 1, 2]], 6)
+
+
+def average_precision_by_walking(order, positives, junk, rule):
+    """Down one list, image by image, as the definitions go: the slow way, with sets."""
+    found, place, area, recall, precision = 0, 0, 0.0, 0.0, 1.0
+    for image in order:
+        if image in junk:
+            continue
+        place += 1
+        found += image in positives
+        new_recall, new_precision = found / len(positives), found / place
+        height = new_precision if rule == "step" else (precision + new_precision) / 2
+        area += (new_recall - recall) * height
+        recall, precision = new_recall, new_precision
+    return area
+
+
+def random_case(seed, queries=5, images=30, overlapping=False):
+    """Ranking, positives and junk, every query with at least one positive."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.rand(queries, images, generator=generator).argsort(1)
+    kind = torch.rand(queries, images, generator=generator)
+    kind[torch.arange(queries), torch.randint(images, (queries,), generator=generator)] = 0
+    return order, kind < 0.2, kind > 0.75
+
+
+def test_ranking_by_hand():
+    database = torch.tensor([[0.0, 0.0], [3.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
+    queries = torch.tensor([[0.0, 0.0], [3.0, 3.0]])
+    assert ranking(queries, database).tolist() == [[0, 3, 2, 1], [1, 2, 0, 3]]  # equal ones: the lower number first
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds, st.integers(1, 40))
+def test_ranking_in_blocks_is_by_the_distance(seed, block):
+    generator = torch.Generator().manual_seed(seed)
+    queries, database = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (7, 12))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("labkit.retrieval._BLOCK", block)
+        order = ranking(queries, database)
+    distances = torch.cdist(queries, database, compute_mode="donot_use_mm_for_euclid_dist")
+    assert torch.equal(order, distances.argsort(1))
+
+
+def test_average_precision_by_hand():
+    # found at the places 2, 4 and 6: precision 1/2, 2/4, 3/6; one place before each: 0/1, 1/3, 2/5
+    step = retrieval_average_precision(ORDER, POSITIVES, rule="step")
+    assert step.tolist() == pytest.approx([(1 / 2 + 2 / 4 + 3 / 6) / 3])
+    trapezoid = retrieval_average_precision(ORDER, POSITIVES)
+    expected = ((0 + 1 / 2) / 2 + (1 / 3 + 2 / 4) / 2 + (2 / 5 + 3 / 6) / 2) / 3
+    assert trapezoid.tolist() == pytest.approx([expected])
+
+
+def test_one_positive_in_second_place_shows_the_two_rules():
+    order, positives = torch.tensor([[1, 0, 2]]), listed([[0]], 3)
+    assert retrieval_map(order, positives) == 0.25
+    assert retrieval_map(order, positives, rule="step") == 0.5
+
+
+def test_junk_takes_no_place():
+    junk = listed([[3, 4]], 6)  # leaves 0 5 1 2: found at the places 1, 3 and 4
+    assert retrieval_map(ORDER, POSITIVES, junk, rule="step") == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    expected = ((1 + 1) / 2 + (1 / 2 + 2 / 3) / 2 + (2 / 3 + 3 / 4) / 2) / 3
+    assert retrieval_map(ORDER, POSITIVES, junk) == pytest.approx(expected)
+
+
+def test_holidays_rule_the_query_does_not_find_itself():
+    # scenes {0, 1, 2} and {3, 4}; the first photo of each asks, nearest to itself of course
+    order = torch.tensor([[0, 1, 3, 2, 4], [3, 0, 4, 1, 2]])
+    positives, itself = listed([[1, 2], [4]], 5), listed([[0], [3]], 5)
+    each = retrieval_average_precision(order, positives, itself)
+    assert each.tolist() == pytest.approx([(1 + (1 / 2 + 2 / 3) / 2) / 2, (0 + 1 / 2) / 2])
+
+
+@settings(deadline=None, max_examples=40)
+@given(seeds, st.sampled_from(RULES), st.booleans())
+def test_agrees_with_walking_down_the_list(seed, rule, with_junk):
+    order, positives, junk = random_case(seed)
+    each = retrieval_average_precision(order, positives, junk if with_junk else None, rule=rule)
+    sets = [
+        [set(row.nonzero()[:, 0].tolist()) for row in marks] for marks in (positives, junk & torch.tensor(with_junk))
+    ]
+    theirs = [
+        average_precision_by_walking(row.tolist(), own, out, rule) for row, own, out in zip(order, *sets, strict=True)
+    ]
+    assert each.tolist() == pytest.approx(theirs, abs=1e-12)
+    assert retrieval_map(order, positives, junk if with_junk else None, rule=rule) == pytest.approx(sum(theirs) / 5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_the_step_rule_is_scikit_learns_and_that_of_classes(seed):
+    order, positives, junk = random_case(seed)
+    each = retrieval_average_precision(order, positives, junk, rule="step")
+    for query in range(len(order)):
+        kept = ~junk[query]
+        scores = -order[query].argsort().double()[kept]  # minus the place of each image
+        own = positives[query][kept]
+        assert each[query].item() == pytest.approx(sklearn.metrics.average_precision_score(own, scores))
+        assert each[query].item() == pytest.approx(metrics.average_precision(scores[:, None], own[:, None]).item())
+
+
+def test_a_list_cut_short_finds_no_more():
+    assert retrieval_map(ORDER[:, :4], POSITIVES, rule="step") == pytest.approx((1 / 2 + 2 / 4) / 3)
+    assert retrieval_map(ORDER[:, :1], POSITIVES) == 0.0
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_best_and_the_worst_ranking(rule):
+    best = torch.tensor([[0, 1, 2, 3, 4, 5]])
+    assert retrieval_map(best, POSITIVES, rule=rule) == 1.0
+    assert retrieval_map(best.flip(1), POSITIVES, rule=rule) < retrieval_map(ORDER, POSITIVES, rule=rule) < 1.0
+
+
+def test_a_query_without_positives_is_refused_or_skipped_when_asked():
+    order, positives = ORDER.expand(3, 6), listed([[0], [], [5]], 6)
+    with pytest.raises(ValueError, match="every query must have a positive; got 1 without any, the first is query 1"):
+        retrieval_map(order, positives)
+    each = retrieval_average_precision(order, positives, without_positives="nan")
+    assert each.isnan().tolist() == [False, True, False]
+    assert retrieval_map(order, positives, without_positives="skip") == pytest.approx((each[0] + each[2]).item() / 2)
+    with pytest.raises(ValueError, match="needs a query that has a positive; got 3"):
+        retrieval_map(order, torch.zeros(3, 6, dtype=torch.bool), without_positives="skip")
+
+
+def test_the_curve_by_hand():
+    precision, recall = precision_recall_curve(ORDER[0], POSITIVES[0], listed([[3]], 6)[0])  # leaves 0 5 1 4 2
+    assert precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 4, 3 / 5])
+    assert recall.tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1])
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_the_area_below_the_curve_is_the_average_precision(seed):
+    order, positives, junk = random_case(seed, queries=1)
+    precision, recall = precision_recall_curve(order[0], positives[0], junk[0])
+    area = torch.trapezoid(torch.cat([precision.new_ones(1), precision]), torch.cat([recall.new_zeros(1), recall]))
+    assert area.item() == pytest.approx(retrieval_map(order, positives, junk))
+    steps = (precision * recall.diff(prepend=recall.new_zeros(1))).sum()
+    assert steps.item() == pytest.approx(retrieval_map(order, positives, junk, rule="step"))
+
+
+def test_listed():
+    assert listed([[2, 0, 2], []], 3).tolist() == [[True, False, True], [False] * 3]
+    with pytest.raises(ValueError, match=r"images must be 0 to 2; got \[0, 3\] for query 1"):
+        listed([[1], [0, 3]], 3)
+    with pytest.raises(ValueError, match="images must be 0 to 2"):
+        listed([[-1]], 3)
+
+
+NO_JUNK = torch.zeros_like(POSITIVES)
+
+
+@pytest.mark.parametrize(
+    ("order", "positives", "junk", "error", "message"),
+    [
+        (ORDER[0], POSITIVES, None, ValueError, r"ranking must be \(Q, M\); got \(6,\)"),
+        (ORDER.float(), POSITIVES, None, TypeError, "ranking must be int64"),
+        (ORDER, POSITIVES.float(), None, TypeError, "positives must be bool; got float32"),
+        (ORDER, POSITIVES.expand(2, 6), None, ValueError, r"positives must be \(1, N\); got \(2, 6\)"),
+        (ORDER, POSITIVES, NO_JUNK[:, :5], ValueError, "positives and junk must have the same shape"),
+        (ORDER, POSITIVES, NO_JUNK.long(), TypeError, "junk must be bool"),
+        (ORDER, POSITIVES, POSITIVES, ValueError, r"both positive and junk; got \[0, 0\]"),
+        (ORDER, POSITIVES[:, :5], None, ValueError, "ranking must hold 0 to 4.* got 0 to 5"),
+        (ORDER - 1, POSITIVES, None, ValueError, "ranking must hold 0 to 5.* got -1 to 4"),
+        (torch.tensor([[0, 1, 2, 0]]), POSITIVES, None, ValueError, "an image once; got one twice for query 0"),
+        (ORDER[:, :0], POSITIVES, None, ValueError, "at least one query and one image"),
+        (ORDER[:0], POSITIVES[:0], None, ValueError, "at least one query and one image"),
+    ],
+)
+def test_wrong_rankings_and_truths_are_named(order, positives, junk, error, message):
+    for measure in (retrieval_average_precision, retrieval_map):
+        with pytest.raises(error, match=message):
+            measure(order, positives, junk)
+
+
+def test_wrong_rules_are_named():
+    with pytest.raises(ValueError, match=r'rule must be "trapezoid" or "step".*got \'voc\''):
+        retrieval_map(ORDER, POSITIVES, rule="voc")
+    with pytest.raises(ValueError, match='without_positives must be "error" or "skip"; got \'nan\''):
+        retrieval_map(ORDER, POSITIVES, without_positives="nan")
+    with pytest.raises(ValueError, match="\"error\" or \"nan\"; got 'step' and 'skip'"):
+        retrieval_average_precision(ORDER, POSITIVES, rule="step", without_positives="skip")
+    with pytest.raises(ValueError, match="needs a query with a positive"):
+        precision_recall_curve(ORDER[0], NO_JUNK[0])
+    with pytest.raises(ValueError, match=r"ranking must be \(M\); got \(1, 6\): one query"):
+        precision_recall_curve(ORDER, POSITIVES)
+
+
+DATABASE = torch.ones(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("queries", "database", "error", "message"),
+    [
+        (DATABASE[0], DATABASE, ValueError, r"queries must be \(N, D\)"),
+        (DATABASE[:, :2], DATABASE, ValueError, r"database must be \(N, 2\); got \(4, 3\)"),
+        (DATABASE.long(), DATABASE, TypeError, "queries must be float32 or float64; got int64"),
+        (DATABASE.double(), DATABASE, TypeError, "database must be float64; got float32"),
+        (DATABASE * math.nan, DATABASE, ValueError, "queries must be finite; got 12"),
+        (DATABASE, DATABASE * math.inf, ValueError, "database must be finite; got 12"),
+        (DATABASE, DATABASE * 1e30, ValueError, "distances that torch.float32 can hold"),
+    ],
+)
+def test_wrong_descriptors_are_named(queries, database, error, message):
+    with pytest.raises(error, match=message):
+        ranking(queries, database)
