@@ -5,10 +5,11 @@ import torch
 
 from labkit import metrics, world
 from labkit.backbones import card, load_weights, source_weights
+from labkit.backbones.googlenet import googlenet_tiny
 from labkit.papers import two_stream
 from labkit.training import evaluate
 
-NETS = {"cnn_m": two_stream.spatial_tiny}
+NETS = {"cnn_m": two_stream.spatial_tiny, "googlenet": googlenet_tiny}
 
 
 @pytest.mark.parametrize("name", NETS)
