@@ -5,10 +5,10 @@ all of them worked out and stacked. At the end the mean over all places and one 
 any size will do, and every place votes for a class by itself. What it sees of a 224 x 224 image, and the small net of a
 56 x 56 one::
 
-    conv1 7x7/2 -> 112, maxpool1 -> 56, conv2 conv3 -> 56, maxpool2 -> 28, 3a 3b -> 28, maxpool3 -> 14, 4a to 4e -> 14, ...
-    conv1 5x5   ->  56, maxpool1 -> 28, conv2 conv3 -> 28, maxpool2 -> 14, 3a 3b -> 14, maxpool3 ->  7, 4a to 4e ->  7, ...
+    conv1 7x7/2 -> 112, maxpool1 conv2 conv3 -> 56, maxpool2 3a 3b -> 28, maxpool3 4a to 4e -> 14, maxpool4 5a 5b -> 7
+    conv1 5x5   ->  56, maxpool1 conv2 conv3 -> 28, maxpool2 3a 3b -> 14, maxpool3 4a to 4e ->  7, maxpool4 5a 5b -> 4
 
-then maxpool4, 5a and 5b: 7 x 7, or 4 x 4. The small net has as many cells on 112 x 112 as the large one on 224 x 224.
+The small net has as many cells on 112 x 112 as the large one on 224 x 224.
 
 The modules are torchvision's, and so are its departures from the paper: batch normalisation behind every convolution,
 no local response normalisation, 3 x 3 windows in the "5 x 5" branch, and a last max-pooling of 2 x 2. The two auxiliary
