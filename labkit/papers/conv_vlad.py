@@ -73,8 +73,8 @@ VGG16_LAYERS = {  # behind the ReLU
 Features = dict[str, Tensor]
 """Local features of a batch of images by layer, ``(B, n, d)`` each."""
 Encoding = Callable[[Tensor], Tensor]
-"""Local features ``(B, n, d)`` to descriptors ``(B, D)``: `vlad_encoding`, or what "can be readily applied" in its place
-(section 2.1): ``partial(vlad.bag_of_words, words=words)``, ``partial(vlad.fisher_vector, gmm=gmm)``, `vlad.max_pool`."""
+"""Local features ``(B, n, d)`` to descriptors ``(B, D)``: `vlad_encoding`, or what "can be readily applied" in its stead
+(2.1): ``partial(vlad.bag_of_words, words=words)``, ``partial(vlad.fisher_vector, gmm=gmm)``, `vlad.max_pool`."""
 
 
 class Images(Protocol):
@@ -304,7 +304,7 @@ class SIFTFeatures:
 
     def __call__(self, images: Images) -> Iterator[Features]:
         """Features of all images, one image at a time, ``(1, n, 128)`` float32 of length 1."""
-        finder = cv2.SIFT_create(nfeatures=self.most)
+        finder = cv2.SIFT.create(nfeatures=self.most)
         for index in range(len(images)):
             image = images[index]
             checks.require_shape(image, "3 H W", "images", "RGB: repeat the channel of a grey one")

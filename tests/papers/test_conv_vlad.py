@@ -1,4 +1,5 @@
 import gc
+import itertools
 import math
 import os
 import weakref
@@ -114,13 +115,12 @@ def test_googlenet_has_the_sizes_of_the_table():
 def test_vgg_16_has_the_sizes_of_the_table():
     with torch.device("meta"):
         trunk = Trunk(torchvision.models.vgg16(), VGG16_LAYERS)
-    # The table prints the size behind... the pooling in front of each block: 224 is halved before conv2.
     assert trunk.sizes() == TABLE_2_1_VGG16
     assert trunk.sizes(2) == {layer: (2 * n, d) for layer, (n, d) in TABLE_2_1_VGG16.items()}
     features = trunk.net.features
     assert all(isinstance(trunk.net.get_submodule(module), nn.ReLU) for module in VGG16_LAYERS.values())
     pools = [number for number, layer in enumerate(features) if isinstance(layer, nn.MaxPool2d)]
-    blocks = [sum(isinstance(layer, nn.Conv2d) for layer in features[a:b]) for a, b in zip([0, *pools], pools)]
+    blocks = [sum(isinstance(layer, nn.Conv2d) for layer in features[a:b]) for a, b in itertools.pairwise([0, *pools])]
     assert blocks == [2, 2, 3, 3, 3]  # so there is no conv2_3
 
 
@@ -166,7 +166,7 @@ def linear_twin(net):
 @pytest.mark.parametrize(
     ("net", "layers", "side"),
     [
-        (lambda: GoogLeNet(2, width=1 / 8), GOOGLENET_LAYERS, 416),  # the paper's windows
+        (lambda: GoogLeNet(2, width=1 / 8), GOOGLENET_LAYERS, 288),  # the paper's windows
         (lambda: GoogLeNet(2, width=1 / 8, conv1=(5, 1)), GOOGLENET_LAYERS, 208),
         (lambda: torchvision.models.squeezenet1_0(), {"fire2": "features.3", "fire9": "features.12"}, 192),
         (lambda: torchvision.models.resnet18(), {"layer1": "layer1", "layer2": "layer2"}, 160),  # sums of branches
@@ -194,7 +194,7 @@ def test_receptive_fields_are_where_gradients_are(net, layers, side):
 
 def test_layers_without_places_have_no_receptive_field():
     trunk = Trunk(torchvision.models.resnet18(), {"layer4": "layer4", "avgpool": "avgpool"})
-    with pytest.raises(ValueError, match="layers must lie behind convolutions and poolings .* avgpool does not"):
+    with pytest.raises(ValueError, match=r"layers must lie behind convolutions and poolings .* avgpool does not"):
         trunk.receptive_fields()
     with pytest.raises(ValueError, match="windows must be square, their paddings numbers; got 'same'"):
         Trunk(nn.Sequential(nn.Conv2d(3, 1, 3, padding="same")), {"a": "0"}, 8)
@@ -598,15 +598,14 @@ REAL = os.environ.get("LABKIT_REAL_DATA")
 def test_real_photos_are_found_again_with_real_weights():
     net = torchvision.models.squeezenet1_0()
     load_weights(net, Path(REAL, "weights/squeezenet1_0_rgb_imagenet_norm.pth"))
-    layers = {f"fire{number}": f"features.{place}" for number, place in zip(range(2, 10), (3, 4, 5, 7, 8, 9, 10, 12))}
+    layers = {f"fire{number}": f"features.{place}" for number, place in enumerate((3, 4, 5, 7, 8, 9, 10, 12), 2)}
     trunk = Trunk(net, layers)
     paths = [*sorted(Path(REAL, "retrieval/landmarks").glob("*")), *sorted(Path(REAL, "retrieval/rooms").glob("*"))]
     images = [torch.from_numpy(cv2.imread(str(path))[..., ::-1].copy()).movedim(2, 0) for path in paths]
     names = [path.name.rsplit("_", 2)[0] if "scene" not in path.name else path.name[:9] for path in paths]
     count = len(names)
-    positives = listed(
-        [[i for i in range(count) if names[i] == name and i != q] for q, name in enumerate(names)], count
-    )
+    same = [[other for other in range(count) if names[other] == name and other != q] for q, name in enumerate(names)]
+    positives = listed(same, count)
     itself = listed([[query] for query in range(count)], count)
 
     def score(descriptors):
@@ -621,12 +620,6 @@ def test_real_photos_are_found_again_with_real_weights():
             long[layer, scale], values[layer, scale] = descriptors, score(descriptors)
     both = multi_scale(long["fire8", 1], long["fire8", 2])
     short = vlad.PCAWhitening.fit(both, 128, whiten=False)(both)
-    sift = encode(
-        SIFTFeatures(most=500), images, {"max": ("SIFT", partial(vlad.bag_of_words, words=torch.randn(9, 128)))}
-    )
-    print(
-        {name: round(100 * value, 1) for name, value in values.items()}, score(both), score(short), score(sift["max"])
-    )
     assert min(values.values()) > 0.3  # by chance .12
     assert max(values.values()) > 0.6
     assert score(both) > values["fire2", 1]
