@@ -742,4 +742,4 @@ print("a field at rest comes back at rest, to the last bit")
 # **Try it.** Set `seed = 1`, or `video` to a clip of yours, and run again. What does your clip make of section
 # 5?
 #
-# **Next:** 02_two_stream (to come), where a network gets these volumes as its only food.
+# **Next:** [02_two_stream](02_two_stream.ipynb), where a network gets these volumes as its only food.

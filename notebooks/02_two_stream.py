@@ -611,4 +611,4 @@ board.verdicts()
 # **Try it.** Change `seed` above: other actors, places and motions. Or give the temporal net five fields instead of
 # ten (`replace(stack, length=5)`), and see who suffers.
 #
-# **Next:** [03, codes of frames read in order](03_frame_rnn.ipynb).
+# **Next:** [03_frame_rnn](03_frame_rnn.ipynb).

@@ -844,4 +844,5 @@ board.verdicts()
 # **Try it.** Change `seed` above: other actors, places and motions. Or give the clips 12 frames (one second) instead
 # of 24, and see which family suffers.
 #
-# **Next:** 04_conv_vlad (to come), where order is given up altogether and places in the picture with it.
+# **Next:** [04_conv_vlad](04_conv_vlad.ipynb), where order is given up altogether and places in the picture with
+# it.
