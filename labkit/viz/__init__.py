@@ -16,7 +16,9 @@ from labkit.viz.figures import (
     timeline,
     trajectory_plot,
 )
+from labkit.viz.patches import NearestPatches, PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
+from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.style import Figure, finish
@@ -27,8 +29,11 @@ __all__ = [
     "ClipScatter",
     "Figure",
     "Layer",
+    "NearestPatches",
     "Panel",
+    "PatchExplorer",
     "Reading",
+    "RetrievalBrowser",
     "Table",
     "bar_chart",
     "bar_slider",

@@ -1,0 +1,208 @@
+// PatchExplorer in the browser.
+
+export default function figure() {
+  function render({ model, el }) {
+    const scene = model.get("scene");
+    const maps = scene.maps.map(unpacked);
+    const names = maps.map((map) => map.name);
+    const pictures = scene.pictures.map(({ source }) => Object.assign(new Image(), { src: source }));
+
+    const choose = (name) => change(model, { map: name, shown: 0 });
+    const overlays = drawSwitch("Layer", names, choose);
+    const toPicture = (index) => change(model, { picture: scene.asked[index], shown: 0 });
+    const picker = drawPicker("Picture", scene.asked.map((index) => scene.pictures[index]), toPicture);
+    const slider = drawSlider(scene.most, (k) => change(model, { k, shown: Math.min(model.get("shown"), k - 1) }));
+    const about = h("div", { class: "lx-about" });
+    const asked = drawStage(scene.size, "lx-asked");
+    const found = drawStage(scene.size, "lx-found");
+    const onward = h("button", { type: "button", class: "lx-onward" }, "Ask this patch");
+    const row = drawRow(scene.most, (shown) => change(model, { shown }));
+    found.head.append(onward);
+    const { root, say } = drawCard(
+      el,
+      "patches",
+      scene,
+      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), overlays.el),
+      h("div", { class: "lx-body" }, h("div", { class: "lx-side" }, picker.el, slider.el, about), asked.el, found.el),
+      row.el,
+    );
+
+    const show = () => {
+      const map = maps.find(({ name }) => name === model.get("map"));
+      const cells = map.centres.length;
+      const here = cellAt(map, model.get("picture"), model.get("point"));
+      const near = neighbours(map, scene.asked.indexOf(here.picture), here).slice(0, model.get("k"));
+      const rank = Math.min(model.get("shown"), near.length - 1);
+      const there = near[rank];
+      const name = ({ picture }) => scene.pictures[picture].name;
+      overlays.show(map.name);
+      picker.show(scene.asked.indexOf(here.picture));
+      slider.show(near.length);
+      const pixels = Number(map.side.toFixed(1));
+      about.textContent = `${map.name}: ${cells} × ${cells} cells, a patch is ${pixels} × ${pixels} pixels`;
+      asked.show(pictures[here.picture], map, [here]);
+      asked.say("Asked", `${name(here)}, ${place(here)}`);
+      found.show(pictures[there.picture], map, [there, ...near.filter((one) => one.picture === there.picture)]);
+      found.say(`Neighbour ${rank + 1} of ${near.length}`, `${name(there)}, ${place(there)}, distance ${short(there.distance)}`);
+      onward.hidden = !scene.asked.includes(there.picture) || sameCell(here, there);
+      onward.onclick = () => {
+        change(model, { picture: there.picture, point: [map.centres[there.column], map.centres[there.row]], shown: 0 });
+        if (onward.hidden) root.focus({ preventScroll: true });
+      };
+      row.show(pictures, map, here, near, rank, name);
+      return { here, there, name };
+    };
+    const tell = () => {
+      const { here, there, name } = show();
+      say(`${name(here)}, ${place(here)}. Nearest: ${name(there)}, distance ${short(there.distance)}`);
+    };
+    after(model, ["map", "picture", "point"], tell);
+    after(model, ["k", "shown"], show);
+    root.setAttribute("aria-busy", true);
+    Promise.all(pictures.map((picture) => picture.decode())).then(() => {
+      show();
+      root.setAttribute("aria-busy", false);
+    });
+    show();
+
+    const goTo = (event) => {
+      const { left, top, width, height } = asked.canvas.getBoundingClientRect();
+      const along = (from, size) => Math.min(Math.max((from / size) * scene.size, 0), scene.size);
+      change(model, { point: [along(event.clientX - left, width), along(event.clientY - top, height)], shown: 0 });
+    };
+    asked.canvas.addEventListener("pointerdown", (event) => {
+      root.focus({ preventScroll: true });
+      event.preventDefault(); // the focus stays with the explorer
+      goTo(event);
+    });
+    asked.canvas.addEventListener("pointermove", (event) => event.buttons === 1 && goTo(event));
+
+    const step = (rows, columns) => () => {
+      const map = maps.find(({ name }) => name === model.get("map"));
+      const { row, column } = cellAt(map, model.get("picture"), model.get("point"));
+      const within = (index) => map.centres[Math.min(Math.max(index, 0), map.centres.length - 1)];
+      change(model, { point: [within(column + columns), within(row + rows)], shown: 0 });
+    };
+    return listenForKeys(root, {
+      ArrowLeft: step(0, -1),
+      ArrowRight: step(0, 1),
+      ArrowUp: step(-1, 0),
+      ArrowDown: step(1, 0),
+      ...digits(names, choose),
+    });
+  }
+  return { render };
+}
+
+// ------------------------------------------------------------------------------------------------ who is near to whom
+
+/** A map whose numbers and distances can be looked up. */
+function unpacked(map) {
+  const raw = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+  const Numbers = map.bytes === 2 ? Uint16Array : Uint32Array;
+  return { ...map, numbers: new Numbers(raw(map.numbers)), distances: new Uint16Array(raw(map.distances)) };
+}
+
+/** The cell of a map whose centre is nearest to a point. */
+function cellAt(map, picture, [x, y]) {
+  const nearest = (value) => {
+    const away = map.centres.map((centre) => Math.abs(centre - value));
+    return away.indexOf(Math.min(...away));
+  };
+  return { picture, row: nearest(y), column: nearest(x) };
+}
+
+/** All neighbours of a cell, the nearest first; `question` is the place of its picture among those that are asked. */
+function neighbours({ centres, k, numbers, distances, unit }, question, { row, column }) {
+  const cells = centres.length;
+  const start = ((question * cells + row) * cells + column) * k;
+  return Array.from({ length: k }, (_, rank) => {
+    const number = numbers[start + rank];
+    const cell = { picture: Math.floor(number / cells ** 2), row: Math.floor(number / cells) % cells, column: number % cells };
+    return { ...cell, distance: distances[start + rank] * unit };
+  });
+}
+
+const sameCell = (one, other) => ["picture", "row", "column"].every((name) => one[name] === other[name]);
+const place = ({ row, column }) => `row ${row + 1}, column ${column + 1}`;
+const short = (distance) => Number(distance.toPrecision(3)).toString();
+
+// ---------------------------------------------------------------------------------------------------- what is shown
+
+function drawSlider(most, choose) {
+  const range = h("input", { type: "range", min: 1, max: most, step: 1, "aria-label": "Neighbours shown" });
+  range.addEventListener("input", () => choose(Number(range.value)));
+  const count = h("b", {});
+  const show = (k) => {
+    range.value = k;
+    range.style.setProperty("--lab-done", `${(100 * (k - 1)) / Math.max(most - 1, 1)}%`);
+    count.textContent = k;
+  };
+  const el = h("label", { class: "lx-slider" }, h("span", {}, "Neighbours: ", count), range);
+  el.hidden = most === 1;
+  return { el, show };
+}
+
+/** A whole picture with the outlines of patches, the first of them drawn bold. */
+function drawStage(size, kind) {
+  const canvas = h("canvas", { width: 2 * size, height: 2 * size, role: "img" });
+  const lines = svg("svg", { viewBox: `0 0 ${size} ${size}`, "aria-hidden": "true" });
+  const title = h("b", {});
+  const text = h("span", {});
+  const head = h("div", { class: "lx-head" }, title);
+  const show = (picture, { centres, side }, patches) => {
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    if (picture.complete) context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const dots = centres.flatMap((y) => centres.map((x) => `M${x},${y}h0`)).join("");
+    const outlines = patches.map(({ row, column }, index) => {
+      const [x, y] = [centres[column] - side / 2, centres[row] - side / 2];
+      const corners = { x, y, width: side, height: side };
+      const bold = index === 0 ? " lx-bold" : "";
+      return [svg("rect", { ...corners, class: `lx-halo${bold}` }), svg("rect", { ...corners, class: `lx-outline${bold}` })];
+    });
+    lines.replaceChildren(svg("path", { class: "lx-dots", d: dots }), ...outlines.reverse().flat());
+  };
+  const say = (first, rest) => {
+    [title.textContent, text.textContent] = [first, rest];
+    canvas.setAttribute("aria-label", `${first}: ${rest}`);
+  };
+  const screen = h("div", { class: "lx-screen" }, canvas, lines);
+  return { el: h("div", { class: `lx-stage ${kind}` }, head, screen, text), head, canvas, show, say };
+}
+
+const TILE = 128; // pixels of a patch's own canvas
+
+/** The patch that is asked and, to its right, its neighbours in order of distance. */
+function drawRow(most, choose) {
+  const tiles = Array.from({ length: most + 1 }, (_, index) => {
+    const rank = index - 1;
+    const canvas = h("canvas", { width: TILE, height: TILE, "aria-hidden": "true" });
+    const lines = [h("b", {}), h("span", {})];
+    const goTo = () => choose(rank);
+    const events = { onpointerenter: goTo, onfocus: goTo, onclick: goTo };
+    const el = rank < 0 ? h("div", { class: "lx-tile lx-own" }) : h("button", { type: "button", class: "lx-tile", ...events });
+    el.append(canvas, ...lines);
+    return { el, canvas, lines };
+  });
+  const show = (pictures, { centres, side }, here, near, shown, name) => {
+    tiles.forEach(({ el, canvas, lines }, index) => {
+      const cell = index === 0 ? here : near[index - 1];
+      el.hidden = !cell;
+      if (!cell) return;
+      const context = canvas.getContext("2d");
+      context.clearRect(0, 0, TILE, TILE);
+      const [left, top] = [centres[cell.column] - side / 2, centres[cell.row] - side / 2];
+      if (pictures[cell.picture].complete) context.drawImage(pictures[cell.picture], left, top, side, side, 0, 0, TILE, TILE);
+      const words = index === 0 ? "asked" : `${index}: ${short(cell.distance)}`;
+      [lines[0].textContent, lines[1].textContent] = [words, name(cell)];
+      el.title = `${name(cell)}, ${place(cell)}`;
+      if (index === 0) return;
+      el.setAttribute("aria-label", `Neighbour ${index}: ${el.title}, distance ${short(cell.distance)}`);
+      el.setAttribute("aria-pressed", index - 1 === shown);
+    });
+  };
+  const ordered = tiles.slice(1).map((tile) => tile.el);
+  const list = h("div", { class: "lx-near", role: "group", "aria-label": "Nearest patches, in order of distance" }, ...ordered);
+  return { el: h("div", { class: "lx-row" }, tiles[0].el, list), show };
+}

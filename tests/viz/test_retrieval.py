@@ -1,0 +1,272 @@
+"""Rankings: what travels with the page, and, in a browser without a kernel, what is right, wrong or skipped."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+from labkit.retrieval import listed
+from labkit.viz.retrieval import THUMBNAIL, RetrievalBrowser
+
+TEXTS = {"title": "Two methods", "alt": "Seven grey images."}
+PICTURES = (torch.arange(7, dtype=torch.uint8) * 30)[:, None, None, None].expand(-1, 3, 10, 8)
+# Query 0 is image 0, its own junk; to be found are 1 and, harder, 2; 3 is junk. Query 1 is image 4, which finds itself.
+GOOD, OK, JUNK = listed([[1], [4]], 7), listed([[2], [5]], 7), listed([[0, 3], []], 7)
+FIRST = torch.tensor([[0, 1, 5, 3, 2, 4, 6], [4, 6, 0, 1, 2, 3, 5]])
+SECOND = FIRST.flip(1)
+
+
+def browser(rankings=None, **options):
+    rankings = {"3a": FIRST, "<i>5b": SECOND} if rankings is None else rankings
+    names = [f"photo {number}" for number in range(7)]
+    given = {"queries": [0, 4], "good": GOOD, "ok": OK, "junk": JUNK, "names": names, "quality": None, **TEXTS}
+    return RetrievalBrowser(**({"pictures": PICTURES, "rankings": rankings} | given | options))
+
+
+def method(widget, index=0):
+    return widget.scene["methods"][index]
+
+
+def test_each_result_has_its_kind_and_rank_and_junk_takes_none():
+    """Ranks by hand: the query and image 3 are skipped."""
+    first, second = method(browser())["results"]
+    expected = [(0, "query", 0), (1, "good", 1), (5, "wrong", 2), (3, "junk", 0), (2, "ok", 3), (4, "wrong", 4)]
+    assert [tuple(result) for result in first] == [*expected, (6, "wrong", 5)]
+    assert [tuple(result) for result in second[:3]] == [(4, "query", 1), (6, "wrong", 2), (0, "wrong", 3)]
+    assert second[-1] == [5, "ok", 7]
+
+
+def test_scores_are_worked_out_by_hand():
+    """3a: found at places 1 and 3 of what counts, then at 1 and 7; by trapezoid from (0, 1) on."""
+    expected = [(1 + (1 / 2 + 2 / 3) / 2) / 2, (1 + (1 / 6 + 2 / 7) / 2) / 2]
+    assert method(browser())["ap"] == pytest.approx(expected)
+    assert method(browser())["map"] == pytest.approx(sum(expected) / 2)
+    assert method(browser(rule="step"))["ap"] == pytest.approx([(1 + 2 / 3) / 2, (1 + 2 / 7) / 2])
+    assert browser().scene["positives"] == [2, 2]
+
+
+def test_curves_are_their_corners():
+    """A corner where something is found, and one just before it."""
+    assert method(browser())["curves"][0] == [[0, 1], [0.5, 1], [0.5, 0.5], [1, 0.6667]]
+    assert method(browser(), 1)["curves"][0] == [[0, 1], [0, 0], [0.5, 0.3333], [0.5, 0.25], [1, 0.4]]
+    assert method(browser(rule="step"))["curves"][0] == [[0, 1], [0.5, 1], [0.5, 0.6667], [1, 0.6667]]
+
+
+@pytest.mark.parametrize("rule", ["trapezoid", "step"])
+def test_the_area_below_a_curve_is_its_average_precision(rule):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        ranking = torch.stack([torch.randperm(7, generator=generator) for _ in range(2)])
+        scored = method(browser({"m": ranking}, rule=rule))
+        for curve, score in zip(scored["curves"], scored["ap"], strict=True):
+            recall, precision = np.array(curve).T
+            assert np.trapezoid(precision, recall) == pytest.approx(score, abs=2e-4)
+
+
+def test_only_pictures_that_come_up_travel_and_large_ones_are_shrunk():
+    asked = []
+
+    class Photos(list):
+        def __getitem__(self, number):
+            asked.append(number)
+            return super().__getitem__(number)
+
+    photos = Photos([torch.zeros(3, 200, 100 * (number + 1)) for number in range(7)])
+    widget = browser({"3a": FIRST}, pictures=photos, top=2)
+    assert asked == [0, 1, 4, 6]
+    assert sorted(widget.scene["pictures"]) == ["0", "1", "4", "6"]
+    assert all(len(results) == 2 for results in method(widget)["results"])
+    page = "".join(picture["source"] for picture in widget.scene["pictures"].values())
+    assert len(page) < 4 * 3 * THUMBNAIL**2
+
+
+def test_a_list_cut_short_never_finds_the_rest():
+    cut = method(browser({"m": FIRST[:, :4]}))
+    assert cut["ap"] == pytest.approx([0.5, 0.5])
+    assert cut["curves"][0] == [[0, 1], [0.5, 1]]
+
+
+def test_what_is_set_in_the_notebook_is_checked():
+    widget = browser()
+    assert (widget.query, widget.left, widget.right) == (0, "3a", "<i>5b")
+    widget.query, widget.left, widget.right = 1, "<i>5b", "3a"
+    for name, value in {"query": 2, "left": "4a", "right": ""}.items():
+        with pytest.raises(traitlets.TraitError, match=f"{name} must be"):
+            setattr(widget, name, value)
+    alone = browser({"3a": FIRST})
+    assert (alone.left, alone.right) == ("3a", "3a")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rankings": {}}, ValueError, "needs images, queries and rankings; got 7, 2 and 0"),
+        ({"queries": []}, ValueError, "got 7, 0 and 2"),
+        ({"queries": [0, 7]}, ValueError, r"numbers of images, 0 to 6; got \[0, 7\]"),
+        ({"names": ["a"]}, ValueError, "names must be 7, one an image; got 1"),
+        ({"quality": 101}, ValueError, "quality must be 1 to 100 or None; got 101"),
+        ({"top": 0}, ValueError, "top must be"),
+        ({"alt": ""}, ValueError, "needs a title and an alt text"),
+        ({"good": GOOD[:1]}, ValueError, r"good must be \(2, 7\)"),
+        ({"junk": JUNK.long()}, TypeError, "junk must be bool"),
+        ({"ok": GOOD}, ValueError, "image 1 is good and ok to query 0"),
+        ({"junk": listed([[3], []], 7)}, ValueError, r"junk to itself \(Holidays\) or good .*; 0 is neither"),
+        ({"rankings": {"m": FIRST[:1]}}, ValueError, r"ranking 'm' must be \(2, M\)"),
+        ({"rankings": {"m": FIRST * 0}}, ValueError, "an image once"),
+        ({"rankings": {"m": FIRST.int()}}, TypeError, "ranking must be int64"),
+        ({"good": listed([[], [4]], 7), "ok": None}, ValueError, "every query must have a positive"),
+        ({"pictures": PICTURES[:, 0]}, ValueError, "picture photo 0 must be"),
+        ({"pictures": PICTURES[:, :, :0]}, ValueError, "picture photo 0 must not be empty"),
+        ({"pictures": PICTURES.int()}, TypeError, "picture photo 0 must be uint8 or floating point"),
+    ],
+)
+def test_what_does_not_fit_is_explained(options, error, message):
+    with pytest.raises(error, match=message):
+        browser(**options)
+
+
+def test_the_fragment_is_the_state_as_it_stands():
+    widget = browser()
+    widget.query, widget.right = 1, "3a"
+    text = widget.to_html().split('<script type="application/json">')[1].split("</script>")[0]
+    assert json.loads(text) == {"scene": widget.scene, "query": 1, "left": "3a", "right": "3a"}
+
+
+# In a browser, cut off from the network and without a kernel.
+
+
+def opened(page, *figures):
+    page.set_content("<!doctype html><meta charset=utf-8>" + "".join(figure.to_html() for figure in figures))
+    page.locator(".labkit-retrieval").nth(len(figures) - 1).wait_for()
+    return page.locator(".labkit-retrieval").first
+
+
+def said(root, side):
+    return root.locator("ol").nth(side).locator(".lr-caption").all_inner_texts()
+
+
+@pytest.mark.browser
+def test_results_stand_in_order_with_rank_word_and_picture(offline_page):
+    root = opened(offline_page, browser())
+    first = ["– query, skipped", "1 right", "2 wrong", "– junk, skipped", "3 right (ok)", "4 wrong", "5 wrong"]
+    assert said(root, 0) == first
+    assert said(root, 1) == ["1 wrong", "2 wrong", "3 right (ok)", "– junk, skipped", "4 wrong", "5 right", first[0]]
+    alts = root.locator("ol").first.locator("img").evaluate_all("all => all.map(image => image.alt)")
+    assert alts[:4] == [
+        "No rank: query, skipped: photo 0",
+        "Rank 1: right: photo 1",
+        "Rank 2: wrong: photo 5",
+        "No rank: junk, skipped: photo 3",
+    ]
+    sources = root.locator("ol").first.locator("img").evaluate_all("all => all.map(image => image.src)")
+    assert sources == [browser().scene["pictures"][str(number)]["source"] for number in FIRST[0].tolist()]
+
+
+@pytest.mark.browser
+def test_kinds_differ_in_colour_line_and_sign(offline_page):
+    root = opened(offline_page, browser())
+    look = """items => items.map((item) => {
+      const { borderTopColor, borderTopStyle } = getComputedStyle(item.querySelector(".lr-frame"));
+      return [borderTopColor, borderTopStyle, item.querySelector(".lr-sign path").getAttribute("d")];
+    })"""
+    looks = root.locator("ol").first.locator("li").evaluate_all(look)[:5]  # query, good, wrong, junk, ok
+    colours, lines, signs = (set(part) for part in zip(*looks, strict=True))
+    assert len(colours) == len(signs) == 5
+    assert lines == {
+        "solid",
+        "dashed",
+        "dotted",
+        "double",
+    }  # the query has a right one's line, and a colour far from it
+
+
+@pytest.mark.browser
+def test_another_query_by_mouse_and_keys(offline_page):
+    root = opened(offline_page, browser())
+    root.get_by_role("radio", name="photo 4").check()
+    assert said(root, 0)[:2] == ["1 query, found", "2 wrong"]
+    assert root.locator(".lr-question b").inner_text() == "photo 4"
+    assert root.locator(".lr-question span").inner_text() == "2 to find"
+    numbers = root.locator("tbody tr").first.locator(".lr-number").all_inner_texts()
+    assert numbers == ["0.613", "0.702"]  # (1 + 19/84) / 2, and its mean with 0.792
+    root.focus()
+    for key, name in (("ArrowRight", "photo 0"), ("ArrowLeft", "photo 4"), ("ArrowLeft", "photo 0")):
+        offline_page.keyboard.press(key)
+        assert root.locator(".lr-question b").inner_text() == name
+        assert root.get_by_role("radio", name=name).is_checked()
+
+
+@pytest.mark.browser
+def test_either_side_shows_the_method_that_is_chosen(offline_page):
+    root = opened(offline_page, browser())
+    titles = root.locator(".lr-method b")
+    assert titles.all_inner_texts() == ["3a", "<i>5b"]
+    root.get_by_role("radio", name="<i>5b at the left").check()
+    assert titles.all_inner_texts() == ["<i>5b", "<i>5b"]
+    assert said(root, 0) == said(root, 1)
+    lines = root.locator(".lr-plot .lr-line")
+    assert lines.nth(0).get_attribute("d") == lines.nth(1).get_attribute("d")
+    root.get_by_role("radio", name="3a at the right").check()
+    assert root.locator(".lr-method span").all_inner_texts() == ["AP 0.246", "AP 0.792"]
+
+
+@pytest.mark.browser
+def test_the_curve_is_drawn_to_scale(offline_page):
+    """(recall, precision) from the lines at 0 and 1 on either axis."""
+    root = opened(offline_page, browser({"3a": FIRST}))
+    grid = root.locator(".lr-rule").evaluate_all("all => all.map(rule => rule.getBBox()).map(({ x, y }) => [x, y])")
+    ends = root.locator(".lr-plot text").evaluate_all("all => all.map(text => text.textContent)")
+    assert ends == ["0", "0", "0.5", "0.5", "1", "1", "recall", "precision"]
+    left, top = grid[0]
+    box = root.locator(".lr-rule").first.evaluate("rule => { const b = rule.getBBox(); return [b.width, b.height]; }")
+    points = [part.split(",") for part in root.locator(".lr-plot .lr-line").get_attribute("d")[1:].split("L")]
+    drawn = [((float(x) - left) / box[0], 1 - (float(y) - top) / box[1]) for x, y in points]
+    assert np.array(drawn) == pytest.approx(np.array([[0, 1], [0.5, 1], [0.5, 0.5], [1, 2 / 3]]), abs=0.005)
+
+
+@pytest.mark.browser
+def test_one_method_stands_alone(offline_page):
+    root = opened(offline_page, browser({"3a": FIRST}))
+    assert root.locator("ol").count() == root.locator(".lr-plot .lr-line").count() == 1
+    assert root.get_by_role("radio", name="at the").count() == 0
+
+
+@pytest.mark.browser
+def test_it_says_what_it_is_to_those_who_listen(offline_page):
+    root = opened(offline_page, browser())
+    assert root.get_attribute("aria-label") == "Two methods. Seven grey images."
+    plot = root.get_by_role("img", name="Precision against recall")
+    scores = "3a, average precision 0.792; <i>5b, average precision 0.246"
+    assert plot.get_attribute("aria-label") == f"Precision against recall: {scores}"
+    live = root.locator("[aria-live=polite]")
+    assert live.inner_text() == ""
+    root.focus()
+    offline_page.keyboard.press("ArrowRight")
+    assert live.inner_text().startswith("photo 4. 3a: average precision 0.613; <i>5b: average precision 0.")
+
+
+@pytest.mark.browser
+def test_tab_reaches_everything_and_shows_where_it_is(offline_page):
+    root = opened(offline_page, browser())
+    reached = []
+    for _ in range(4):
+        offline_page.keyboard.press("Tab")
+        name = "({ ariaLabel, labels }) => ariaLabel ?? labels[0].querySelector('img').alt"
+        reached.append(offline_page.evaluate(f"({name})(document.activeElement)"))
+        marked = "element => getComputedStyle(element.closest('.lab-picker label') ?? element).outlineStyle"
+        assert offline_page.evaluate(f"({marked})(document.activeElement)") == "solid"
+    assert reached == [root.get_attribute("aria-label"), "photo 0", "3a at the left", "<i>5b at the right"]
+
+
+@pytest.mark.browser
+def test_two_on_a_page_do_not_meet_and_fit_a_narrow_one(offline_page):
+    first = opened(offline_page, browser(), browser(title="Another"))
+    second = offline_page.locator(".labkit-retrieval").nth(1)
+    second.get_by_role("radio", name="photo 4").check()
+    second.get_by_role("radio", name="<i>5b at the left").check()
+    assert first.get_by_role("radio", name="photo 0").is_checked()
+    assert first.get_by_role("radio", name="3a at the left").is_checked()
+    offline_page.set_viewport_size({"width": 400, "height": 800})
+    assert offline_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
