@@ -73,7 +73,7 @@ VGG16_LAYERS = {  # behind the ReLU
 Features = dict[str, Tensor]
 """Local features of a batch of images by layer, ``(B, n, d)`` each."""
 Encoding = Callable[[Tensor], Tensor]
-"""Local features ``(B, n, d)`` to descriptors ``(B, D)``: `vlad_encoding`, or what "can be readily applied" in its stead
+"""Local features ``(B, n, d)`` to descriptors ``(B, D)``: `vlad_encoding`, or what "can be readily applied" instead
 (2.1): ``partial(vlad.bag_of_words, words=words)``, ``partial(vlad.fisher_vector, gmm=gmm)``, `vlad.max_pool`."""
 
 
