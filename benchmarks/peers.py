@@ -60,6 +60,16 @@ def flow_skimage_tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return optical_flow_tvl1(first, second)[::-1]  # (rows, columns) -> (dx, dy)
 
 
+def kmeans_faiss(features: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Centres (k, d) with faiss's 25 iterations on one thread; of all features, where it would take 256 a centre."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    clusters = faiss.Kmeans(features.shape[1], k, seed=seed, max_points_per_centroid=len(features))
+    clusters.train(features)
+    return clusters.centroids
+
+
 def answer(request: dict) -> dict:
     """Make one call and time it."""
     function = globals()[request["call"]]

@@ -400,11 +400,11 @@ def _pieces(features: Tensor, words: Tensor, middle: Tensor | None = None) -> It
     """For each piece of the features: where it starts, the nearest word of each ``(rows,)``, and how near ``(rows,)``.
 
     Near is half of |f - m|^2 - |f - c|^2, m being `middle`, the mean of the words if None. Written out it is
-    f (c - m) - (c - m) (c + m) / 2, so one matrix product has it for all words, and the largest is the nearest's.
+    f (c - m) - |c - m|^2 / 2 - (c - m) m, so one matrix product has it for all words, and the largest is the nearest's.
     """
     middle = words.mean(0) if middle is None else middle
     offset = words - middle
-    base = -(offset.double() * (words.double() + middle)).sum(1).div(2).to(words.dtype)  # (k,)
+    base = -torch.linalg.vector_norm(offset, dim=1).square() / 2 - offset @ middle  # (k,)
     rows = max(64, _PIECE // max(words.shape))
     for start in range(0, len(features), rows):
         near, nearest = torch.addmm(base, features[start : start + rows], offset.T).max(1)  # (rows,)
@@ -427,9 +427,11 @@ def _residual_sums(features: Tensor, words: Tensor, images: int = 1) -> tuple[Te
     for start, nearest, _ in _pieces(features, words):
         end = start + len(nearest)
         every[start:end] = nearest
-        block = nearest if images == 1 else torch.arange(start, end, device=words.device) // per_image * k + nearest
-        negative = words.index_select(0, nearest).sub_(features[start:end])  # c - f
-        sums.index_add_(0, block, negative, alpha=-1)
+        blocks = nearest if images == 1 else torch.arange(start, end, device=words.device) // per_image * k + nearest
+        rows = len(nearest) // 4 + 1  # the residuals of a quarter at a time: they and the features stay in the cache
+        parts = zip(features[start:end].split(rows), nearest.split(rows), blocks.split(rows), strict=True)
+        for part, own, block in parts:
+            sums.index_add_(0, block, words.index_select(0, own).sub_(part), alpha=-1)  # c - f, taken away
     return sums, every
 
 
