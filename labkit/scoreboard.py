@@ -10,6 +10,7 @@ records come with the lab. `Scoreboard` puts both beside the paper's, and says o
     board.keep()                                # study and paper: write down what was measured
 """
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,17 +66,24 @@ class Scoreboard:
         """
         return self.live[metric]
 
-    def table(self, entry: str, *, claimed: tuple[str, ...] = ()) -> Table:
+    def table(
+        self, entry: str, *, claimed: tuple[str, ...] = (), computed: Mapping[str, Sequence[float]] | None = None
+    ) -> Table:
         """A table of the paper, ours beside it.
 
         Args:
             entry: e.g. ``"table 1"`` or ``"figure 2.2"``.
             claimed: ids of claims whose verdicts belong below it.
+            computed: by the name of a row, a cell for each column that follows from the code, such as the size of a
+                layer: no measurement, so no metric.
 
         Raises:
-            ValueError: no such entry, or none with rows.
+            ValueError: no such entry, or none with rows; no such row.
         """
         found = self._entry(entry)
+        computed = computed or {}
+        if unknown := computed.keys() - {row.name for row in found.rows}:
+            raise ValueError(f"computed must name rows of {entry}; got {sorted(unknown)}: see labkit/claims.toml")
         rows = claims.beside(found, self._records(), **self._judged())
         for row, written in zip(rows, found.rows, strict=True):
             now = [self.live.get(metric) for metric in written.ours]
@@ -85,6 +93,8 @@ class Scoreboard:
                 row["source"], row["why"] = "live", written.why
             elif any(then):
                 row["source"] = row["source"] or "recorded"
+            if row["name"] in computed:
+                row |= {"ours": list(computed[row["name"]]), "why": ""}
         return paper_table(
             rows,
             title=f"{entry[0].upper()}{entry[1:]}: {found.title}",

@@ -68,3 +68,13 @@ def test_unknown_names_are_refused(tmp_path):
         board.table("figure 2")  # has no numbers
     with pytest.raises(KeyError):
         board["temporal.l10"]
+
+
+def test_what_follows_from_the_code_stands_in_its_row(tmp_path):
+    board = Scoreboard("conv_vlad", profile="lesson", folder=tmp_path)
+    html = board.table("table 2.1", computed={"VGG-16 conv5_3": [14, 513]}).html
+    row = html[html.index("VGG-16 conv5_3") :]
+    assert "513" in row
+    assert "513" not in html[: html.index("VGG-16 conv5_3")]
+    with pytest.raises(ValueError, match="conv9"):
+        board.table("table 2.1", computed={"conv9": [1, 2]})
