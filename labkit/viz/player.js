@@ -1,8 +1,7 @@
-// ClipPlayer in the browser. The model is the only truth: the controls write to it, the clock moves its frame on, and
-// the view redraws what changed. With a kernel the model is anywidget's; in exported HTML it is the small one at the end.
+// ClipPlayer in the browser: besides the controls, a clock moves the model's frame on.
 
 /** One player: called once per model, so that views of the same model share one clock. */
-function clipPlayer() {
+export default function figure() {
   let timer;
   let views = 0;
 
@@ -30,16 +29,14 @@ function clipPlayer() {
     const scene = model.get("scene");
     const panels = scene.panels.map(drawPanel);
     const controls = drawControls(model, scene);
-    const announcement = h("div", { class: "lp-hidden", "aria-live": "polite" });
-    const root = h(
-      "div",
-      { class: "labkit-player", role: "group", tabindex: "0", "aria-label": `${scene.title}. ${scene.alt}` },
-      h("div", { class: "lp-head" }, h("div", { class: "lp-title" }, scene.title), controls.overlays),
+    const { root, say } = drawCard(
+      el,
+      "player",
+      scene,
+      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), controls.overlays),
       h("div", { class: "lp-panels" }, ...panels.map((panel) => panel.el)),
       controls.bar,
-      announcement,
     );
-    el.replaceChildren(root);
     root.setAttribute("aria-busy", true);
     Promise.all(panels.map((panel) => panel.loaded)).then(() => root.setAttribute("aria-busy", false));
 
@@ -47,8 +44,8 @@ function clipPlayer() {
       panels.forEach((panel) => panel.show(model.get("frame"), model.get("overlay")));
       controls.show();
     };
-    for (const name of ["frame", "overlay", "playing", "speed", "loop"]) model.on(`change:${name}`, show);
-    model.on("change:overlay", () => (announcement.textContent = `Showing ${model.get("overlay")}`));
+    after(model, ["frame", "overlay", "playing", "speed", "loop"], show);
+    after(model, ["overlay"], () => say(`Showing ${model.get("overlay")}`));
     show();
 
     // A click on a picture plays or pauses, as on any film, and gives the player the keyboard.
@@ -57,15 +54,10 @@ function clipPlayer() {
       root.focus({ preventScroll: true });
       togglePlaying(model);
     });
-    // JupyterLab's own keys are caught at the document, on the way down to the player. To be earlier, and only for
-    // the keys that are ours, listen at the window; every other shortcut (save, run the cell…) goes on to JupyterLab.
-    const keys = (event) => {
-      if (root.contains(event.target)) handleKey(event, model);
-    };
-    window.addEventListener("keydown", keys, true);
+    const stop = listenForKeys(root, keys(model));
     views += 1;
     return () => {
-      window.removeEventListener("keydown", keys, true);
+      stop();
       views -= 1;
       if (views === 0) change(model, { playing: false });
     };
@@ -73,8 +65,6 @@ function clipPlayer() {
 
   return { initialize, render };
 }
-
-export default clipPlayer;
 
 // ---------------------------------------------------------------------------------------------------- what is shown
 
@@ -178,20 +168,15 @@ function drawControls(model, scene) {
   }
   const clock = h("div", { class: "lp-clock", "aria-hidden": "true" });
 
-  const choices = scene.overlays.map((name, index) => {
-    const hint = index < 9 ? `${name} (key ${index + 1})` : name;
-    const attributes = { type: "button", title: hint, onclick: () => change(model, { overlay: name }) };
-    return h("button", attributes, name);
-  });
-  const overlays = h("div", { class: "lp-overlays", role: "group", "aria-label": "Overlay" }, ...choices);
-  overlays.hidden = choices.length === 0;
+  const overlays = drawSwitch("Overlay", scene.overlays, (overlay) => change(model, { overlay }));
+  overlays.el.hidden = scene.overlays.length === 0;
 
   const show = () => {
     const frame = model.get("frame");
     const playing = model.get("playing");
     const seconds = (frame / scene.fps).toFixed(2);
     scrub.value = frame;
-    scrub.style.setProperty("--lp-done", `${(100 * frame) / Math.max(last, 1)}%`);
+    scrub.style.setProperty("--lab-done", `${(100 * frame) / Math.max(last, 1)}%`);
     scrub.setAttribute("aria-valuetext", `frame ${frame + 1} of ${scene.length}, ${seconds} s`);
     clock.innerHTML = `<b>${frame + 1}</b> / ${scene.length}<span>${seconds} s</span>`;
     play.replaceChildren(drawIcon(playing ? "pause" : "play"));
@@ -199,12 +184,12 @@ function drawControls(model, scene) {
     play.setAttribute("aria-label", play.title);
     loop.setAttribute("aria-pressed", model.get("loop"));
     speed.value = model.get("speed");
-    choices.forEach((choice, index) => choice.setAttribute("aria-pressed", scene.overlays[index] === model.get("overlay")));
+    overlays.show(model.get("overlay"));
   };
   const timeline = h("div", { class: "lp-timeline" }, scrub, ticks);
   const buttons = h("div", { class: "lp-buttons" }, back, play, forward, clock, speed, loop);
   const bar = h("div", {}, timeline, buttons);
-  return { bar, overlays, show };
+  return { bar, overlays: overlays.el, show };
 }
 
 // ------------------------------------------------------------------------------------------------------ what is done
@@ -216,55 +201,21 @@ function togglePlaying(model) {
   else change(model, { playing: true });
 }
 
-/** Space, arrows, Home, End and digits; what a control does with a key by itself stays with the control. */
-function handleKey(event, model) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+/** Space, arrows, Home, End and digits. */
+function keys(model) {
   const { overlays, length } = model.get("scene");
-  const frame = model.get("frame");
-  const control = event.target.tagName; // a button has its own space, a menu its own everything
-  const actions = {
-    ArrowLeft: () => change(model, { frame: Math.max(frame - 1, 0), playing: false }),
-    ArrowRight: () => change(model, { frame: Math.min(frame + 1, length - 1), playing: false }),
-    Home: () => change(model, { frame: 0, playing: false }),
-    End: () => change(model, { frame: length - 1, playing: false }),
+  const goTo = (frame) => change(model, { frame: Math.min(Math.max(frame, 0), length - 1), playing: false });
+  return {
+    ArrowLeft: () => goTo(model.get("frame") - 1),
+    ArrowRight: () => goTo(model.get("frame") + 1),
+    Home: () => goTo(0),
+    End: () => goTo(length - 1),
     " ": () => togglePlaying(model),
+    ...digits(overlays, (overlay) => change(model, { overlay })),
   };
-  overlays.slice(0, 9).forEach((overlay, index) => (actions[index + 1] = () => change(model, { overlay })));
-
-  const native =
-    (control === "SELECT" && event.key !== "Escape" && event.key !== "Tab") ||
-    (control === "BUTTON" && [" ", "Enter"].includes(event.key)) ||
-    (control === "INPUT" && ["ArrowUp", "ArrowDown", "PageUp", "PageDown"].includes(event.key));
-  if (!native && !(event.key in actions)) return;
-  event.stopPropagation();
-  if (native) return;
-  event.preventDefault(); // no scrolling
-  actions[event.key]();
 }
 
-/** Set several values at once and tell the kernel, if there is one. */
-function change(model, values) {
-  for (const [name, value] of Object.entries(values)) model.set(name, value);
-  model.save_changes();
-}
-
-// ------------------------------------------------------------------------------------------------------------ pieces
-
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function svg(tag, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
+// ------------------------------------------------------------------------------------------------------------ icons
 
 function drawIcon(name) {
   const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" });
@@ -279,31 +230,3 @@ const ICONS = {
   forward: "M4.5 3v10l6-5zM11 3h1.5v10H11z",
   loop: "M4.5 4.5h6.3L9.3 3l1-1 3.2 3.2-3.2 3.2-1-1L10.8 6H4.5A1.5 1.5 0 0 0 3 7.5V9H1.5V7.5a3 3 0 0 1 3-3zM11.5 11.5H5.2L6.7 13l-1 1-3.2-3.2 3.2-3.2 1 1L5.2 10h6.3A1.5 1.5 0 0 0 13 8.5V7h1.5v1.5a3 3 0 0 1-3 3z",
 };
-
-// ---------------------------------------------------------------------------------------------------- without kernel
-
-/** A model that lives in the page alone. */
-function pageModel(state) {
-  const listeners = {};
-  return {
-    get: (name) => state[name],
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      listeners[`change:${name}`]?.forEach((listener) => listener());
-    },
-    save_changes() {},
-    on: (event, listener) => (listeners[event] ??= []).push(listener),
-  };
-}
-
-/** Draw the player whose state lies as JSON in `place`. Called by the fragment that `to_html` writes. */
-function mountClipPlayer(place) {
-  place.setAttribute("data-taken", "");
-  const model = pageModel(JSON.parse(place.querySelector("script[type='application/json']").textContent));
-  const el = document.createElement("div");
-  place.append(el);
-  const player = clipPlayer();
-  player.initialize({ model });
-  player.render({ model, el });
-}

@@ -1,29 +1,24 @@
 """ClipPlayer: clips side by side in lockstep, as a widget in the notebook and as a plain fragment in exported HTML.
 
 Every frame of every overlay is encoded once, here; playing, scrubbing and switching then happen in the browser, at
-once, with or without a kernel. The same ``player.js`` draws both: with a kernel through anywidget, without one
-through ``to_html``, which the notebook stores beside the widget (as ``text/html``) for exporters to prefer.
+once, with or without a kernel, as `labkit.viz.widget` has it.
 
 What one player adds to the page: 64 x 64 x 16 frames of the world with three overlays about 250 kB; 320 x 240 x 100
 frames of real video about 15 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB is an error.
 """
 
-import html
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
 
 from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.colour import as_uint8, data_uri
+from labkit.viz.widget import PAGE_BUDGET, PageWidget
 
-PAGE_BUDGET = 40_000_000  # characters one player may add to a page
 SPEEDS = (0.25, 0.5, 1.0, 2.0)  # the choices of the speed menu in player.js
 
 Frames = torch.Tensor | np.ndarray
@@ -66,7 +61,7 @@ class Panel:
     labels: Sequence[str] | None = None
 
 
-class ClipPlayer(anywidget.AnyWidget):
+class ClipPlayer(PageWidget, kind="player"):
     """Plays one clip, or several in lockstep, and switches between overlays.
 
     ``ClipPlayer({"image": clip, "flow": colours}, title="Walking", alt="A puppet walks to the right.")`` plays one
@@ -84,10 +79,6 @@ class ClipPlayer(anywidget.AnyWidget):
     All five may be set and observed in the notebook while a kernel runs.
     """
 
-    _esm = Path(__file__).with_name("player.js")
-    _css = Path(__file__).with_name("player.css")
-
-    scene = traitlets.Dict().tag(sync=True)  # everything that does not change: texts, sizes, encoded pictures
     frame = traitlets.Int().tag(sync=True)
     overlay = traitlets.Unicode().tag(sync=True)
     playing = traitlets.Bool(False).tag(sync=True)
@@ -135,28 +126,10 @@ class ClipPlayer(anywidget.AnyWidget):
         overlays = list(dict.fromkeys(choices))
         scene = {"title": title, "alt": alt, "fps": fps, "length": length, "overlays": overlays, "panels": encoded}
         first = encoded[0]["layers"][0]["name"]
-        super().__init__(scene=scene, frame=start, overlay=next(iter(overlays), first), loop=loop)
+        super().__init__(scene, frame=start, overlay=next(iter(overlays), first), loop=loop)
 
-    def to_html(self) -> str:
-        """Return the player as it stands, as a piece of HTML that needs no kernel, no network and no other file.
-
-        Put as many as you like on one page. A page that shows it must allow scripts; elsewhere the alternative text
-        is shown.
-        """
-        state = {name: getattr(self, name) for name in ("scene", "frame", "overlay", "speed", "loop")} | {
-            "playing": False
-        }
-        return _FRAGMENT.format(
-            css=self._css,
-            alt=html.escape(f"{self.scene['title']}: {self.scene['alt']}"),
-            state=json.dumps(state).replace("<", "\\u003c"),  # no text in it can end the script
-            js=self._esm,
-        )
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Offer the fragment that needs no kernel beside the live widget, which a notebook with a kernel prefers."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle and ({**bundle[0], "text/html": self.to_html()}, bundle[1])
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"playing": False}
 
     def __repr__(self) -> str:
         return f"ClipPlayer({self.scene['title']!r}, {self.scene['length']} frames)"
@@ -174,17 +147,6 @@ class ClipPlayer(anywidget.AnyWidget):
         if proposal["value"] not in names:
             raise traitlets.TraitError(f"overlay must be one of {names}; got {proposal['value']!r}: see the panels")
         return proposal["value"]
-
-
-# The module finds its own place: scripts of a page run in order, and each takes the first place that is still free.
-_FRAGMENT = """\
-<div class="labkit-player-place"><style>{css}</style>
-<noscript>{alt}</noscript>
-<script type="application/json">{state}</script>
-<script type="module">{js}
-mountClipPlayer(document.querySelector(".labkit-player-place:not([data-taken])"));
-</script></div>
-"""
 
 
 class _Encoder:

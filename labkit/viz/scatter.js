@@ -1,24 +1,21 @@
-// ClipScatter in the browser. The model is the only truth: pointer, keys and legend write to it, the view redraws. With
-// a kernel the model is anywidget's; in exported HTML it is the small one at the end.
+// ClipScatter in the browser.
 
 const PLANE = { width: 600, height: 460, left: 34, right: 12, top: 10, bottom: 30 };
 
-function clipScatter() {
+export default function figure() {
   function render({ model, el }) {
     const scene = model.get("scene");
     const points = scene.points;
     const plane = drawPlane(model, scene);
     const screen = drawScreen(scene);
     const legend = drawLegend(model, scene);
-    const announcement = h("div", { class: "ls-hidden", "aria-live": "polite" });
-    const root = h(
-      "div",
-      { class: "labkit-scatter", role: "group", tabindex: "0", "aria-label": `${scene.title}. ${scene.alt}` },
-      h("div", { class: "ls-title" }, scene.title),
+    const { root, say } = drawCard(
+      el,
+      "scatter",
+      scene,
+      h("div", { class: "lab-title" }, scene.title),
       h("div", { class: "ls-body" }, plane.el, h("div", { class: "ls-side" }, ...screen.parts, legend.el)),
-      announcement,
     );
-    el.replaceChildren(root);
 
     const show = () => {
       plane.show(model.get("chosen"), model.get("lit"));
@@ -27,29 +24,21 @@ function clipScatter() {
     const choose = () => {
       const point = points[model.get("chosen")];
       screen.show(point);
-      announcement.textContent = `${scene.classes[point.class].name}, ${point.name}`;
+      say(`${scene.classes[point.class].name}, ${point.name}`);
     };
-    model.on("change:chosen", show);
-    model.on("change:chosen", choose);
-    model.on("change:lit", show);
+    after(model, ["chosen", "lit"], show);
+    after(model, ["chosen"], choose);
     show();
-    choose();
-    announcement.textContent = "";
+    screen.show(points[model.get("chosen")]);
 
-    // As in player.js: earlier than JupyterLab's own keys, and only for those that are ours.
-    const keys = (event) => {
-      if (root.contains(event.target)) handleKey(event, model, points);
-    };
-    window.addEventListener("keydown", keys, true);
+    const stop = listenForKeys(root, keys(model, points));
     return () => {
-      window.removeEventListener("keydown", keys, true);
+      stop();
       screen.stop();
     };
   }
   return { render };
 }
-
-export default clipScatter;
 
 /** The plane with all points, one unit as long to the right as upwards. */
 function drawPlane(model, scene) {
@@ -142,32 +131,18 @@ function drawLegend(model, scene) {
 }
 
 /** Right and left: the clips of a class, one after the other; down and up: the first clip of the next class. */
-function handleKey(event, model, points) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  const chosen = model.get("chosen");
+function keys(model, points) {
   const kinds = [...new Set(points.map((point) => point.class))].sort((a, b) => a - b);
-  const members = points.map((_, index) => index).filter((index) => points[index].class === points[chosen].class);
-  const along = (step) => members.at((members.indexOf(chosen) + step) % members.length);
-  const across = (step) => {
-    const kind = kinds.at((kinds.indexOf(points[chosen].class) + step) % kinds.length);
-    return points.findIndex((point) => point.class === kind);
+  const kind = () => points[model.get("chosen")].class;
+  const along = (step) => () => {
+    const members = points.map((_, index) => index).filter((index) => points[index].class === kind());
+    change(model, { chosen: members.at((members.indexOf(model.get("chosen")) + step) % members.length) });
   };
-  const goals = {
-    ArrowRight: () => along(1),
-    ArrowLeft: () => along(-1),
-    ArrowDown: () => across(1),
-    ArrowUp: () => across(-1),
+  const across = (step) => () => {
+    const next = kinds.at((kinds.indexOf(kind()) + step) % kinds.length);
+    change(model, { chosen: points.findIndex((point) => point.class === next) });
   };
-  if (!(event.key in goals)) return;
-  event.stopPropagation();
-  event.preventDefault(); // no scrolling
-  change(model, { chosen: goals[event.key]() });
-}
-
-/** Set several values at once and tell the kernel, if there is one. */
-function change(model, values) {
-  for (const [name, value] of Object.entries(values)) model.set(name, value);
-  model.save_changes();
+  return { ArrowRight: along(1), ArrowLeft: along(-1), ArrowDown: across(1), ArrowUp: across(-1) };
 }
 
 const SHAPES = {
@@ -181,46 +156,4 @@ const SHAPES = {
 function extent(points, axis) {
   const values = points.map((point) => point[axis]);
   return [Math.min(...values), Math.max(...values)];
-}
-
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function svg(tag, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
-// ---------------------------------------------------------------------------------------------------- without kernel
-
-/** A model that lives in the page alone. */
-function pageModel(state) {
-  const listeners = {};
-  return {
-    get: (name) => state[name],
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      listeners[`change:${name}`]?.forEach((listener) => listener());
-    },
-    save_changes() {},
-    on: (event, listener) => (listeners[event] ??= []).push(listener),
-  };
-}
-
-/** Draw the figure whose state lies as JSON in `place`. Called by the fragment that `to_html` writes. */
-function mountClipScatter(place) {
-  place.setAttribute("data-taken", "");
-  const model = pageModel(JSON.parse(place.querySelector("script[type='application/json']").textContent));
-  const el = document.createElement("div");
-  place.append(el);
-  clipScatter().render({ model, el });
 }

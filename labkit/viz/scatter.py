@@ -1,17 +1,12 @@
 """ClipScatter: points in the plane, each of them a clip that plays when you point at it.
 
 For codes of clips that were brought to two dimensions, by PCA say. Every clip travels with the page as one strip of its
-frames, so that it plays at once, with or without a kernel, as `labkit.viz.player` has it: the same ``scatter.js`` draws
-the widget in the notebook and the fragment that exported HTML shows.
+frames, so that it plays at once, with or without a kernel, as `labkit.viz.widget` has it.
 """
 
-import html
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import torch.nn.functional as F
 import traitlets
@@ -20,13 +15,13 @@ from torch import Tensor
 from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.style import PALETTE
+from labkit.viz.widget import PageWidget
 
 SYMBOLS = ("circle", "square", "triangle", "diamond", "cross")  # a second cue beside the colour; drawn in scatter.js
 THUMBNAIL = 96  # pixels: larger pictures are shrunk to this before they travel with the page
-PAGE_BUDGET = 40_000_000  # characters one figure may add to a page
 
 
-class ClipScatter(anywidget.AnyWidget):
+class ClipScatter(PageWidget, kind="scatter"):
     """Shows clips as points, one colour and symbol a class; the clip of the chosen point plays beside them.
 
     Choose with the pointer or, once the figure has the focus, with the arrow keys: right and left go through the clips
@@ -39,10 +34,6 @@ class ClipScatter(anywidget.AnyWidget):
     Both may be set and observed in the notebook while a kernel runs.
     """
 
-    _esm = Path(__file__).with_name("scatter.js")
-    _css = Path(__file__).with_name("scatter.css")
-
-    scene = traitlets.Dict().tag(sync=True)  # everything that does not change
     chosen = traitlets.Int().tag(sync=True)
     lit = traitlets.Int(-1).tag(sync=True)
 
@@ -86,8 +77,8 @@ class ClipScatter(anywidget.AnyWidget):
         count = len(points)
         require_shape(labels, f"{count}", "labels", "one class a point")
         require_positive(fps, "fps", "frames per second")
-        if count == 0 or not title.strip() or not alt.strip():
-            raise ValueError(f"a scatter needs points, a title and an alt text; got {count} points, {title!r}, {alt!r}")
+        if count == 0:
+            raise ValueError("a scatter needs points; got 0 points")
         if not len(clips) == len(names) == count:
             raise ValueError(
                 f"clips and names must be one for each of the {count} points; got {len(clips)} and {len(names)}"
@@ -98,10 +89,6 @@ class ClipScatter(anywidget.AnyWidget):
                 f"{int(labels.min())} to {int(labels.max())} and {len(classes)} classes: choose some classes"
             )
         strips = [_strip(clip, name, quality) for clip, name in zip(clips, names, strict=True)]
-        if (size := sum(len(strip["source"]) for strip in strips)) > PAGE_BUDGET:
-            raise ValueError(
-                f"the encoded clips must stay under {PAGE_BUDGET / 1e6:.0f} MB; got {size / 1e6:.0f}: pass fewer"
-            )
         places = points.detach().cpu().double().round(decimals=4).tolist()
         scene = {
             "title": title,
@@ -117,22 +104,7 @@ class ClipScatter(anywidget.AnyWidget):
                 for (x, y), label, name, strip in zip(places, labels.tolist(), names, strips, strict=True)
             ],
         }
-        super().__init__(scene=scene)
-
-    def to_html(self) -> str:
-        """Return the figure as a piece of HTML that needs no kernel, no network and no other file."""
-        state = {name: getattr(self, name) for name in ("scene", "chosen", "lit")}
-        return _FRAGMENT.format(
-            css=self._css,
-            alt=html.escape(f"{self.scene['title']}: {self.scene['alt']}"),
-            state=json.dumps(state).replace("<", "\\u003c"),  # no text in it can end the script
-            js=self._esm,
-        )
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Offer the fragment that needs no kernel beside the live widget, which a notebook with a kernel prefers."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle and ({**bundle[0], "text/html": self.to_html()}, bundle[1])
+        super().__init__(scene)
 
     def __repr__(self) -> str:
         return f"ClipScatter({self.scene['title']!r}, {len(self.scene['points'])} clips)"
@@ -144,17 +116,6 @@ class ClipScatter(anywidget.AnyWidget):
         if not low <= value <= high:
             raise traitlets.TraitError(f"{name} must be {low} to {high}; got {value}: it is an index")
         return value
-
-
-# As in labkit.viz.player: scripts of a page run in order, and each takes the first place that is still free.
-_FRAGMENT = """\
-<div class="labkit-scatter-place"><style>{css}</style>
-<noscript>{alt}</noscript>
-<script type="application/json">{state}</script>
-<script type="module">{js}
-mountClipScatter(document.querySelector(".labkit-scatter-place:not([data-taken])"));
-</script></div>
-"""
 
 
 def _strip(clip: Tensor, name: str, quality: int) -> dict[str, Any]:

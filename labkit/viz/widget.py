@@ -47,15 +47,15 @@ class PageWidget(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, scene: dict[str, Any], **state: Any) -> None:
-        if not scene["title"].strip() or not scene["alt"].strip():
+        name, title, alt = type(self).__name__, scene["title"], scene["alt"]
+        if not title.strip() or not alt.strip():
             raise ValueError(
-                f"{type(self).__name__} needs a title and an alt text; got {scene['title']!r} and {scene['alt']!r}: say "
-                "what there is to see"
+                f"{name} needs a title and an alt text; got {title!r} and {alt!r}: say what there is to see"
             )
         if (size := len(json.dumps(scene))) > PAGE_BUDGET:
             raise ValueError(
-                f"{type(self).__name__} must add less than {PAGE_BUDGET / 1e6:.0f} MB to the page; got {size / 1e6:.0f}: "
-                "pass fewer or smaller pictures"
+                f"{name} must add less than {PAGE_BUDGET / 1e6:.0f} MB to the page; got {size / 1e6:.0f}: pass fewer "
+                "or smaller pictures"
             )
         super().__init__(scene=scene, **state)
 

@@ -181,7 +181,7 @@ def test_it_says_what_it_is_to_those_who_listen(offline_page):
     offline_page.keyboard.press("2")
     assert live.inner_text() == "Showing flow"
     assert canvas.get_attribute("aria-label") == "left: flow"
-    choices = root.locator(".lp-overlays button").all()
+    choices = root.locator(".lab-switch button").all()
     pressed = {button.inner_text(): button.get_attribute("aria-pressed") for button in choices}
     assert pressed == {"image": "false", "flow": "true"}
     assert all(button.get_attribute("aria-label") for button in root.locator(".lp-buttons button").all())
@@ -255,7 +255,7 @@ CONTRASTS = """() => {
   const root = document.querySelector(".labkit-player");
   const probe = root.appendChild(document.createElement("i"));
   const colour = (name) => {
-    probe.style.color = `var(--lp-${name})`;
+    probe.style.color = `var(--lab-${name})`;
     return light(getComputedStyle(probe).color);
   };
   const pairs = "ink ground, soft ground, soft wash, ink line, on-accent accent, accent ground";
@@ -307,4 +307,4 @@ ClipPlayer({"image": clip, "negative": 255 - clip}, title="Ramp <i>", alt="A ram
     assert shows(root, clip[3])
     offline_page.keyboard.press("2")
     assert shows(root, 255 - clip[3])
-    assert root.locator(".lp-title").inner_text() == "Ramp <i>"
+    assert root.locator(".lab-title").inner_text() == "Ramp <i>"

@@ -73,7 +73,7 @@ def test_large_films_are_shrunk():
         (lambda: scatter(clips=[flat(0)[0]] * 5), ValueError, "clip clip_0 must be"),
         (lambda: scatter(clips=[flat(0)[:0]] * 5), ValueError, "clip clip_0 must not be empty"),
         (lambda: scatter(clips=[flat(0).int()] * 5), TypeError, "clip clip_0 must be uint8 or floating point"),
-        (lambda: scatter(alt=" "), ValueError, "needs points, a title and an alt text"),
+        (lambda: scatter(alt=" "), ValueError, "needs a title and an alt text"),
         (lambda: scatter(POINTS[:0], LABELS[:0]), ValueError, "got 0 points"),
         (lambda: scatter(fps=0), ValueError, "fps must be"),
     ],
