@@ -1,0 +1,24 @@
+"""Notebook 04 beyond what all notebooks are tested for: on one's own photos."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit import course
+
+REAL = os.environ.get("LABKIT_REAL_DATA")
+SOURCE = course.notebooks_folder() / "04_conv_vlad.py"
+
+
+@pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with photos")
+def test_it_runs_on_a_folder_of_photos(tmp_path):
+    parameters = {"profile": "smoke", "dataset": "folder", "data_root": str(Path(REAL, "retrieval", "landmarks"))}
+    done = course.run(SOURCE, tmp_path / "04.ipynb", parameters)
+    cells = nbformat.read(done, as_version=4).cells
+    text = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", []))
+    assert "11 photos, 11 queries" in text
+    scores = dict(line.split(": ")[:2] for line in text.splitlines() if line.startswith("scale "))
+    best = float(scores["scale 1"].split()[0])
+    assert 20 < best <= 100  # three landmarks: by chance about 30
