@@ -1,7 +1,7 @@
 """Train the small source weights that come with the lab, on the stills of the world's source task.
 
     python data_scripts/train_source.py cnn_m        # about five minutes on two cores
-    python data_scripts/train_source.py googlenet    # about as long
+    python data_scripts/train_source.py googlenet    # about ten
 
 They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
 ``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, accuracy, how it was trained, a hash. The
@@ -27,6 +27,14 @@ STEPS = {"cnn_m": 2400, "googlenet": 1200}
 VIEW = two_stream.FrameInput(size=56)
 
 
+def recipe_of(net: str, steps: int, seed: int) -> Recipe:
+    """How a net is trained."""
+    rate = RATES[net]
+    options = {"lr": rate, "momentum": 0.9, "weight_decay": 5e-4}
+    schedule = {round(steps * 0.6): rate / 10, round(steps * 0.85): rate / 100}
+    return Recipe(torch.optim.SGD, options, steps, batch=64, schedule=schedule, seed=seed)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Train, evaluate, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,10 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     test.prepare()
     torch.manual_seed(given.seed)
     net = NETS[given.net](len(train.classes))
-    steps, rate = given.steps or STEPS[given.net], RATES[given.net]
-    options = {"lr": rate, "momentum": 0.9, "weight_decay": 5e-4}
-    schedule = {round(steps * 0.6): rate / 10, round(steps * 0.85): rate / 100}
-    recipe = Recipe(torch.optim.SGD, options, steps, batch=64, schedule=schedule, seed=given.seed)
+    recipe = recipe_of(given.net, given.steps or STEPS[given.net], given.seed)
     fit(net, recipe, train.map(VIEW.training_view), two_stream.softmax_loss, checkpoint=given.checkpoint)
 
     net.cpu()

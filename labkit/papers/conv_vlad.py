@@ -295,17 +295,19 @@ class SIFTFeatures:
     Attributes:
         root: whether as RootSIFT: of sum 1, then the root of each number (Arandjelovic and Zisserman, CVPR 2012).
         most: features of an image, the strongest ones; 0 for all.
+        progress: whether to show a bar.
 
     Source: Lowe, IJCV 2004, as OpenCV has it.
     """
 
     root: bool = True
     most: int = 0
+    progress: bool = True
 
     def __call__(self, images: Images) -> Iterator[Features]:
         """Features of all images, one image at a time, ``(1, n, 128)`` float32 of length 1."""
         finder = cv2.SIFT.create(nfeatures=self.most)
-        for index in range(len(images)):
+        for index in tqdm(range(len(images)), desc="SIFT", unit="image", delay=2, disable=not self.progress):
             image = images[index]
             checks.require_shape(image, "3 H W", "images", "RGB: repeat the channel of a grey one")
             grey = cv2.cvtColor(image.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2GRAY)  # (H, W)
@@ -452,6 +454,7 @@ def cross_fitted(
     table = torch.stack([scores[name].double() for name in names])  # (candidates, Q)
     shown = table if reported is None else torch.stack([reported[name].double() for name in names])
     checks.require_same_shape(shown, table, ("reported", "scores"), "the same candidates and queries")
+    checks.require_finite(table, "scores", "leave out queries without positives")
     queries = table.shape[1]
     groups = torch.arange(queries) if groups is None else groups
     checks.require_shape(groups, f"{queries}", "groups", "one number a query")
@@ -657,7 +660,8 @@ def googlenet_tiny(side: int = 112) -> Trunk:
     """The small GoogLeNet that comes with the lab, trained on the source task of its world, on images of 64 x 64.
 
     Args:
-        side: n. With 112 its maps have as many cells as those of Table 2.1, with a quarter of the channels.
+        side: n. With 112 its maps have as many cells as those of Table 2.1, with a quarter of the channels, but images
+            are seen larger than in training already at scale 1. 64 is the size of training, as in the thesis.
     """
     net = tiny_net(len(card(source_weights("googlenet"))["classes"]))
     load_weights(net, source_weights("googlenet"))

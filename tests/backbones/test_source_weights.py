@@ -1,5 +1,8 @@
 """The small weights that come with the lab are what their card says."""
 
+import importlib
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -31,3 +34,25 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
 @pytest.mark.parametrize("name", NETS)
 def test_they_are_small(name):
     assert source_weights(name).stat().st_size < 4e6
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "data_scripts"))
+    return importlib.import_module("train_source")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_script_trains_as_their_card_says(script, monkeypatch, tmp_path, name):
+    facts = card(source_weights(name))
+    assert str(script.recipe_of(name, script.STEPS[name], facts["seed"])) == facts["recipe"]
+    assert (script.GROUPS, script.NETS) == (180, NETS)
+    monkeypatch.setattr(script, "GROUPS", 3)
+    script.main([name, "--seed", "1000", "--steps", "4", "--out", str(tmp_path / "few.safetensors")])
+    few = card(tmp_path / "few.safetensors")
+    net = NETS[name](len(facts["classes"]))
+    assert load_weights(net, tmp_path / "few.safetensors") == few
+    assert few.keys() == facts.keys()
+    assert few["classes"] == facts["classes"]
+    assert few["data"] == "labkit.world.Source(seed=1000, groups=3), split 1"
+    assert few["measured"].endswith("of 24 stills of the test groups")
