@@ -333,7 +333,7 @@ for scale in conv_vlad.SCALES:
 favourite = max(layers, key=lambda layer: scored[layer, 1].mean().item())  # to look at below, not to report
 
 # %%
-board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2"))
+board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2", "vlad.repetitive"))
 
 # %% [markdown]
 # ## 2.3.3 · Does intra-normalisation help?
@@ -448,9 +448,6 @@ viz.line_chart(
     y_title="cosine of neighbours",
 )
 
-# %%
-board.table("figure 2.2", claimed=("vlad.repetitive",))
-
 # %% [markdown]
 # **To touch.** Click a patch, or walk with the arrow keys: its nearest patches in the other photos, by the layer and at
 # the scale you choose.
@@ -477,9 +474,9 @@ viz.PatchExplorer(
 )
 
 # %% [markdown]
-# > The low layer finds edges of one direction and colour, wherever they are. The last one finds whatever stands at that
-# > place in a photo: its patches look nothing alike, and its neighbours side by side are nearly the same. Twice the size,
-# > and it sees smaller parts again.
+# > The low layer finds the same edge or the same paint, wherever it is. The last one sees half of the photo from each
+# > cell: patches that it takes for alike look nothing alike, they only stand in like surroundings. At twice the size it
+# > sees smaller parts again; its cells also lie closer together in the photo, so neighbours share more of what they see.
 #
 # ## 2.4.4 · Both scales, and only 128 numbers (Tables 2.2 and 2.3)
 #
