@@ -210,24 +210,30 @@ def _positives_in_order(ranking: Tensor, positives: Tensor, junk: Tensor | None)
             f"ranking must hold 0 to {size - 1}, one for each column of positives; got {int(low)} to {int(high)}: are "
             "both of the same database?"
         )
-    once = torch.ones((), dtype=torch.bool, device=ranking.device).expand_as(ranking)
-    seen = torch.zeros_like(positives).scatter_(1, ranking, once)  # (Q, N)
-    if int(seen.sum()) != ranking.numel():
-        twice = int((seen.sum(1) != ranking.shape[1]).nonzero()[0])
+    once = torch.ones((), dtype=torch.int8, device=ranking.device).expand_as(ranking)
+    seen = torch.zeros_like(positives, dtype=torch.int8).scatter_(1, ranking, once)  # (Q, N)
+    complete = ranking.shape[1] == size
+    if (seen.amin() == 0) if complete else (int(seen.sum()) < ranking.numel()):
+        twice = int((seen.sum(1) < ranking.shape[1]).nonzero()[0])
         raise ValueError(f"ranking must hold an image once; got one twice for query {twice}")
-    marks = positives.to(torch.int8)  # (Q, N)
+    marks = positives.view(torch.int8)  # (Q, N): 1 for a positive, 2 for junk
     if junk is not None:
         checks.require_same_shape(positives, junk, ("positives", "junk"))
-        if (both := positives & junk).any():
-            raise ValueError(
-                f"an image must not be both positive and junk; got {both.nonzero()[0].tolist()}, a query and an image: "
-                "take it out of one"
-            )
-        marks = marks - junk.to(torch.int8)
-    ranked = marks.gather(1, ranking)  # (Q, M): 1 for a positive, -1 for junk
-    query, place = ranked.nonzero().unbind(1)  # (P + J,) each
-    skipped = ranked[query, place] < 0
+        marks = torch.add(marks, junk.view(torch.int8), alpha=2)
+    ranked = marks.gather(1, ranking).flatten()  # (Q * M,)
+    events = ranked.nonzero()[:, 0]  # (P + J,)
+    kind, query = ranked[events], events // ranking.shape[1]
+    if (both := kind == 3).any():
+        at = int(events[both][0])
+        raise ValueError(
+            f"an image must not be both positive and junk; got "
+            f"{[at // ranking.shape[1], int(ranking.flatten()[at])]}, a query and an image: take it out of one"
+        )
+    skipped = kind == 2
     first = torch.searchsorted(query, torch.arange(len(ranking), device=query.device))  # (Q,)
     junk_so_far = skipped.cumsum(0)
-    place = place - junk_so_far + torch.cat([junk_so_far.new_zeros(1), junk_so_far])[first[query]]
-    return query[~skipped], place[~skipped], positives.sum(1)
+    ahead = junk_so_far - torch.cat([junk_so_far.new_zeros(1), junk_so_far])[first[query]]  # junk in the same query
+    place = events % ranking.shape[1] - ahead
+    query, place = query[~skipped], place[~skipped]  # (P,) each
+    total = torch.bincount(query, minlength=len(ranking)) if complete else positives.sum(1)
+    return query, place, total

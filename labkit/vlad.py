@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
 
 _FLOATS = (torch.float32, torch.float64)
-_PIECE = 2**19  # numbers of a piece of the features, so that it stays in the processor's cache
+_PIECE = 2**20  # numbers of a piece of the features, so that it stays in the processor's cache
 _PER_WORD = 64  # features for each word in the sample that k-means starts on
 
 
@@ -353,7 +353,7 @@ class PCAWhitening:
         checks.require_finite(descriptors, "descriptors")
         mean = descriptors.mean(0)  # (D,)
         by_images = n < size
-        side, step = min(n, size), 8 * _PIECE // min(n, size) + 1
+        side, step = min(n, size), 4 * _PIECE // min(n, size) + 1
         products = torch.zeros(side, side, dtype=torch.float64, device=descriptors.device)
         if by_images:  # X X', in pieces of the columns
             for columns, middle in zip(descriptors.split(step, 1), mean.split(step), strict=True):

@@ -62,7 +62,7 @@ def test_vlad_by_hand():
 
 
 @settings(deadline=None, max_examples=25)
-@given(seeds, st.integers(1, 4), st.integers(0, 9), st.integers(1, 6), st.sampled_from([1, 30, 2**19]))
+@given(seeds, st.integers(1, 4), st.integers(0, 9), st.integers(1, 6), st.sampled_from([1, 30, 2**20]))
 def test_vlad_is_the_sum_of_residuals(seed, images, n, k, piece):
     features, words = gaussian(images, n, 5, seed=seed), gaussian(k, 5, seed=seed + 1)
     with pytest.MonkeyPatch.context() as patch:
