@@ -146,14 +146,14 @@ print(f"by chance {100 * chance.mean():.0f} % mAP, by mean colour {100 * precisi
 # **The paper** takes GoogLeNet and VGG-16, trained on ImageNet. A photo is warped to 224 x 224 pixels, and every layer
 # gives a map: n x n places, d numbers at each.
 #
-# > Here a small GoogLeNet stands in, with a quarter of the channels, trained on stills of puppets and things. It has
-# > never seen a house. With `profile="paper"` it is the real one.
+# > Here a small GoogLeNet stands in, with a quarter of the channels, trained on stills of puppets and things, 64 x 64
+# > pixels. It has never seen a house. With `profile="paper"` it is the real one.
 
 # %%
 if profile == "paper":
     trunk = {"googlenet": conv_vlad.googlenet_paper, "vgg16": conv_vlad.vgg16_paper}[network]()
 else:
-    trunk = conv_vlad.googlenet_tiny()
+    trunk = conv_vlad.googlenet_tiny(side=64)  # scale 1 is the size that the net was trained on, as in the thesis
 trunk.net.to(device)
 layers, last = list(trunk.layers), list(trunk.layers)[-1]
 for scale in conv_vlad.SCALES:

@@ -175,7 +175,7 @@ def torchvision_weights(
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=sha256)
-    if "categories" in weights.meta:
+    if weights.meta.get("categories"):
         options = {"num_classes": len(weights.meta["categories"]), **options}
     module = builder(weights=None, **options)
     load_weights(module, path, sha256=sha256)
