@@ -293,7 +293,7 @@ clip = torch.arange(4 * 3 * 8 * 8).reshape(4, 3, 8, 8).remainder(256).to(torch.u
 ClipPlayer({"image": clip, "negative": 255 - clip}, title="Ramp <i>", alt="A ramp.")
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=300).execute()
     assert "application/vnd.jupyter.widget-view+json" in notebook.cells[0].outputs[0].data
 
     nbformat.write(notebook, tmp_path / "notebook.ipynb")
