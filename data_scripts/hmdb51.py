@@ -21,8 +21,7 @@ import sys
 from pathlib import Path
 
 from labkit.data import HMDB51
-from labkit.data.download import ArchiveError, DownloadError, install, unpack
-from labkit.data.jobs import JobsError, report
+from labkit.data.download import exit_code, install, unpack
 from labkit.data.videos import complete
 
 URL = "http://serre-lab.clps.brown.edu/wp-content/uploads/2013/10/hmdb51_org.rar"
@@ -52,16 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     archives = options.root / "archives"
     lists, videos = archives / "test_train_splits.rar", archives / "hmdb51_org.rar"
-    try:
+
+    def fetch() -> dict[str, str]:
         install(options.root / "testTrainMulti_7030_splits", options.lists_url, lists, options.lists_sha256, unpack)
         install(options.root / "hmdb51_org", options.url, videos, options.sha256, unpack_classes)
-        errors = complete(HMDB51, options.root, processes=options.processes)
-    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return complete(HMDB51, options.root, processes=options.processes)
+
+    return exit_code(fetch)
 
 
 if __name__ == "__main__":

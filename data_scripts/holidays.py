@@ -22,8 +22,7 @@ import sys
 from pathlib import Path
 
 from labkit.data import Holidays
-from labkit.data.download import ArchiveError, DownloadError, install, unpack
-from labkit.data.jobs import JobsError, report
+from labkit.data.download import exit_code, install, unpack
 from labkit.data.photos import complete
 
 URLS = ("http://pascal.inrialpes.fr/data/holidays/jpg1.tar.gz", "http://pascal.inrialpes.fr/data/holidays/jpg2.tar.gz")
@@ -38,16 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
     archives = options.root / "archives"
-    try:
+
+    def fetch() -> dict[str, str]:
         for number, (url, sha256) in enumerate(zip(options.urls, options.sha256, strict=True), start=1):
             install(options.root / f"jpg/jpg{number}", url, archives / Path(url).name, sha256, unpack)
-        errors = complete(Holidays(options.root), processes=options.processes)
-    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return complete(Holidays(options.root), processes=options.processes)
+
+    return exit_code(fetch)
 
 
 if __name__ == "__main__":

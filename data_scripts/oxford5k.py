@@ -18,8 +18,7 @@ import sys
 from pathlib import Path
 
 from labkit.data import Oxford5k
-from labkit.data.download import ArchiveError, DownloadError, install, unpack
-from labkit.data.jobs import JobsError, report
+from labkit.data.download import exit_code, install, unpack
 from labkit.data.photos import complete
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/oxbuild_images-v1.tgz"
@@ -38,16 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     archives = options.root / "archives"
     lists, photos = (archives / Path(url).name for url in (options.lists_url, options.url))
-    try:
+
+    def fetch() -> dict[str, str]:
         install(options.root / "lab", options.lists_url, lists, options.lists_sha256, unpack)
         install(options.root / "jpg", options.url, photos, options.sha256, unpack)
-        errors = complete(Oxford5k(options.root), processes=options.processes)
-    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return complete(Oxford5k(options.root), processes=options.processes)
+
+    return exit_code(fetch)
 
 
 if __name__ == "__main__":

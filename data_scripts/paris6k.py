@@ -19,8 +19,7 @@ import sys
 from pathlib import Path
 
 from labkit.data import Paris6k
-from labkit.data.download import ArchiveError, DownloadError, install, unpack
-from labkit.data.jobs import JobsError, report
+from labkit.data.download import exit_code, install, unpack
 from labkit.data.photos import complete
 
 URLS = (
@@ -42,17 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     archives = options.root / "archives"
     lists = archives / Path(options.lists_url).name
-    try:
+
+    def fetch() -> dict[str, str]:
         install(options.root / "lab", options.lists_url, lists, options.lists_sha256, unpack)
         for number, (url, sha256) in enumerate(zip(options.urls, options.sha256, strict=True), start=1):
             install(options.root / f"jpg/paris_{number}", url, archives / Path(url).name, sha256, unpack)
-        errors = complete(Paris6k(options.root), processes=options.processes)
-    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return complete(Paris6k(options.root), processes=options.processes)
+
+    return exit_code(fetch)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ import sys
 from pathlib import Path
 
 from labkit.data import UCF101
-from labkit.data.download import ArchiveError, DownloadError, install, unpack
-from labkit.data.jobs import JobsError, report
+from labkit.data.download import exit_code, install, unpack
 from labkit.data.videos import complete
 
 URL = "https://www.crcv.ucf.edu/data/UCF101/UCF101.rar"
@@ -46,16 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     archives = options.root / "archives"
     lists_sha256 = options.lists_sha256 or (LISTS_SHA256 if options.lists_url == LISTS_URL else None)
-    try:
+
+    def fetch() -> dict[str, str]:
         install(options.root / "ucfTrainTestlist", options.lists_url, archives / "lists.zip", lists_sha256, unpack)
         install(options.root / "UCF-101", options.url, archives / Path(options.url).name, options.sha256, unpack)
-        errors = complete(UCF101, options.root, processes=options.processes)
-    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return complete(UCF101, options.root, processes=options.processes)
+
+    return exit_code(fetch)
 
 
 if __name__ == "__main__":

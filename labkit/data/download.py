@@ -18,6 +18,7 @@ import shutil
 import ssl
 import stat
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -25,14 +26,14 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from tqdm.auto import tqdm
 
-from labkit.data.jobs import file_hash, locked
+from labkit.data.jobs import JobsError, file_hash, locked, report
 from labkit.files import written_whole
 
 TIMEOUT = 60.0  # seconds without a byte
@@ -474,3 +475,22 @@ def _plain_size(archive: Path, folder: Path) -> int:
         if not (stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)):
             raise ArchiveError(f"{archive}: expected files and folders; got {path.name!r}, a link or device: not used")
     return _size(folder)
+
+
+def exit_code(fetch: Callable[[], Mapping[str, str]]) -> int:
+    """Run what a script of ``data_scripts`` does, and say on stderr what went wrong.
+
+    Args:
+        fetch: installs and completes a set; returns for each file that does not decode, why.
+
+    Returns:
+        0, or 1 if anything failed.
+    """
+    try:
+        errors = fetch()
+    except (DownloadError, ArchiveError, JobsError, OSError, ValueError) as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    if errors:
+        print(report(errors), file=sys.stderr)
+    return 1 if errors else 0
