@@ -474,20 +474,25 @@ viz.PatchExplorer(
 )
 
 # %% [markdown]
-# > The low layer finds the same edge or the same paint, wherever it is. The last one sees half of the photo from each
-# > cell: patches that it takes for alike look nothing alike, they only stand in like surroundings. At twice the size it
-# > sees smaller parts again; its cells also lie closer together in the photo, so neighbours share more of what they see.
+# > The low layer finds the same edge or the same paint, wherever it is. Each cell of the last one sees the whole photo:
+# > patches that it takes for alike need not look alike. At twice the size it sees less of the photo at once; its cells
+# > also lie closer together in it, so that neighbours share more of what they see.
 #
 # ## 2.4.4 · Both scales, and only 128 numbers (Tables 2.2 and 2.3)
 #
 # The final descriptor of the thesis: the best layer, its vectors of both scales side by side. That is long. PCA keeps
 # 128 numbers of it, *whitening* makes them equally important.
 #
-# **Before you look:** what is lost when 98 % of the numbers go?
+# **Before you look:** what is lost when all but 128 of thousands of numbers go?
+
 
 # %%
-both = {layer: conv_vlad.multi_scale(coded[layer, 1], coded[layer, 2]) for layer in layers}
-of_both = {layer: precision(found) for layer, found in both.items()}
+def both(layer):
+    """Descriptors of a layer at both scales."""
+    return conv_vlad.multi_scale(coded[layer, 1], coded[layer, 2])
+
+
+of_both = {layer: precision(both(layer)) for layer in layers}
 board["multi.full"], picked = chosen_from(scored, {(layer, scale): of_both[layer] for layer, scale in scored})
 print(f"both scales: {board['multi.full']:.1f} % ({', '.join(sorted({layer for layer, _ in picked}))})")
 
@@ -505,11 +510,11 @@ def shortened(descriptors):
     return vlad.PCAWhitening.fit(descriptors, min(dims, descriptors.shape[1]))(descriptors)
 
 
-short = {layer: precision(shortened(both[layer])) for layer in (layers if study else [favourite])}
+short = {layer: precision(shortened(both(layer))) for layer in (layers if study else [favourite])}
 if whole:
     board["multi.128"], _ = chosen_from(scored, {(layer, scale): short[layer] for layer, scale in scored})
 before, after = (100 * found[favourite].mean().item() for found in (of_both, short))
-print(f"{favourite}: {both[favourite].shape[1]:,} numbers {before:.1f} %; {dims} numbers {after:.1f} %")
+print(f"{favourite}: {both(favourite).shape[1]:,} numbers {before:.1f} %; {dims} numbers {after:.1f} %")
 
 # %% [markdown]
 # ### Against what came before
@@ -586,8 +591,8 @@ viz.RetrievalBrowser(
     {
         f"{favourite}, VLAD": ranked(coded[favourite, 1]),
         f"{last}, VLAD": ranked(coded[last, 1]),
-        "two scales": ranked(both[favourite]),
-        f"two scales, {dims} numbers": ranked(shortened(both[favourite])),
+        "two scales": ranked(both(favourite)),
+        f"two scales, {dims} numbers": ranked(shortened(both(favourite))),
         "SIFT, VLAD": ranked(of_sift["vlad"]),
     },
     queries=queries,

@@ -21,7 +21,7 @@ import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -107,6 +107,24 @@ def run_jobs(
             file.write(_line({"settings": settings}))
             file.writelines(_line(records[name]) for name in sorted(records))
     return dict(sorted(errors.items()))
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> list[str]:
+    """Files in a folder and its folders, links followed: paths relative to it, in order. Hidden ones are left out.
+
+    Args:
+        folder: nothing is found where there is none.
+        suffixes: with their dot, in lower case; names compare without regard to case.
+    """
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name).relative_to(folder).as_posix()
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+        ]
+    return sorted(found)
 
 
 def report(errors: Mapping[str, str]) -> str:

@@ -17,7 +17,6 @@ never half a picture. A flipped bit that still decodes gives a wrong picture: on
 
 import io
 import math
-import os
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from labkit.clips import Clips, Indices, require_indices
-from labkit.data.jobs import Record, read_manifest, run_jobs
+from labkit.data.jobs import Record, find_files, read_manifest, run_jobs
 
 MAX_PIXELS = 2**26
 """A header with more pixels is damaged, or a bomb that fills the memory: 64-megapixel cameras stay below."""
@@ -132,15 +131,7 @@ def find_photos(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of photos; got no such folder: check the path")
-    found = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name).relative_to(folder).as_posix()
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
-        ]
-    return sorted(found)
+    return find_files(folder, PHOTO_SUFFIXES)
 
 
 def photos_by_name(folder: Path, scheme: str, example: str, command: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ Without ``videos.jsonl`` a clip is decoded once just to count its frames; each p
 """
 
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor
 
 from labkit.clips import Clip, Clips, Indices, require_indices
-from labkit.data.jobs import Record, read_manifest, run_jobs
+from labkit.data.jobs import Record, find_files, read_manifest, run_jobs
 from labkit.data.video import VideoInfo, read_video, scan
 from labkit.flow.store import load_flow, stored_flow_shape
 
@@ -197,15 +196,7 @@ def flow_path(out: Path) -> Path:
 
 def find_videos(folder: Path) -> list[str]:
     """Video files in a folder and its folders, links followed: paths relative to it, in order. Hidden ones are not."""
-    found = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name).relative_to(folder).as_posix()
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
-        ]
-    return sorted(found)
+    return find_files(folder, VIDEO_SUFFIXES)
 
 
 def paths_by_name(folder: Path, ignore_prefix: str = "") -> dict[str, str]:
