@@ -52,7 +52,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
         '"centre_only": profile == "smoke"': '"centre_only": True',
         'for start in ("scratch", "fine_tune", "last_layer")': 'for start in ["fine_tune"]',
         "for d in (0.5, 0.9)}": "for d in [0.5]}",
-        "ways |= more if study else {}": 'ways |= {"bidir": more["bidir"]}',
+        "ways |= more if 1 in rows_of else {}": 'ways |= {"bidir": more["bidir"]}',
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
     for there, instead in changes.items():
