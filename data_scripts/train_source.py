@@ -2,6 +2,7 @@
 
     python data_scripts/train_source.py cnn_m        # about five minutes on two cores
     python data_scripts/train_source.py googlenet    # about ten
+    python data_scripts/train_source.py resnet       # about seven
 
 They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
 ``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, accuracy, how it was trained, a hash. The
@@ -17,13 +18,14 @@ import torch
 from labkit import metrics, world
 from labkit.backbones import save_weights, source_weights
 from labkit.backbones.googlenet import googlenet_tiny
+from labkit.backbones.resnet import resnet_tiny
 from labkit.papers import two_stream
 from labkit.training import Recipe, evaluate, fit
 
 GROUPS = 180
-NETS = {"cnn_m": two_stream.spatial_tiny, "googlenet": googlenet_tiny}
-RATES = {"cnn_m": 1e-2, "googlenet": 1e-1}  # at first; batch normalisation stands ten times as much
-STEPS = {"cnn_m": 2400, "googlenet": 1200}
+NETS = {"cnn_m": two_stream.spatial_tiny, "googlenet": googlenet_tiny, "resnet": resnet_tiny}
+RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1}  # at first; batch normalisation stands ten times as much
+STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 1600}
 VIEW = two_stream.FrameInput(size=56)
 
 

@@ -3,10 +3,19 @@
 from labkit.backbones.weights import (
     WeightsError,
     card,
+    cross_modality_init,
     load_weights,
     save_weights,
     source_weights,
     torchvision_weights,
 )
 
-__all__ = ["WeightsError", "card", "load_weights", "save_weights", "source_weights", "torchvision_weights"]
+__all__ = [
+    "WeightsError",
+    "card",
+    "cross_modality_init",
+    "load_weights",
+    "save_weights",
+    "source_weights",
+    "torchvision_weights",
+]

@@ -67,8 +67,8 @@ class CNNM(nn.Module):
     """CNN-M: the paper's sizes by default, any others by number.
 
     Layers have fixed names, ``features.conv1`` to ``features.conv5``, ``fc6``, ``fc7`` and ``classifier``, whatever the
-    sizes and with or without the second normalisation: weights go from one net to another with
-    `labkit.backbones.load_weights` and ``skip=("classifier",)``, and from frames to flow with `cross_modality_init`.
+    sizes and with or without the second normalisation: weights go from one net to another with `load_weights` and
+    ``skip=("classifier",)``, and from frames to flow with `cross_modality_init`, both of `labkit.backbones`.
 
     Figure 1 of the two-stream paper prints "pool 2x2", its section 5 says "3x3 spatial windows with stride 2": so it is
     here, and as in Caffe a last window that hangs over the border counts (``ceil_mode``). How the weights begin is left
@@ -166,33 +166,6 @@ class CNNM(nn.Module):
         fc6 = self.drop6(self.relu6(self.fc6(pool5.flatten(1))))  # (B, 4096)
         fc7 = self.drop7(self.relu7(self.fc7(fc6)))  # (B, 2048)
         return {"conv5": conv5, "pool5": pool5, "fc6": fc6, "fc7": fc7}
-
-
-@torch.no_grad()
-def cross_modality_init(model: CNNM, source: CNNM) -> None:
-    """Start a net for flow from one for frames: all hidden layers as they are, conv1 averaged over its input channels.
-
-    The mean of the three colour filters is repeated for each channel of the flow. Not in the two-stream paper, whose
-    temporal nets start from scratch: Temporal Segment Networks brought it in (Wang et al., ECCV 2016, section 3.2,
-    "Cross Modality Pre-training").
-
-    Args:
-        model: changed in place, its classifier excepted.
-        source: a net with the same sizes but for its input channels and its classes.
-
-    Raises:
-        ValueError: another size differs; nothing is changed then.
-    """
-    state = {name: value for name, value in source.state_dict().items() if not name.startswith("classifier.")}
-    mean = state["features.conv1.weight"].mean(dim=1, keepdim=True)  # (96, 1, 7, 7)
-    state["features.conv1.weight"] = mean.expand(-1, model.in_channels, -1, -1)  # (96, 2L, 7, 7)
-    own = model.state_dict()
-    if wrong := [name for name, value in state.items() if own[name].shape != value.shape]:
-        raise ValueError(
-            f"source must have the sizes of model; got {wrong[0]} {tuple(state[wrong[0]].shape)} for "
-            f"{tuple(own[wrong[0]].shape)}: build both with the same numbers, but for in_channels and num_classes"
-        )
-    model.load_state_dict(state, strict=False)
 
 
 def _start(layer: nn.Module) -> None:

@@ -137,9 +137,46 @@ def source_weights(name: str) -> Path:
     For `load_weights`, where the papers take weights from ImageNet. ``data_scripts/train_source.py`` makes them.
 
     Args:
-        name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`.
+        name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`; ``"googlenet"`` and
+            ``"resnet"``, the tiny nets of `labkit.backbones.googlenet` and `labkit.backbones.resnet`.
     """
     return Path(__file__).parent / "source" / f"{name}.safetensors"
+
+
+@torch.no_grad()
+def cross_modality_init(model: nn.Module, source: nn.Module) -> None:
+    """Start a net on one kind of input from a net on another: all hidden layers as they are, the first one averaged.
+
+    The first convolution of ``source`` is averaged over its input channels and repeated for each channel of ``model``;
+    where both have as many, as for differences of frames, it is copied. The last linear layer, the classifier, keeps
+    what it has. Statistics of batch normalisation are taken along.
+
+    Args:
+        model: changed in place.
+        source: a net of the same sizes but for its input channels and its classes, on any device.
+
+    Raises:
+        ValueError: another size or another layer; nothing is changed then.
+
+    Source: Wang et al., "Temporal segment networks", ECCV 2016, section 3.2, "Cross Modality Pre-training".
+    """
+    first = next(name for name, layer in source.named_modules() if isinstance(layer, nn.Conv2d)) + ".weight"
+    last = [name for name, layer in source.named_modules() if isinstance(layer, nn.Linear)][-1]
+    state = {name: value for name, value in source.state_dict().items() if not _belongs(name, last)}
+    own = {name: value for name, value in model.state_dict().items() if not _belongs(name, last)}
+    if first in own and own[first].shape[1] != state[first].shape[1]:
+        mean = state[first].mean(dim=1, keepdim=True)  # (F, 1, S, S)
+        state[first] = mean.expand(-1, own[first].shape[1], -1, -1)  # (F, C, S, S)
+    if wrong := [name for name in {**own, **state} if _shape(own, name) != _shape(state, name)]:
+        raise ValueError(
+            f"source must have the sizes of model; got {wrong[0]} {_shape(state, wrong[0])} for "
+            f"{_shape(own, wrong[0])}: build both with the same numbers, but for in_channels and num_classes"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(state[name].shape) if name in state else None
 
 
 def torchvision_weights(

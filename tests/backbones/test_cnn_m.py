@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from labkit.backbones import load_weights, save_weights
-from labkit.backbones.cnn_m import CNNM, LocalResponseNorm, cross_modality_init
+from labkit.backbones import cross_modality_init, load_weights, save_weights
+from labkit.backbones.cnn_m import CNNM, LocalResponseNorm
 
 SMALL = {
     "image_size": 56,
