@@ -87,6 +87,19 @@ class Clips(Dataset[Clip], ABC):
     def __iter__(self) -> Iterator[Clip]:
         return (self[index] for index in range(len(self)))
 
+    @property
+    def multi_hot(self) -> Tensor:
+        """(N, classes) bool, all labels of each clip."""
+        pairs = [(index, label) for index in range(len(self)) for label in self._all_labels(index)]
+        rows, columns = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T  # (number of labels,) each
+        hot = torch.zeros(len(self), len(self.classes), dtype=torch.bool)
+        hot[rows, columns] = True
+        return hot
+
+    def _all_labels(self, index: int) -> tuple[int, ...]:
+        """All labels of a clip without drawing or decoding it; a set of clips with several has its own."""
+        return (int(self.labels[index]),)
+
     def map(self, view: Callable[[Clip], Any]) -> "Mapped":
         """The same clips as a model wants to see them: a data set of ``view(clip)``."""
         return Mapped(self, view)
@@ -110,6 +123,9 @@ class Subset(Clips):
         if not 0 <= index < len(self):
             raise IndexError(f"index must lie within 0 to {len(self) - 1}; got {index}: the subset is that long")
         return self.clips[self.indices[index]]
+
+    def _all_labels(self, index: int) -> tuple[int, ...]:
+        return self.clips._all_labels(self.indices[index])
 
 
 class Mapped(Dataset[Any]):

@@ -50,6 +50,14 @@ def test_a_set_is_seen_through_a_function():
     assert seen.groups.tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_labels_in_rows_of_bool():
+    films = Films()
+    assert films.multi_hot.dtype == torch.bool
+    assert films.multi_hot.int().tolist() == [[1, 0], [0, 1]] * 3
+    assert films.subset([3, 0]).multi_hot.int().tolist() == [[0, 1], [1, 0]]
+    assert films.subset([]).multi_hot.shape == (0, 2)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_batches_what_the_function_makes_of_clips(workers):
     batches = list(DataLoader(Films().map(second_frame), batch_size=4, num_workers=workers))

@@ -20,7 +20,7 @@ import torchvision
 from PIL import Image
 
 from labkit.backbones.codes import FrameCoder, load_codes
-from labkit.data import HMDB51, UCF101, Holidays, Oxford5k, Paris6k, read_video, write_video
+from labkit.data import HMDB51, UCF101, Holidays, Oxford5k, Paris6k, Sports1M, read_video, write_video
 from labkit.data.jobs import read_manifest
 from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
 
@@ -177,6 +177,43 @@ def test_hmdb51_unpacks_archives_in_an_archive(script, site, tmp_path, capsys):
     assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
 
 
+# Sports-1M: the lists are fetched, the videos are brought.
+
+
+def test_sports1m_fetches_its_lists_and_counts_the_videos(script, site, tmp_path, capsys):
+    (site.folder / "original").mkdir()
+    names = ["boomerang", *(f"sport {number}" for number in range(485)), "model aircraft"]
+    (site.folder / "labels.txt").write_text("".join(f"{name}\n" for name in names))
+    for part, ids in (("train", "AB"), ("test", "C")):
+        rows = [f"https://www.youtube.com/watch?v=000000000-{letter} 3,486\n" for letter in ids]
+        (site.folder / f"original/{part}_partition.txt").write_text("".join(rows))
+    root = tmp_path / "sports1m"
+    arguments = [str(root), "--url", site.url]
+    assert script("sports1m")(arguments) == 0
+    told = capsys.readouterr().out
+    hashed = sha256((site.folder / "original/test_partition.txt").read_bytes()).hexdigest()
+    assert f"{root / 'lists/test_partition.txt'}: SHA-256 {hashed}\n" in told
+    assert "train: 2 videos listed, 2 with several labels; 0 there\n" in told
+    make_video(root / "videos/000000000-B.mp4")
+    assert script("sports1m")(arguments) == 0
+    assert "train: 2 videos listed, 2 with several labels; 1 there\n" in capsys.readouterr().out
+    assert len(site.asked) == 3
+    assert (root / "missing_train.txt").read_text() == "000000000-A\n"
+    with pytest.warns(UserWarning, match="1 of 2 videos are not in"):
+        clips = Sports1M(root, missing="skip")
+    assert [(clip.name, clip.labels, clip.num_frames) for clip in clips] == [("000000000-B", (3, 486), 6)]
+
+
+def test_sports1m_with_a_damaged_list_ends_with_an_error(script, site, tmp_path, capsys):
+    (site.folder / "original").mkdir()
+    for name in ("labels.txt", "original/train_partition.txt", "original/test_partition.txt"):
+        (site.folder / name).write_text("boomerang\n")
+    assert script("sports1m")([str(tmp_path / "new"), "--url", site.url, "--sha256", "0" * 64, *["1" * 64] * 2]) == 1
+    assert "labels.txt: expected SHA-256 0000" in capsys.readouterr().err
+    assert script("sports1m")([str(tmp_path / "other"), "--url", site.url]) == 1
+    assert "labels.txt: expected 487 lines from 'boomerang' to 'model aircraft'; got 1" in capsys.readouterr().err
+
+
 # Fetching Holidays, Oxford 5k and Paris 6k: sets of a few photos, counted as if that were all.
 
 
@@ -301,7 +338,7 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", ["ucf101", "hmdb51", "holidays", "oxford5k", "paris6k", "extract_flow", "extract_features"]
+    "name", ["ucf101", "hmdb51", "holidays", "oxford5k", "paris6k", "sports1m", "extract_flow", "extract_features"]
 )
 def test_scripts_explain_themselves(script, name, capsys):
     with pytest.raises(SystemExit, match="0"):

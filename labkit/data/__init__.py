@@ -5,6 +5,7 @@ from labkit.data.hmdb51 import HMDB51
 from labkit.data.holidays import Holidays
 from labkit.data.oxford import Oxford5k, Paris6k
 from labkit.data.photos import Photo, PhotoError, Photos, read_photo
+from labkit.data.sports1m import Sports1M
 from labkit.data.ucf101 import UCF101
 from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
 
@@ -18,6 +19,7 @@ __all__ = [
     "PhotoError",
     "PhotoFolder",
     "Photos",
+    "Sports1M",
     "Video",
     "VideoError",
     "VideoInfo",

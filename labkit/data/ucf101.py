@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from labkit.data.videos import Listed, VideoClips, paths_by_name
+from labkit.data.videos import Listed, VideoClips, paths_by_name, read_list
 
 CLASSES = 101
 
@@ -80,7 +80,4 @@ def _listed(path: Path, classes: list[str], command: str) -> list[Listed]:
 
 
 def _lines(path: Path, command: str) -> list[str]:
-    """Lines of a list that say something; the official files end lines like DOS."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an official list of UCF101; got no such file: run {command}")
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return read_list(path, "an official list of UCF101", f"run {command}")

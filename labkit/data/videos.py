@@ -9,10 +9,13 @@ A set lies in one folder, its *root*::
       videos.jsonl      length and rate of each video, written by ``data_scripts/ucf101.py`` or ``hmdb51.py``
 
 Without ``videos.jsonl`` a clip is decoded once just to count its frames; each process does so once for each video.
+Where nobody may pass the videos on, they are the user's to bring (`SuppliedVideos`), and the script only looks at them.
 """
 
 import math
+import re
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +27,31 @@ from torch import Tensor
 from labkit.clips import Clip, Clips, Indices, require_indices
 from labkit.data.jobs import Record, find_files, read_manifest, run_jobs
 from labkit.data.video import VideoInfo, read_video, scan
+from labkit.files import written_whole
 from labkit.flow.store import load_flow, stored_flow_shape
 
-VIDEO_SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg"}
+VIDEO_SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".flv", ".3gp", ".wmv"}
 INDEX = "videos.jsonl"
+PARTS = ("train", "test")
+Labels = dict[str, tuple[int, ...]]
+"""Labels of each video by its name, the first one first."""
+
 _SHOWN = 5  # names in an error, before it only counts
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A video as a list names it: ``name`` without folder and suffix, class and group by number."""
+    """A video as a list names it: ``name`` without folder and suffix, class, group and further classes by number."""
 
     name: str
     label: int
     group: int
+    others: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All its classes, the first one first."""
+        return (self.label, *self.others)
 
 
 class VideoClip:
@@ -60,7 +74,7 @@ class VideoClip:
         self, listed: Listed, path: Path, flow_path: Path, flow_command: str, known: dict[Path, VideoInfo]
     ) -> None:
         self.name, self.label, self.group = listed.name, listed.label, listed.group
-        self.labels: tuple[int, ...] = (listed.label,)
+        self.labels = listed.labels
         self.path, self.flow_path, self.flow_command = path, flow_path, flow_command
         self._known = known
 
@@ -188,6 +202,70 @@ class VideoClips(Clips):
         store = flow_path(self.flow_folder / path)
         return VideoClip(self.listed[index], self.folder / path, store, self.flow_command, self._known)
 
+    def _all_labels(self, index: int) -> tuple[int, ...]:
+        return self.listed[index].labels
+
+
+class SuppliedVideos(VideoClips):
+    """Base of sets whose videos the user brings, as many as there are: `Sports1M`, `ACT` and `FCVID`.
+
+    Their lists tell nothing of groups, so each video is one of its own: 0, 1, ... in the training list, -1, -2, ... in
+    the test list.
+
+    Args:
+        root: folder of the set.
+        part: "train" or "test".
+        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
+        videos: folder of the videos, relative to ``root``, in folders or all in one; any kind of `VIDEO_SUFFIXES`.
+        lists: folder of the lists, relative to ``root``.
+        flow: folder of the flow store, relative to ``root``.
+
+    Attributes:
+        title: what errors call the set.
+        script: the script that looks after it, in ``data_scripts``.
+        counts: how many videos the official lists have, by part, where that is known.
+
+    Raises:
+        FileNotFoundError: a list is not there, or videos are missing; the message counts them.
+        ValueError: a list is not as it should be, or an argument is none of its values.
+    """
+
+    title: str
+    script: str
+    counts: Mapping[str, int] = {}
+
+    def __init__(
+        self,
+        root: str | Path,
+        part: Literal["train", "test"] = "train",
+        *,
+        missing: Literal["error", "skip"] = "error",
+        videos: str = "videos",
+        lists: str = "lists",
+        flow: str = "flow",
+    ) -> None:
+        if part not in PARTS:
+            raise ValueError(f'part must be "train" or "test"; got {part!r}')
+        root = Path(root)
+        classes, labels = self.read_lists(root / lists, part)
+        listed = [
+            Listed(name, first, number if part == "train" else -1 - number, tuple(others))
+            for number, (name, (first, *others)) in enumerate(labels.items())
+        ]
+        command = f"python data_scripts/{self.script} {root}, which says where they come from"
+        title, paths = f"{self.title}, {part}", paths_by_name(root / videos)
+        super().__init__(title, classes, listed, paths, root, videos, flow, missing, command)
+
+    @classmethod
+    @abstractmethod
+    def read_lists(cls, folder: Path, part: str) -> tuple[list[str], Labels]:
+        """Names of the classes and labels of the videos of a part, both in order."""
+
+    @classmethod
+    def lines(cls, path: Path) -> list[str]:
+        """`read_list` with an error that names this set and its script."""
+        return read_list(path, f"an official list of {cls.title}", f"see data_scripts/{cls.script}")
+
 
 def flow_path(out: Path) -> Path:
     """Where the forward flow of a video lies in a store, ``clip.avi.flow`` for ``clip.avi``."""
@@ -212,6 +290,94 @@ def paths_by_name(folder: Path, ignore_prefix: str = "") -> dict[str, str]:
             raise ValueError(f"{folder}: expected one video {name}; got {paths[name]} and {path}: move one away")
         paths[name] = path
     return paths
+
+
+def read_list(path: Path, what: str, remedy: str) -> list[str]:
+    """Lines of a text file that say something, without the white space around them.
+
+    Args:
+        path: the file, in UTF-8; lines may end as in DOS.
+        what: what it is, for the error where it is not there, or no text.
+        remedy: what to do then.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is no text.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected {what}; got no such file: {remedy}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected {what}, text in UTF-8; got {error}: unpack it, or {remedy}") from None
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def read_labels(path: Path, lines: Iterable[str], scheme: str, example: str, classes: int) -> Labels:
+    """Labels by name from lines like ``NAME 3`` or ``NAME 3,14``; of a name that comes again, these and those.
+
+    Args:
+        path: where the lines are from, for errors.
+        lines: each with a name, a space, and numbers of classes from 0 with commas between them.
+        scheme: pattern of what comes before the space; its group 1 is the name.
+        example: a line as it should be.
+        classes: how many there are.
+
+    Raises:
+        ValueError: a line is not so.
+    """
+    pattern = re.compile(rf"{scheme}\s+(\d+(?:,\d+)*)")
+    labels: Labels = {}
+    for line in lines:
+        found = pattern.fullmatch(line)
+        numbers = [int(number) for number in found[2].split(",")] if found else [classes]
+        if not found or max(numbers) >= classes:
+            raise ValueError(
+                f"{path}: expected lines like {example!r}, with numbers from 0 to {classes - 1}; got {line!r}: bring "
+                "the official file"
+            )
+        labels[found[1]] = tuple(dict.fromkeys((*labels.get(found[1], ()), *numbers)))
+    return labels
+
+
+def survey(
+    clips: type[SuppliedVideos], root: Path, *, videos: str = "videos", lists: str = "lists", processes: int = 1
+) -> dict[str, str]:
+    """Say how much is there of a set whose videos the user brings, and decode each of these once for its index.
+
+    The names of what is missing go to ``missing_train.txt`` and ``missing_test.txt`` in the folder of the set.
+
+    Args:
+        clips: `Sports1M`, `ACT` or `FCVID`.
+        root: folder of the set.
+        videos: folder of the videos, relative to it.
+        lists: folder of the lists, relative to it.
+        processes: how many videos at a time. An interrupted run goes on where it was.
+
+    Returns:
+        What is wrong: a list of another length than the official one, videos that do not decode.
+
+    Raises:
+        FileNotFoundError: lists are missing.
+        ValueError: a list is not as it should be, or two videos have one name.
+    """
+    paths, errors, there = paths_by_name(root / videos), {}, []
+    for part in PARTS:
+        _, labels = clips.read_lists(root / lists, part)
+        missing = [name for name in labels if name.lower() not in paths]
+        there += [paths[name.lower()] for name in labels if name.lower() in paths]
+        several = sum(len(numbers) > 1 for numbers in labels.values())
+        print(f"{part}: {len(labels)} videos listed, {several} with several labels; {len(labels) - len(missing)} there")
+        if (expected := clips.counts.get(part, len(labels))) != len(labels):
+            errors[f"the list of {part}"] = f"expected the {expected} videos of the official one; got {len(labels)}"
+        with written_whole(root / f"missing_{part}.txt") as file:
+            file.writelines(f"{name}\n".encode() for name in missing)
+    if both := len(there) - len(set(there)):
+        print(f"{both} videos are in both parts")
+    if unknown := sorted({*paths.values()}.difference(there)):
+        print(f"{len(unknown)} videos in {root / videos} are in no list, such as {', '.join(unknown[:_SHOWN])}")
+    there = sorted({*there})
+    return errors | run_jobs(_index, there, root / videos, root / INDEX, {"index": 1}, processes=processes)
 
 
 def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:

@@ -119,9 +119,6 @@ class PuppetClips(Clips):
             scene=self._scene(index),
         )
 
-    def _all_labels(self, index: int) -> tuple[int, ...]:
-        return (int(self.labels[index]),)
-
     def _scene(self, index: int) -> str:
         return ""
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from labkit.world import actions as acts
 from labkit.world.actions import Action, Meeting, perform
@@ -226,14 +225,6 @@ class LongClips(Actions):
         happening = [name for name, _, _ in self.segments(index) if name in self.classes]
         first = int(self.labels[index])
         return (first, *sorted({self.classes.index(name) for name in happening} - {first}))
-
-    @property
-    def multi_hot(self) -> Tensor:
-        """(N, classes) bool, all labels of each clip."""
-        hot = torch.zeros(len(self), len(self.classes), dtype=torch.bool)
-        for index in range(len(self)):
-            hot[index, list(self._all_labels(index))] = True
-        return hot
 
     def draw(self, index: int) -> Rendering:
         """Paint a clip, whatever has been kept."""

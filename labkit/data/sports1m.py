@@ -1,0 +1,51 @@
+"""Sports-1M: a million videos of 487 sports from YouTube, labelled by a machine; some have several labels.
+
+Karpathy, Toderici, Shetty, Leung, Sukthankar and Fei-Fei, "Large-scale video classification with convolutional neural
+networks", CVPR 2014. The makers publish links and labels, the videos are to be had from YouTube only, and many are no
+longer there. Their files, as their README tells::
+
+    labels.txt           487 names, a line each: "boomerang" is label 0, "model aircraft" is 486
+    train_partition.txt  https://www.youtube.com/watch?v=UDqivjS-lpI 168,169
+    test_partition.txt   the same: a link, a space, the labels with commas between them
+"""
+
+from pathlib import Path
+
+from labkit.data.videos import Labels, SuppliedVideos, read_labels
+
+CLASSES = 487
+_ENDS = ("boomerang", "model aircraft")
+_LINK = r"https?://(?:www\.)?youtube\.com/watch\?v=([A-Za-z0-9_-]{11})"
+
+
+class Sports1M(SuppliedVideos):
+    """One part of Sports-1M, as `labkit.clips.Clips`; ``multi_hot`` has all labels, ``labels`` the first of each video.
+
+    A video is named by its YouTube id, ``UDqivjS-lpI.mp4``; ids compare without regard to case, as all names here do.
+    A video that a list names twice is in the set once, with the labels of both lines.
+
+    Args:
+        root: folder of the set; ``data_scripts/sports1m.py`` fetches the lists, the videos are yours to bring.
+        part: "train" or "test".
+        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
+        videos: folder of the videos, relative to ``root``, in folders or all in one, in any container.
+        lists: folder of the official files, relative to ``root``.
+        flow: folder of the flow store, relative to ``root``.
+
+    Groups and errors are as `labkit.data.videos.SuppliedVideos` says.
+    """
+
+    title, script = "Sports-1M", "sports1m.py"
+
+    @classmethod
+    def read_lists(cls, folder: Path, part: str) -> tuple[list[str], Labels]:
+        """Names of the classes and labels of the videos of a part, both in order."""
+        classes = cls.lines(folder / "labels.txt")
+        if len(classes) != CLASSES or (classes[0], classes[-1]) != _ENDS:
+            raise ValueError(
+                f"{folder / 'labels.txt'}: expected {CLASSES} lines from {_ENDS[0]!r} to {_ENDS[1]!r}; got "
+                f"{len(classes)}, from {classes[:1]} to {classes[-1:]}: bring the official file"
+            )
+        path = folder / f"{part}_partition.txt"
+        example = "https://www.youtube.com/watch?v=UDqivjS-lpI 168,169"
+        return classes, read_labels(path, cls.lines(path), _LINK, example, CLASSES)
