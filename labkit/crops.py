@@ -7,11 +7,11 @@ functions that mirror take the function to do it with, such as `labkit.flow.flip
 Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor
-from torchvision.transforms.v2.functional import five_crop, horizontal_flip  # type: ignore[import-untyped]
+from torchvision.transforms.v2.functional import five_crop, horizontal_flip, resize  # type: ignore[import-untyped]
 
 from labkit import checks
 
@@ -66,6 +66,44 @@ def random_crop(video: Tensor, size: int, generator: Generator | None = None) ->
     top = int(torch.randint(height - size + 1, (), generator=generator))
     left = int(torch.randint(width - size + 1, (), generator=generator))
     return video[..., top : top + size, left : left + size]  # (..., size, size)
+
+
+def corner_crop(
+    video: Tensor,
+    size: int,
+    sides: Sequence[int],
+    resize: Callable[[Tensor, list[int]], Tensor] = resize,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Cut a window from a corner or the centre, its height and its width drawn from ``sides``, and make it square.
+
+    Random windows seldom touch the border; corners make a net look there. Two sides that differ jitter the aspect.
+
+    Args:
+        video: ``(..., C, H, W)``.
+        size: side of the result in pixels.
+        sides: heights and widths to draw from, in pixels, each at most H and W.
+        resize: what brings windows to ``[size, size]``; of torchvision for pictures, and for flow one that scales its
+            vectors along.
+        generator: source of the draws; torch's global one if None.
+
+    Returns:
+        ``(..., C, size, size)``.
+
+    Raises:
+        ValueError: a side does not fit.
+
+    Source: Wang et al., "Temporal segment networks", ECCV 2016, section 3.2, "Data Augmentation": frames of 256 x 340,
+    sides of 256, 224, 192 and 168, and a size of 224.
+    """
+    for side in sides:
+        _require_room(video, side)
+    height, width = (sides[int(torch.randint(len(sides), (), generator=generator))] for _ in range(2))
+    down, right = video.shape[-2] - height, video.shape[-1] - width
+    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    top, left = places[int(torch.randint(len(places), (), generator=generator))]
+    window = video[..., top : top + height, left : left + width]  # (..., C, height, width)
+    return window if (height, width) == (size, size) else resize(window, [size, size])  # (..., C, size, size)
 
 
 def random_flip(video: Tensor, flip: Flip = horizontal_flip, generator: Generator | None = None) -> Tensor:

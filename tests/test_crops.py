@@ -8,6 +8,7 @@ from labkit.crops import (
     IMAGENET_COLOUR_AXES,
     centre_crop,
     colour_axes,
+    corner_crop,
     random_crop,
     random_flip,
     rgb_jitter,
@@ -121,6 +122,27 @@ def test_colour_axes_find_how_colours_vary():
     torch.testing.assert_close(directions[1], torch.tensor([2**-0.5, 2**-0.5, 0]), atol=0.05, rtol=0)
 
 
+def test_corner_crops_are_the_five_windows_of_each_size():
+    video = numbered(1, 5, 7)
+    found = {corner_crop(video, 3, [3], generator=seeded(draw)).flatten().tolist()[0] for draw in range(60)}
+    assert found == {0.0, 4.0, 14.0, 18.0, 9.0}  # top left values of the four corners and, at (1, 2), the centre
+    window = corner_crop(video, 3, [3], generator=seeded())
+    first = int(window[0, 0, 0])
+    assert torch.equal(window, video[:, first // 7 : first // 7 + 3, first % 7 : first % 7 + 3])
+
+
+def test_corner_crops_jitter_scale_and_aspect_and_leave_the_resizing_to_the_caller():
+    shapes, draws = set(), seeded()
+
+    def noted(window, size):
+        shapes.add(tuple(window.shape[-2:]))
+        return window[..., :1, :1].expand(*window.shape[:-2], *size)
+
+    for _ in range(80):
+        assert corner_crop(numbered(2, 3, 8, 9), 4, [8, 6, 4], noted, draws).shape == (2, 3, 4, 4)
+    assert shapes == {(a, b) for a in (8, 6, 4) for b in (8, 6, 4)} - {(4, 4)}  # of the right size already
+
+
 def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
     frames = torch.rand(5, 3, 4, 6, generator=seeded()) * 255
     axes = torch.tensor([[0.2, 0.0, 0.0], [0.0, 0.1, 0.1], [0.0, 0.0, 0.0]])
@@ -146,6 +168,7 @@ def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
         (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
         (lambda: centre_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
         (lambda: ten_crop(torch.zeros(3, 8, 6), 7), ValueError, "got 7: resize"),
+        (lambda: corner_crop(torch.zeros(3, 8, 6), 6, [6, 7]), ValueError, "size must be 1 to 6, to fit 8 x 6"),
         (lambda: ten_crop(torch.zeros(8, 6), 6), ValueError, r"video must be \(\.\.\., C, H, W\)"),
         (lambda: rgb_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
         (lambda: rgb_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "frames must be float32 or float64"),
