@@ -20,7 +20,7 @@ import torchvision
 from PIL import Image
 
 from labkit.backbones.codes import FrameCoder, load_codes
-from labkit.data import HMDB51, UCF101, Holidays, Oxford5k, Paris6k, Sports1M, read_video, write_video
+from labkit.data import ACT, FCVID, HMDB51, UCF101, Holidays, Oxford5k, Paris6k, Sports1M, read_video, write_video
 from labkit.data.jobs import read_manifest
 from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
 
@@ -211,7 +211,48 @@ def test_sports1m_with_a_damaged_list_ends_with_an_error(script, site, tmp_path,
     assert script("sports1m")([str(tmp_path / "new"), "--url", site.url, "--sha256", "0" * 64, *["1" * 64] * 2]) == 1
     assert "labels.txt: expected SHA-256 0000" in capsys.readouterr().err
     assert script("sports1m")([str(tmp_path / "other"), "--url", site.url]) == 1
-    assert "labels.txt: expected 487 lines from 'boomerang' to 'model aircraft'; got 1" in capsys.readouterr().err
+    assert "labels.txt: expected 487 lines, the name of a class in each; got 1" in capsys.readouterr().err
+
+
+# ACT and FCVID: all of it is brought.
+
+
+def test_act_says_what_is_missing_and_what_is_not_official(script, tmp_path, capsys):
+    root = tmp_path / "act"
+    assert script("act")([str(root)]) == 1
+    assert "classes.txt: expected a list of ACT; got no such file: see data_scripts/act.py" in (capsys.readouterr().err)
+    (root / "lists").mkdir(parents=True)
+    (root / "lists/classes.txt").write_text("".join(f"action {number}\n" for number in range(43)))
+    (root / "lists/train.txt").write_text("a/one.avi 0\nb/two.avi 42\n")
+    (root / "lists/test.txt").write_text("b/three.avi 42\n")
+    make_video(root / "clips/one.avi")
+    arguments = [str(root), "--videos", "clips", "--processes", "2"]
+    assert script("act")(arguments) == 1  # not a list of ACT
+    told = capsys.readouterr()
+    assert "train: 2 videos listed, 0 with several labels; 1 there\n" in told.out
+    assert "✗ the list of train: expected the 7260 videos of the official one; got 2\n" in told.err
+    assert "✗ the list of test: expected the 3974 videos of the official one; got 1\n" in told.err
+    assert (root / "missing_train.txt").read_text() == "two\n"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ACT, "counts", {"train": 2, "test": 1})
+        assert script("act")(arguments) == 0
+        damage(root / "clips/one.avi")
+        assert script("act")(arguments) == 1
+    assert "✗ one.avi: VideoError: " in capsys.readouterr().err
+
+
+def test_fcvid_counts_both_halves_together(script, tmp_path, capsys, monkeypatch):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "classes.txt").write_text("".join(f"event {number}\n" for number in range(239)))
+    (lists / "FCVID_VideoName_TrainTestSplit.txt").write_text("one.mp4\ttrain\ntwo.mp4\ttest\n")
+    (lists / "FCVID_Label.txt").write_text("\t".join(["1"] * 2 + ["0"] * 237) + "\n" + "\t".join("1" * 239) + "\n")
+    assert script("fcvid")([str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert "train: 1 videos listed, 1 with several labels; 0 there\n" in told.out
+    assert "✗ the list of both parts: expected the 91223 videos of the official one; got 2\n" in told.err
+    monkeypatch.setattr(FCVID, "counts", {"both parts": 2})
+    assert script("fcvid")([str(tmp_path)]) == 0
 
 
 # Fetching Holidays, Oxford 5k and Paris 6k: sets of a few photos, counted as if that were all.
@@ -338,7 +379,19 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", ["ucf101", "hmdb51", "holidays", "oxford5k", "paris6k", "sports1m", "extract_flow", "extract_features"]
+    "name",
+    [
+        "ucf101",
+        "hmdb51",
+        "holidays",
+        "oxford5k",
+        "paris6k",
+        "sports1m",
+        "act",
+        "fcvid",
+        "extract_flow",
+        "extract_features",
+    ],
 )
 def test_scripts_explain_themselves(script, name, capsys):
     with pytest.raises(SystemExit, match="0"):

@@ -1,5 +1,7 @@
 """Real video and photos: files to tensors and back, and the data sets made of them."""
 
+from labkit.data.act import ACT
+from labkit.data.fcvid import FCVID
 from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51
 from labkit.data.holidays import Holidays
@@ -10,6 +12,8 @@ from labkit.data.ucf101 import UCF101
 from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
 
 __all__ = [
+    "ACT",
+    "FCVID",
     "HMDB51",
     "UCF101",
     "Holidays",

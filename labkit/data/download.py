@@ -3,6 +3,7 @@
 What the scripts of ``data_scripts/`` share. Nothing else in the lab calls it: nothing downloads while it trains.
 """
 
+import argparse
 import contextlib
 import errno
 import gzip
@@ -34,6 +35,7 @@ from typing import IO
 from tqdm.auto import tqdm
 
 from labkit.data.jobs import JobsError, file_hash, locked, report
+from labkit.data.videos import SuppliedVideos, survey
 from labkit.files import written_whole
 
 TIMEOUT = 60.0  # seconds without a byte
@@ -475,6 +477,27 @@ def _plain_size(archive: Path, folder: Path) -> int:
         if not (stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)):
             raise ArchiveError(f"{archive}: expected files and folders; got {path.name!r}, a link or device: not used")
     return _size(folder)
+
+
+def check_supplied(clips: type[SuppliedVideos], description: str, arguments: Sequence[str] | None = None) -> int:
+    """What a script does for a set that is not to be fetched: look at the user's copy.
+
+    Args:
+        clips: the set.
+        description: what the script says about itself.
+        arguments: of the command line; None for those of the process.
+
+    Returns:
+        The exit code, see `exit_code`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="the folder with videos and lists")
+    parser.add_argument("--videos", default="videos", help="folder of the videos, relative to it (default: videos)")
+    parser.add_argument("--lists", default="lists", help="folder of the lists, relative to it (default: lists)")
+    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
+    options = parser.parse_args(arguments)
+    places = {"videos": options.videos, "lists": options.lists}
+    return exit_code(lambda: survey(clips, options.root, processes=options.processes, **places))
 
 
 def exit_code(fetch: Callable[[], Mapping[str, str]]) -> int:

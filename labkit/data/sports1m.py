@@ -24,15 +24,8 @@ class Sports1M(SuppliedVideos):
     A video is named by its YouTube id, ``UDqivjS-lpI.mp4``; ids compare without regard to case, as all names here do.
     A video that a list names twice is in the set once, with the labels of both lines.
 
-    Args:
-        root: folder of the set; ``data_scripts/sports1m.py`` fetches the lists, the videos are yours to bring.
-        part: "train" or "test".
-        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
-        videos: folder of the videos, relative to ``root``, in folders or all in one, in any container.
-        lists: folder of the official files, relative to ``root``.
-        flow: folder of the flow store, relative to ``root``.
-
-    Groups and errors are as `labkit.data.videos.SuppliedVideos` says.
+    ``data_scripts/sports1m.py`` fetches the lists; the videos are yours to bring, in any container. Arguments, groups and
+    errors are those of `labkit.data.videos.SuppliedVideos`.
     """
 
     title, script = "Sports-1M", "sports1m.py"
@@ -40,11 +33,11 @@ class Sports1M(SuppliedVideos):
     @classmethod
     def read_lists(cls, folder: Path, part: str) -> tuple[list[str], Labels]:
         """Names of the classes and labels of the videos of a part, both in order."""
-        classes = cls.lines(folder / "labels.txt")
-        if len(classes) != CLASSES or (classes[0], classes[-1]) != _ENDS:
+        classes = cls.names(folder / "labels.txt", CLASSES)
+        if (ends := (classes[0], classes[-1])) != _ENDS:
             raise ValueError(
-                f"{folder / 'labels.txt'}: expected {CLASSES} lines from {_ENDS[0]!r} to {_ENDS[1]!r}; got "
-                f"{len(classes)}, from {classes[:1]} to {classes[-1:]}: bring the official file"
+                f"{folder / 'labels.txt'}: expected {_ENDS[0]!r} first and {_ENDS[1]!r} last; got {ends}: bring the "
+                "official file"
             )
         path = folder / f"{part}_partition.txt"
         example = "https://www.youtube.com/watch?v=UDqivjS-lpI 168,169"

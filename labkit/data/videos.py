@@ -19,7 +19,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -223,7 +223,7 @@ class SuppliedVideos(VideoClips):
     Attributes:
         title: what errors call the set.
         script: the script that looks after it, in ``data_scripts``.
-        counts: how many videos the official lists have, by part, where that is known.
+        counts: how many videos the official lists have, where that is known: of "train", of "test", of "both parts".
 
     Raises:
         FileNotFoundError: a list is not there, or videos are missing; the message counts them.
@@ -232,7 +232,7 @@ class SuppliedVideos(VideoClips):
 
     title: str
     script: str
-    counts: Mapping[str, int] = {}
+    counts: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,
@@ -264,7 +264,18 @@ class SuppliedVideos(VideoClips):
     @classmethod
     def lines(cls, path: Path) -> list[str]:
         """`read_list` with an error that names this set and its script."""
-        return read_list(path, f"an official list of {cls.title}", f"see data_scripts/{cls.script}")
+        return read_list(path, f"a list of {cls.title}", f"see data_scripts/{cls.script}")
+
+    @classmethod
+    def names(cls, path: Path, number: int) -> list[str]:
+        """Names of the classes, one a line; raises ValueError if there are not as many."""
+        names = cls.lines(path)
+        if len(names) != number:
+            raise ValueError(
+                f"{path}: expected {number} lines, the name of a class in each; got {len(names)}, from {names[:1]} to "
+                f"{names[-1:]}: see data_scripts/{cls.script}"
+            )
+        return names
 
 
 def flow_path(out: Path) -> Path:
@@ -361,23 +372,27 @@ def survey(
         FileNotFoundError: lists are missing.
         ValueError: a list is not as it should be, or two videos have one name.
     """
-    paths, errors, there = paths_by_name(root / videos), {}, []
+    paths, there, sizes = paths_by_name(root / videos), [], {}
     for part in PARTS:
         _, labels = clips.read_lists(root / lists, part)
         missing = [name for name in labels if name.lower() not in paths]
         there += [paths[name.lower()] for name in labels if name.lower() in paths]
         several = sum(len(numbers) > 1 for numbers in labels.values())
         print(f"{part}: {len(labels)} videos listed, {several} with several labels; {len(labels) - len(missing)} there")
-        if (expected := clips.counts.get(part, len(labels))) != len(labels):
-            errors[f"the list of {part}"] = f"expected the {expected} videos of the official one; got {len(labels)}"
+        sizes[part] = len(labels)
         with written_whole(root / f"missing_{part}.txt") as file:
             file.writelines(f"{name}\n".encode() for name in missing)
     if both := len(there) - len(set(there)):
         print(f"{both} videos are in both parts")
     if unknown := sorted({*paths.values()}.difference(there)):
         print(f"{len(unknown)} videos in {root / videos} are in no list, such as {', '.join(unknown[:_SHOWN])}")
-    there = sorted({*there})
-    return errors | run_jobs(_index, there, root / videos, root / INDEX, {"index": 1}, processes=processes)
+    sizes["both parts"] = sum(sizes.values())
+    errors = {
+        f"the list of {what}": f"expected the {number} videos of the official one; got {sizes[what]}"
+        for what, number in clips.counts.items()
+        if sizes[what] != number
+    }
+    return errors | run_jobs(_index, sorted({*there}), root / videos, root / INDEX, {"index": 1}, processes=processes)
 
 
 def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:
