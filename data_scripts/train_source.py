@@ -3,6 +3,7 @@
     python data_scripts/train_source.py cnn_m        # about five minutes on two cores
     python data_scripts/train_source.py googlenet    # about ten
     python data_scripts/train_source.py resnet       # about seven
+    python data_scripts/train_source.py alexnet      # about five
 
 They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
 ``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, accuracy, how it was trained, a hash. The
@@ -19,13 +20,19 @@ from labkit import metrics, world
 from labkit.backbones import save_weights, source_weights
 from labkit.backbones.googlenet import googlenet_tiny
 from labkit.backbones.resnet import resnet_tiny
-from labkit.papers import two_stream
+from labkit.papers import long_video, two_stream
 from labkit.training import Recipe, evaluate, fit
 
 GROUPS = 180
-NETS = {"cnn_m": two_stream.spatial_tiny, "googlenet": googlenet_tiny, "resnet": resnet_tiny}
-RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1}  # at first; batch normalisation stands ten times as much
-STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 1600}
+NETS = {
+    "cnn_m": two_stream.spatial_tiny,
+    "googlenet": googlenet_tiny,
+    "resnet": resnet_tiny,
+    "alexnet": long_video.alexnet_tiny,
+}
+# at first; batch normalisation stands ten times as much
+RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1, "alexnet": 1e-2}
+STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 900, "alexnet": 2400}
 VIEW = two_stream.FrameInput(size=56)
 
 

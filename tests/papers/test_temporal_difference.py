@@ -1,0 +1,461 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.transforms.v2.functional import horizontal_flip
+
+from labkit import flow
+from labkit.backbones import cross_modality_init
+from labkit.backbones.resnet import resnet_tiny
+from labkit.clips import require_indices
+from labkit.papers import temporal_difference as td
+from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+
+
+@dataclass
+class FakeClip:
+    """A clip whose every pixel tells where it is from: random numbers, all different."""
+
+    num_frames: int = 16
+    height: int = 20
+    width: int = 24
+    label: int = 1
+    seed: int = 0
+    name: str = "fake"
+    group: int = 0
+    fps: float = 25.0
+    labels: tuple[int, ...] = (1,)
+
+    def __post_init__(self):
+        generator = torch.Generator().manual_seed(self.seed)
+        sizes = (self.num_frames, 3, self.height, self.width)
+        self.all_frames = torch.randint(256, sizes, generator=generator, dtype=torch.uint8)
+        self.ahead = torch.randn(self.num_frames - 1, 2, self.height, self.width, generator=generator)
+
+    def frames(self, indices):
+        return self.all_frames[require_indices(indices, 0, self.num_frames - 1, "frames")]
+
+    def flow(self, indices, *, backward=False):
+        return self.ahead[require_indices(indices, 0, self.num_frames - 2, "flow")]
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def tiny(**options):
+    torch.manual_seed(0)
+    return td.tdn_tiny(4, **options)
+
+
+def snippets(batch=2, segments=3, size=32, channels=3, seed=0):
+    return torch.randn(batch, segments, channels, size, size, generator=seeded(seed))
+
+
+PLAIN = {"size": 16, "short_side": None, "sides": (16,), "jitter": 0.0, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+
+
+# --- snippets ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_snippet_lies_in_its_segment_at_a_random_place():
+    clip, view = FakeClip(num_frames=16), td.Snippets(segments=3)
+    drawn = torch.stack([view.draw(clip, seeded(i)) for i in range(300)]).squeeze(2)  # (300, 3)
+    assert [sorted(set(column.tolist())) for column in drawn.T] == [[*range(5)], [*range(5, 10)], [*range(10, 16)]]
+    fields = td.Snippets(segments=2, length=5, flow=True)
+    drawn = torch.stack([fields.draw(clip, seeded(i)) for i in range(100)])  # (100, 2, 5), of 15 fields
+    assert torch.equal(drawn - drawn[..., :1], torch.arange(5).expand(100, 2, 5))
+    assert [sorted(set(column.tolist())) for column in drawn[..., 0].T] == [[0, 1, 2], [7, 8, 9, 10]]
+
+
+def test_a_clip_that_is_too_short_repeats_its_last_frame():
+    short = FakeClip(num_frames=2)
+    assert td.Snippets(segments=3).draw(short, seeded()).flatten().tolist() == [0, 1, 1]
+    assert td.Snippets(segments=2, length=2, flow=True).draw(short, seeded()).tolist() == [[0, 0], [0, 0]]
+
+
+def test_frames_and_flow_are_where_they_should_be():
+    clip = FakeClip()
+    seen = td.Snippets(**{**PLAIN, "size": 20}).at(clip, [2, 9])
+    assert torch.equal(seen, clip.all_frames[[2, 9], :, :, 2:22].float())
+    seen = td.Snippets(**PLAIN, length=5, flow=True).at(clip, [3, 8])
+    assert torch.equal(
+        seen, torch.stack([clip.ahead[3:8].flatten(0, 1), clip.ahead[8:13].flatten(0, 1)])[..., 2:18, 4:20]
+    )
+    assert td.Snippets(length=5, flow=True).channels == 10
+    assert td.Snippets().channels == 3
+
+
+def test_colours_become_zero_mean_and_unit_variance():
+    clip = FakeClip()
+    view = td.Snippets(size=20, short_side=None)
+    mean, std = torch.tensor([123.7, 116.3, 103.5]), torch.tensor([58.4, 57.1, 57.4])
+    expected = (clip.all_frames[[4], :, :, 2:22] - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(view.at(clip, [4]), expected)
+
+
+def test_all_snippets_of_a_clip_are_cut_mirrored_and_coloured_alike():
+    clip = FakeClip()
+    clip.all_frames[:] = clip.all_frames[0]  # nothing moves
+    view = td.Snippets(size=12, short_side=None, sides=(20, 16, 12))
+    kinds = set()
+    for draw in range(20):
+        seen, label = view.training_view(clip, seeded(draw))
+        assert seen.shape == (3, 3, 12, 12)
+        assert label == 1
+        assert not td.eulerian_motion(seen[None]).any()
+        kinds.add(round(seen.sum().item(), 3))
+    assert len(kinds) == 20  # another window or colour each time
+
+
+def test_mirrored_or_scaled_flow_has_other_vectors():
+    clip = FakeClip(height=16, width=16)
+    view = td.Snippets(**PLAIN, segments=1, length=2, flow=True)
+    plain = view.at(clip, [0])
+    clip.num_frames = 3  # a single place for two fields
+    seen = [view.training_view(clip, seeded(draw))[0] for draw in range(20)]
+    assert any(torch.equal(one, plain) for one in seen)
+    assert all(torch.equal(one, plain) or torch.equal(one, flow.flip_stack(plain)) for one in seen)
+    half = td.Snippets(**{**PLAIN, "size": 8}, segments=1, length=2, flow=True, flip=False)
+    torch.testing.assert_close(
+        half.training_view(clip, seeded())[0], flow.resize_flow(plain.unflatten(1, (2, 2)), (8, 8)).flatten(1, 2)
+    )
+    rescaled = td.Snippets(**{**PLAIN, "size": 8, "short_side": 8}, segments=1, length=2, flow=True).at(clip, [0])
+    torch.testing.assert_close(rescaled, flow.resize_flow(plain.unflatten(1, (2, 2)), (8, 8)).flatten(1, 2))
+
+
+def test_ten_windows_of_every_sample_to_test():
+    clip, view = FakeClip(), td.Snippets(**PLAIN, segments=2)
+    views, label = view.test_views(clip, 4, generator=seeded(3))
+    assert views.shape == (40, 2, 3, 16, 16)
+    assert label == 1
+    generator = seeded(3)
+    for sample in range(4):
+        pair = clip.frames(view.draw(clip, generator).flatten()).float()
+        corners = [pair[..., y : y + 16, x : x + 16] for y, x in ((0, 0), (0, 8), (4, 0), (4, 8), (2, 4))]
+        ten = corners + [horizontal_flip(corner) for corner in corners]
+        assert torch.equal(views[10 * sample : 10 * sample + 10], torch.stack(ten))
+    centre, _ = view.test_views(clip, 4, centre_only=True, generator=seeded(3))
+    assert torch.equal(centre, views[4::10])
+    assert len(td.Snippets(**PLAIN, flip=False).test_views(clip, 2)[0]) == 10
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+
+
+def test_differences_by_hand():
+    features = torch.tensor([[1.0, 5.0, 2.0], [0.0, 0.0, 7.0]])[:, :, None]  # (2, 3, 1)
+    assert td.eulerian_motion(features).squeeze(2).tolist() == [[4, -3], [0, 7]]
+
+
+def test_consensus_by_hand():
+    scores = torch.tensor([[[1.0, 0.0], [3.0, 2.0]], [[0.0, 0.0], [5.0, -1.0]]])  # (2, 2, 2)
+    assert td.segmental_consensus(scores).tolist() == [[2, 1], [2.5, -0.5]]
+
+
+@pytest.mark.parametrize("mixing", [td.Added, td.Convolved, td.Gated])
+def test_every_mixing_begins_as_a_sum(mixing):
+    below, motion = torch.randn(2, 2, 6, 4, 4, generator=seeded())
+    torch.testing.assert_close(mixing(6)(below, motion), below + motion)
+
+
+def test_mixing_by_hand():
+    below, motion = torch.tensor([2.0, -1.0])[None, :, None, None], torch.tensor([4.0, 6.0])[None, :, None, None]
+    convolved = td.Convolved(2)
+    convolved.convolution.weight.data = torch.tensor([[0.0, 1.0], [0.5, 0.0]])[:, :, None, None]
+    convolved.convolution.bias.data = torch.tensor([1.0, 0.0])
+    assert convolved(below, motion).flatten().tolist() == [2 + 6 + 1, -1 + 2]
+    gated = td.Gated(2)
+    gated.gate.weight.data[0] = torch.tensor([1.0, 2.0, 0.5, 0.0])[:, None, None]  # 2 - 2 + 2 = 2
+    g = 1 / (1 + torch.exp(torch.tensor(-2.0)))
+    expected = torch.tensor([2 * (g * 2 + (1 - g) * 4), 5.0])
+    torch.testing.assert_close(gated(below, motion).flatten(), expected)
+
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+
+def by_hand(model, pair):
+    """A TDN for two snippets, written out from torchvision's layers: both scores, and the differences by level."""
+    image, net = model.image, model.difference
+    seen = []
+    for one in pair.unbind(1):
+        maps = {"input": one, "conv1": F.relu(image.bn1(image.conv1(one)))}
+        maps["res2"] = image.layer1(image.maxpool(maps["conv1"]))
+        maps["res3"] = image.layer2(maps["res2"])
+        maps["res4"] = image.layer3(maps["res3"])
+        maps["res5"] = image.layer4(maps["res4"])
+        seen.append(maps)
+    v = {level: seen[1][level] - seen[0][level] for level in td.LEVELS}
+    scores = [image.fc(maps["res5"].mean((2, 3))) for maps in seen]
+    on = {level: float(level in model.levels) for level in td.LEVELS}
+    x = F.relu(net.bn1(net.conv1(v["input"]))) + on["conv1"] * v["conv1"]
+    x = net.layer1(net.maxpool(x)) + on["res2"] * v["res2"]
+    x = net.layer2(x) + on["res3"] * v["res3"]
+    x = net.layer3(x) + on["res4"] * v["res4"]
+    x = net.layer4(x)
+    return (scores[0] + scores[1]) / 2, net.fc(x.mean((2, 3))), v
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_differences_enter_at_each_level(count):
+    """Each row of Table 5.4, beside the network written out."""
+    model = tiny(levels=td.LEVELS[:count]).eval()
+    pair = snippets(segments=2)
+    with torch.no_grad():
+        image, difference, v = by_hand(model, pair)
+        look, logits = model.look(pair), model(pair)
+    assert tuple(look.motion) == td.LEVELS[:count]
+    for level in look.motion:
+        torch.testing.assert_close(look.motion[level][:, 0], v[level], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits[:, 0], image, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits[:, 1], difference, atol=1e-5, rtol=1e-4)
+
+
+def test_three_snippets_are_two_pairs_and_consensus_is_their_mean():
+    """Figure 5.2: three image subnetworks, two difference subnetworks."""
+    model, three = tiny().eval(), snippets(segments=3)
+    with torch.no_grad():
+        first, second = by_hand(model, three[:, :2]), by_hand(model, three[:, 1:])
+        logits = model(three)
+        singles = torch.stack([model.image(one) for one in three.unbind(1)]).mean(0)
+    torch.testing.assert_close(logits[:, 0], singles, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(logits[:, 1], (first[1] + second[1]) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(td.final_prediction(model, three), logits.mean(1))
+
+
+def test_a_clip_that_stands_still_has_no_differences():
+    model = tiny().eval()
+    still = snippets(segments=1).expand(-1, 3, -1, -1, -1)
+    with torch.no_grad():
+        look = model.look(still)
+        answer = model(still)[:, 1]
+    assert tuple(look.motion) == td.LEVELS
+    assert all(not motion.any() for motion in look.motion.values())
+    assert torch.equal(answer[0], answer[1])  # whatever stands there, the difference subnetwork says the same
+    assert not torch.equal(*model(still)[:, 0].detach())
+
+
+def test_played_backwards_differences_change_their_sign():
+    model, clip = tiny().eval(), snippets(segments=2)
+    with torch.no_grad():
+        ahead, back = model.look(clip), model.look(clip.flip(1))
+        forward, backward = model(clip), model(clip.flip(1))
+    for level in td.LEVELS:
+        torch.testing.assert_close(back.motion[level], -ahead.motion[level])
+    torch.testing.assert_close(forward[:, 0], backward[:, 0])  # the mean of frames has no order
+    assert not torch.allclose(forward[:, 1], backward[:, 1])
+
+
+def test_the_trunk_sees_each_snippet_once():
+    model, seen = tiny(), []
+    model.image.conv1.register_forward_hook(lambda layer, inputs, output: seen.append(len(inputs[0])))
+    model(snippets(batch=2, segments=4))
+    assert seen == [8]
+
+
+def test_tsn_is_the_mean_of_single_frames():
+    torch.manual_seed(0)
+    model, three = td.tsn_tiny(4).eval(), snippets()
+    with torch.no_grad():
+        expected = torch.stack([model.image(one) for one in three.unbind(1)]).mean(0)
+        assert model(three).shape == (2, 1, 4)
+        torch.testing.assert_close(td.final_prediction(model, three), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_activation_maps_share_out_the_scores():
+    model, three = tiny().eval(), snippets(size=56)
+    with torch.no_grad():
+        look = model.look(three)
+        image, difference = td.activation_maps(model, look)
+        logits = model(three)
+    assert image.shape == (2, 3, 4, 7, 7)
+    assert difference.shape == (2, 2, 4, 7, 7)
+    for number, (maps, net) in enumerate(((image, model.image), (difference, model.difference))):
+        torch.testing.assert_close(maps.mean((1, 3, 4)) + net.fc.bias, logits[:, number], atol=1e-5, rtol=1e-4)
+    assert td.activation_maps(model, look, (56, 56))[1].shape == (2, 2, 4, 56, 56)
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def statistics(net):
+    return [layer.running_mean.clone() for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+def changed(net, before):
+    return [not torch.equal(*pair) for pair in zip(statistics(net), before, strict=True)]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("partial_bn", [False, True])
+def test_which_statistics_follow_the_batches(partial_bn, frozen):
+    model = tiny(partial_bn=partial_bn)
+    if frozen:
+        td.freeze_image_trunk(model)
+    before = statistics(model.image), statistics(model.difference)
+    count = len(before[0])
+    model.eval()(snippets())
+    assert not any(changed(model.image, before[0]) + changed(model.difference, before[1]))
+    model.train()(snippets())
+    rest = [not partial_bn] * (count - 1)
+    assert changed(model.difference, before[1]) == [True, *rest]
+    assert changed(model.image, before[0]) == ([False] * count if frozen else [True, *rest])
+    model.train(False)
+    assert not any(layer.training for layer in model.modules())
+
+
+def test_partial_bn_of_a_tsn():
+    torch.manual_seed(0)
+    model = td.tsn_tiny(4, partial_bn=True, dropout=0.5).train()
+    modes = [layer.training for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert modes == [True] + [False] * (len(modes) - 1)
+    assert model.image.dropout.training
+
+
+def test_partial_bn_leaves_scale_and_shift_their_gradients():
+    model = tiny(partial_bn=True).train()
+    td.loss(model, (snippets(), torch.tensor([0, 3])))[0].backward()
+    for net in (model.image, model.difference):
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                assert layer.weight.grad.any()
+                assert layer.bias.grad.any()
+
+
+def learned(model):
+    model.zero_grad()
+    td.loss(model, (snippets(), torch.tensor([0, 3])))[0].backward()
+    return {name for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.any()}
+
+
+def test_which_parameters_get_gradients_in_each_phase():
+    model = td.freeze_image_trunk(tiny(mixing=td.Convolved)).train()
+    everything = {name for name, _ in model.named_parameters()}
+    trunk = {name for name in everything if name.startswith("image.") and not name.startswith("image.fc.")}
+    assert model.frozen
+    assert len(trunk) > 20
+    assert learned(model) == everything - trunk
+    td.train_jointly(model).train()
+    assert not model.frozen
+    assert learned(model) == everything
+
+
+def test_the_difference_loss_reaches_the_image_subnetwork_in_the_second_phase_only():
+    model, clip = tiny().train(), snippets()
+    for frozen in (False, True):
+        if frozen:
+            td.freeze_image_trunk(model).train()
+        model.zero_grad()
+        F.cross_entropy(model(clip)[:, 1], torch.tensor([0, 3])).backward()
+        reached = model.image.conv1.weight.grad is not None and bool(model.image.conv1.weight.grad.any())
+        assert reached is not frozen
+        assert model.difference.conv1.weight.grad.any()
+
+
+def test_the_loss_is_one_cross_entropy_for_each_subnetwork():
+    model, labels = tiny().eval(), torch.tensor([1, 2])
+    logits = model(snippets())
+    total, shown = td.loss(model, (snippets(), labels))
+    torch.testing.assert_close(total, F.cross_entropy(logits[:, 0], labels) + F.cross_entropy(logits[:, 1], labels))
+    assert shown["accuracy"] == (logits.mean(1).argmax(1) == labels).double().mean().item()
+
+
+@pytest.mark.parametrize("mixing", [td.Added, td.Convolved, td.Gated])
+def test_it_can_learn(mixing):
+    batch = snippets(batch=6, size=24), torch.arange(6) % 4
+    assert overfit_one_batch(tiny(mixing=mixing), td.loss, batch, steps=60).steps > 1
+    model = td.freeze_image_trunk(tiny(mixing=mixing))
+    trunk = model.image.layer3[0].conv1.weight.clone()
+    recipe = Recipe(**{**td.TINY, "steps": 3, "batch": 2, "schedule": None})
+    fit(model, recipe, [(snippets()[0], 1), (snippets()[1], 2)], td.loss, progress=False)
+    assert torch.equal(model.image.layer3[0].conv1.weight, trunk)
+
+
+def test_it_learns_the_direction_of_time_which_a_tsn_cannot():
+    """Two classes that are each other backwards, one clip of each."""
+    clip = snippets(batch=1, size=24)
+    batch = torch.cat([clip, clip.flip(1)]), torch.tensor([0, 1])
+    found = overfit_one_batch(tiny(), lambda m, b: F.cross_entropy(m(b[0])[:, 1], b[1]), batch, steps=60)
+    assert found.last < 0.1
+    torch.manual_seed(0)
+    tsn = td.tsn_tiny(4).eval()
+    torch.testing.assert_close(*tsn(batch[0]).unbind(0))
+
+
+def test_weights_of_stills_start_both_subnetworks():
+    torch.manual_seed(1)
+    source, model = resnet_tiny(24), tiny()
+    own = model.difference.fc.weight.clone()
+    for net in (model.image, model.difference):
+        cross_modality_init(net, source)
+        assert torch.equal(net.layer4[0].conv2.weight, source.layer4[0].conv2.weight)
+    assert torch.equal(model.difference.fc.weight, own)
+
+
+# --- fusion, builders, errors -----------------------------------------------------------------------------------------
+
+
+def test_fusion_by_hand():
+    rgb, motion = torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 5.0]])
+    torch.testing.assert_close(td.weighted_fusion(rgb, motion), torch.tensor([[0.75, -0.25 + 1.5]]))
+    torch.testing.assert_close(td.weighted_fusion(rgb, motion, (2, 1)), torch.tensor([[1.5, 0.5]]))
+
+
+def test_evaluate_takes_the_final_prediction():
+    model = tiny()
+    views = [(snippets(seed=n), n) for n in range(3)]
+    found = evaluate(model, views, forward=td.final_prediction, to_scores=nn.Identity(), progress=False)
+    with torch.no_grad():
+        expected = torch.stack([model.eval()(one).mean(1).mean(0) for one, _ in views])
+    torch.testing.assert_close(found.videos, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "segments"), [(3, 2), (10, 3)])
+def test_the_papers_size(channels, segments):
+    """Both subnetworks are ResNet-50, differences have 224, 112, 56, 28 and 14 pixels."""
+    with torch.device("meta"):
+        model = td.tdn_paper(51, in_channels=channels).eval()
+        look = model.look(torch.zeros(1, segments, channels, 224, 224))
+    sizes = {level: (motion.shape[2], motion.shape[-1]) for level, motion in look.motion.items()}
+    expected = {"input": (channels, 224), "conv1": (64, 112), "res2": (256, 56), "res3": (512, 28), "res4": (1024, 14)}
+    assert sizes == expected
+    assert look.image.shape == (1, segments, 2048, 7, 7)
+    assert look.difference.shape == (1, segments - 1, 2048, 7, 7)
+    with torch.device("meta"):
+        theirs = torchvision.models.resnet50(num_classes=51)
+    one = sum(parameter.numel() for parameter in theirs.parameters()) + (channels - 3) * 64 * 49
+    assert sum(parameter.numel() for parameter in model.parameters()) == 2 * one
+    assert model.image.dropout.p == model.difference.dropout.p == 0.8
+    assert model.partial_bn
+    with torch.device("meta"):
+        tsn = td.tsn_paper(51)
+    assert (tsn.image.dropout.p, tsn.partial_bn, len(tsn.image.layer3)) == (0.8, True, 6)
+
+
+def test_recipes_are_the_papers():
+    rgb, fcvid = Recipe(**td.HMDB51_RGB), Recipe(**td.FCVID)
+    assert (fcvid.steps, fcvid.batch, fcvid.options["lr"], fcvid.options["momentum"]) == (30_000, 128, 0.01, 0.9)
+    assert [fcvid.factor(step) for step in (9_999, 10_000, 20_000)] == pytest.approx([1, 0.1, 0.01])
+    assert fcvid.options["weight_decay"] == 1e-4
+    assert rgb.options["weight_decay"] == Recipe(**td.HMDB51_FLOW).options["weight_decay"] == 5e-4
+    second = Recipe(**td.joint(td.FCVID))
+    assert (second.steps, second.options["lr"], second.schedule) == (10_000, 1e-4, None)
+
+
+def test_wrong_input_is_named():
+    with pytest.raises(ValueError, match="levels must be of input, conv1, res2, res3, res4, input among them; got"):
+        tiny(levels=("res2",))
+    with pytest.raises(ValueError, match=r"got \['input', 'res5'\]"):
+        tiny(levels=("input", "res5"))
+    with pytest.raises(ValueError, match="both subnetworks must have the same size"):
+        td.TDN(resnet_tiny(4), resnet_tiny(4, in_channels=10))
+    with pytest.raises(ValueError, match=r"snippets must be \(B, s, 3, H, W\); got \(2, 3, 10, 8, 8\)"):
+        tiny()(torch.zeros(2, 3, 10, 8, 8))
+    with pytest.raises(ValueError, match="snippets must be 2 a clip at least; got 1: a pair makes a difference"):
+        tiny()(torch.zeros(2, 1, 3, 8, 8))
+    with pytest.raises(ValueError, match="rgb and flow must have the same shape"):
+        td.weighted_fusion(torch.zeros(2, 3), torch.zeros(2, 4))
