@@ -366,13 +366,14 @@ print({way: round(board[f"norm.{way}"], 1) for way in ways})
 few = (triple[:1] + [i for i in queries if i not in triple] + [i for i in range(len(places)) if i not in queries])[:40]
 some_photos = [photos[index] for index in few]
 low = next((layer for layer in layers if layer in ("Inception 3a", "conv3_1")), layers[0])
-panels = {}
+panels, seen_as = {}, 256 // trunk.side  # patches are cut from larger photos than a small net sees: look at them
 for scale, wanted in ((1, [low, middle, last]), (2, [last])):
-    found = conv_vlad.patches_of(trunk, some_photos, wanted, scale, progress=bars)
+    finer = max(seen_as // scale, 1)
+    found = conv_vlad.patches_of(trunk, some_photos, wanted, scale, finer=finer, progress=bars)
     panels |= {f"{layer.removeprefix('Inception ')}{', scale 2' * (scale == 2)}": found[layer] for layer in wanted}
 low_, middle_, last_, fine_ = panels
 {
-    name: f"{len(found.starts)}x{len(found.starts)} cells, patches of {found.side} pixels"
+    name: f"{len(found.starts)}x{len(found.starts)} cells, patches of 1/{len(found.starts)} of the photo's width"
     for name, found in panels.items()
 }
 
@@ -465,7 +466,7 @@ def nearest_in_others(found, asked=4, k=6):
 
 asked = min(4, len(few))
 viz.PatchExplorer(
-    trunk.warp(some_photos),
+    trunk.warp(some_photos, max(seen_as, 1)),
     {name: nearest_in_others(found, asked) for name, found in panels.items()},
     names=[called(places.names[index]) for index in few],
     asked=range(asked),

@@ -503,7 +503,7 @@ class Patches:
 
     Attributes:
         features: ``(N * n_l * n_l, d)``.
-        images: ``(N, 3, S, S)`` uint8, as the net sees them.
+        images: ``(N, 3, S, S)`` uint8, as the net sees them, or finer.
         starts: ``(n_l,)`` int64, the first row, or column, of each patch; below 0 where it hangs over the border.
         side: of a patch in pixels.
     """
@@ -556,7 +556,7 @@ class Patches:
         """An image rebuilt: each of its patches replaced by the mean of its k nearest ones (Figure 2.3).
 
         Args:
-            image: uint8 ``(3, S, S)``, as the net sees it.
+            image: uint8 ``(3, S, S)``, warped as `images` are.
             features: its local features ``(n_l * n_l, d)``.
             k: 1 and 5 in the thesis.
             skip: an image to leave out, see `nearest`: without, an image that is among them is its own best match.
@@ -596,7 +596,14 @@ class Patches:
 
 
 def patches_of(
-    trunk: Trunk, images: Images, layers: Sequence[str], scale: int = 1, batch: int = 16, progress: bool = True
+    trunk: Trunk,
+    images: Images,
+    layers: Sequence[str],
+    scale: int = 1,
+    *,
+    finer: int = 1,
+    batch: int = 16,
+    progress: bool = True,
 ) -> dict[str, Patches]:
     """Features and patches of all cells of some layers, from one pass over the images.
 
@@ -607,19 +614,22 @@ def patches_of(
         images: at least one.
         layers: names of the table.
         scale: 1 or 2.
+        finer: how many pixels of a patch there are for one that the net sees, for patches that can be looked at.
         batch: images in one pass.
         progress: whether to show a bar.
     """
+    checks.require_positive(finer, "finer")
     kept: dict[str, list[Tensor]] = defaultdict(list)
     for features in ConvFeatures(trunk, layers, scale, batch, progress)(images):
         for layer, part in features.items():
             kept[layer].append(part.flatten(0, 1))  # (B * n_l * n_l, d)
-    warped = torch.cat([trunk.warp([images[index]], scale) for index in range(len(images))])  # (N, 3, S, S)
+    warped = torch.cat([trunk.warp([images[index]], finer * scale) for index in range(len(images))])  # (N, 3, S, S)
     fields, found = trunk.receptive_fields(), {}
     for layer in layers:
         cells = trunk.sizes(scale)[layer][0]
         side = max(round(warped.shape[-1] / cells), 1)  # n / n_l
-        starts = (fields[layer].centres(cells) - (side - 1) / 2).floor().long()  # half a pixel to the left if need be
+        centres = finer * (fields[layer].centres(cells) + 0.5) - 0.5
+        starts = (centres - (side - 1) / 2).floor().long()  # half a pixel to the left if need be
         found[layer] = Patches(torch.cat(kept[layer]), warped, starts, side)
     return found
 

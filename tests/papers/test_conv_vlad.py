@@ -546,6 +546,20 @@ def test_patches_of_a_net(tiny):
     assert torch.equal(same[:, 1:, 1:], low.images[1][:, 1:, 1:])
 
 
+def test_patches_finer_than_the_net_sees_them(tiny):
+    images = photos(2)
+    plain = patches_of(tiny, images, ["Inception 3a", "Inception 5b"])
+    finer = patches_of(tiny, images, ["Inception 3a", "Inception 5b"], finer=4)
+    for layer, found in finer.items():
+        assert torch.equal(found.features, plain[layer].features)
+        assert torch.equal(found.images, tiny.warp(images, 4))
+        assert found.side == 4 * plain[layer].side
+        # a square of 4 pixels around a centre at 3 is moved by half a pixel; four times as fine it is not
+        assert torch.equal(found.starts, 4 * plain[layer].starts + 2)
+    with pytest.raises(ValueError, match="finer"):
+        patches_of(tiny, images, ["Inception 3a"], finer=0)
+
+
 # Networks.
 
 
