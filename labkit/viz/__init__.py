@@ -2,6 +2,7 @@
 
 from labkit.viz.browse import confusion_browser
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
+from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import (
     bar_chart,
     bar_slider,
@@ -16,6 +17,7 @@ from labkit.viz.figures import (
     timeline,
     trajectory_plot,
 )
+from labkit.viz.pairs import PairExplorer
 from labkit.viz.patches import NearestPatches, PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
@@ -25,11 +27,13 @@ from labkit.viz.style import Figure, finish
 from labkit.viz.tables import Table, claims_list, paper_table
 
 __all__ = [
+    "Block",
     "ClipPlayer",
     "ClipScatter",
     "Figure",
     "Layer",
     "NearestPatches",
+    "PairExplorer",
     "Panel",
     "PatchExplorer",
     "Reading",
@@ -37,6 +41,7 @@ __all__ = [
     "Table",
     "bar_chart",
     "bar_slider",
+    "block_diagram",
     "claims_list",
     "colour_wheel",
     "confusion_browser",
