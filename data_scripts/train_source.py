@@ -31,8 +31,8 @@ NETS = {
     "alexnet": long_video.alexnet_tiny,
 }
 # at first; batch normalisation stands ten times as much
-RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1, "alexnet": 1e-2}
-STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 900, "alexnet": 2400}
+RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1, "alexnet": 2e-2}
+STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 900, "alexnet": 1200}
 VIEW = two_stream.FrameInput(size=56)
 
 

@@ -10,10 +10,15 @@ from labkit import metrics, world
 from labkit.backbones import card, load_weights, source_weights
 from labkit.backbones.googlenet import googlenet_tiny
 from labkit.backbones.resnet import resnet_tiny
-from labkit.papers import two_stream
+from labkit.papers import long_video, two_stream
 from labkit.training import evaluate
 
-NETS = {"cnn_m": two_stream.spatial_tiny, "googlenet": googlenet_tiny, "resnet": resnet_tiny}
+NETS = {
+    "cnn_m": two_stream.spatial_tiny,
+    "googlenet": googlenet_tiny,
+    "resnet": resnet_tiny,
+    "alexnet": long_video.alexnet_tiny,
+}
 
 
 @pytest.mark.parametrize("name", NETS)
