@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ class Stack(nn.Module):
     group=f"LSTM, {LAYERS} x {CELLS} cells, {BATCH} clips of {FRAMES} frames: a training step", timer=time.process_time
 )
 class TestLSTM:
-    seconds: dict[str, float] = {}
+    seconds: ClassVar[dict[str, float]] = {}
 
     def measure(self, benchmark, name, net):
         inputs = torch.randn(BATCH, FRAMES, INPUTS)

@@ -28,7 +28,7 @@ Where the text is silent, or this departs from it:
 import functools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -615,7 +615,7 @@ class VideoNet(nn.Module):
         return self.head.conclude(state)
 
 
-def expand(model: VideoNet, small: VideoNet) -> list[str]:
+def expand(model: VideoNet, small: VideoNet, *, skip: Collection[str] = ()) -> list[str]:
     """Start a net from one for fewer frames: network expansion, section 3.3.3.
 
     Parameters of equal name and shape are taken over. That is everything in Conv, Late and average pooling: on a clip
@@ -628,6 +628,7 @@ def expand(model: VideoNet, small: VideoNet) -> list[str]:
     Args:
         model: changed in place.
         small: another `VideoNet` with the same trunk.
+        skip: parts that begin anew in any case, e.g. ``("head.classifier",)`` where classes are others.
 
     Returns:
         Names of the parameters that begin anew.
@@ -640,7 +641,7 @@ def expand(model: VideoNet, small: VideoNet) -> list[str]:
             source: Tensor | None = theirs.get(name)
             if name == "head.classifier.weight" and source is not None and isinstance(model.head, LocalPooling):
                 source = _respread(source, small.head, model.head)
-            if source is None or source.shape != parameter.shape:
+            if source is None or source.shape != parameter.shape or name.startswith(tuple(skip)):
                 fresh.append(name)
             else:
                 parameter.copy_(source)

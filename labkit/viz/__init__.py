@@ -23,8 +23,10 @@ from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.steps import Reading, step_chart
+from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
 from labkit.viz.tables import Table, claims_list, paper_table
+from labkit.viz.towers import tower_chart
 
 __all__ = [
     "Block",
@@ -43,6 +45,7 @@ __all__ = [
     "bar_slider",
     "block_diagram",
     "claims_list",
+    "clip_story",
     "colour_wheel",
     "confusion_browser",
     "finish",
@@ -60,6 +63,7 @@ __all__ = [
     "signed_to_rgb",
     "step_chart",
     "timeline",
+    "tower_chart",
     "trajectory_plot",
     "typical_speed",
 ]

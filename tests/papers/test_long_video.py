@@ -578,6 +578,15 @@ def test_what_other_heads_take_over():
     assert connected.head.pool.weight.tolist() == pytest.approx([1 / 30] * 30)
 
 
+def test_what_is_skipped_begins_anew():
+    torch.manual_seed(0)
+    single, other = alexnet_tiny(4), alexnet_tiny(4)
+    before = other.head.classifier.weight.clone()
+    assert expand(other, single, skip=("head.classifier",)) == ["head.classifier.weight", "head.classifier.bias"]
+    assert torch.equal(other.head.classifier.weight, before)
+    assert torch.equal(other.head.fc.fc6.weight, single.head.fc.fc6.weight)
+
+
 def test_local_pooling_grows_by_share_of_the_clip():
     torch.manual_seed(0)
     few, many = alexnet_tiny(4, LocalPooling, frames=15), alexnet_tiny(4, LocalPooling, frames=25)
