@@ -20,9 +20,22 @@ import torchvision
 from PIL import Image
 
 from labkit.backbones.codes import FrameCoder, load_codes
-from labkit.data import ACT, FCVID, HMDB51, UCF101, Holidays, Oxford5k, Paris6k, Sports1M, read_video, write_video
+from labkit.data import (
+    ACT,
+    FCVID,
+    HMDB51,
+    UCF101,
+    FlyingChairs,
+    Holidays,
+    Oxford5k,
+    Paris6k,
+    Sintel,
+    Sports1M,
+    read_video,
+    write_video,
+)
 from labkit.data.jobs import read_manifest
-from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1
+from labkit.flow import dis, farneback, load_flow, stored_flow_shape, tvl1, write_flo
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "data_scripts"
 REAL = os.environ.get("LABKIT_REAL_DATA")
@@ -175,6 +188,83 @@ def test_hmdb51_unpacks_archives_in_an_archive(script, site, tmp_path, capsys):
     assert site.asked == ["/lists.rar", "/videos.rar"]
     assert [path.name for path in (root / "hmdb51_org").iterdir()] == ["act_00"]
     assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
+
+
+# Fetching FlyingChairs and Sintel: sets of a few small pairs, counted as if that were all.
+
+
+def make_picture(path, seed, size=(12, 8)):
+    generator = torch.Generator().manual_seed(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(torch.randint(256, (size[1], size[0], 3), generator=generator, dtype=torch.uint8).numpy()).save(
+        path
+    )
+
+
+def make_truth(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_flo(path, torch.ones(2, 8, 12))
+
+
+def test_flying_chairs_are_fetched_with_their_list_and_checked(script, site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("labkit.data.chairs.PAIRS", 3)
+    data = tmp_path / "make/FlyingChairs_release/data"
+    for number in (1, 2, 3):
+        make_picture(data / f"{number:05}_img1.ppm", number)
+        make_picture(data / f"{number:05}_img2.ppm", -number)
+        make_truth(data / f"{number:05}_flow.flo")
+    (data.parent / "README.txt").write_text("chairs")
+    zip_folder(data.parent, site.folder / "pairs.zip")
+    (site.folder / "list.txt").write_text("1\n2\n1\n")
+    root = tmp_path / "chairs"
+    arguments = [str(root), "--url", f"{site.url}/pairs.zip", "--list-url", f"{site.url}/list.txt"]
+    for _ in range(2):
+        assert script("flying_chairs")(arguments) == 0
+        assert "FlyingChairs, all: 3 pairs\n" in capsys.readouterr().out
+    assert site.asked == ["/list.txt", "/pairs.zip"]
+    assert [FlyingChairs(root, part).names for part in ("train", "test")] == [["00001", "00003"], ["00002"]]
+    assert len(read_manifest(root / "pairs.jsonl")) == 9
+    home = root / "FlyingChairs_release/data"
+    whole = damage(home / "00002_flow.flo")
+    make_picture(home / "00003_img2.ppm", 0, size=(12, 9))
+    assert script("flying_chairs")(arguments) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"✗ 00002_flow.flo: FlowFileError: .*expected 780 bytes for its 12 x 8 pixels; got 390", told)
+    assert re.search(r"✗ 00003: expected files of one size; got .*'00003_img2.ppm': \(9, 12\)", told)
+    (home / "00002_flow.flo").write_bytes(whole)
+    (home / "00003_img2.ppm").unlink()
+    assert script("flying_chairs")(arguments) == 1
+    assert "✗ FlyingChairs, all: expected 3 pairs in" in capsys.readouterr().err
+
+
+def test_sintel_is_fetched_and_checked_in_both_passes(script, site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("labkit.data.sintel.TRAIN", ("alley_1",))
+    monkeypatch.setattr("labkit.data.sintel.TEST", ("wall",))
+    monkeypatch.setattr("labkit.data.sintel.FRAMES", {"alley_1": 3, "wall": 2})
+    make = tmp_path / "make/sintel"
+    for number in (1, 2, 3):
+        for kind in ("training/clean/alley_1", "training/final/alley_1", "training/invalid/alley_1"):
+            make_picture(make / f"{kind}/frame_{number:04}.png", number)
+        if number < 3:
+            make_truth(make / f"training/flow/alley_1/frame_{number:04}.flo")
+            make_picture(make / f"training/occlusions/alley_1/frame_{number:04}.png", number)
+            for which in ("clean", "final"):
+                make_picture(make / f"test/{which}/wall/frame_{number:04}.png", number)
+    zip_folder(make, site.folder / "sintel.zip")
+    root = tmp_path / "sintel"
+    arguments = [str(root), "--url", f"{site.url}/sintel.zip"]
+    assert script("sintel")(arguments) == 0
+    assert re.findall("Sintel, .*", capsys.readouterr().out) == [
+        "Sintel, train, clean pass: 2 pairs",
+        "Sintel, train, final pass: 2 pairs",
+        "Sintel, test, clean pass: 1 pairs",
+        "Sintel, test, final pass: 1 pairs",
+    ]
+    assert [pair.name for pair in Sintel(root)] == ["clean/alley_1/frame_0001", "clean/alley_1/frame_0002"]
+    damage(root / "MPI-Sintel-complete/test/final/wall/frame_0002.png")
+    assert script("sintel")(arguments) == 1
+    assert "✗ test/final/wall/frame_0002.png: PhotoError: " in capsys.readouterr().err
+    assert site.asked == ["/sintel.zip"]
 
 
 # Sports-1M: the lists are fetched, the videos are brought.
@@ -389,6 +479,8 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_pa
         "sports1m",
         "act",
         "fcvid",
+        "flying_chairs",
+        "sintel",
         "extract_flow",
         "extract_features",
     ],

@@ -1,12 +1,15 @@
-"""Real video and photos: files to tensors and back, and the data sets made of them."""
+"""Real video, photos and flow pairs: files to tensors and back, and the data sets made of them."""
 
 from labkit.data.act import ACT
+from labkit.data.chairs import FlyingChairs
 from labkit.data.fcvid import FCVID
 from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51
 from labkit.data.holidays import Holidays
 from labkit.data.oxford import Oxford5k, Paris6k
+from labkit.data.pairs import RealPair
 from labkit.data.photos import Photo, PhotoError, Photos, read_photo
+from labkit.data.sintel import Sintel
 from labkit.data.sports1m import Sports1M
 from labkit.data.ucf101 import UCF101
 from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
@@ -16,6 +19,7 @@ __all__ = [
     "FCVID",
     "HMDB51",
     "UCF101",
+    "FlyingChairs",
     "Holidays",
     "Oxford5k",
     "Paris6k",
@@ -23,6 +27,8 @@ __all__ = [
     "PhotoError",
     "PhotoFolder",
     "Photos",
+    "RealPair",
+    "Sintel",
     "Sports1M",
     "Video",
     "VideoError",

@@ -25,8 +25,8 @@ class ACT(SuppliedVideos):
 
     A clip is named by its file, without folders and suffix.
 
-    ``data_scripts/act.py`` says where clips and lists come from, and checks them. Arguments, groups and errors are those
-    of `labkit.data.videos.SuppliedVideos`.
+    ``data_scripts/act.py`` says where clips and lists come from, and checks them. Arguments, groups and errors are
+    those of `labkit.data.videos.SuppliedVideos`.
     """
 
     title, script = "ACT", "act.py"

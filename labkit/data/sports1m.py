@@ -24,8 +24,8 @@ class Sports1M(SuppliedVideos):
     A video is named by its YouTube id, ``UDqivjS-lpI.mp4``; ids compare without regard to case, as all names here do.
     A video that a list names twice is in the set once, with the labels of both lines.
 
-    ``data_scripts/sports1m.py`` fetches the lists; the videos are yours to bring, in any container. Arguments, groups and
-    errors are those of `labkit.data.videos.SuppliedVideos`.
+    ``data_scripts/sports1m.py`` fetches the lists; the videos are yours to bring, in any container. Arguments, groups
+    and errors are those of `labkit.data.videos.SuppliedVideos`.
     """
 
     title, script = "Sports-1M", "sports1m.py"

@@ -170,21 +170,9 @@ class VideoClips(Clips):
         missing: Literal["error", "skip"],
         fetch_command: str,
     ) -> None:
-        if missing not in ("error", "skip"):
-            raise ValueError(f'missing must be "error" or "skip"; got {missing!r}')
         listed = list(listed)
         lacking = [video.name for video in listed if video.name.lower() not in paths]
-        if len(lacking) == len(listed) or (lacking and missing == "error"):
-            shown = ", ".join(lacking[:_SHOWN]) + (", ..." if len(lacking) > _SHOWN else "")
-            remedy = "" if len(lacking) == len(listed) else ', or pass missing="skip" to take those that are there'
-            raise FileNotFoundError(
-                f"{title}: expected {len(listed)} videos in {root / videos}; got {len(listed) - len(lacking)}, "
-                f"{len(lacking)} are missing: {shown}. Run {fetch_command}{remedy}"
-            )
-        if lacking:
-            warnings.warn(
-                f"{title}: {len(lacking)} of {len(listed)} videos are not in {root / videos}; skipped", stacklevel=3
-            )
+        require_there(f"{title}: {{}} videos", len(listed), lacking, root / videos, missing, fetch_command)
         self.classes = tuple(classes)
         self.listed = [video for video in listed if video.name.lower() in paths]
         self.labels = torch.tensor([video.label for video in self.listed])
@@ -276,6 +264,39 @@ class SuppliedVideos(VideoClips):
                 f"{names[-1:]}: see data_scripts/{cls.script}"
             )
         return names
+
+
+def require_there(
+    what: str, number: int, lacking: Sequence[str], folder: Path, missing: str, command: str, stacklevel: int = 4
+) -> None:
+    """Check that nothing lacks in a set, or that something is there if what lacks is to be left out.
+
+    Args:
+        what: what is counted, with ``{}`` for the number, for the error and the warning: ``"UCF101: {} videos"``.
+        number: how many there should be.
+        lacking: names of those that are not there.
+        folder: where they should be.
+        missing: "error", or "skip" to warn only.
+        command: what brings them.
+        stacklevel: whose fault it is: 4 for the caller of a set whose base class calls this.
+
+    Raises:
+        FileNotFoundError: some lack, or all of them if ``missing`` is "skip".
+        ValueError: ``missing`` is neither.
+    """
+    if missing not in ("error", "skip"):
+        raise ValueError(f'missing must be "error" or "skip"; got {missing!r}')
+    if len(lacking) == number or (lacking and missing == "error"):
+        shown = ", ".join(lacking[:_SHOWN]) + (", ..." if len(lacking) > _SHOWN else "")
+        remedy = "" if len(lacking) == number else ', or pass missing="skip" to take those that are there'
+        raise FileNotFoundError(
+            f"{what.format(f'expected {number}')} in {folder}; got {number - len(lacking)}, {len(lacking)} are "
+            f"missing: {shown}. Run {command}{remedy}"
+        )
+    if lacking:
+        warnings.warn(
+            f"{what.format(f'{len(lacking)} of {number}')} are not in {folder}; skipped", stacklevel=stacklevel
+        )
 
 
 def flow_path(out: Path) -> Path:

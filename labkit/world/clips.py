@@ -71,6 +71,10 @@ class PuppetClip:
         """Pixels hidden or out of sight in the next frame: (T, H, W) bool."""
         return self.rendering.occluded[self._indices(indices, 0, 1)]
 
+    def valid(self, indices: Indices) -> Tensor:
+        """Pixels whose flow is known, here all of them: (T, H, W) bool."""
+        return torch.ones_like(self.occluded(indices))
+
     def _indices(self, indices: Indices, first: int, margin: int) -> list[int]:
         return require_indices(indices, first, self.num_frames - 1 - margin, self.name)
 

@@ -82,6 +82,7 @@ def test_frames_and_masks_come_in_the_order_asked():
     assert torch.equal(wheel.mask([0], "scene", "prop"), torch.ones(1, 12, 17, dtype=torch.bool))
     assert not wheel.mask([0, 1, 2, 3], "puppet").any()
     assert torch.equal(wheel.occluded([2, 0]), whole.occluded[[2, 0]])
+    assert torch.equal(wheel.valid([2, 0]), torch.ones(2, 12, 17, dtype=torch.bool))
     assert wheel.frames([]).shape == (0, 3, 12, 17)
     assert wheel.flow([]).shape == (0, 2, 12, 17)
 
@@ -106,6 +107,7 @@ def test_flow_leads_to_the_next_frame_or_the_one_before():
         (lambda wheel: wheel.flow([0], backward=True), 0),
         (lambda wheel: wheel.flow([4], backward=True), 4),
         (lambda wheel: wheel.occluded([3]), 3),
+        (lambda wheel: wheel.valid([3]), 3),
         (lambda wheel: wheel.mask([4], "prop"), 4),
     ],
 )

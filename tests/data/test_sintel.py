@@ -1,0 +1,223 @@
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from labkit.data import PhotoError, Sintel
+from labkit.data.pairs import INDEX, complete
+from labkit.data.sintel import FRAMES, TEST, TRAIN
+from labkit.flow import backward_warp, read_flo, write_flo
+
+REAL = os.environ.get("LABKIT_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with flow/sintel")
+HEIGHT, WIDTH = 5, 8
+
+
+def write_png(path, seed=0, pixels=None, size=(HEIGHT, WIDTH)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if pixels is None:
+        pixels = np.random.default_rng(seed).integers(256, size=(*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A folder in the shape of Sintel, with two scenes to train and one to test, counted as if that were all."""
+    monkeypatch.setattr("labkit.data.sintel.TRAIN", ("alley_1", "ambush_2"))
+    monkeypatch.setattr("labkit.data.sintel.TEST", ("wall",))
+    monkeypatch.setattr("labkit.data.sintel.FRAMES", {"alley_1": 4, "ambush_2": 3, "wall": 3})
+    home = tmp_path / "MPI-Sintel-complete"
+    for scene, count in (("alley_1", 4), ("ambush_2", 3)):
+        for number in range(1, count + 1):
+            frame = f"{scene}/frame_{number:04}"
+            write_png(home / f"training/clean/{frame}.png", number)
+            write_png(home / f"training/final/{frame}.png", 100 + number)
+            write_png(home / f"training/invalid/{frame}.png", pixels=np.zeros((HEIGHT, WIDTH), np.uint8))
+            if number < count:
+                write_png(home / f"training/occlusions/{frame}.png", pixels=np.zeros((HEIGHT, WIDTH), np.uint8))
+                (home / f"training/flow/{scene}").mkdir(parents=True, exist_ok=True)
+                write_flo(home / f"training/flow/{frame}.flo", torch.full((2, HEIGHT, WIDTH), 0.1 * number))
+    for number in (1, 2, 3):
+        for which in ("clean", "final"):
+            write_png(home / f"test/{which}/wall/frame_{number:04}.png", number)
+    return tmp_path
+
+
+def training(root, kind, frame):
+    return root / "MPI-Sintel-complete/training" / kind / frame
+
+
+def test_scenes_and_lengths_are_the_official_ones():
+    lengths = [[FRAMES.get(scene, 50) for scene in scenes] for scenes in (TRAIN, TEST)]
+    assert [len(part) for part in lengths] == [23, 12]
+    assert [sum(part) for part in lengths] == [1064, 564]
+    assert not {*FRAMES} - {*TRAIN, *TEST}
+    assert len({*TRAIN, *TEST}) == 35
+
+
+def test_a_pair_is_a_frame_and_the_next_in_the_pass_asked(root):
+    clean, final = Sintel(root), Sintel(root, pass_name="final")
+    names = ["alley_1/frame_0001", "alley_1/frame_0002", "alley_1/frame_0003"]
+    names += ["ambush_2/frame_0001", "ambush_2/frame_0002"]
+    assert clean.names == [f"clean/{name}" for name in names]
+    assert final.names == [f"final/{name}" for name in names]
+    assert clean.groups.tolist() == [0, 0, 0, 1, 1]
+    assert [pair.scene for pair in clean] == ["alley_1"] * 3 + ["ambush_2"] * 2
+    pixels = [np.random.default_rng(seed).integers(256, size=(HEIGHT, WIDTH, 3), dtype=np.uint8) for seed in (2, 103)]
+    assert np.array_equal(clean[1].frames([0])[0].permute(1, 2, 0).numpy(), pixels[0])
+    assert np.array_equal(final[1].frames([1])[0].permute(1, 2, 0).numpy(), pixels[1])
+    for pairs in (clean, final):
+        assert torch.equal(pairs[2].flow([0]), torch.full((1, 2, HEIGHT, WIDTH), 0.3))
+
+
+def test_scenes_may_be_chosen(root):
+    assert Sintel(root, scenes=["ambush_2"]).groups.tolist() == [1, 1]
+    with pytest.raises(ValueError, match="scenes of the train part must be among alley_1, ambush_2; got 'wall'"):
+        Sintel(root, scenes=["wall"])
+
+
+def test_the_scenes_to_test_have_no_flow(root):
+    test = Sintel(root, "test")
+    assert test.names == ["clean/wall/frame_0001", "clean/wall/frame_0002"]
+    assert test.groups.tolist() == [2, 2]
+    assert test[0].frames([0, 1]).shape == (2, 3, HEIGHT, WIDTH)
+    for ask in (test[0].flow, test[0].valid, test[0].occluded):
+        with pytest.raises(FileNotFoundError, match="frame_0001: expected its flow; got none, its makers have not"):
+            ask([0])
+
+
+def test_invalid_pixels_and_unknown_flow_do_not_count(root):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[1, 2] = mask[4, 7] = 255
+    write_png(training(root, "invalid", "alley_1/frame_0001.png"), pixels=mask)
+    flow = torch.zeros(2, HEIGHT, WIDTH)
+    flow[:, 1, 2], flow[0, 3, 3] = 1e8, torch.nan
+    write_flo(training(root, "flow", "alley_1/frame_0001.flo"), flow)
+    pair = Sintel(root)[0]
+    assert (~pair.valid([0])).nonzero().tolist() == [[0, 1, 2], [0, 3, 3], [0, 4, 7]]
+    assert pair.flow([0])[0, :, 1, 2].tolist() == [1e8, 1e8]  # as the file has it
+    assert pair.flow([0])[0, :, 3, 3].isnan().all()
+    assert pair.valid([]).shape == (0, HEIGHT, WIDTH)
+    assert pair.valid([0, 0]).shape == (2, HEIGHT, WIDTH)
+
+
+def test_occluded_is_what_the_mask_marks_and_what_leaves_the_picture(root):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2, 3] = 255
+    write_png(training(root, "occlusions", "alley_1/frame_0001.png"), pixels=mask)
+    flow = torch.zeros(2, HEIGHT, WIDTH)
+    flow[0, 0, 0], flow[0, 0, 1] = -0.6, -1.4  # to -0.6 and to -0.4: pixels end half a pixel beyond their centres
+    flow[1, 4, 5], flow[1, 4, 6] = 0.4, 0.6
+    flow[0, 1, 1], flow[:, 3, 3] = 30.0, torch.nan
+    write_flo(training(root, "flow", "alley_1/frame_0001.flo"), flow)
+    pair = Sintel(root)[0]
+    assert pair.occluded([0]).nonzero().tolist() == [[0, 0, 0], [0, 1, 1], [0, 2, 3], [0, 4, 6]]
+    assert pair.occluded([0]).dtype == torch.bool
+    with pytest.raises(IndexError, match="must lie within 0 to 0; got 1"):
+        pair.occluded([1])
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("clean/alley_1/frame_0002.png", [2, 3, 4]),  # two pairs have it
+        ("flow/alley_1/frame_0002.flo", [0, 2, 3, 4]),
+        ("occlusions/ambush_2/frame_0001.png", [0, 1, 2, 4]),
+        ("invalid/ambush_2/frame_0002.png", [0, 1, 2, 3]),
+    ],
+)
+def test_a_missing_partner_is_an_error_or_leaves_the_pairs_out(root, name, left):
+    names = Sintel(root).names
+    (root / "MPI-Sintel-complete/training" / name).unlink()
+    with pytest.raises(
+        FileNotFoundError, match=rf"Sintel, train, clean pass: expected 5 pairs .*training/{name}.* Run"
+    ):
+        Sintel(root)
+    with pytest.warns(UserWarning, match=f"{5 - len(left)} of 5 pairs are not in"):
+        assert Sintel(root, missing="skip").names == [names[index] for index in left]
+
+
+def test_a_missing_scene_is_an_error(root):
+    shutil.rmtree(training(root, "clean", "ambush_2"))
+    with pytest.raises(FileNotFoundError, match="got 3, 2 are missing"):
+        Sintel(root)
+    assert len(Sintel(root, pass_name="final")) == 5
+
+
+def test_damaged_and_wrong_masks_are_noticed(root):
+    path = training(root, "occlusions", "alley_1/frame_0001.png")
+    write_png(path, pixels=np.zeros((HEIGHT, WIDTH + 1), np.uint8))
+    pair = Sintel(root)[0]
+    with pytest.raises(
+        ValueError, match=r"occlusions/alley_1/frame_0001.png: expected \(5, 8\) pixels, .* got \(5, 9\)"
+    ):
+        pair.occluded([0])
+    path.write_bytes(path.read_bytes()[:45])
+    with pytest.raises(PhotoError, match="expected a photo that decodes"):
+        pair.occluded([0])
+    assert pair.valid([0]).all()
+
+
+@pytest.mark.parametrize("wrong", [{"part": "all"}, {"pass_name": "albedo"}, {"missing": "ignore"}])
+def test_wrong_arguments_are_explained(root, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be|and pass_name"):
+        Sintel(root, **wrong)
+
+
+def test_completing_notes_what_each_file_is_and_goes_on_later(root):
+    sets = [Sintel(root), Sintel(root, pass_name="final"), Sintel(root, "test")]
+    path = training(root, "flow", "ambush_2/frame_0001.flo")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    write_png(training(root, "invalid", "alley_1/frame_0003.png"), size=(HEIGHT, WIDTH + 2))
+    errors = complete(sets, root)
+    assert list(errors) == [
+        "training/flow/ambush_2/frame_0001.flo",
+        "clean/alley_1/frame_0003",
+        "final/alley_1/frame_0003",
+    ]
+    assert "'training/invalid/alley_1/frame_0003.png': (5, 10)" in errors["clean/alley_1/frame_0003"]
+    path.write_bytes(whole)
+    write_png(training(root, "invalid", "alley_1/frame_0003.png"))
+    assert complete(sets, root) == {}
+    # 7 frames twice, 5 fields of flow and 5 masks of each kind, 3 frames to test; the last frames' masks serve nobody
+    assert len((root / INDEX).read_text().splitlines()) == 1 + 14 + 15 + 3
+
+
+# The real pairs.
+
+
+@pytest.fixture
+def real(tmp_path):
+    """The real frames as two scenes of the official structure; only the pair from frame 2 has all its files."""
+    home = tmp_path / "MPI-Sintel-complete/training"
+    for kind, scene in (("easy", "alley_1"), ("medium", "bamboo_2")):
+        source = Path(REAL, "flow/sintel", kind)
+        folders = {"clean": "clean", "flow": "gt", "occlusions": "gt/occlusions", "invalid": "gt/invalid"}
+        for official, theirs in folders.items():
+            (home / official / scene).mkdir(parents=True)
+            for path in (source / theirs).glob("frame_*.flo" if official == "flow" else "frame_*.png"):
+                (home / official / scene / path.name).symlink_to(path)
+    return tmp_path
+
+
+@needs_real_data
+@pytest.mark.filterwarnings("ignore:Sintel")
+def test_real_flow_and_masks_agree(real):
+    pairs = Sintel(real, scenes=["alley_1", "bamboo_2"], missing="skip")
+    assert pairs.names == ["clean/alley_1/frame_0002", "clean/bamboo_2/frame_0002"]
+    for pair in pairs:
+        first, second = pair.frames([0, 1]).float()
+        flow, occluded, valid = pair.flow([0])[0], pair.occluded([0])[0], pair.valid([0])[0]
+        assert first.shape == (3, 436, 1024)
+        assert torch.equal(flow, read_flo(pair.truth))
+        assert 0 < (~valid).sum() < 200
+        assert 0.02 < occluded.float().mean() < 0.1
+        error = (backward_warp(second, flow)[0] - first).abs().mean(0)
+        assert error[~occluded].mean() < 0.4 * error[occluded].mean()  # what is hidden cannot be found
+        assert error[~occluded].mean() < 0.5 * (second - first).abs().mean(0)[~occluded].mean()
