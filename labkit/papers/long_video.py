@@ -635,6 +635,8 @@ def expand(model: VideoNet, small: VideoNet, *, skip: Collection[str] = ()) -> l
     """
     mine, theirs = dict(model.named_parameters()), dict(small.named_parameters())
     fresh = []
+    if _what_softmax_reads(model.head) != _what_softmax_reads(small.head):
+        skip = (*skip, "head.classifier")
     model.trunk.load_state_dict(small.trunk.state_dict())  # with what batch normalisation has counted
     with torch.no_grad():
         for name, parameter in mine.items():
@@ -646,6 +648,11 @@ def expand(model: VideoNet, small: VideoNet, *, skip: Collection[str] = ()) -> l
             else:
                 parameter.copy_(source)
     return fresh
+
+
+def _what_softmax_reads(head: nn.Module) -> tuple[Any, ...]:
+    """Of equal ones the softmax weights mean the same: an LSTM or not, and which layers lie below."""
+    return isinstance(head, DeepLSTM), *(tuple(weight.shape[:1]) for weight in head.fc.parameters())  # type: ignore[union-attr]
 
 
 def _respread(weight: Tensor, small: nn.Module, large: LocalPooling) -> Tensor:

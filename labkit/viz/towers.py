@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
@@ -42,14 +41,22 @@ def tower_chart(nets: Mapping[str, Layers], *, title: str, alt: str, columns: in
     rows = -(-len(nets) // columns)
     figure = make_subplots(rows, columns, subplot_titles=list(nets), horizontal_spacing=0.02, vertical_spacing=0.12)
     highest = max(len(layers) for layers in nets.values())
-    for number, layers in enumerate(nets.values()):
-        row, column = number // columns + 1, number % columns + 1
+    shapes, notes = [], []  # put into the figure all at once: plotly takes its time for each call
+    for number, layers in enumerate(nets.values(), start=1):
+        axes = {"xref": f"x{number if number > 1 else ''}", "yref": f"y{number if number > 1 else ''}"}
         for level, (kind, boxes, shape) in enumerate(layers):
-            _row_of_boxes(figure, kind, boxes, level * GAP, row, column)
+            y = level * GAP
+            places = _places(boxes)
+            look = {"fillcolor": COLOURS[kind], "line": {"color": INK if kind != "C" else QUIET, "width": 1}}
+            shapes += [
+                {"type": "rect", "x0": x, "x1": x + w, "y0": y, "y1": y + BOX, **look, **axes} for x, w in places
+            ]
             times = f"{boxes} × " if boxes > 1 else ""
-            words = {"x": MOST + 0.3, "y": level * GAP + BOX / 2, "xanchor": "left", "showarrow": False}
-            size = " × ".join(map(str, shape))
-            figure.add_annotation(text=f"{kind}<br>{times}{size}", align="left", **words, row=row, col=column)
+            words = {"x": MOST + 0.3, "text": f"{kind}<br>{times}{' × '.join(map(str, shape))}", "xanchor": "left"}
+            notes.append({**words, "y": y + BOX / 2, "align": "left", "showarrow": False, **axes})
+            if boxes > MOST:
+                notes.append({"x": MOST / 2, "y": y + BOX / 2, "text": "…", "showarrow": False, **axes})
+    figure.update_layout(shapes=shapes, annotations=[*figure.layout.annotations, *notes])
     figure.update_xaxes(visible=False, range=[-0.2, MOST * 1.75], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.2, highest * GAP + 0.1], fixedrange=True)
     for kind in dict.fromkeys(kind for layers in nets.values() for kind, _, _ in layers):
@@ -61,16 +68,9 @@ def tower_chart(nets: Mapping[str, Layers], *, title: str, alt: str, columns: in
     return Figure(found.update_annotations(font_size=11))
 
 
-def _row_of_boxes(figure: go.Figure, kind: str, boxes: int, y: float, row: int, column: int) -> None:
-    """Boxes centred over the width of the tower."""
-    look = {"fillcolor": COLOURS[kind], "line": {"color": INK if kind != "C" else QUIET, "width": 1}, "type": "rect"}
-    shown = list(range(min(boxes, MOST)))
-    if boxes > MOST:
-        shown.remove(MOST // 2)
-        dots = {"x": MOST / 2, "y": y + BOX / 2, "text": "…", "showarrow": False}
-        figure.add_annotation(**dots, row=row, col=column)
-    wide = 0.8 if boxes > 1 else 0.6 * MOST
-    left = (MOST - min(boxes, MOST)) / 2 if boxes > 1 else (MOST - wide) / 2
-    for place in shown:
-        x = left + place + (0.1 if boxes > 1 else 0)
-        figure.add_shape(x0=x, x1=x + wide, y0=y, y1=y + BOX, **look, row=row, col=column)
+def _places(boxes: int) -> list[tuple[float, float]]:
+    """Left edge and width of each box that is drawn, centred over the width of a tower."""
+    if boxes == 1:
+        return [(0.2 * MOST, 0.6 * MOST)]
+    shown = [place for place in range(min(boxes, MOST)) if boxes <= MOST or place != MOST // 2]
+    return [((MOST - min(boxes, MOST)) / 2 + place + 0.1, 0.8) for place in shown]

@@ -564,15 +564,18 @@ def test_what_other_heads_take_over():
     torch.manual_seed(0)
     single = alexnet_tiny(4)
     slow, over_time = alexnet_tiny(4, SlowPooling, frames=30), alexnet_tiny(4, TimeDomainConvolution, frames=30)
-    assert expand(slow, single) == []
+    softmax = ["head.classifier.weight", "head.classifier.bias"]
+    assert expand(slow, single) == softmax  # it reads the first layer, not the second
     assert torch.equal(slow.head.fc.fc6.weight, single.head.fc.fc6.weight)
     fresh = expand(over_time, single)
     convolution = [f"head.over_time.convolution.{part}" for part in ("weight", "bias")]
     assert sorted(fresh) == sorted(["head.fc.fc6.weight", *convolution])  # 256 kernels, 128 channels
     assert torch.equal(over_time.head.fc.fc7.weight, single.head.fc.fc7.weight)
     lstm = alexnet_tiny(4, DeepLSTM, fc=(256, 256))
-    assert all(name.startswith(("head.layers", "head.classifier.weight")) for name in expand(lstm, single))
+    assert all(name.startswith(("head.layers", "head.classifier")) for name in expand(lstm, single))
     assert torch.equal(lstm.head.fc.fc7.weight, single.head.fc.fc7.weight)
+    plain, pooled = googlenet_tiny(4, fc=()), googlenet_tiny(4, frames=30)
+    assert expand(pooled, plain)[-2:] == softmax  # as large, but above other layers
     connected = alexnet_tiny(4, FullyConnectedPooling, frames=30)
     assert expand(connected, single) == ["head.pool.weight", "head.pool.bias"]
     assert connected.head.pool.weight.tolist() == pytest.approx([1 / 30] * 30)
