@@ -67,7 +67,8 @@ def pointing_game(maps: Tensor, masks: Tensor, least: float = 0.25) -> tuple[Ten
     if not 0 < least <= 1:
         raise ValueError(f"least must be a share above 0, at most 1; got {least}")
     flat = masks.reshape(-1, 1, *masks.shape[-2:]).double()  # (N, 1, H, W)
-    covered = F.adaptive_avg_pool2d(flat, maps.shape[-2:]).reshape(*maps.shape[:-2], -1)  # (..., h * w)
+    height, width = maps.shape[-2:]
+    covered = F.adaptive_avg_pool2d(flat, (height, width)).reshape(*maps.shape[:-2], -1)  # (..., h * w)
     on_it = covered >= least - 1e-9
     strongest = maps.flatten(-2).argmax(-1, keepdim=True)  # (..., 1)
     return on_it.gather(-1, strongest).squeeze(-1), on_it.double().mean(-1)

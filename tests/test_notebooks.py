@@ -116,7 +116,7 @@ def test_nbval_agrees_that_it_runs(source, executed):
 @each_notebook
 def test_the_page_is_whole(source, executed, tmp_path):
     page = course.export(executed(source), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert re.search(r'<div class="labkit-(player|patches)-place">', page)  # there is something to touch
+    assert re.search(r'<div class="labkit-(player|patches|pairs)-place">', page)  # there is something to touch
     assert 'src="http' not in page
 
 

@@ -16,6 +16,7 @@ the 3 x 3 convolution of a bottleneck has the stride, not the 1 x 1 before it.
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -131,5 +132,5 @@ def resnet_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0)
     Its last maps have 7 x 7 cells, as many as those of ResNet-50 on 224 x 224 pixels.
     `labkit.backbones.source_weights` has it trained on the source task, under the name ``"resnet"``.
     """
-    small = {"layers": (1, 1, 1, 1), "width": 16, "conv1": (3, 1), "strides": (1, 2, 2, 1)}
+    small: dict[str, Any] = {"layers": (1, 1, 1, 1), "width": 16, "conv1": (3, 1), "strides": (1, 2, 2, 1)}
     return ResNet(num_classes, in_channels=in_channels, block=BasicBlock, dropout=dropout, **small)

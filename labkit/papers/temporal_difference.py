@@ -20,6 +20,8 @@ What the text leaves open, and what it is here:
   the default. Section 5.3.2 lists resolutions of 224, 56, 28 and 14 "right before reducing the spatial resolution": the
   input, res2, res3 and res4. conv1 is reduced by a pool; by the same rule it is tapped before that, at 112.
   ``levels=("input", "res2", "res3", "res4")`` is the list to the letter.
+- *The start.* The difference subnetwork starts from ImageNet; on flow, the image subnetwork from a TSN trained on it.
+  On RGB the thesis wants "a well trained image appearance model" and trains a TSN "first": here, too, it is the TSN's.
 - *The loss* is the sum of one cross-entropy for each subnetwork: consensus is taken "independently" (Figure 5.2), and
   both are combined "during testing". Combined are scores before the softmax.
 - *Partial BN* fixes mean and variance of all normalisations but the first, here the first of *each* subnetwork, as each
@@ -478,7 +480,7 @@ def activation_maps(model: TDN, look: Look, size: tuple[int, int] | None = None)
 
 # --- builders ---------------------------------------------------------------------------------------------------------
 # The same classes in two sizes. Weights to begin with: `labkit.backbones.cross_modality_init` of an ImageNet net, into
-# ``image`` and ``difference`` alike; for flow, ``image`` is that of a TSN trained on flow (section 5.3.4).
+# ``image`` of a TSN and into ``difference``; the ``image`` of a TDN is that of a trained TSN (section 5.3.4).
 
 
 def tsn_paper(num_classes: int, *, in_channels: int = 3, dropout: float = 0.8, partial_bn: bool = True) -> TSN:
@@ -509,8 +511,8 @@ def tdn_tiny(
 
 # --- recipes: Recipe(**HMDB51_RGB) ------------------------------------------------------------------------------------
 # Section 5.4.2. The small sets "roughly follow" Wang et al., ECCV 2016, section 4.1, whose numbers of steps these are.
-# How long, and at which rate, both subnetworks learn together there is not said: here in the proportion of FCVID, for a
-# third of the steps, at the last rate.
+# A TSN, and then the first phase of a TDN, take a recipe each ("the same settings"). How long, and at which rate, both
+# subnetworks learn together on the small sets is not said: here in the proportion of FCVID, a third, at the last rate.
 
 _SMALL: Mapping[str, Any] = {"optimizer": torch.optim.SGD, "batch": 128}
 
@@ -535,9 +537,9 @@ FCVID: Mapping[str, Any] = {
 TINY: Mapping[str, Any] = {
     **FCVID,
     "options": {"lr": 5e-2, "momentum": 0.9, "weight_decay": 5e-4},
-    "steps": 240,
+    "steps": 150,
     "batch": 32,
-    "schedule": {150: 5e-3, 210: 5e-4},
+    "schedule": {100: 5e-3},
 }
 
 
