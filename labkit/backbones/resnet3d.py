@@ -1,0 +1,143 @@
+"""3D-ResNet: a ResNet whose filters all reach over three frames, for clips of any length.
+
+Take the 2-D net of `labkit.backbones.resnet` and give every k x k filter a temporal dimension: k x k x 3, the 1 x 1
+filters of shortcuts not excepted. Time is never pooled. It is strided where space is, from the first block of res3 on;
+conv1 and the max-pool before res2 keep every frame. Sixteen frames of 224 x 224, and what the small net makes of
+sixteen of 48 x 48 (channels x frames x side)::
+
+    conv1 7x7x3/2  64 x 16 x 112, res2  64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
+    conv1 3x3x3    16 x 16 x  48, res2  16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
+
+The names of all layers are those of the 2-D net, so `inflate` can begin with its weights. At both ends of a clip the
+convolutions see frames of zeros, as they see zeros around each frame: an inflated net answers a clip that stands still
+as the 2-D net answers its frame, but only as far from the ends as no filter reaches them.
+
+Source: Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, section 4.3.1.
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock  # type: ignore[import-untyped]
+
+from labkit import checks
+from labkit.backbones.resnet import ResNet
+
+
+class ResNet3D(ResNet):
+    """Logits ``(B, num_classes)`` of clips ``(B, T, in_channels, H, W)``.
+
+    ``stages`` and ``classify`` are those of `ResNet`, with maps ``(B, C, T, H, W)``.
+
+    Args:
+        num_classes: outputs of the last layer, ``fc``.
+        in_channels: of a frame.
+        layers: blocks of res2 to res5, two convolutions each.
+        width: channels of conv1 and res2; each stage after it doubles them.
+        conv1: side of the first filters, an odd number, and their stride in space.
+        strides: of res2 to res5, in space; in time as well from res3 on.
+        dropout: probability that one of the averaged channels is dropped in training.
+
+    Raises:
+        ValueError: filters of conv1 without a middle.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        in_channels: int = 3,
+        layers: tuple[int, int, int, int] = (2, 2, 2, 2),
+        width: int = 64,
+        conv1: tuple[int, int] = (7, 2),
+        strides: tuple[int, int, int, int] = (1, 2, 2, 2),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels=in_channels,
+            block=BasicBlock,
+            layers=layers,
+            width=width,
+            conv1=conv1,
+            strides=strides,
+            dropout=dropout,
+        )
+        for name, layer in [*self.named_modules()]:
+            if (extended := _in_time(layer, strided=not name.startswith(("conv1", "layer1")))) is not None:
+                self.set_submodule(name, extended)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits ``(B, num_classes)`` of clips ``(B, T, in_channels, H, W)``, float.
+
+        Raises:
+            ValueError: the input has another shape.
+        """
+        maps = self.to_maps(clips)
+        for stage in self.stages.values():
+            maps = stage(maps)
+        return self.classify(maps)
+
+    def to_maps(self, clips: Tensor) -> Tensor:
+        """Clips ``(B, T, in_channels, H, W)`` as the first stage takes them: ``(B, in_channels, T, H, W)``."""
+        checks.require_shape(clips, f"B T {self.conv1.in_channels} H W", "clips")
+        return clips.movedim(1, 2).contiguous(memory_format=torch.channels_last_3d)  # (B, in_channels, T, H, W)
+
+
+def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
+    """The same layer over space and time; None if it has nothing to do with space."""
+    if isinstance(layer, nn.Conv2d):
+        (side, _), (stride, _), (margin, _) = layer.kernel_size, layer.stride, layer.padding
+        sizes = (3, side, side), (stride if strided else 1, stride, stride), (1, int(margin), int(margin))
+        convolution = nn.Conv3d(layer.in_channels, layer.out_channels, *sizes, bias=False)
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as the 2-D net draws them
+        return convolution
+    if isinstance(layer, nn.BatchNorm2d):
+        return nn.BatchNorm3d(layer.num_features)
+    if isinstance(layer, nn.MaxPool2d):
+        return nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+    return nn.AdaptiveAvgPool3d(1) if isinstance(layer, nn.AdaptiveAvgPool2d) else None
+
+
+@torch.no_grad()
+def inflate(model: ResNet3D, source: nn.Module) -> None:
+    """Start a net on clips from a net on images: each filter a third as strong, three times in a row.
+
+    Statistics of batch normalisation are taken along; the classifier keeps what it has.
+
+    Args:
+        model: changed in place.
+        source: of the same sizes, on any device: a `ResNet`, or one of torchvision's.
+
+    Raises:
+        ValueError: another size or another layer; nothing is changed then.
+
+    Source: Carreira and Zisserman, "Quo vadis, action recognition?", CVPR 2017, section 2.4.1, "Bootstrapping
+    parameters from pre-trained ImageNet models". The thesis inflates nothing: its nets begin at random.
+    """
+    given = {name: value for name, value in source.state_dict().items() if not name.startswith("fc.")}
+    given = {
+        name: value[:, :, None].repeat(1, 1, 3, 1, 1) / 3 if value.ndim == 4 else value for name, value in given.items()
+    }
+    own = {name: value for name, value in model.state_dict().items() if not name.startswith("fc.")}
+    for name in {**own, **given}:
+        found, wanted = (tuple(state[name].shape) if name in state else None for state in (given, own))
+        if found != wanted:
+            raise ValueError(
+                f"source, inflated, must have the sizes of model; got {name} {found} for {wanted}: build both with the "
+                "same numbers"
+            )
+    model.load_state_dict(given, strict=False)
+
+
+def resnet3d_18(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
+    """3D-ResNet-18, the encoder of ActionFlowNet: 33.6 million parameters for 101 classes. Source: section 4.3.1."""
+    return ResNet3D(num_classes, in_channels=in_channels, dropout=dropout)
+
+
+def resnet3d_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
+    """Ten layers, a quarter as wide, for windows of 48 x 48 pixels: 0.92 million parameters.
+
+    `inflate` takes the lab's small weights of `labkit.backbones.resnet.resnet_tiny`, which has a stride of 1 in res5
+    where this has 2, as the paper's: sizes of filters do not depend on it.
+    """
+    return ResNet3D(num_classes, in_channels=in_channels, layers=(1, 1, 1, 1), width=16, conv1=(3, 1), dropout=dropout)
