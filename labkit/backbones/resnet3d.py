@@ -86,8 +86,8 @@ class ResNet3D(ResNet):
 def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
     """The same layer over space and time; None if it has nothing to do with space."""
     if isinstance(layer, nn.Conv2d):
-        (side, _), (stride, _), (margin, _) = layer.kernel_size, layer.stride, layer.padding
-        sizes = (3, side, side), (stride if strided else 1, stride, stride), (1, int(margin), int(margin))
+        side, stride = layer.kernel_size[0], layer.stride[0]
+        sizes = (3, side, side), (stride if strided else 1, stride, stride), (1, side // 2, side // 2)
         convolution = nn.Conv3d(layer.in_channels, layer.out_channels, *sizes, bias=False)
         nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as the 2-D net draws them
         return convolution
