@@ -71,7 +71,7 @@ bars = profile != "smoke"  # whether to show progress
 
 # %%
 few, many, rate, least = (8, 30, 3.0, 75) if tiny else (30, 120, 1.0, 300)
-sizes = {"smoke": (3, 1), "lesson": (9, 2)}.get(profile, (15, 2))
+sizes = {"smoke": (3, 1), "lesson": (18, 1)}.get(profile, (33, 1))
 how = {"seed": seed, "groups": sizes[0], "clips": sizes[1]}
 how |= {"classes": ["hammer", "chop", "wave", "clap", "jump", "squat"]} if profile == "smoke" else {}
 
@@ -298,7 +298,7 @@ def grown(stream, head, frames, count=None, **numbers):
 
 others = {"mean": long_video.AveragePooling, "fully connected": long_video.FullyConnectedPooling}
 if tiny:
-    batch = [replace(images.maps["train"], frames=many)[index] for index in range(4)]
+    batch = [replace(images.maps["train"], frames=many)[index] for index in range(min(4, len(images.maps["train"])))]
     inputs, hot = (torch.stack(part) for part in zip(*batch, strict=True))
     sparse = {
         name: 100 * (1 - long_video.gradient_sparsity(grown(images, head, many).head.eval(), inputs, hot))
@@ -308,7 +308,7 @@ if tiny:
         {"": sparse},
         x_title="pooling over time",
         y_title="values with a gradient (%)",
-        title="How much of the maps hears of an error",
+        title="How sparse is a gradient?",
         alt="Share of the values in the last maps of 30 frames that get a gradient.",
     ).show()
 
@@ -377,7 +377,7 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 
 # %%
 if tiny:
-    here = images.maps["test"].maps[shown, 0, :many].float()  # (T, C, h, w)
+    here = images.maps["test"].maps[shown, 0, : len(times)].float()  # (T, C, h, w)
     won = pooled["conv"].head.winners(here[None])[0]  # (C, h, w)
     share = F.one_hot(won, len(here)).float().mean(0).permute(2, 0, 1)  # (T, h, w), of the channels
     bright = F.interpolate(share[:, None], clip.frames(times[:1]).shape[-2:], mode="nearest")[:, 0]
@@ -396,21 +396,21 @@ if tiny:
 # %%
 if tiny:
     with torch.no_grad():
-        said = [pooled["conv"].head.eval()(here[None, :count]).softmax(-1)[0] for count in range(1, many + 1)]
+        said = [pooled["conv"].head.eval()(here[None, :count]).softmax(-1)[0] for count in range(1, len(times) + 1)]
     top = torch.stack(said).amax(0).topk(min(6, len(classes))).indices.tolist()
     top = sorted({*top, *clip.labels})
     labelled = {label: classes[label] + (" (label)" if label in clip.labels else "") for label in top}
     viz.bar_slider(
         {
-            f"{count + 1}{f', the last shows {word}' if word else ''}": {labelled[k]: 100 * p[k].item() for k in top}
+            f"{count + 1} {word}".strip(): {labelled[k]: 100 * p[k].item() for k in top}
             for count, (p, word) in enumerate(zip(said, happening, strict=True))
         },
         title="Conv Pooling of the first frames",
         alt="Probabilities of the likeliest classes as more frames are pooled.",
         x_title="class",
         y_title="probability (%)",
-        slider="frames",
-        start=many - 1,
+        slider="frames, and what the last one shows",
+        start=len(times) - 1,
     ).show()
 
 # %% [markdown]
@@ -484,7 +484,7 @@ def reader(gain, frames=many, source=images, share=1.0):
 
 
 kinds = ("linear", "ones", "last")
-readers = {gain: reader(gain) for gain in kinds}
+readers = {gain: reader(gain, share=1.0 if study else 0.8) for gain in kinds}
 lstm = readers["linear"][0]
 for gain in kinds:
     note(f"gain.{gain}", scores(readers[gain][0], images, many))
@@ -492,7 +492,7 @@ print({gain: round(board[f"gain.{gain}"], 1) for gain in kinds})
 
 # %%
 if tiny:
-    total = shortened(reading).steps
+    total = shortened(reading, 1.0 if study else 0.8).steps
     goal = 0.9 * board["gain.linear"] / 100
     for gain, (_, curve) in readers.items():
         board[f"gain.{gain}_steps"] = long_video.time_to_learn(curve, goal, total)
@@ -501,10 +501,10 @@ if tiny:
             f"gain {gain}": tuple(zip(*((s, 100 * h) for s, h in curve), strict=True))
             for gain, (_, curve) in readers.items()
         },
-        title="Three gains",
+        title="Three gains<br>one example of each test clip",
         alt="Hit@1 on test clips over the training steps of three LSTMs.",
         x_title="training step",
-        y_title="Hit@1, one window of each test clip (%)",
+        y_title="Hit@1 (%)",
     ).show()
 
 # %% [markdown]
@@ -545,13 +545,14 @@ def story(index):
     """The timeline of a test clip: probabilities, mean gates of the upper layer, its most active cells."""
     part, seen = sports["test"], view.timeline(sports["test"][index]).unique()[:many]
     film, frames = part[index], part[index].frames(seen)
-    inputs = images.maps["test"].maps[index, 0, : len(seen)].float()[None] if tiny else None
-    if inputs is None:
-        inputs = lstm.maps(view.window(film, seen, centre=True)[None].to(device))
     with torch.no_grad():
+        if tiny:
+            inputs = images.maps["test"].maps[index, 0, : len(seen)].float()[None]  # (1, T, C, h, w)
+        else:
+            inputs = lstm.eval().maps(view.window(film, seen, centre=True)[None].to(device))
         said, traces = lstm.head.eval().trace(inputs)
     said, upper = said[0].cpu(), traces[-1]
-    top = sorted({*said.amax(0).topk(3).indices.tolist(), *film.labels})
+    top = sorted({*said.amax(0).topk(2).indices.tolist(), *film.labels})
     chosen = upper.cells[0].std(0).topk(min(24, upper.cells.shape[-1])).indices
     gates = {name: getattr(upper, f"{name}_gate")[0].mean(1).cpu() for name in ("input", "forget", "output")}
     return viz.clip_story(
@@ -701,17 +702,17 @@ for start, name in (("rgb", "from the image net"), ("scratch", "from scratch")):
     if start == "rgb":
         long_video.expand(net, alexnet)
     watch = long_video.watching(long_video.loss, 2 * every_so_many, *(part.to(device) for part in peek))
-    flow_nets[start], history = on_frames(net, motion, loss=watch)
+    flow_nets[start], history = on_frames(net, motion, share=1.0 if study else 0.6, loss=watch)
     curves[name] = [(s.step, s.shown["held out"]) for s in history if "held out" in s.shown]
 best = max(hit for _, hit in curves["from the image net"])
 for curve, start in zip(curves.values(), ("rgb", "scratch"), strict=True):
     board[f"init.{start}_steps"] = long_video.time_to_learn(curve, 0.9 * best, len(history))
 viz.line_chart(
     {name: tuple(zip(*((step, 100 * hit) for step, hit in curve), strict=True)) for name, curve in curves.items()},
-    title="Flow, from images or from scratch",
+    title="Flow, from images or from scratch<br>single flow images of test clips",
     alt="Hit@1 of single flow images over training steps, for a net that begins with the image net's weights and one from scratch.",
     x_title="training step",
-    y_title="Hit@1, single flow images of test clips (%)",
+    y_title="Hit@1 (%)",
 )
 
 # %% [markdown]
@@ -776,7 +777,7 @@ def little(part):
     if dataset != "world":
         return data.UCF101(f"{data_root}/ucf101", split=split, part=part, missing=missing)
     kept = {"classes": None} if profile != "smoke" else {"classes": ["broom", "wave", "clap", "jump", "drink", "kick"]}
-    number = {"groups": 9 if profile == "study" else 3, "clips": sizes[1]}
+    number = {"groups": 18 if profile == "study" else 3, "clips": 1}
     clips = world.SecondActions(
         seed=seed, split=split, part=part, frames=24 if profile == "smoke" else 96, **number, **kept
     )
@@ -852,9 +853,10 @@ board.verdicts()
 #
 # The lists of Sports-1M come with `.venv/bin/python data_scripts/sports1m.py /data/sports1m`; its videos, on YouTube, are
 # yours to bring. UCF101 comes with `.venv/bin/python data_scripts/ucf101.py /data/ucf101`; flow of both with
-# `.venv/bin/python data_scripts/extract_flow.py`. Trunks begin with `/data/alexnet_trunk.safetensors` and
-# `/data/googlenet_trunk.safetensors`, weights from ImageNet with the names of `long_video.alexnet_trunk()` and
-# `long_video.googlenet_trunk()`; nobody ships the first. Then
+# `.venv/bin/python data_scripts/extract_flow.py /data/sports1m --videos videos`, and likewise of `/data/ucf101`. Trunks
+# begin with `/data/alexnet_trunk.safetensors` and `/data/googlenet_trunk.safetensors`: weights from ImageNet under the
+# names of `long_video.alexnet_trunk()` and `long_video.googlenet_trunk()`. torchvision's GoogLeNet fits the second; for
+# the first nobody ships any. Then
 #
 # `.venv/bin/papermill notebooks/05_long_video.ipynb sports.ipynb --cwd notebooks -p profile paper -p dataset sports1m
 # -p data_root /data -p device cuda`

@@ -1037,7 +1037,7 @@ def frame_maps(
 
     Args:
         trunk: put into ``eval()`` for this.
-        clips: of equal length, after looping.
+        clips: of any length; the shorter ones start over until all are as long as the longest.
         view: which frames, what size; of its timeline each frame is computed once, and nothing is looped.
         windows: the central one first, then random ones (mirrored ones among them if the view says so).
         seed: of these.
@@ -1057,6 +1057,8 @@ def frame_maps(
         parts = torch.cat(seen).split(at_once)
         maps = torch.cat([trunk(part.to(device)).half().cpu() for part in parts])  # (windows * L, C, h, w)
         found.append(maps.unflatten(0, (windows, -1)))
+    longest = max(maps.shape[1] for maps in found)
+    found = [maps[:, torch.arange(longest) % maps.shape[1]] for maps in found]  # (windows, longest, C, h, w)
     return FrameMaps(torch.stack(found), clips.multi_hot, view.frames, least=view.least)
 
 

@@ -12,6 +12,7 @@ from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.style import DIVERGING, INK, PALETTE, SEQUENTIAL, Figure, finish
 
 FILM, BAND = 56, 118  # pixels for the strip of frames, and for a band below it
+MOST = 14  # frames in the strip
 LARGE = 200  # pixels for the frame under the cursor
 DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 
@@ -27,7 +28,7 @@ def clip_story(
     labels: Sequence[str] | None = None,
     start: int = 0,
 ) -> Figure:
-    """A strip of frames with bands below it, and a slider that moves a cursor through all of them.
+    """A strip of frames (of a long clip some), bands below it, and a slider that moves a cursor through all of them.
 
     Args:
         frames: ``(T, 3, H, W)``, uint8 or floating point in [0, 1].
@@ -48,8 +49,8 @@ def clip_story(
         raise ValueError(f"labels must be {length}, and start one of the frames; got {len(labels)} and {start}")
     heights = [FILM, *[BAND] * len(bands)]
     figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=heights)
-    times = list(range(length))
-    colour = 0
+    times, colour = list(range(length)), 0
+    apart = -(-length // MOST)  # frames of the strip: one in so many
     for row, (label, band) in enumerate(bands.items(), start=2):
         if isinstance(band, Tensor):
             _add_rows(figure, band, label, length, row)
@@ -66,9 +67,9 @@ def clip_story(
     large = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * LARGE)]
     place = {"xref": "paper", "yref": "paper", "x": 1.02, "y": 1.0, "xanchor": "left", "yanchor": "top"}
     figure.add_layout_image(source=large[start], sizex=0.26, sizey=0.6, sizing="contain", **place)
-    for time, source in enumerate(small):
-        size = {"sizex": 1, "sizey": 1, "sizing": "contain", "xanchor": "center", "yanchor": "middle"}
-        figure.add_layout_image(source=source, x=time, y=0.5, xref="x", yref="y", **size)
+    for time in times[::apart]:
+        size = {"sizex": apart, "sizey": 1, "sizing": "contain", "xanchor": "left", "yanchor": "middle"}
+        figure.add_layout_image(source=small[time], x=time - 0.5, y=0.5, xref="x", yref="y", **size)
     cursor = {"type": "line", "x0": start, "x1": start, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
     figure.add_shape(**cursor, line={"color": INK, "width": 2, "dash": "dot"})
     figure.update_yaxes(visible=False, range=[0, 1], row=1)

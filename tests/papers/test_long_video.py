@@ -776,6 +776,13 @@ def test_maps_are_those_of_the_net(clips):
     assert torch.equal(again.maps, found.maps)
 
 
+def test_shorter_videos_start_over_until_all_are_as_long():
+    clips = [CountingClip(5), CountingClip(3)]
+    several = type("Several", (), {"__iter__": lambda self: iter(clips), "multi_hot": torch.eye(2, dtype=torch.bool)})()
+    maps = frame_maps(nn.Identity(), several, small_input(rate=None, frames=1), progress=False).maps
+    assert maps[:, 0, :, 0, 0, 0].tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 0, 1]]
+
+
 def numbered(frames, **settings):
     """Maps that carry the number of video, window and frame: 100 v + 500 w + l."""
     video, window, time = torch.meshgrid(torch.arange(2), torch.arange(3), torch.arange(10), indexing="ij")
