@@ -2,7 +2,7 @@
 
     python data_scripts/train_source.py cnn_m        # about five minutes on two cores
     python data_scripts/train_source.py googlenet    # about ten
-    python data_scripts/train_source.py resnet       # about seven
+    python data_scripts/train_source.py resnet       # about three
     python data_scripts/train_source.py alexnet      # about five
 
 They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
