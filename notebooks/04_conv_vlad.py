@@ -637,4 +637,4 @@ board.verdicts()
 # **Try it.** Take away what makes places hard: `world.Places(change=world.Change(viewpoint=0))`, and see which layers
 # gain. Or look for the query's place by a patch: which layer would find the window again?
 #
-# **Next:** 05_long_video (to come), where pooling meets time.
+# **Next:** [05_long_video](05_long_video.ipynb), where pooling meets time.

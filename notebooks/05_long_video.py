@@ -867,4 +867,5 @@ board.verdicts()
 # **Try it.** Change `seed` above: other actors, places, stories. Or give the large set a quiet camera (`noisy=False`),
 # and see what becomes of flow.
 #
-# **Next:** [06_action_flow_net](06_action_flow_net.ipynb), where a network learns to see motion by itself.
+# **Next:** [07_temporal_difference](07_temporal_difference.ipynb), where motion is a difference on every level; 06, a network that
+# learns to see flow, is to come.
