@@ -4,7 +4,12 @@ A network that ends in a mean over all places and one linear layer has a plain a
 apply the linear layer to each place instead of to the mean, and every place has its own vote for a class. The mean of
 the votes, plus the bias, is the score. Whether the map points at the right thing is asked by the *pointing game*: does
 its strongest cell lie on it?
+
+Any network at all can be asked by covering a part of what it sees: where a black square makes it lose confidence, there
+it looked. This is *occlusion sensitivity*; of a clip the square covers the same place in all frames.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -72,3 +77,95 @@ def pointing_game(maps: Tensor, masks: Tensor, least: float = 0.25) -> tuple[Ten
     on_it = covered >= least - 1e-9
     strongest = maps.flatten(-2).argmax(-1, keepdim=True)  # (..., 1)
     return on_it.gather(-1, strongest).squeeze(-1), on_it.double().mean(-1)
+
+
+@torch.no_grad()
+def occlusion_sensitivity(
+    classify: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    side: int,
+    stride: int,
+    black: Tensor | float = 0.0,
+    batch: int = 64,
+) -> Tensor:
+    """How much of its confidence a network loses when a black square covers a place.
+
+    Squares start every ``stride`` pixels from the top left corner on; the last ones of a row and of a column end where
+    the picture does, though they be nearer to those before.
+
+    Args:
+        classify: images or clips to logits ``(N, K)``: a network in evaluation mode.
+        inputs: ``(B, ..., H, W)``, images ``(B, C, H, W)`` or clips ``(B, T, C, H, W)``, as the network sees them.
+        labels: ``(B,)`` int64, the class of each whose confidence is asked.
+        side: of the square in pixels, at most H and W.
+        stride: from one square to the next, at least 1.
+        black: what a black pixel is to the network: a number, or one for each channel ``(C,)``; 0 for pictures that
+            were not normalised.
+        batch: how many covered inputs the network sees at a time.
+
+    Returns:
+        ``(B, h, w)``, h = ceil((H - side) / stride) + 1: (p - p covered) / p, where p is the softmax of the label. 1 is
+        all of the confidence, 0 nothing; below 0 the network is surer without what is covered.
+
+    Raises:
+        ValueError: a square that does not fit, or wrong shapes.
+
+    Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV 2014, section 4.2; as a
+    share of the confidence in Ng's thesis, 2018, section 4.4.3.1.
+    """
+    checks.require_shape(inputs, "... C H W", "inputs")
+    height, width = inputs.shape[-2:]
+    if inputs.ndim < 4 or labels.shape != inputs.shape[:1]:
+        raise ValueError(
+            f"inputs must be (B, ..., C, H, W) and labels (B,); got {tuple(inputs.shape)} and {tuple(labels.shape)}"
+        )
+    if not (1 <= side <= min(height, width) and stride >= 1 and batch >= 1):
+        raise ValueError(
+            f"side must be 1 to {min(height, width)}, stride and batch at least 1; got {side}, {stride} and {batch}"
+        )
+    tops, lefts = (_starts(length - side, stride) for length in (height, width))
+    places = [(top, left) for top in tops for left in lefts]
+    colour = torch.as_tensor(black).to(inputs).reshape(-1, 1, 1)  # (C, 1, 1) or (1, 1, 1)
+    maps = []
+    for one, label in zip(inputs, labels.tolist(), strict=True):
+        confidence = classify(one[None]).softmax(dim=1)[0, label]
+        found = []
+        for first in range(0, len(places), batch):
+            some = places[first : first + batch]
+            covered = one.repeat(len(some), *[1] * one.ndim)  # (N, ..., C, H, W)
+            for number, (top, left) in enumerate(some):
+                covered[number, ..., top : top + side, left : left + side] = colour
+            found.append(classify(covered).softmax(dim=1)[:, label])  # (N,)
+        maps.append(1 - torch.cat(found) / confidence)  # (h * w,)
+    return torch.stack(maps).unflatten(1, (len(tops), len(lefts)))  # (B, h, w)
+
+
+def occlusion_map(drops: Tensor, size: tuple[int, int], *, side: int, stride: int) -> Tensor:
+    """Spread the answers of `occlusion_sensitivity` over the picture: each pixel has the mean of its squares.
+
+    Args:
+        drops: ``(..., h, w)``, one number for each square.
+        size: height and width of the picture.
+        side: of the squares.
+        stride: between them; with one above ``side``, what no square covers is NaN.
+
+    Returns:
+        ``(..., H, W)``.
+
+    Raises:
+        ValueError: another number of squares than fit.
+    """
+    tops, lefts = (_starts(length - side, stride) for length in size)
+    checks.require_shape(drops, f"... {len(tops)} {len(lefts)}", "drops", "pass size, side and stride as they were")
+    down, across = (
+        torch.tensor([[float(start <= pixel < start + side) for start in starts] for pixel in range(length)]).to(drops)
+        for starts, length in ((tops, size[0]), (lefts, size[1]))
+    )  # (H, h) and (W, w): 1 where a square covers a pixel
+    return (down @ drops @ across.mT) / (down.sum(1)[:, None] * across.sum(1))  # (..., H, W)
+
+
+def _starts(room: int, stride: int) -> list[int]:
+    """Where squares start along an axis that leaves them so much room."""
+    return [*range(0, room, stride), room]

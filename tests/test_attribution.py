@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.attribution import class_activation_map, pointing_game
+from labkit.attribution import class_activation_map, occlusion_map, occlusion_sensitivity, pointing_game
 from labkit.backbones.resnet import resnet_tiny
 
 
@@ -51,7 +51,73 @@ def test_pointing_by_hand():
     assert pointing_game(upper_right, mask)[0].item() is True  # a single map
 
 
+def brightness(inputs):
+    """A network with two classes that looks at the brightness of the upper left corner of 4 x 4 pixels alone."""
+    seen = inputs[..., :4, :4].flatten(1).mean(1)
+    return torch.stack([seen, torch.zeros_like(seen)], dim=1)
+
+
+def test_covering_by_hand():
+    """Of nine squares, side 4 and stride 2, the first covers all of the corner; the others half, a quarter, nothing."""
+    image = torch.full((1, 3, 8, 8), 2.0)
+    found = occlusion_sensitivity(brightness, image, torch.tensor([0]), side=4, stride=2)
+    confidence = lambda seen: torch.sigmoid(torch.tensor(seen))  # noqa: E731
+    half, quarter = confidence(1.0) / confidence(2.0), confidence(1.5) / confidence(2.0)
+    whole = 0.5 / confidence(2.0)
+    expected = 1 - torch.tensor([[whole, half, 1], [half, quarter, 1], [1, 1, 1]])
+    torch.testing.assert_close(found, expected[None])
+    other = occlusion_sensitivity(brightness, image, torch.tensor([1]), side=4, stride=2)
+    assert other[0, 0, 0] < -1  # surer without
+    torch.testing.assert_close(other[0, 2], torch.zeros(3))
+
+
+def test_black_is_what_the_network_takes_for_black():
+    image = torch.full((1, 3, 4, 4), 2.0)
+    seen = []
+    classify = lambda inputs: (seen.append(inputs.clone()), brightness(inputs))[1]  # noqa: E731
+    occlusion_sensitivity(classify, image, torch.tensor([0]), side=2, stride=2, black=torch.tensor([-1.0, 0.0, 1.0]))
+    assert [len(inputs) for inputs in seen] == [1, 4]
+    lower_left = seen[1][2]
+    assert torch.equal(lower_left[:, 2:, :2], torch.tensor([-1.0, 0.0, 1.0])[:, None, None].expand(3, 2, 2))
+    assert torch.equal(lower_left[:, :2], image[0, :, :2])
+    assert torch.equal(image, torch.full((1, 3, 4, 4), 2.0))  # left as it was
+
+
+@pytest.mark.parametrize("batch", [1, 5, 64])
+def test_clips_one_by_one_and_square_by_square(batch):
+    """The square covers the same place in all frames; the last squares end with the picture."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(2 * 3 * 9 * 7, 5)).eval()
+    clips, labels = torch.randn(3, 2, 3, 9, 7), torch.tensor([4, 0, 2])
+    found = occlusion_sensitivity(net, clips, labels, side=4, stride=3, black=0.5, batch=batch)
+    assert found.shape == (3, 3, 2)
+    assert not found.requires_grad
+    with torch.no_grad():
+        for number, label in enumerate(labels):
+            before = net(clips[number : number + 1]).softmax(1)[0, label]
+            for row, top in enumerate((0, 3, 5)):
+                for column, left in enumerate((0, 3)):
+                    covered = clips[number : number + 1].clone()
+                    covered[..., top : top + 4, left : left + 4] = 0.5
+                    after = net(covered).softmax(1)[0, label]
+                    torch.testing.assert_close(found[number, row, column], (before - after) / before)
+
+
+def test_each_pixel_has_the_mean_of_its_squares():
+    drops = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])  # squares of 2 at 0 and 1 in rows of 3, at 0 and 2 in columns of 4
+    spread = occlusion_map(drops, (3, 4), side=2, stride=2)
+    expected = torch.tensor([[1.0, 1, 3, 3], [3, 3, 5, 5], [5, 5, 7, 7]])
+    assert torch.equal(spread, expected[None])
+    assert occlusion_map(torch.zeros(2, 2), (5, 5), side=1, stride=4)[0].isnan().tolist() == [False, *[True] * 3, False]
+
+
 def test_wrong_input_is_named():
+    with pytest.raises(ValueError, match="side must be 1 to 8"):
+        occlusion_sensitivity(brightness, torch.zeros(1, 3, 8, 9), torch.tensor([0]), side=9, stride=1)
+    with pytest.raises(ValueError, match=r"labels \(B,\); got \(3, 8, 8\)"):
+        occlusion_sensitivity(brightness, torch.zeros(3, 8, 8), torch.tensor([0]), side=2, stride=1)
+    with pytest.raises(ValueError, match=r"drops must be \(..., 2, 2\)"):
+        occlusion_map(torch.zeros(3, 2), (3, 4), side=2, stride=2)
     with pytest.raises(ValueError, match=r"weight must be \(K, 4\); got \(3, 5\)"):
         class_activation_map(torch.zeros(1, 4, 2, 2), torch.zeros(3, 5))
     with pytest.raises(ValueError, match="same leading dimensions"):
