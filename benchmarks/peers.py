@@ -8,10 +8,12 @@ returned array leaves as the file ``out``; neither is in ``seconds``, which time
 Add a peer by adding a function: its name is the name to call.
 """
 
+import functools
 import json
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +70,34 @@ def kmeans_faiss(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     clusters = faiss.Kmeans(features.shape[1], k, seed=seed, max_points_per_centroid=len(features))
     clusters.train(features)
     return clusters.centroids
+
+
+def occlusion_captum(program: str, image: np.ndarray, side: int, stride: int, black: list[float]) -> np.ndarray:
+    """Loss of confidence (1, C, H, W), the mean of all squares over a pixel, by captum as it comes: one by one.
+
+    The program is one of ``torch.export`` that gives a single probability.
+    """
+    model = _program(program)
+    import torch
+    from captum.attr import Occlusion
+
+    image = torch.from_numpy(image)
+    channels = image.shape[1]
+    baselines = torch.tensor(black)[None, :, None, None].expand_as(image)
+    found = Occlusion(model).attribute(
+        image, sliding_window_shapes=(channels, side, side), strides=(channels, stride, stride), baselines=baselines
+    )
+    return found.numpy()
+
+
+@functools.cache
+def _program(path: str) -> Any:
+    """A network out of a file, on one thread; the warm-up round pays for it."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    return torch.export.load(path).module()
 
 
 def answer(request: dict) -> dict:
