@@ -277,7 +277,7 @@ def translate_and_rotate(
     """Shift and turn a pair, both frames alike, and the second one a little more, with the flow that this makes.
 
     The second frame moves on by a tenth of the largest shift and turn at most: this is what makes new flow of old, and
-    why the thesis does it to chairs only. How much FlowNet takes is not given.
+    why the thesis does it to chairs only. FlowNet says no more than "smaller".
 
     Args:
         frames: ``(2, 3, H, W)``, float.
@@ -289,7 +289,7 @@ def translate_and_rotate(
     Returns:
         Both in the same shapes. Pictures repeat their border; flow is NaN where the first frame shows such pixels.
 
-    Source: Fischer et al., "FlowNet", ICCV 2015, section 5.2 "Data augmentation"; section 4.4.2.
+    Source: Fischer et al., "FlowNet", ICCV 2015, "Data augmentation"; section 4.4.2.
     """
     checks.require_shape(frames, "2 3 H W", "frames")
     checks.require_shape(flow, "1 2 H W", "flow")
