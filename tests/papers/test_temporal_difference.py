@@ -1,5 +1,6 @@
-from dataclasses import dataclass
+from functools import partial
 
+import fakes
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,36 +11,10 @@ from torchvision.transforms.v2.functional import horizontal_flip
 from labkit import flow
 from labkit.backbones import cross_modality_init
 from labkit.backbones.resnet import resnet_tiny
-from labkit.clips import require_indices
 from labkit.papers import temporal_difference as td
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 
-
-@dataclass
-class FakeClip:
-    """A clip whose every pixel tells where it is from: random numbers, all different."""
-
-    num_frames: int = 16
-    height: int = 20
-    width: int = 24
-    label: int = 1
-    seed: int = 0
-    name: str = "fake"
-    group: int = 0
-    fps: float = 25.0
-    labels: tuple[int, ...] = (1,)
-
-    def __post_init__(self):
-        generator = torch.Generator().manual_seed(self.seed)
-        sizes = (self.num_frames, 3, self.height, self.width)
-        self.all_frames = torch.randint(256, sizes, generator=generator, dtype=torch.uint8)
-        self.ahead = torch.randn(self.num_frames - 1, 2, self.height, self.width, generator=generator)
-
-    def frames(self, indices):
-        return self.all_frames[require_indices(indices, 0, self.num_frames - 1, "frames")]
-
-    def flow(self, indices, *, backward=False):
-        return self.ahead[require_indices(indices, 0, self.num_frames - 2, "flow")]
+FakeClip = partial(fakes.FakeClip, height=20, width=24)
 
 
 def seeded(seed=0):

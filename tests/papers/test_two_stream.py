@@ -1,53 +1,21 @@
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from fakes import FakeClip
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import resize
 
 from labkit import flow
 from labkit.backbones import load_weights, save_weights
-from labkit.clips import Clips, require_indices
+from labkit.clips import Clips
 from labkit.papers import two_stream as ts
 from labkit.training import Recipe, batches, evaluate, fit, overfit_one_batch
 
 CLASSES = ("wave", "clap", "jump")
-
-
-@dataclass
-class FakeClip:
-    """A clip whose every pixel tells where it is from: random numbers, all different."""
-
-    num_frames: int = 16
-    height: int = 12
-    width: int = 15
-    label: int = 1
-    seed: int = 0
-    name: str = "fake"
-    group: int = 0
-    fps: float = 25.0
-    labels: tuple[int, ...] = (1,)
-
-    def __post_init__(self):
-        self.generator = torch.Generator().manual_seed(self.seed)
-        sizes = (self.num_frames, 3, self.height, self.width)
-        self.all_frames = torch.randint(256, sizes, generator=self.generator, dtype=torch.uint8)
-        ahead, behind = torch.randn(2, self.num_frames, 2, self.height, self.width, generator=self.generator)
-        self.ahead, self.behind = ahead, behind  # from each frame; the last has none ahead, the first none behind
-        self.reads = []
-
-    def frames(self, indices):
-        self.reads.append(indices.tolist())
-        return self.all_frames[require_indices(indices, 0, self.num_frames - 1, "frames")]
-
-    def flow(self, indices, *, backward=False):
-        self.reads.append(indices.tolist())
-        if backward:
-            return self.behind[require_indices(indices, 1, self.num_frames - 1, "backward flow")]
-        return self.ahead[require_indices(indices, 0, self.num_frames - 2, "flow")]
 
 
 class FakeClips(Clips):
