@@ -45,6 +45,7 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 
 from labkit import data, metrics, viz, world
 from labkit.backbones import card, load_weights, source_weights
@@ -304,13 +305,15 @@ if tiny:
         name: 100 * (1 - long_video.gradient_sparsity(grown(images, head, many).head.eval(), inputs, hot))
         for name, head in {"maximum": long_video.ConvPooling, **others}.items()
     }
-    viz.bar_chart(
-        {"": sparse},
-        x_title="pooling over time",
-        y_title="values with a gradient (%)",
-        title="How sparse is a gradient?",
-        alt="Share of the values in the last maps of 30 frames that get a gradient.",
-    ).show()
+    display(
+        viz.bar_chart(
+            {"": sparse},
+            x_title="pooling over time",
+            y_title="values with a gradient (%)",
+            title="How sparse is a gradient?",
+            alt="Share of the values in the last maps of 30 frames that get a gradient.",
+        )
+    )
 
 # %% [markdown]
 # > One frame in thirty, for each place and channel: the one that won. The mean tells every frame the same, the idle
@@ -371,23 +374,23 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 #
 # ## Which frame won?
 #
-# **To touch.** Conv Pooling keeps, for each of the last maps' channels and places, the largest value over time. So each
-# value in the pooled map comes from one frame. Play the clip, switch to *maxima won here*: bright places are those from
-# which many channels took their maximum at this frame.
+# **To touch.** Conv Pooling keeps, for each channel and place of the last maps, the largest value over time. So each value
+# in the pooled map comes from one frame. Drag the cursor: which frames gave most, and does something happen there? The
+# colours say where in the picture: nine places, from the top left (0) to the bottom right (8).
 
 # %%
 if tiny:
     here = images.maps["test"].maps[shown, 0, : len(times)].float()  # (T, C, h, w)
     won = pooled["conv"].head.winners(here[None])[0]  # (C, h, w)
     share = F.one_hot(won, len(here)).float().mean(0).permute(2, 0, 1)  # (T, h, w), of the channels
-    bright = F.interpolate(share[:, None], clip.frames(times[:1]).shape[-2:], mode="nearest")[:, 0]
-    per_frame = share.mean((1, 2))  # (T,), of all maxima
-    beside = [f"{word}: {value:.0%} of all maxima" for word, value in zip(happening, per_frame.tolist(), strict=True)]
-    viz.ClipPlayer(
-        viz.Panel("", {"image": clip.frames(times), "maxima won here": viz.heat_to_rgb(bright)}, labels=beside),
-        title="Who won the maxima",
-        alt="A clip beside a coarse grid of places; a bright place took many of its maxima from this frame.",
-        fps=3,
+    display(
+        viz.clip_story(
+            clip.frames(times),
+            {"% of all maxima": {"won by the frame": 100 * share.mean((1, 2))}, "place": share.flatten(1).t()},
+            labels=happening,
+            title="Who won the maxima",
+            alt="A strip of frames; below it a curve of the share of all maxima that each frame won, and for each place of the maps, row by row, the share of channels whose maximum it won there, as colours.",
+        )
     )
 
 # %% [markdown]
@@ -400,18 +403,20 @@ if tiny:
     top = torch.stack(said).amax(0).topk(min(6, len(classes))).indices.tolist()
     top = sorted({*top, *clip.labels})
     labelled = {label: classes[label] + (" (label)" if label in clip.labels else "") for label in top}
-    viz.bar_slider(
-        {
-            f"{count + 1} {word}".strip(): {labelled[k]: 100 * p[k].item() for k in top}
-            for count, (p, word) in enumerate(zip(said, happening, strict=True))
-        },
-        title="Conv Pooling of the first frames",
-        alt="Probabilities of the likeliest classes as more frames are pooled.",
-        x_title="class",
-        y_title="probability (%)",
-        slider="frames, and what the last one shows",
-        start=len(times) - 1,
-    ).show()
+    display(
+        viz.bar_slider(
+            {
+                f"{count + 1} {word}".strip(): {labelled[k]: 100 * p[k].item() for k in top}
+                for count, (p, word) in enumerate(zip(said, happening, strict=True))
+            },
+            title="Conv Pooling of the first frames",
+            alt="Probabilities of the likeliest classes as more frames are pooled.",
+            x_title="class",
+            y_title="probability (%)",
+            slider="frames, and what the last one shows",
+            start=len(times) - 1,
+        )
+    )
 
 # %% [markdown]
 # ## 3.3.2 · A deep LSTM (Figures 3.3 and 3.4)
@@ -496,16 +501,18 @@ if tiny:
     goal = 0.9 * board["gain.linear"] / 100
     for gain, (_, curve) in readers.items():
         board[f"gain.{gain}_steps"] = long_video.time_to_learn(curve, goal, total)
-    viz.line_chart(
-        {
-            f"gain {gain}": tuple(zip(*((s, 100 * h) for s, h in curve), strict=True))
-            for gain, (_, curve) in readers.items()
-        },
-        title="Three gains<br>one example of each test clip",
-        alt="Hit@1 on test clips over the training steps of three LSTMs.",
-        x_title="training step",
-        y_title="Hit@1 (%)",
-    ).show()
+    display(
+        viz.line_chart(
+            {
+                f"gain {gain}": tuple(zip(*((s, 100 * h) for s, h in curve), strict=True))
+                for gain, (_, curve) in readers.items()
+            },
+            title="Three gains<br>one example of each test clip",
+            alt="Hit@1 on test clips over the training steps of three LSTMs.",
+            x_title="training step",
+            y_title="Hit@1 (%)",
+        )
+    )
 
 # %% [markdown]
 # ### Inference: four rules
@@ -694,7 +701,11 @@ board.table("table 3.3", claimed=("long.more_frames", "long.expand"))
 # **Before you look:** why should a network that knows colours know anything of flow?
 
 # %%
-held = [(motion.window(c, motion.timeline(c).unique()[4::12], centre=True), motion.hot(c)) for c in sports["test"]]
+some = sports["test"].subset(range(0, len(sports["test"]), max(len(sports["test"]) // 200, 1)))
+held = []
+for one in some:
+    when = motion.timeline(one).unique()
+    held.append((motion.window(one, when[:: max(len(when) // 3, 1)], centre=True), motion.hot(one)))
 peek = torch.cat([frames for frames, _ in held]), torch.cat([hot.expand(len(frames), -1) for frames, hot in held])
 curves, flow_nets = {}, {}
 for start, name in (("rgb", "from the image net"), ("scratch", "from scratch")):
