@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.papers.long_video import PeepholeLSTM, alexnet_tiny
+from labkit.backbones.peephole_lstm import PeepholeLSTM
+from labkit.papers.long_video import alexnet_tiny
 
 BATCH, FRAMES, INPUTS, CELLS, LAYERS = 16, 30, 1024, 512, 5
 

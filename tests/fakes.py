@@ -1,10 +1,14 @@
-"""Clips made of random numbers, for tests of what looks at clips."""
+"""Random numbers, and clips made of them, for tests of what looks at clips."""
 
 from dataclasses import dataclass
 
 import torch
 
 from labkit.clips import require_indices
+
+
+def random_tensor(*sizes, seed=0):
+    return torch.randn(*sizes, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass
