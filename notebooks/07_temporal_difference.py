@@ -130,6 +130,7 @@ if tiny:
 else:
     source = torchvision_weights(resnet50, ResNet50_Weights.IMAGENET1K_V1, download=download)
 builders = (td.tsn_tiny, td.tdn_tiny) if tiny else (td.tsn_paper, td.tdn_paper)
+first_phase = td.TINY if tiny else td.HMDB51_RGB
 
 
 def tdn(view, labels, **options):
@@ -274,7 +275,6 @@ assert all(not motion.any() for motion in still.motion.values())
 
 # %%
 scale = {"smoke": 0.02, "lesson": 0.8}.get(profile, 1.0)
-first_phase = td.TINY if tiny else td.HMDB51_RGB
 
 
 def fitted(net, view, labelled, recipe):
@@ -414,6 +414,23 @@ def overlaid(picture, maps):
     return (0.45 * picture.float() + 0.55 * heat).round().to(torch.uint8)
 
 
+def view_of(snippets, view):
+    """Frames as uint8 from normalised snippets (T, 3, h, w)."""
+    mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (view.mean, view.std))
+    return (snippets * std + mean).round().clamp(0, 255).to(torch.uint8)
+
+
+def well_read(name):
+    """A test clip of a class that the TDN gets right, if there is one; else any of it."""
+    mine = [i for i, label in enumerate(test.labels.tolist()) if test.classes[label] == name] or [0]
+    return test[max(mine, key=lambda i: int(final["tdn"][i].argmax() == test.labels[i]))]
+
+
+# %% [markdown]
+# All pairs of eight frames of a clip, worked out beforehand:
+
+
+# %%
 def explorer(net, clip, view, title, count=8):
     """All pairs of some frames of a clip."""
     times = torch.linspace(0, clip.num_frames - 1, count).round().long()
@@ -442,18 +459,6 @@ def explorer(net, clip, view, title, count=8):
         title=title,
         alt="Two frames of a clip to choose, the activation maps of both subnetworks, the difference of features on five levels as heat, and the three best classes of each subnetwork and of both.",
     )
-
-
-def view_of(snippets, view):
-    """Frames as uint8 from normalised snippets (T, 3, h, w)."""
-    mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (view.mean, view.std))
-    return (snippets * std + mean).round().clamp(0, 255).to(torch.uint8)
-
-
-def well_read(name):
-    """A test clip of a class that the TDN gets right, if there is one; else any of it."""
-    mine = [i for i, label in enumerate(test.labels.tolist()) if test.classes[label] == name] or [0]
-    return test[max(mine, key=lambda i: int(final["tdn"][i].argmax() == test.labels[i]))]
 
 
 # %%

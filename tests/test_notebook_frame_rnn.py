@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from runs import changed
 from torchvision.models import alexnet
 
 from labkit import course
@@ -48,18 +49,13 @@ def test_the_paper_profile_in_short(ucf101, tmp_path, monkeypatch):
     import extract_features
 
     assert extract_features.main([str(ucf101), "--weights", str(weights), "--missing", "skip"]) == 0
-    text = SOURCE.read_text(encoding="utf-8")
     changes = {
         'else recipe["steps"]': "else 2",
         "[(1, 0), (3, 0), (1, 0.01), (3, 0.01)] if study": "[(3, 0.01)] if study",
         "repeats = 3": "repeats = 1",
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
-    for there, instead in changes.items():
-        assert text.count(there) == 1
-        text = text.replace(there, instead)
-    short = tmp_path / "short.py"
-    short.write_text(text, encoding="utf-8")
+    short = changed(SOURCE, changes, tmp_path)
     parameters = {"profile": "paper", "dataset": "ucf101", "data_root": str(ucf101), "missing": "skip"}
     done = course.run(short, tmp_path / "03.ipynb", {**parameters, "weights": str(weights)})
     _, printed = outputs(done, "text/html")

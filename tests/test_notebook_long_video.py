@@ -2,9 +2,9 @@
 
 import importlib
 
-import nbformat
 import pytest
 import torch
+from runs import changed, said
 from safetensors.torch import save_file
 
 from labkit import course
@@ -14,13 +14,6 @@ from labkit.papers import long_video
 SOURCE = course.notebooks_folder() / "05_long_video.py"
 SPORTS = ["boomerang", *(f"sport {number}" for number in range(1, 486)), "model aircraft"]
 ACTIONS = [f"Class{number:03}" for number in range(101)]
-
-
-def said(path):
-    """All text that the cells gave."""
-    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
-    text = "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
-    return " ".join(text.split())
 
 
 def make_video(path, length, seed):
@@ -74,7 +67,6 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
     for name in ("alexnet", "googlenet"):
         trunk = getattr(long_video, f"{name}_trunk")()
         save_file(trunk.state_dict(), data_root / f"{name}_trunk.safetensors")
-    text = SOURCE.read_text(encoding="utf-8")
     changes = {
         "else (30, 120, 1.0, 300)": "else (2, 10, 12.0, 12)",
         '"study": 12}.get(profile, 240)': '"study": 12}.get(profile, 1)',
@@ -82,11 +74,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
         'batch = 4 if profile == "smoke" else recipe["batch"]': "batch = 1",
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
-    for there, instead in changes.items():
-        assert text.count(there) == 1, there
-        text = text.replace(there, instead)
-    short = tmp_path / "short.py"
-    short.write_text(text, encoding="utf-8")
+    short = changed(SOURCE, changes, tmp_path)
     parameters = {"profile": "paper", "dataset": "sports1m", "data_root": str(data_root)}
     text = said(course.run(short, tmp_path / "05.ipynb", parameters))
     assert "fc6): Linear(in_features=9216, out_features=4096" in text

@@ -1,18 +1,12 @@
 """Notebook 07 beyond what all notebooks are tested for: on real videos, with the small nets and with ResNet-50."""
 
-import nbformat
 import pytest
+from runs import changed, said
 
 from labkit import course
 
 SOURCE = course.notebooks_folder() / "07_temporal_difference.py"
 REAL = {"dataset": "hmdb51", "missing": "skip", "splits": [1]}
-
-
-def said(path):
-    """All text that the cells printed, and the sizes of what they drew."""
-    cells = nbformat.read(path, as_version=4).cells
-    return " ".join("".join(o.get("text", "") for cell in cells for o in cell.get("outputs", [])).split())
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +31,6 @@ def test_it_runs_on_real_videos(data_root, tmp_path):
 
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """ResNet-50 from random weights, tame ones, on real frames and flow: one step a phase, one sample of one window."""
-    text = SOURCE.read_text(encoding="utf-8")
     changes = {
         "torchvision_weights(resnet50, ResNet50_Weights.IMAGENET1K_V1,": "resnet50(zero_init_residual=True)  # (",
         'steps = max(round(recipe["steps"] * scale), 2)': "steps = 1",
@@ -48,11 +41,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
         "title, count=8)": "title, count=2)",
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
-    for there, instead in changes.items():
-        assert text.count(there) == 1, there
-        text = text.replace(there, instead)
-    short = tmp_path / "short.py"
-    short.write_text(text, encoding="utf-8")
+    short = changed(SOURCE, changes, tmp_path)
     done = course.run(short, tmp_path / "07.ipynb", {**REAL, "profile": "paper", "data_root": data_root})
     printed = said(done)
     assert "['mixing.gate', 'subnet.difference', 'subnet.image', 'tdn.flow', 'tdn.fusion', 'tdn.rgb'" in printed

@@ -1,8 +1,8 @@
 """Notebook 02 beyond what all notebooks are tested for: on real videos, with the world's small nets and the paper's."""
 
-import nbformat
 import pytest
 import torch
+from runs import changed, said
 from safetensors.torch import save_file
 
 from labkit import course
@@ -10,13 +10,6 @@ from labkit.papers import two_stream
 
 SOURCE = course.notebooks_folder() / "02_two_stream.py"
 REAL = {"dataset": "ucf101", "missing": "skip", "splits": [1]}  # the few clips have no test part in splits 2 and 3
-
-
-def said(path):
-    """All text that the cells gave."""
-    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
-    text = "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
-    return " ".join(text.split())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +37,6 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
     """Paper-size nets from ImageNet weights (random here) on real frames and flow: two steps, one test frame."""
     torch.manual_seed(0)
     save_file(two_stream.spatial_paper(1000).state_dict(), data_root / "cnn_m_imagenet.safetensors")
-    text = SOURCE.read_text(encoding="utf-8")
     changes = {
         '"study": 3}.get(profile, 25)': '"study": 3}.get(profile, 1)',
         'total = max(round(recipe["steps"] * scale), 2)': "total = 2",
@@ -55,11 +47,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
         "ways |= more if 1 in rows_of else {}": 'ways |= {"bidir": more["bidir"]}',
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
-    for there, instead in changes.items():
-        assert text.count(there) == 1, there
-        text = text.replace(there, instead)
-    short = tmp_path / "short.py"
-    short.write_text(text, encoding="utf-8")
+    short = changed(SOURCE, changes, tmp_path)
     done = course.run(short, tmp_path / "02.ipynb", {**REAL, "profile": "paper", "data_root": str(data_root)})
     text = said(done)
     assert "fc6): Linear(in_features=18432, out_features=4096" in text

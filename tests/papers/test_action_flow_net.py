@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import fakes
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,35 +13,25 @@ from labkit import world
 from labkit.backbones import cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import inflate
-from labkit.clips import Clips, require_indices
+from labkit.clips import Clips
 from labkit.papers import action_flow_net as afn
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 
 
 @dataclass
-class FakeClip:
-    """A clip whose every pixel tells where it is from; red is dx of the flow that starts there."""
+class FakeClip(fakes.FakeClip):
+    """Red is dx of the flow that starts there, green dy."""
 
     num_frames: int = 20
     height: int = 20
     width: int = 24
-    label: int = 1
-    seed: int = 0
-    name: str = "fake"
-    group: int = 0
-    fps: float = 25.0
-    labels: tuple[int, ...] = (1,)
 
     def __post_init__(self):
-        sizes = (self.num_frames, 3, self.height, self.width)
-        self.all_frames = torch.randint(256, sizes, generator=seeded(self.seed), dtype=torch.uint8)
+        super().__post_init__()
         self.ahead = self.all_frames[:-1, :2].float()
 
-    def frames(self, indices):
-        return self.all_frames[require_indices(indices, 0, self.num_frames - 1, "frames")]
-
     def flow(self, indices, *, backward=False):
-        return self.ahead[require_indices(indices, 0, self.num_frames - 2, "flow")].clone()
+        return super().flow(indices, backward=backward).clone()
 
 
 class FakeClips(Clips):

@@ -1,0 +1,21 @@
+"""Notebooks run by tests: what a run said, and a copy of a notebook with a few lines changed."""
+
+import nbformat
+
+
+def said(path):
+    """All text that the cells of a notebook gave."""
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    text = "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
+    return " ".join(text.split())
+
+
+def changed(source, changes, folder):
+    """A copy of a notebook's .py in a folder, some strings replaced: each must be there, and once."""
+    text = source.read_text(encoding="utf-8")
+    for there, instead in changes.items():
+        assert text.count(there) == 1, there
+        text = text.replace(there, instead)
+    short = folder / "short.py"
+    short.write_text(text, encoding="utf-8")
+    return short
