@@ -525,9 +525,9 @@ if 2 in rows_of:
 board.table("table 2", claimed=("ts.multitask",))
 
 # %% [markdown]
-# > In the paper each remedy helps more than the one before. In our records, too, multi-task learning helps most, but to
-# > add classes does less than to fine-tune. Five of the twelve classes are in the large set as well: who fine-tunes has
-# > seen them there, while the added classes are just those that the small set has not.
+# > In the paper each remedy helps more than the one before. In our records multi-task learning helps most on average,
+# > but to add classes does less than to fine-tune. Five of the twelve classes are in the large set as well: who
+# > fine-tunes has seen them there, while the added classes are just those that the small set has not.
 
 # %% [markdown]
 # ## 6 · Fusion by an SVM, and all splits (Tables 3 and 4)
