@@ -17,6 +17,7 @@ from labkit.viz.figures import (
     timeline,
     trajectory_plot,
 )
+from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
 from labkit.viz.patches import NearestPatches, PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
@@ -32,9 +33,11 @@ __all__ = [
     "Block",
     "ClipPlayer",
     "ClipScatter",
+    "Covered",
     "Figure",
     "Layer",
     "NearestPatches",
+    "Occluder",
     "PairExplorer",
     "Panel",
     "PatchExplorer",
