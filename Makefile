@@ -44,4 +44,4 @@ notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs)
 
 lock:  ## recompile requirements.lock and benchmarks/requirements.lock
 	$(BIN)/uv pip compile $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
-	$(BIN)/uv pip compile $(COMPILE) benchmarks/requirements.in --output-file benchmarks/requirements.lock
+	$(BIN)/uv pip compile $(COMPILE) benchmarks/requirements.in --override benchmarks/overrides.txt --output-file benchmarks/requirements.lock

@@ -1,9 +1,22 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from labkit.attribution import class_activation_map, occlusion_map, occlusion_sensitivity, pointing_game
+from labkit.attribution import (
+    class_activation_map,
+    grad_cam,
+    linear_grad_cam,
+    occlusion_map,
+    occlusion_sensitivity,
+    pointing_game,
+)
 from labkit.backbones.resnet import resnet_tiny
+from labkit.backbones.resnet3d import resnet3d_tiny
+from labkit.backbones.taps import tapping
 
 
 def test_a_map_by_hand():
@@ -34,6 +47,149 @@ def test_enlarged_between_the_centres_of_cells():
     maps = torch.tensor([[[0.0, 4.0]]])  # (1, 1, 2): a row of two cells
     large = class_activation_map(maps, torch.ones(1, 1), size=(1, 4))
     assert torch.equal(large, torch.tensor([[[0.0, 1.0, 3.0, 4.0]]]))  # centres at 0.25 and 0.75 of the width
+
+
+def test_grad_cam_by_hand():
+    """Two channels of 1 x 2 places; scores 3 a0 - b1, a0 a1 and b0 + b1: gradients of all places can be written down."""
+    maps = torch.tensor([[[[1.0, 2.0]], [[4.0, -1.0]]]], requires_grad=True)  # (1, 2, 1, 2)
+    (a0, a1), (b0, b1) = maps[0, 0, 0], maps[0, 1, 0]
+    scores = torch.stack([3 * a0 - b1, a0 * a1, b0 + b1])[None]  # (1, 3)
+    # alpha, the mean gradient of each channel: (1.5, -0.5), (1.5, 0), (0, 1)
+    expected = torch.tensor([[[[0.0, 3.5]], [[1.5, 3.0]], [[4.0, 0.0]]]])  # ReLU of 1.5 (1, 2) - 0.5 (4, -1), ...
+    found = grad_cam(scores, maps)
+    assert torch.equal(found, expected)
+    assert not found.requires_grad
+    assert torch.equal(grad_cam(scores, maps, [2, 0]), expected[:, [2, 0]])
+    assert torch.equal(grad_cam(10 * scores, maps), 10 * expected)  # raw: a score ten times as steep, ten times the map
+
+
+@pytest.fixture
+def small():
+    """A network whose head is not linear, with in-place ReLUs behind both convolutions."""
+    torch.manual_seed(0)
+    trunk = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(True), nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(True)]
+    return nn.Sequential(*trunk, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 4 * 4, 7), nn.Tanh(), nn.Linear(7, 40))
+
+
+@pytest.mark.parametrize("layer", ["0", "2", "3", "4"])
+def test_all_classes_at_once_are_a_loop_over_classes(small, layer):
+    images = torch.randn(3, 3, 8, 8)
+    with tapping(small, [layer]) as taken:
+        scores = small(images)
+    together = grad_cam(scores, taken[layer])
+    assert together.shape == (3, 40, *taken[layer].shape[2:])
+    for sample in range(3):
+        for label in (0, 31, 32, 39):  # gradients are worked out 32 at a time
+            (gradient,) = torch.autograd.grad(scores[sample, label], taken[layer], retain_graph=True)
+            weights = gradient[sample].mean((1, 2))  # (C,)
+            expected = (weights[:, None, None] * taken[layer][sample]).sum(0).relu()
+            torch.testing.assert_close(together[sample, label], expected)
+    assert (together > 0).any()
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_taps_as_leaves_give_the_same_maps_even_where_all_is_frozen(small, freeze):
+    images = torch.randn(2, 3, 8, 8)
+    with tapping(small, ["2"]) as taken:
+        expected = grad_cam(small(images), taken["2"])
+    small.requires_grad_(not freeze)
+    with tapping(small, ["2"], leaves=True) as taken:
+        scores = small(images)
+    assert taken["2"].is_leaf
+    assert torch.equal(taken["2"], small[2](small[1](small[0](images))))  # not what the ReLU behind it made of it
+    torch.testing.assert_close(grad_cam(scores, taken["2"]), expected)
+
+
+def test_the_closed_form_is_what_gradients_say():
+    torch.manual_seed(0)
+    net = resnet_tiny(9).eval()
+    with tapping(net, ["layer4"], leaves=True) as taken:
+        scores = net(torch.randn(2, 3, 40, 56))
+    maps = taken["layer4"].detach()
+    closed = linear_grad_cam(maps, net.fc.weight)
+    assert closed.shape == (2, 9, 5, 7)
+    torch.testing.assert_close(closed, grad_cam(scores, taken["layer4"]))
+    torch.testing.assert_close(closed, class_activation_map(maps, net.fc.weight).relu() / 35)
+
+
+class EveryFrame(nn.Module):
+    """Scores of each frame of clips (B, T, 3, H, W), or their mean."""
+
+    def __init__(self, net, mean):
+        super().__init__()
+        self.net, self.mean = net, mean
+
+    def forward(self, clips):
+        scores = self.net(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])  # (B, T, K)
+        return scores.mean(1) if self.mean else scores
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_nets_on_every_frame(small, mean):
+    """Of the mean over T frames each frame gets the T-th part; of its own scores all of it."""
+    clips = torch.randn(2, 3, 3, 8, 8)
+    net = EveryFrame(small, mean)
+    with tapping(net, ["net.2"], leaves=True) as taken:
+        scores = net(clips)
+    found = grad_cam(scores, taken["net.2"]).unflatten(0, (2, 3))  # (B, T, K, h, w)
+    with tapping(small, ["2"], leaves=True) as taken:
+        alone = torch.stack([grad_cam(small(clip), taken["2"]) for clip in clips])
+    torch.testing.assert_close(found, alone / 3 if mean else alone)
+    linear = nn.Linear(4, 5)
+    maps = torch.randn(2, 3, 4, 2, 2, requires_grad=True)  # (B, T, C, h, w), as they are
+    torch.testing.assert_close(
+        grad_cam(linear(maps.mean((-2, -1))), maps), linear_grad_cam(maps.detach(), linear.weight)
+    )
+
+
+def test_nets_on_clips():
+    torch.manual_seed(0)
+    net = resnet3d_tiny(6).eval()
+    layer = [name for name, child in net.named_children() if isinstance(child, nn.Sequential)][-1]
+    with tapping(net, [layer], leaves=True) as taken:
+        scores = net(torch.randn(2, 8, 3, 32, 32))
+    maps = taken[layer]
+    found = grad_cam(scores, maps, dims=3)
+    assert found.shape == (2, 6, *maps.shape[2:])
+    (gradient,) = torch.autograd.grad(scores[1, 4], maps)
+    expected = (gradient[1].mean((1, 2, 3))[:, None, None, None] * maps[1]).sum(0).relu()
+    torch.testing.assert_close(found[1, 4], expected)
+    torch.testing.assert_close(linear_grad_cam(maps.detach(), net.fc.weight, dims=3), found)
+
+
+class TestPeers:
+    """Maps that pytorch-grad-cam and captum gave: ``benchmarks/grad_cam_reference.py`` records them."""
+
+    @pytest.fixture
+    def recorded(self):
+        with np.load(Path(__file__).with_name("grad_cam_reference.npz")) as file:
+            return {name: torch.from_numpy(file[name]) for name in file.files}
+
+    def maps(self, recorded, layer):
+        net = nn.Sequential(
+            *[nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(True), nn.MaxPool2d(2), nn.Conv2d(5, 6, 3, padding=1)],
+            *[nn.ReLU(True), nn.Flatten(), nn.Linear(6 * 5 * 5, 8), nn.ReLU(True), nn.Linear(8, 4)],
+        )
+        net.load_state_dict({k.removeprefix("weights/"): v for k, v in recorded.items() if k.startswith("weights/")})
+        with tapping(net.eval(), [layer], leaves=True) as taken:
+            scores = net(recorded["images"])
+        return grad_cam(scores, taken[layer])
+
+    @pytest.mark.parametrize(("name", "layer"), [("captum", "4"), ("captum_convolution", "3")])
+    def test_captum(self, recorded, name, layer):
+        assert (recorded[name] > 0).float().mean() > 0.3
+        torch.testing.assert_close(self.maps(recorded, layer), recorded[name])
+
+    def test_pytorch_grad_cam(self, recorded):
+        """Its maps are ours, each scaled to 0 to 1 by itself, enlarged by OpenCV, and scaled again."""
+
+        def scaled(values):
+            return (values - values.min()) / (1e-7 + (values - values.min()).max())
+
+        ours = self.maps(recorded, "4").flatten(0, 1)  # (images * classes, 5, 5)
+        theirs = recorded["pytorch_grad_cam"].flatten(0, 1).numpy()  # (images * classes, 20, 20)
+        for own, other in zip(ours.numpy(), theirs, strict=True):
+            np.testing.assert_allclose(scaled(cv2.resize(scaled(own), (20, 20))), other, atol=1e-5)
 
 
 def test_pointing_by_hand():
@@ -109,6 +265,22 @@ def test_each_pixel_has_the_mean_of_its_squares():
     expected = torch.tensor([[1.0, 1, 3, 3], [3, 3, 5, 5], [5, 5, 7, 7]])
     assert torch.equal(spread, expected[None])
     assert occlusion_map(torch.zeros(2, 2), (5, 5), side=1, stride=4)[0].isnan().tolist() == [False, *[True] * 3, False]
+
+
+def test_wrong_input_of_grad_cam_is_named():
+    maps = torch.ones(1, 2, 3, 3, requires_grad=True)
+    with pytest.raises(ValueError, match=r"classes must be numbers from 0 to 1; got \[2\]"):
+        grad_cam(maps.mean((2, 3)), maps, [2])
+    with pytest.raises(ValueError, match="classes must be numbers from 0 to 1; got"):
+        grad_cam(maps.mean((2, 3)), maps, [])
+    with pytest.raises(ValueError, match="tap them with leaves=True"):
+        grad_cam(torch.zeros(1, 4), maps)
+    with pytest.raises(ValueError, match="take both from one pass of the net"):
+        grad_cam(torch.ones(1, 4, requires_grad=True) * 2, maps)
+    with pytest.raises(ValueError, match="dims must be 2, places of pictures, or 3"):
+        linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 2), dims=1)
+    with pytest.raises(ValueError, match=r"weight must be \(K, 2\); got \(4, 3\)"):
+        linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 3))
 
 
 def test_wrong_input_is_named():

@@ -45,15 +45,18 @@ def tap(net: nn.Module, inputs: Any, layers: Collection[str]) -> dict[str, Tenso
 
 
 @contextlib.contextmanager
-def tapping(net: nn.Module, layers: Collection[str]) -> Iterator[dict[str, Tensor]]:
+def tapping(net: nn.Module, layers: Collection[str], *, leaves: bool = False) -> Iterator[dict[str, Tensor]]:
     """Tap layers of a network for as long as the context is open, e.g. to have the scores of the same pass too.
 
-    ``with tapping(net, ["features"]) as taken: scores = net(images)`` leaves the maps in ``taken["features"]``, and
-    ``torch.autograd.grad(scores[0, 3], taken["features"])`` is what Grad-CAM starts from.
+    ``with tapping(net, ["features"], leaves=True) as taken: scores = net(images)`` leaves the maps in
+    ``taken["features"]``, and ``torch.autograd.grad(scores[0, 3], taken["features"])`` is what Grad-CAM starts from.
 
     Args:
         net: stays as it is; at the end nothing of the taps is left in it.
         layers: names of submodules.
+        leaves: whether gradients end at the taps: they have them even in a frozen net, and what lies before a tap needs
+            neither memory nor time for them. Tap a single layer then: it cuts off those before it. Not under
+            ``no_grad``.
 
     Yields:
         A dict, empty at first; each forward pass of ``net`` clears it and puts in the output of every layer that ran.
@@ -75,14 +78,16 @@ def tapping(net: nn.Module, layers: Collection[str]) -> Iterator[dict[str, Tenso
     taken: dict[str, Tensor] = {}
     handles = [net.register_forward_pre_hook(lambda *_: taken.clear())]
     try:
-        handles += [modules[layer].register_forward_hook(_keep(taken, layer)) for layer in dict.fromkeys(layers)]
+        handles += [
+            modules[layer].register_forward_hook(_keep(taken, layer, leaves)) for layer in dict.fromkeys(layers)
+        ]
         yield taken
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _keep(taken: dict[str, Tensor], layer: str) -> Any:
+def _keep(taken: dict[str, Tensor], layer: str, leaves: bool) -> Any:
     def hook(module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
         if not isinstance(output, Tensor):
             raise TypeError(
@@ -92,7 +97,8 @@ def _keep(taken: dict[str, Tensor], layer: str) -> Any:
             raise ValueError(
                 f"layers must run once in a forward pass; {layer} runs more often: name what lies before or around it"
             )
-        taken[layer] = held = output.clone()  # a copy: the original may be changed in place
+        held = output.detach().clone().requires_grad_() if leaves else output.clone()
+        taken[layer] = held  # a copy: the original may be changed in place
         return held.clone() if held.requires_grad else None  # on the path from here to the scores, for gradients
 
     return hook
