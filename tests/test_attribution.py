@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import SqueezeNet1_0_Weights, squeezenet1_0
 
 from labkit.attribution import (
     class_activation_map,
@@ -14,9 +16,11 @@ from labkit.attribution import (
     occlusion_sensitivity,
     pointing_game,
 )
+from labkit.backbones import load_weights
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import resnet3d_tiny
 from labkit.backbones.taps import tapping
+from labkit.data import read_photo
 
 
 def test_a_map_by_hand():
@@ -50,7 +54,7 @@ def test_enlarged_between_the_centres_of_cells():
 
 
 def test_grad_cam_by_hand():
-    """Two channels of 1 x 2 places; scores 3 a0 - b1, a0 a1 and b0 + b1: gradients of all places can be written down."""
+    """Two channels of 1 x 2 places; scores 3 a0 - b1, a0 a1 and b0 + b1 have plain gradients."""
     maps = torch.tensor([[[[1.0, 2.0]], [[4.0, -1.0]]]], requires_grad=True)  # (1, 2, 1, 2)
     (a0, a1), (b0, b1) = maps[0, 0, 0], maps[0, 1, 0]
     scores = torch.stack([3 * a0 - b1, a0 * a1, b0 + b1])[None]  # (1, 3)
@@ -190,6 +194,31 @@ class TestPeers:
         theirs = recorded["pytorch_grad_cam"].flatten(0, 1).numpy()  # (images * classes, 20, 20)
         for own, other in zip(ours.numpy(), theirs, strict=True):
             np.testing.assert_allclose(scaled(cv2.resize(scaled(own), (20, 20))), other, atol=1e-5)
+
+
+@pytest.mark.skipif("LABKIT_REAL_DATA" not in os.environ, reason="set LABKIT_REAL_DATA to a folder with weights")
+@pytest.mark.parametrize(
+    ("name", "breed", "box"),
+    [
+        ("dog1", 263, (212, 166, 407, 388)),  # a Pembroke that sits in a wood; boxes drawn by hand, in pixels of 500
+        ("dog2", 235, (35, 137, 457, 495)),  # a German shepherd that lies before a wall
+    ],
+)
+def test_a_real_network_looks_at_the_dog(name, breed, box):
+    folder = Path(os.environ["LABKIT_REAL_DATA"], "weights")
+    net = squeezenet1_0().eval()
+    load_weights(net, folder / "squeezenet1_0_rgb_imagenet_norm.pth")
+    photo = read_photo(folder / f"{name}.jpg")
+    with tapping(net, ["features.12"], leaves=True) as taken:
+        scores = net(SqueezeNet1_0_Weights.IMAGENET1K_V1.transforms()(photo)[None])
+    assert scores.argmax() == breed
+    heat = grad_cam(scores, taken["features.12"], [breed])[0, 0]  # (13, 13) of the 224 x 224 in the middle of 256 x 256
+    row, column = divmod(int(heat.argmax()), 13)
+    x, y = ((224 * (cell + 0.5) / 13 + 16) * 500 / 256 for cell in (column, row))
+    left, top, right, bottom = box
+    assert left < x < right
+    assert top < y < bottom
+    assert (right - left) * (bottom - top) < 0.7 * 500**2  # a box that says something
 
 
 def test_pointing_by_hand():
