@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit import claims
-from labkit.claims import COUNTING, ClaimsError, Entry, Record
+from labkit.claims import COUNTING, DEVELOPMENT, ClaimsError, Entry, Record
 from labkit.viz import Table, claims_list, paper_table
 
 
@@ -65,6 +65,22 @@ class Scoreboard:
             KeyError: this run has not measured it.
         """
         return self.live[metric]
+
+    def known(self, metric: str) -> float | None:
+        """A number of this run, else its mean over the records of earlier ones; None where there is neither.
+
+        Raises:
+            ClaimsError: the ledger knows no such metric.
+        """
+        if metric not in self.paper.metrics:
+            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims.toml")
+        wanted = (metric, self.dataset, self._counting())
+        then = [
+            line.value
+            for line in self._records()
+            if (line.metric, line.dataset, line.profile) == wanted and line.seed < DEVELOPMENT
+        ]
+        return self.live.get(metric, sum(then) / len(then) if then else None)
 
     def table(
         self, entry: str, *, claimed: tuple[str, ...] = (), computed: Mapping[str, Sequence[float]] | None = None
