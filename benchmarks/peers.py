@@ -90,6 +90,48 @@ def occlusion_captum(program: str, image: np.ndarray, side: int, stride: int, bl
     return found.numpy()
 
 
+def grad_cam_pytorch(weights: str, images: np.ndarray) -> np.ndarray:
+    """Maps (B, K, H, W) of all classes, each scaled and enlarged, by pytorch-grad-cam: a class at a time."""
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net, images = _resnet18(weights), _tensor(images)
+    with GradCAM(model=net, target_layers=[net.layer4]) as cam:
+        classes = range(net.fc.out_features)
+        found = [cam(images, [ClassifierOutputTarget(label)] * len(images)) for label in classes]
+    return np.stack(found, axis=1)
+
+
+def grad_cam_captum(weights: str, images: np.ndarray) -> np.ndarray:
+    """Maps (B, K, h, w) of all classes, raw, by captum: a class at a time."""
+    from captum.attr import LayerGradCam
+
+    net, images = _resnet18(weights), _tensor(images)
+    layer = LayerGradCam(net, net.layer4)
+    found = [layer.attribute(images, target=k, relu_attributions=True)[:, 0] for k in range(net.fc.out_features)]
+    return np.stack([one.detach().numpy() for one in found], axis=1)
+
+
+def _tensor(array: np.ndarray) -> Any:
+    import torch
+
+    return torch.from_numpy(array)
+
+
+@functools.cache
+def _resnet18(weights: str) -> Any:
+    """Torchvision's network with weights out of a file, on one thread."""
+    import torch
+    from torchvision.models import resnet18
+
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(True)
+    state = torch.load(weights, weights_only=True)
+    net = resnet18(num_classes=len(state["fc.bias"])).eval()
+    net.load_state_dict(state)
+    return net
+
+
 @functools.cache
 def _program(path: str) -> Any:
     """A network out of a file, on one thread; the warm-up round pays for it."""
