@@ -28,8 +28,10 @@ from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
 from labkit.viz.tables import Table, claims_list, paper_table
 from labkit.viz.towers import tower_chart
+from labkit.viz.votes import Ballot, VotedOut, vote_chart
 
 __all__ = [
+    "Ballot",
     "Block",
     "ClipPlayer",
     "ClipScatter",
@@ -44,6 +46,7 @@ __all__ = [
     "Reading",
     "RetrievalBrowser",
     "Table",
+    "VotedOut",
     "bar_chart",
     "bar_slider",
     "block_diagram",
@@ -69,4 +72,5 @@ __all__ = [
     "tower_chart",
     "trajectory_plot",
     "typical_speed",
+    "vote_chart",
 ]
