@@ -67,3 +67,30 @@ def real_sets(tmp_path_factory):
             (folder / path.name).symlink_to(path)
         (root / name / lists).symlink_to(Path(real, "splits", name))
     return root
+
+
+@pytest.fixture(scope="module")
+def real_pairs(tmp_path_factory):
+    """A folder with ``chairs`` and ``sintel`` as the scripts make them, from few real pairs.
+
+    Chairs: a list of the official length, of which the second pair is one to test. Sintel: two scenes; only the pairs
+    from frame 2 have all their files.
+    """
+    if not (real := os.environ.get("LABKIT_REAL_DATA")):
+        pytest.skip("set LABKIT_REAL_DATA to a folder with flow/flyingchairs and flow/sintel")
+    root = tmp_path_factory.mktemp("pairs")
+    data = root / "chairs/FlyingChairs_release/data"
+    data.mkdir(parents=True)
+    for number, path in enumerate(sorted(Path(real, "flow/flyingchairs").glob("*.flo")), start=1):
+        for theirs, official in (("gt.flo", "flow.flo"), ("img0.ppm", "img1.ppm"), ("img1.ppm", "img2.ppm")):
+            (data / f"{number:05}_{official}").symlink_to(path.with_name(path.name.replace("gt.flo", theirs)))
+    (root / "chairs/FlyingChairs_train_val.txt").write_text("1\n2\n" + "1\n" * 22870)
+    home = root / "sintel/MPI-Sintel-complete/training"
+    for kind, scene in (("easy", "alley_1"), ("medium", "bamboo_2")):
+        source = Path(real, "flow/sintel", kind)
+        folders = {"clean": "clean", "flow": "gt", "occlusions": "gt/occlusions", "invalid": "gt/invalid"}
+        for official, theirs in folders.items():
+            (home / official / scene).mkdir(parents=True)
+            for path in (source / theirs).glob("frame_*.flo" if official == "flow" else "frame_*.png"):
+                (home / official / scene / path.name).symlink_to(path)
+    return root

@@ -28,6 +28,18 @@ def test_live_numbers_stand_beside_recorded_ones(tmp_path):
     assert "not yet run" in html  # all other rows
 
 
+def test_a_number_is_known_live_or_from_records(tmp_path):
+    for seed in (0, 1, claims.DEVELOPMENT):
+        study(tmp_path, seed, temporal__l10=80 + 4 * seed)
+    board = Scoreboard("two_stream", profile="lesson", folder=tmp_path)
+    assert board.known("temporal.l10") == 82  # the mean; a development seed does not count
+    board["temporal.l10"] = 91
+    assert board.known("temporal.l10") == 91
+    assert board.known("temporal.l5") is None
+    with pytest.raises(claims.ClaimsError, match=r"no metric 'temporal\.l7'"):
+        board.known("temporal.l7")
+
+
 def test_a_lesson_leaves_no_record(tmp_path):
     board = Scoreboard("two_stream", profile="lesson", folder=tmp_path)
     board["temporal.l10"] = 50

@@ -1,7 +1,5 @@
-import os
 import shutil
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +12,6 @@ from labkit.flow import FlowFileError, backward_warp, write_flo
 from labkit.metrics import end_point_error
 from labkit.world import FlowPairs
 
-REAL = os.environ.get("LABKIT_REAL_DATA")
-needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with flow/flyingchairs")
 HEIGHT, WIDTH = 6, 9
 
 
@@ -229,19 +225,10 @@ def test_a_missing_list_and_wrong_arguments_are_explained(root):
 
 
 @pytest.fixture
-def real(tmp_path):
-    """The real pairs under their official names, with a list of the official length; the second is one to test."""
-    data = tmp_path / "FlyingChairs_release/data"
-    data.mkdir(parents=True)
-    paths = sorted(Path(REAL, "flow/flyingchairs").glob("*.flo"))
-    for number, path in enumerate(paths, start=1):
-        for theirs, official in (("gt.flo", "flow.flo"), ("img0.ppm", "img1.ppm"), ("img1.ppm", "img2.ppm")):
-            (data / f"{number:05}_{official}").symlink_to(path.with_name(path.name.replace("gt.flo", theirs)))
-    (tmp_path / "FlyingChairs_train_val.txt").write_text("1\n2\n" + "1\n" * 22870)
-    return tmp_path
+def real(real_pairs):
+    return real_pairs / "chairs"
 
 
-@needs_real_data
 @pytest.mark.filterwarnings("ignore:FlyingChairs")
 def test_real_flow_explains_the_second_frame(real):
     train, test = (FlyingChairs(real, part, missing="skip") for part in ("train", "test"))
@@ -257,7 +244,6 @@ def test_real_flow_explains_the_second_frame(real):
         assert (warped - first).abs().mean(0)[moves].median() < 0.4 * (second - first).abs().mean(0)[moves].median()
 
 
-@needs_real_data
 @pytest.mark.filterwarnings("ignore:FlyingChairs")
 def test_torchvision_reads_the_same_of_real_flow(real):
     for pair in FlyingChairs(real, missing="skip"):

@@ -1,6 +1,4 @@
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +10,6 @@ from labkit.data.pairs import INDEX, complete
 from labkit.data.sintel import FRAMES, TEST, TRAIN
 from labkit.flow import backward_warp, read_flo, write_flo
 
-REAL = os.environ.get("LABKIT_REAL_DATA")
-needs_real_data = pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with flow/sintel")
 HEIGHT, WIDTH = 5, 8
 
 
@@ -193,20 +189,10 @@ def test_completing_notes_what_each_file_is_and_goes_on_later(root):
 
 
 @pytest.fixture
-def real(tmp_path):
-    """The real frames as two scenes of the official structure; only the pair from frame 2 has all its files."""
-    home = tmp_path / "MPI-Sintel-complete/training"
-    for kind, scene in (("easy", "alley_1"), ("medium", "bamboo_2")):
-        source = Path(REAL, "flow/sintel", kind)
-        folders = {"clean": "clean", "flow": "gt", "occlusions": "gt/occlusions", "invalid": "gt/invalid"}
-        for official, theirs in folders.items():
-            (home / official / scene).mkdir(parents=True)
-            for path in (source / theirs).glob("frame_*.flo" if official == "flow" else "frame_*.png"):
-                (home / official / scene / path.name).symlink_to(path)
-    return tmp_path
+def real(real_pairs):
+    return real_pairs / "sintel"
 
 
-@needs_real_data
 @pytest.mark.filterwarnings("ignore:Sintel")
 def test_real_flow_and_masks_agree(real):
     pairs = Sintel(real, scenes=["alley_1", "bamboo_2"], missing="skip")
