@@ -28,6 +28,24 @@ IMAGENET_COLOUR_AXES = torch.tensor(
 )
 
 
+def rescale(video: Tensor, short_side: int | None, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
+    """Make the shorter side so long, the other one in proportion, rounded.
+
+    Args:
+        video: ``(..., H, W)``.
+        short_side: in pixels; nothing happens if None.
+        resize: ``(video, (height, width)) -> video``: torchvision's for pictures, `labkit.flow.resize_flow` for flow.
+
+    Returns:
+        ``(..., height, width)``.
+    """
+    if short_side is None:
+        return video
+    height, width = video.shape[-2:]
+    factor = short_side / min(height, width)
+    return resize(video, (round(factor * height), round(factor * width)))
+
+
 def centre_crop(video: Tensor, size: int) -> Tensor:
     """Cut the square window in the middle, half a pixel further up and left where it cannot be exact.
 

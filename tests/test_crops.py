@@ -11,10 +11,11 @@ from labkit.crops import (
     corner_crop,
     random_crop,
     random_flip,
+    rescale,
     rgb_jitter,
     ten_crop,
 )
-from labkit.flow import flip_stack
+from labkit.flow import flip_stack, resize_flow
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -23,6 +24,16 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def numbered(*sizes: int) -> torch.Tensor:
     return torch.arange(torch.Size(sizes).numel(), dtype=torch.float32).reshape(sizes)
+
+
+def test_the_shorter_side_gets_its_length_and_the_other_one_follows():
+    upright = numbered(3, 20, 10)
+    assert rescale(upright, None, v2.functional.resize) is upright
+    assert rescale(upright, 5, v2.functional.resize).shape == (3, 10, 5)
+    assert rescale(upright.mT, 15, v2.functional.resize).shape == (3, 15, 30)
+    assert rescale(torch.zeros(1, 2, 7, 9), 4, resize_flow).shape == (1, 2, 4, 5)  # 36 / 7 = 5.1
+    doubled = rescale(torch.ones(2, 4, 6), 8, resize_flow)
+    assert doubled.tolist() == torch.full((2, 8, 12), 2.0).tolist()  # twice the pixels
 
 
 def test_centre_crop_by_hand():

@@ -120,8 +120,9 @@ def test_it_runs_again_with_equal_results(source, executed, tmp_path):
     """nbval executes the notebook once more and compares every output with the first."""
     unstable = tmp_path / "unstable.cfg"
     unstable.write_text(UNSTABLE, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider"]
-    command += ["-p", "no:xdist", "--nbval-cell-timeout=120", f"--nbval-sanitize-with={unstable}", str(executed(source))]
+    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", f"--nbval-sanitize-with={unstable}"]
+    plain = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", *options, *plain, str(executed(source))]
     done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert re.search(r"\d+ passed", done.stdout)

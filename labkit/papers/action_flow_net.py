@@ -46,7 +46,7 @@ from labkit import checks, metrics
 from labkit.backbones.resnet import ResNet
 from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
 from labkit.clips import Clip
-from labkit.crops import centre_crop, corner_crop, random_flip, rgb_jitter, ten_crop
+from labkit.crops import centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import flip_flow, pixel_grid, resize_flow, sample_bilinear
 
 VERSION = 1  # raised by hand whenever results can change
@@ -207,7 +207,7 @@ class ClipInput:
         if self.sees == "frames":
             wanted = starts[:, None] + torch.arange(self.frames)  # (S, T)
             there, places = wanted.clamp(max=clip.num_frames - 1).unique(return_inverse=True)
-            frames = self._rescaled(clip.frames(there), resize)[places]  # (S, T, 3, H, W)
+            frames = rescale(clip.frames(there), self.short_side, resize)[places]  # (S, T, 3, H, W)
             flow = frames.new_zeros(len(starts), 0, 2, *frames.shape[-2:], dtype=torch.float32)
         if wants_flow or self.sees == "flow":
             wanted = starts[:, None] + torch.arange(self.fields)  # (S, F)
@@ -215,19 +215,12 @@ class ClipInput:
             known = clip.flow(there)  # (fields, 2, H, W)
             if (valid := getattr(clip, "valid", None)) is not None:  # of the world, and of real pairs
                 known = known.masked_fill(~valid(there)[:, None], math.nan)
-            flow = self._rescaled(known, resize_flow)[places]  # (S, F, 2, H, W)
+            flow = rescale(known, self.short_side, resize_flow)[places]  # (S, F, 2, H, W)
             flow[wanted > clip.num_frames - 2] = math.nan
             if self.sees == "flow":
                 flow = flow.nan_to_num()  # a net cannot read NaN
                 frames = flow.new_zeros(len(starts), 0, 3, *flow.shape[-2:])
         return frames, flow
-
-    def _rescaled(self, video: Tensor, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
-        if self.short_side is None:
-            return video
-        height, width = video.shape[-2:]
-        factor = self.short_side / min(height, width)
-        return resize(video, (round(factor * height), round(factor * width)))
 
     def _split(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Frames ``(T, 3, H, W)`` and flow ``(F, 2, H, W)`` out of both, one behind the other in channels."""

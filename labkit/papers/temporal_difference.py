@@ -43,7 +43,7 @@ from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.clips import Clip
-from labkit.crops import centre_crop, corner_crop, random_flip, rgb_jitter, ten_crop
+from labkit.crops import centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import flip_stack, optical_flow_stacking, resize_flow
 from labkit.sampling import repeat_last, tsn_segments
 
@@ -151,10 +151,7 @@ class Snippets:
         """Snippets ``(..., C, H, W)`` of indices ``(..., k)``; each frame or field is read once."""
         wanted, places = indices.unique(return_inverse=True)
         video = clip.flow(wanted) if self.flow else clip.frames(wanted)  # (T, 2 or 3, H, W)
-        if self.short_side is not None:
-            factor = self.short_side / min(video.shape[-2:])
-            sides = [round(factor * side) for side in video.shape[-2:]]
-            video = resize_flow(video, (sides[0], sides[1])) if self.flow else resize(video, sides)
+        video = rescale(video, self.short_side, resize_flow if self.flow else resize)
         snippets = video[places]  # (..., k, 2 or 3, H, W)
         return optical_flow_stacking(snippets) if self.flow else snippets.flatten(-4, -3)  # (..., C, H, W)
 

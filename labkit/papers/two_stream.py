@@ -32,7 +32,7 @@ from torchvision.transforms.v2.functional import horizontal_flip, resize  # type
 from labkit import checks, metrics
 from labkit.backbones.cnn_m import CNNM
 from labkit.clips import Clip, Mapped
-from labkit.crops import centre_crop, random_crop, random_flip, rgb_jitter, ten_crop
+from labkit.crops import centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import (
     bidirectional_stacking,
     flip_stack,
@@ -125,14 +125,6 @@ class StreamInput(ABC):
         windows = windows.movedim(-4, 1).flatten(0, 1)  # (V, ..., C, size, size)
         return self._finish(windows), clip.label
 
-    def _rescaled(self, video: Tensor, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
-        """Frames or flow ``(..., H, W)`` with a shorter side of ``short_side``."""
-        if self.short_side is None:
-            return video
-        height, width = video.shape[-2:]
-        factor = self.short_side / min(height, width)
-        return resize(video, (round(factor * height), round(factor * width)))
-
     def _mirror(self, volume: Tensor) -> Tensor:
         return horizontal_flip(volume)
 
@@ -168,7 +160,9 @@ class FrameInput(StreamInput):
     def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
         """Frames as they are: ``(S, 3, H, W)`` or ``(S, length, 3, H, W)``, uint8."""
         indices = (starts[:, None] + torch.arange(self.length)).clamp(max=clip.num_frames - 1)
-        frames = _read(lambda wanted: self._rescaled(clip.frames(wanted), resize), indices)  # (S, length, 3, H, W)
+        frames = _read(  # (S, length, 3, H, W)
+            lambda wanted: rescale(clip.frames(wanted), self.short_side, resize), indices
+        )
         return frames.squeeze(1) if self.length == 1 else frames
 
     def _vary(self, volume: Tensor, generator: Generator | None) -> Tensor:
@@ -219,7 +213,7 @@ class FlowInput(StreamInput):
         ahead = (starts[:, None] + steps).clamp(max=clip.num_frames - 2)  # (S, L), from tau to tau + L - 1
 
         def fields(wanted: Tensor, backward: bool = False) -> Tensor:
-            return self._rescaled(clip.flow(wanted, backward=backward), resize_flow)
+            return rescale(clip.flow(wanted, backward=backward), self.short_side, resize_flow)
 
         forward = _read(fields, ahead)  # (S, L, 2, H, W)
         if self.bidirectional:
