@@ -132,13 +132,16 @@ def load_weights(
 
 
 def source_weights(name: str) -> Path:
-    """The file of small weights that comes with the lab, trained on the source task of its own world.
+    """The file of small weights that comes with the lab, trained in its own world; for `load_weights`.
 
-    For `load_weights`, where the papers take weights from ImageNet. ``data_scripts/train_source.py`` makes them.
+    Where the papers take weights from ImageNet: trained on the stills of the source task by
+    ``data_scripts/train_source.py``. Where they take FlowNets: by ``data_scripts/train_flow.py``.
 
     Args:
-        name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`; ``"googlenet"`` and
-            ``"resnet"``, the tiny nets of `labkit.backbones.googlenet` and `labkit.backbones.resnet`.
+        name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`; ``"alexnet"``, the one of
+            `labkit.papers.long_video`; ``"googlenet"`` and ``"resnet"``, the tiny nets of `labkit.backbones.googlenet`
+            and `labkit.backbones.resnet`; ``"flownet_target"``, ``"flownet_chairs"`` and ``"flownet_target_multi"``,
+            tiny nets of `labkit.papers.action_flow_net`.
     """
     return Path(__file__).parent / "source" / f"{name}.safetensors"
 
