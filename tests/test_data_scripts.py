@@ -23,7 +23,9 @@ from labkit.backbones.codes import FrameCoder, load_codes
 from labkit.data import (
     ACT,
     FCVID,
+    HII,
     HMDB51,
+    TVHI,
     UCF101,
     FlyingChairs,
     Holidays,
@@ -345,6 +347,17 @@ def test_fcvid_counts_both_halves_together(script, tmp_path, capsys, monkeypatch
     assert script("fcvid")([str(tmp_path)]) == 0
 
 
+def test_tvhi_knows_its_split(script, tmp_path, capsys):
+    for number in (1, 2):
+        make_video(tmp_path / f"videos/hug_{number:04}.avi", seed=number)
+    assert script("tvhi")([str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "train: 100 videos listed, 0 with several labels; 1 there\n" in told
+    assert "test: 100 videos listed, 0 with several labels; 1 there\n" in told
+    assert len((tmp_path / "missing_train.txt").read_text().splitlines()) == 99
+    assert [clip.num_frames for clip in TVHI(tmp_path, missing="skip").subset([0])] == [6]
+
+
 # Fetching Holidays, Oxford 5k and Paris 6k: sets of a few photos, counted as if that were all.
 
 
@@ -468,6 +481,36 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_pa
     assert site.asked == ["/lists.tgz", "/one.tgz", "/two.tgz"]
 
 
+def test_hii_is_fetched_with_archives_in_an_archive(script, site, tmp_path, capsys):
+    for subset, count in (("filtered", 1), ("noisy", 2)):
+        names = [f"{name}/{n}.png" for name in ("handshake", "highfive", "hug", "kiss") for n in range(count)]
+        tar_photos(tmp_path / f"{subset}.tar.gz", names)
+    with zipfile.ZipFile(site.folder / "all.zip", "w") as archive:
+        for subset in ("filtered", "noisy"):
+            archive.write(tmp_path / f"{subset}.tar.gz", f"{subset}.tar.gz")
+    arguments = [str(tmp_path / "hii"), "--url", f"{site.url}/all.zip"]
+    assert script("hii")(arguments) == 1
+    assert "got two, filtered/handshake and noisy/handshake: name the right one" in capsys.readouterr().err
+    for subset, count in (("filtered", 4), ("noisy", 8)):
+        assert script("hii")([*arguments, "--photos", f"photos/{subset}"]) == 0
+        assert f"{count} photos" in capsys.readouterr().out
+        assert len(HII(tmp_path / "hii", photos=f"photos/{subset}")) == count
+    assert site.asked == ["/all.zip"]
+
+
+def test_bu101_counts_photos_by_class(script, tmp_path, capsys, monkeypatch):
+    for number in range(101):
+        (tmp_path / f"photos/Class{number:03}").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / f"photos/Class{number:03}/a.png")
+    assert script("bu101")([str(tmp_path)]) == 1
+    assert "✗ class Class100: expected 100 photos at least; got 1\n" in capsys.readouterr().err
+    monkeypatch.setattr("bu101.LEAST", 1)
+    assert script("bu101")([str(tmp_path)]) == 0
+    damage(tmp_path / "photos/Class007/a.png")
+    assert script("bu101")([str(tmp_path)]) == 1
+    assert "✗ Class007/a.png: PhotoError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -479,6 +522,9 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(script, site, tmp_pa
         "sports1m",
         "act",
         "fcvid",
+        "tvhi",
+        "hii",
+        "bu101",
         "flying_chairs",
         "sintel",
         "extract_flow",

@@ -11,16 +11,22 @@ from labkit.data.pairs import RealPair
 from labkit.data.photos import Photo, PhotoError, Photos, read_photo
 from labkit.data.sintel import Sintel
 from labkit.data.sports1m import Sports1M
+from labkit.data.stills import BU101, HII, LabelledPhotos
+from labkit.data.tvhi import TVHI
 from labkit.data.ucf101 import UCF101
 from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
 
 __all__ = [
     "ACT",
+    "BU101",
     "FCVID",
+    "HII",
     "HMDB51",
+    "TVHI",
     "UCF101",
     "FlyingChairs",
     "Holidays",
+    "LabelledPhotos",
     "Oxford5k",
     "Paris6k",
     "Photo",

@@ -1,0 +1,60 @@
+"""Fetch HII, the Human Interaction Images, and an index of what each one is.
+
+    python data_scripts/hii.py /data/hii
+    python data_scripts/hii.py /data/hii --photos photos/filtered
+
+makes a folder that `labkit.data.HII("/data/hii", photos="photos/filtered")` reads. Run it again after an interruption:
+it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+
+The archive is that of Zenodo's record 832380, all of its files in one ZIP; archives within it are unpacked too. We have
+not seen how the noisy and the filtered photos are laid out in it: if the check says that a class has two folders, name
+the one above them with --photos, once for either. Where the address does not answer, bring the archive to
+``archives/hii.zip`` and run this again.
+
+Hashes: we know of none. Pass --sha256 if you do; without, the first download is only checked by unpacking it, its hash
+is recorded in ``archives/hii.zip.sha256``, and later runs compare with that.
+
+The photos come from search engines and keep their owners' rights; see https://doi.org/10.5281/zenodo.832380.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from labkit.data import HII
+from labkit.data.download import exit_code, install, unpack
+from labkit.data.photos import complete
+
+URL = "https://zenodo.org/api/records/832380/files-archive"
+
+
+def unpack_all(archive: Path, folder: Path) -> None:
+    """Unpack an archive, and the archives in it, each into a folder of its name."""
+    unpack(archive, folder)
+    for inner in sorted(path for path in folder.rglob("*") if path.name.endswith((".zip", ".tar.gz", ".tgz", ".rar"))):
+        place = inner.with_name(inner.name.partition(".")[0])
+        place.mkdir(exist_ok=True)
+        unpack(inner, place)
+        inner.unlink()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="the folder to make or to complete")
+    parser.add_argument("--url", default=URL, help="the archive of the photos")
+    parser.add_argument("--sha256", help="its hash")
+    parser.add_argument("--photos", default="photos", help="folder of the class folders (default: photos)")
+    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
+    options = parser.parse_args(arguments)
+
+    def fetch() -> dict[str, str]:
+        archive = options.root / "archives/hii.zip"
+        install(options.root / "photos", options.url, archive, options.sha256, unpack_all)
+        return complete(HII(options.root, photos=options.photos), processes=options.processes)
+
+    return exit_code(fetch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Photos that show a class each, sorted into folders: the web images that a video set has beside it.
+
+- HII, Human Interaction Images: 17,500 photos of four interactions as search engines found them, or the 2,410 that are
+  left after a look at each. Li et al., "Attention transfer from web images for video recognition", ACM Multimedia 2017.
+- BU101: 23,800 photos of the 101 actions of UCF101. Ma et al., "Do less and achieve more: training CNNs for action
+  recognition utilizing action images from the web", Pattern Recognition 2017.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+
+from labkit.data.photos import Photo, Photos, find_photos
+from labkit.data.tvhi import CLASSES as INTERACTIONS
+
+
+class LabelledPhotos(Photos):
+    """Photos in a folder for each class, as clips of one frame; every photo is a group of its own.
+
+    Folders are matched to classes without regard to case, spaces, hyphens and underscores, wherever they lie below
+    ``photos``: ``HandShake`` and ``hand_shake`` both hold handshakes. Other folders are left aside. Photos are named by
+    their path below ``photos``. Nobody asks for photos of the same class: there are no queries.
+
+    Args:
+        root: folder of the set.
+        classes: names, in the order of their labels.
+        missing: "error", so that a damaged photo is an error when it is read, or "skip" to take only those that decode,
+            with a warning.
+        photos: folder of the class folders, relative to ``root``.
+
+    Raises:
+        FileNotFoundError: no such folder, or a class without a folder or photos.
+        ValueError: two folders for a class.
+    """
+
+    title: ClassVar[str] = "photos"
+    script: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        root: str | Path,
+        classes: Sequence[str],
+        *,
+        missing: Literal["error", "skip"] = "error",
+        photos: str = "photos",
+    ) -> None:
+        root = Path(root)
+        folder = root / photos
+        command = f"python data_scripts/{self.script} {root}" if self.script else "whatever brings them"
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: expected the photos; got no such folder: run {command}")
+        numbers = {_plain(name): number for number, name in enumerate(classes)}
+        found: dict[int, dict[str, list[str]]] = {number: {} for number in numbers.values()}
+        for path in find_photos(folder):
+            for place in Path(path).parents:
+                if (number := numbers.get(_plain(place.name))) is not None:
+                    found[number].setdefault(str(place), []).append(path)
+                    break
+        for number, places in found.items():
+            if len(places) != 1:
+                got = f"two, {' and '.join(sorted(places)[:2])}" if places else "none with photos"
+                raise (ValueError if places else FileNotFoundError)(
+                    f"{folder}: expected one folder for the class {classes[number]!r}; got {got}: "
+                    + ("name the right one of the folders above it by photos=" if places else f"run {command}")
+                )
+        labels = {path: number for number, places in found.items() for paths in places.values() for path in paths}
+        super().__init__(
+            self.title,
+            folder,
+            {path: path for path in labels},
+            [],
+            {path: classes[number] for path, number in labels.items()},
+            missing=missing,
+            index=root / f"{photos.replace('/', '-')}.jsonl",  # photos.jsonl, or one for each kind
+            command=command,
+        )
+        self.classes = tuple(classes)
+        self.labels = torch.tensor([labels[name] for name in self.names])
+        self.groups = torch.arange(len(self.names))
+
+    def __getitem__(self, index: int) -> Photo:
+        """The photo at an index from 0; IndexError outside."""
+        photo = super().__getitem__(index)
+        return Photo(photo.name, photo.label, index, photo.path, photo.upright)
+
+
+class HII(LabelledPhotos):
+    """Human Interaction Images, classes as those of `labkit.data.TVHI`.
+
+    Args:
+        root: folder of the set, as ``data_scripts/hii.py`` makes it.
+        missing: as for `LabelledPhotos`.
+        photos: folder that holds one folder a class, relative to ``root``: where the noisy photos lie, or the filtered
+            ones. We have not seen how the archive calls them; the error lists what it finds.
+    """
+
+    title, script = "HII", "hii.py"
+
+    def __init__(
+        self, root: str | Path, *, missing: Literal["error", "skip"] = "error", photos: str = "photos"
+    ) -> None:
+        super().__init__(root, INTERACTIONS, missing=missing, photos=photos)
+
+
+class BU101(LabelledPhotos):
+    """BU101: photos of the classes of UCF101.
+
+    Args:
+        root: folder of the set; ``data_scripts/bu101.py`` says where it comes from, and checks it.
+        classes: in the order of their labels: pass those of `labkit.data.UCF101`, whose order is not that of sorted
+            folders. None: the folders, sorted.
+        missing: as for `LabelledPhotos`.
+        photos: folder of the class folders, relative to ``root``.
+
+    Raises:
+        ValueError: not 101 classes; and what `LabelledPhotos` raises.
+    """
+
+    title, script = "BU101", "bu101.py"
+
+    def __init__(
+        self,
+        root: str | Path,
+        classes: Sequence[str] | None = None,
+        *,
+        missing: Literal["error", "skip"] = "error",
+        photos: str = "photos",
+    ) -> None:
+        folder = Path(root) / photos
+        if classes is None:
+            classes = sorted(path.name for path in folder.glob("[!.]*/"))
+        if folder.is_dir() and len(classes) != 101:
+            raise ValueError(
+                f"{folder}: expected a folder for each of 101 classes; got {len(classes)}: see data_scripts/bu101.py"
+            )
+        super().__init__(root, classes, missing=missing, photos=photos)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()

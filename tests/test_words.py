@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from labkit import world
+from labkit.words import DEFINITIONS, WordVectorsError, own_word_vectors, read_word_vectors
+
+GOOD = "3 2\nhug 0.5 -1\nkiss 1e-1 2\ndog 0 3.25\n"
+
+
+def write(path, text):
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.mark.parametrize("text", [GOOD, GOOD.replace("\n", "\r\n"), GOOD.replace("\n", " \n"), GOOD + "\n", GOOD[:-1]])
+def test_a_file_by_hand(tmp_path, text):
+    words = read_word_vectors(write(tmp_path / "words.txt", text))
+    assert list(words) == ["hug", "kiss", "dog"]
+    assert {word: vector.tolist() for word, vector in words.items()} == {
+        "hug": [0.5, -1],
+        "kiss": [pytest.approx(0.1), 2],
+        "dog": [0, 3.25],
+    }
+    assert words["dog"].dtype == torch.float32
+    assert list(read_word_vectors(tmp_path / "words.txt", only={"kiss", "cat"})) == ["kiss"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("3 2\n", "", "line 1: expected the number of words and of dimensions, .* got 'hug 0.5 -1"),
+        ("3 2", "3 0", "line 1: expected the number of words"),
+        ("3 2", "4 2", "expected 4 words, as the header says; got 3: the file is cut short"),
+        ("3 2", "2 2", "expected 2 words, as the header says; got 3: its header is another's"),
+        ("3 2", "3 3", "line 2: expected a word and 3 numbers, as the header says; got 2 after 'hug'"),
+        (" 3.25\n", "", "line 4: expected a word and 2 numbers, as the header says; got 1 after 'dog'"),
+        ("1e-1", "nan", "line 3: expected finite numbers after 'kiss'; got 'nan'"),
+        ("1e-1", "-inf", "line 3: expected finite numbers after 'kiss'; got '-inf'"),
+        ("1e-1", "x", "line 3: expected finite numbers after 'kiss'; got 'x'"),
+        ("dog", "hug", "line 4: expected every word once; got 'hug' again"),
+    ],
+)
+def test_what_is_wrong_is_named_whatever_words_are_wanted(tmp_path, old, new, message):
+    assert GOOD.count(old) == 1
+    path = write(tmp_path / "words.txt", GOOD.replace(old, new))
+    for only in (None, {"kiss"}):
+        with pytest.raises(WordVectorsError, match=f"words.txt.*{message}"):
+            read_word_vectors(path, only)
+
+
+def test_other_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="got no such file"):
+        read_word_vectors(tmp_path / "none.txt")
+    (tmp_path / "words.bin").write_bytes(b"1 2\nhug \xff\xfe\x00\x01")
+    with pytest.raises(WordVectorsError, match="binary format of word2vec is another one"):
+        read_word_vectors(tmp_path / "words.bin")
+
+
+def test_the_own_vectors_know_what_has_to_do_with_what():
+    words = own_word_vectors()
+    named = {word for name in DEFINITIONS for word in name.split("_")}
+    assert named <= words.keys()
+    stacked = torch.stack(list(words.values()))
+    torch.testing.assert_close(stacked.norm(dim=1), torch.ones(len(words)))
+
+    def alike(one, other):
+        return float(words[one] @ words[other])
+
+    assert min(alike("hug", "kiss"), alike("handshake", "hug")) > 0.2 > alike("hug", "ski")
+    assert alike("hammer", "chop") > alike("hammer", "guitar")
+    assert alike("sit", "stand") > alike("sit", "chop")
+    again = own_word_vectors()
+    assert all(torch.equal(again[word], vector) for word, vector in words.items())
+    assert own_word_vectors(4)["hug"].shape == (4,)
+    with pytest.raises(ValueError, match="dim must be 1 to 24; got 25"):
+        own_word_vectors(25)
+
+
+def test_every_class_of_the_world_has_a_definition():
+    sets = (world.Actions, world.SecondActions, world.Interactions)
+    assert {action.name for some in sets for action in some.actions} == {*DEFINITIONS}
+
+
+@pytest.mark.skipif("LABKIT_REAL_DATA" not in os.environ, reason="set LABKIT_REAL_DATA to a folder with words")
+def test_real_vectors():
+    path = Path(os.environ["LABKIT_REAL_DATA"], "words/word2vec_1000x300.txt")
+    words = read_word_vectors(path)
+    assert len(words) == 1000
+    stacked = torch.stack(list(words.values()))
+    assert stacked.shape == (1000, 300)
+    torch.testing.assert_close(stacked.norm(dim=1), torch.ones(1000), atol=1e-3, rtol=0)
+    nearest = (stacked @ words["man"]).argsort(descending=True)[1:6].tolist()
+    assert "woman" in [list(words)[number] for number in nearest]
