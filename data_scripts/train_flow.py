@@ -28,7 +28,7 @@ TWO = afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 2, "flip": True})
 NETS = {
     "target": (afn.two_frame_tiny, TWO, 3000, 32),
     "chairs": (afn.two_frame_tiny, afn.ClipInput(**WINDOW, **afn.CHAIRS), 3000, 32),
-    "target_multi": (afn.multi_frame_tiny, afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 8}), 1500, 16),
+    "target_multi": (afn.multi_frame_tiny, afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 8}), 1000, 16),
 }
 
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("net", choices=NETS, help="which network, taught by what")
     parser.add_argument("--seed", type=int, default=SEED, help="of the clips and of the training (default %(default)s)")
-    parser.add_argument("--steps", type=int, help="default 3000, of many frames 1500")
+    parser.add_argument("--steps", type=int, help="default 3000, of many frames 1000")
     parser.add_argument("--checkpoint", type=Path, help="file to save to, and to resume from")
     parser.add_argument("--out", type=Path, help="file to write; default the one that comes with the lab")
     given = parser.parse_args(arguments)
