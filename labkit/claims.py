@@ -117,8 +117,8 @@ class Claim:
 class Row:
     """A row of a paper's table: its numbers, the metrics that stand beside them, or why none does.
 
-    A cell of ``paper`` is a number, words, or ``None`` where the paper leaves it empty; a cell of ``ours`` is a metric
-    or empty.
+    A cell of ``paper`` is a number, words, or ``None`` where the paper leaves it empty, as all are in a table of the
+    lab's own; a cell of ``ours`` is a metric or empty.
     """
 
     name: str
@@ -144,7 +144,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims."""
+    """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
+
+    A section without claims is no paper but a table of the lab's own, whose rows have no cells of a paper.
+    """
 
     name: str
     notebook: str
@@ -320,6 +323,9 @@ def _paper(name: str, raw: Any) -> Paper:
     if odd := [metric for metric in known if not re.fullmatch(_METRIC, metric)]:
         raise ClaimsError(f"{name}: a metric is lower case, digits, '_' and '.'; got {odd[0]!r}")
     claims = tuple(_claim(name, claim) for claim in taken["claim"])
+    rows = [row for entry in [*taken["table"], *taken["figure"]] for row in entry.get("rows", [])]
+    if claims and (bare := [row["name"] for row in rows if "paper" not in row]):
+        raise ClaimsError(f"{name}, row {bare[0]!r}: 'paper' is missing; only tables of the lab's own have no such cells")
     for claim in claims:
         for metric in (metric for statement in claim.statements for metric in statement.terms):
             if metric not in known:
@@ -351,7 +357,8 @@ def _entry(paper: str, kind: str, raw: Any) -> Entry:
 
 
 def _row(place: str, raw: Any, columns: Sequence[str], otherwise: str) -> Row:
-    taken = _take(raw, place, ["name", "paper"], {"ours": [""] * len(columns), "why": ""})
+    empty = {"paper": ["-"] * len(columns), "ours": [""] * len(columns), "why": ""}
+    taken = _take(raw, place, ["name"], empty)
     for side in ("paper", "ours"):
         if len(taken[side]) != len(columns):
             raise ClaimsError(f"{place}: {side} must have one cell for each of {list(columns)}; got {taken[side]}")

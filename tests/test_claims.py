@@ -23,6 +23,7 @@ ENTRIES = {
     "temporal_difference": 7,
     "attention_transfer": 9,
     "back_dropout": 7,
+    "comparison": 1,  # the lab's own, of notebook 10
 }
 CLAIMS = re.findall(
     r"\S+",
@@ -98,7 +99,7 @@ def measured(metric, *values, seeds=None, dataset="world", profile="study", worl
 
 def test_every_table_and_figure_to_re_create_has_its_entry():
     assert {name: len(paper.entries) for name, paper in ledger().items()} == ENTRIES
-    assert sum(ENTRIES.values()) == 60
+    assert sum(ENTRIES.values()) == 60 + 1
 
 
 def test_every_claim_of_the_design_is_there():
@@ -213,6 +214,7 @@ def test_reading_by_hand(tmp_path):
         ('notebook = "02"', "notebook = 2", "puppets: 'notebook' must be a str; got 2"),
         ('why = "not rebuilt"', "", "table 1, row 2: must say which metrics stand beside it .* got neither"),
         ('paper = ["fast", 2]', "paper = [2]", "row 2: paper must have one cell for each of"),
+        (', paper = ["fast", 2]', "", "puppets, row 'theirs only': 'paper' is missing; only tables of the lab's own"),
         ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
         ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
         ("[puppets]", 'marionettes = "none"\n[puppets]', "marionettes must be a table of fields; got 'none'"),
@@ -224,6 +226,23 @@ def test_a_faulty_ledger_is_named(tmp_path, old, new, message):
     (tmp_path / "claims.toml").write_text(LEDGER.replace(old, new))
     with pytest.raises(ClaimsError, match=message):
         load(tmp_path / "claims.toml")
+
+
+def test_a_table_of_the_labs_own_claims_nothing_and_has_no_cells_of_a_paper(tmp_path):
+    text = LEDGER[: LEDGER.index("[[puppets.claim]]")].replace(', paper = [1.5, "-"]', "")
+    text = text.replace("[puppets.metrics]", "claim = []\n\n[puppets.metrics]")
+    (tmp_path / "claims.toml").write_text(text)
+    paper = load(tmp_path / "claims.toml")["puppets"]
+    assert paper.claims == ()
+    assert paper.entries[0].rows[0] == claims.Row("ours too", (None, None), ("a", "b"), "")
+
+
+def test_every_system_of_the_comparison_is_measured_alike():
+    (table,) = ledger()["comparison"].entries
+    cells = [row.ours for row in table.rows if any(row.ours)]
+    what = ["accuracy", "appearance", "motion", "order", "parameters", "training", "test", "ratio"]
+    assert [[cell.partition(".")[2] for cell in row] for row in cells] == [what] * 17
+    assert all(len({cell.partition(".")[0] for cell in row}) == 1 for row in cells)
 
 
 def test_an_id_used_twice_is_named(tmp_path):
