@@ -1,5 +1,7 @@
 """Figures and widgets: take arrays, return something to look at."""
 
+from labkit.viz.attention import AttentionExplorer
+from labkit.viz.board import System, forest_plot, trade_off_chart, verdict_tiles
 from labkit.viz.browse import confusion_browser
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
@@ -26,11 +28,12 @@ from labkit.viz.scatter import ClipScatter
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
-from labkit.viz.tables import Table, claims_list, paper_table
+from labkit.viz.tables import Table, claims_list, contents, folded, paper_table
 from labkit.viz.towers import tower_chart
 from labkit.viz.votes import Ballot, VotedOut, vote_chart
 
 __all__ = [
+    "AttentionExplorer",
     "Ballot",
     "Block",
     "ClipPlayer",
@@ -45,6 +48,7 @@ __all__ = [
     "PatchExplorer",
     "Reading",
     "RetrievalBrowser",
+    "System",
     "Table",
     "VotedOut",
     "bar_chart",
@@ -54,10 +58,13 @@ __all__ = [
     "clip_story",
     "colour_wheel",
     "confusion_browser",
+    "contents",
     "finish",
     "flow_components",
     "flow_fields",
     "flow_to_rgb",
+    "folded",
+    "forest_plot",
     "frame_strip",
     "heat_maps",
     "heat_to_rgb",
@@ -70,7 +77,9 @@ __all__ = [
     "step_chart",
     "timeline",
     "tower_chart",
+    "trade_off_chart",
     "trajectory_plot",
     "typical_speed",
+    "verdict_tiles",
     "vote_chart",
 ]

@@ -1,0 +1,143 @@
+// AttentionExplorer in the browser.
+
+export default function figure() {
+  function render({ model, el }) {
+    const scene = model.get("scene");
+    const last = scene.frames.length - 1;
+    const toFrame = (value) => change(model, { frame: Math.min(Math.max(value, 0), last) });
+    const toConcept = (name) => change(model, { concept: name });
+    const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "frame" });
+    slider.oninput = () => toFrame(Number(slider.value));
+    const text = h("span", { class: "la-number" });
+    const choice = drawSwitch("concept", scene.concepts, toConcept);
+    const picture = drawMap(scene);
+    const bars = scene.energies.map((rule) => drawBars(scene, rule));
+    const curves = scene.energies.map((rule) => drawCurves(scene, rule, toFrame));
+    const { root, say } = drawCard(
+      el,
+      "attention",
+      scene,
+      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), choice.el),
+      h("label", { class: "la-slider" }, "frame", slider, text),
+      h(
+        "div",
+        { class: "la-body" },
+        picture.el,
+        ...bars.map((one, index) => h("section", {}, h("b", {}, scene.energies[index].name), one.el, curves[index].el)),
+      ),
+    );
+
+    const show = () => {
+      const [frame, name] = [model.get("frame"), model.get("concept")];
+      const concept = scene.concepts.indexOf(name);
+      slider.value = frame;
+      slider.style.setProperty("--lab-done", `${last ? (100 * frame) / last : 0}%`);
+      text.textContent = String(frame);
+      choice.show(name);
+      picture.show(frame, concept);
+      bars.forEach((one) => one.show(frame, concept));
+      curves.forEach((one) => one.show(frame, concept));
+    };
+    after(model, ["frame", "concept"], () => {
+      show();
+      const [frame, name] = [model.get("frame"), model.get("concept")];
+      const concept = scene.concepts.indexOf(name);
+      const said = scene.energies.map((rule) => `${rule.name} ${rule.values[frame][concept]}`);
+      say(`frame ${frame}, ${name}: ${said.join("; ")}`);
+    });
+    show();
+
+    const turn = (by) => () => {
+      const at = scene.concepts.indexOf(model.get("concept")) + by;
+      toConcept(scene.concepts[Math.min(Math.max(at, 0), scene.concepts.length - 1)]);
+    };
+    return listenForKeys(root, {
+      ArrowLeft: () => toFrame(model.get("frame") - 1),
+      ArrowRight: () => toFrame(model.get("frame") + 1),
+      ArrowUp: turn(-1),
+      ArrowDown: turn(1),
+      ...digits(scene.concepts, toConcept),
+    });
+  }
+  return { render };
+}
+
+/** The frame, the cells of the map over it, and the window with the largest sum. */
+function drawMap(scene) {
+  const [rows, columns] = scene.cells;
+  const picture = h("img", { decoding: "sync" });
+  const cells = Array.from({ length: rows * columns }, () => h("i", {}));
+  const box = h("span", { class: "la-window" });
+  const style = `grid-template: repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
+  const el = h("div", { class: "la-map" }, picture, h("div", { class: "la-cells", style, "aria-hidden": "true" }, ...cells), box);
+  const show = (frame, concept) => {
+    picture.src = scene.frames[frame];
+    picture.alt = `frame ${frame} with the map of ${scene.concepts[concept]}`;
+    cells.forEach((cell, index) => {
+      const level = scene.levels[frame][concept][index];
+      cell.style.background = scene.shades[level];
+    });
+    const [row, column] = scene.places[frame][concept];
+    box.style.left = `${(100 * column) / columns}%`;
+    box.style.top = `${(100 * row) / rows}%`;
+    box.style.width = `${(100 * scene.window) / columns}%`;
+    box.style.height = `${(100 * scene.window) / rows}%`;
+  };
+  return { el, show };
+}
+
+/** Lowest and highest number of a rule, 0 included. */
+function range({ values }) {
+  const all = values.flat();
+  return [Math.min(0, ...all), Math.max(0, ...all) || 1];
+}
+
+/** What every concept gets in the frame; the right one has a sign of its own. */
+function drawBars(scene, rule) {
+  const [low, high] = range(rule);
+  const rows = scene.concepts.map((name, index) => {
+    const bar = h("i", { "aria-hidden": "true", style: `background: ${scene.colours[index]}` });
+    const number = h("span", { class: "la-number" });
+    const label = h("span", {}, index === scene.right ? `✓ ${name}` : name);
+    return { el: h("li", {}, label, number, h("span", { class: "la-track" }, bar)), bar, number };
+  });
+  const show = (frame, concept) =>
+    rows.forEach(({ el, bar, number }, index) => {
+      const value = rule.values[frame][index];
+      const best = value === Math.max(...rule.values[frame]);
+      number.textContent = value.toPrecision(3);
+      bar.style.left = `${(100 * (Math.min(value, 0) - low)) / (high - low)}%`;
+      bar.style.width = `${(100 * Math.abs(value)) / (high - low)}%`;
+      el.className = `${index === concept ? "la-chosen" : ""} ${best ? "la-best" : ""}`;
+    });
+  return { el: h("ol", {}, ...rows.map((row) => row.el)), show };
+}
+
+/** The same over time, a line a concept; a click chooses the frame. */
+function drawCurves(scene, rule, toFrame) {
+  const [low, high] = range(rule);
+  const last = Math.max(scene.frames.length - 1, 1);
+  const [wide, tall] = [260, 90];
+  const y = (value) => tall - ((value - low) / (high - low)) * tall;
+  const lines = scene.concepts.map((_, index) =>
+    svg("polyline", {
+      points: rule.values.map((row, frame) => `${(frame / last) * wide},${y(row[index]).toFixed(1)}`).join(" "),
+      stroke: scene.colours[index],
+      fill: "none",
+    }),
+  );
+  const cursor = svg("line", { y1: 0, y2: tall, class: "la-cursor" });
+  const attributes = { viewBox: `-4 -4 ${wide + 8} ${tall + 8}`, role: "img", "aria-label": `${rule.name} over time` };
+  const el = svg("svg", attributes, ...lines, cursor);
+  el.onclick = ({ clientX }) => {
+    const { left, width } = el.getBoundingClientRect();
+    toFrame(Math.round((((clientX - left) / width) * (wide + 8) - 4) / wide * last));
+  };
+  const show = (frame, concept) => {
+    const x = (frame / last) * wide;
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    lines.forEach((line, index) => line.setAttribute("stroke-width", index === concept ? 3 : 1.3));
+  };
+  return { el, show };
+}
