@@ -148,6 +148,8 @@ def export(executed: Path, page: Path) -> Path:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
         for output in cell.get("outputs", []):
+            if html := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', html)
             if figure := output.get("data", {}).pop(_PLOTLY, None):
                 html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
                 output.data["text/html"] = html

@@ -106,7 +106,8 @@ class Scoreboard:
             then = row["ours"]
             row["ours"] = [value if value is not None else old for value, old in zip(now, then, strict=True)]
             if any(value is not None for value in now):
-                row["source"], row["why"] = "live", written.why
+                partly = any(old and new is None for old, new in zip(then, now, strict=True))
+                row["source"], row["why"] = "live in part" if partly else "live", written.why
             elif any(then):
                 row["source"] = row["source"] or "recorded"
             if row["name"] in computed:
@@ -118,15 +119,18 @@ class Scoreboard:
             unit=found.unit,
             where=found.where,
             note=found.note,
-            verdicts=[verdict.plain() for verdict in self._verdicts() if verdict.claim.id in claimed],
+            verdicts=[verdict.plain() for verdict in self.judged() if verdict.claim.id in claimed],
         )
 
     def verdicts(self) -> Table:
         """All claims of the paper, and what the records make of them; the run at hand does not count before `keep`."""
         where = f"records of the profile {self._counting()}, data set {self.dataset}"
-        return claims_list(
-            [found.plain() for found in self._verdicts()], title="What became of the claims", where=where
-        )
+        return claims_list([found.plain() for found in self.judged()], title="What became of the claims", where=where)
+
+    def judged(self) -> list[claims.Verdict]:
+        """All claims of the paper with what the records make of them, as data; see `verdicts`."""
+        measured = self._records()
+        return [claims.verdict(claim, measured, **self._judged()) for claim in self.paper.claims]
 
     def keep(self) -> list[Record]:
         """Write the numbers of this run down, if its profile counts; the records written."""
@@ -156,10 +160,6 @@ class Scoreboard:
     def _judged(self) -> dict[str, Any]:
         judged = {"dataset": self.dataset, "profile": self._counting()}
         return judged | {"world": self.world, "module": self.module}
-
-    def _verdicts(self) -> list[claims.Verdict]:
-        measured = self._records()
-        return [claims.verdict(claim, measured, **self._judged()) for claim in self.paper.claims]
 
 
 def _version(module: str) -> int | None:

@@ -88,6 +88,15 @@ def test_the_page_shows_html_rather_than_a_widget(tmp_path):
     assert "widget-view" not in page
 
 
+def test_links_to_notebooks_in_outputs_lead_to_their_pages(tmp_path):
+    data = {"text/html": '<a href="02_two_stream.ipynb">02</a> <a href="other.ipynb">other</a>'}
+    cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("display_data", data=data)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "w.ipynb")
+    page = course.export(tmp_path / "w.ipynb", tmp_path / "w.html").read_text(encoding="utf-8")
+    assert 'href="02_two_stream.html"' in page
+    assert 'href="other.ipynb"' in page
+
+
 def test_the_page_leaves_out_progress_bars(source, tmp_path):
     code = "from tqdm.auto import tqdm\nfor step in tqdm(range(3), desc='learning'):\n    print('step', step)"
     executed = course.run(source(code), tmp_path / "42.ipynb", {})

@@ -56,6 +56,21 @@ def test_a_study_is_recorded_with_its_versions(tmp_path):
     assert board.keep()[0].world == 0  # no world in it
 
 
+def test_a_row_that_is_partly_live_says_so(tmp_path):
+    board = Scoreboard("comparison", profile="study", folder=tmp_path)
+    board["tdn.accuracy"] = 80
+    (line,) = board.keep()
+    assert line.module == 0  # no paper's
+    board = Scoreboard("comparison", profile="lesson", folder=tmp_path)
+    board["tdn.test"] = board["spatial.test"] = 3
+    rows = {row.split("</th>")[0]: row for row in board.table("table 1").html.split('<th scope="row">')[1:]}
+    part, whole = (next(row for name, row in rows.items() if name.startswith(who)) for who in ("TDN", "Spatial"))
+    assert "live in part" in part
+    assert "live in part" not in whole
+    assert "live" in whole
+    assert board.judged() == []
+
+
 def test_verdicts_are_listed(tmp_path):
     for seed in range(3):
         values = {"temporal__l10": 80 + seed, "spatial__last_layer_d5": 50 + seed}

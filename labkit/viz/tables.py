@@ -50,6 +50,7 @@ _STYLE = """
 & tbody th { min-width: 9em; }
 & tbody th small { display: block; }
 & td small { display: inline-block; min-width: 3.2em; text-align: left; }
+& th.wraps { white-space: normal; max-width: 7em; }
 & .ours { background: var(--ours); }
 & td.ours { font-weight: 600; }
 & td.ours small { font-weight: 400; }
@@ -65,6 +66,19 @@ _STYLE = """
 & .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
 """.replace("&", "div.labkit-table.labkit-table").replace("FONT", FONT)
+
+_FOLD = """
+& { font: 14px/1.45 FONT; margin: 6px 0 14px; padding-left: 12px;
+  border-left: 3px solid var(--jp-border-color2, #D9DDE3); }
+& > summary { cursor: pointer; font-weight: 600; padding: 4px 0; color: var(--jp-content-font-color1, #22262B); }
+& > summary:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; }
+""".replace("&", "details.labkit-fold").replace("FONT", FONT)
+
+_CONTENTS = """
+& td, & th[scope=col] { text-align: left; white-space: normal; }
+& tbody th { white-space: nowrap; min-width: 6em; font-weight: 600; }
+& td:last-child { white-space: nowrap; }
+""".replace("&", "div.labkit-table.labkit-contents")
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,8 @@ def paper_table(
     verdicts: Sequence[Mapping[str, str]] = (),
 ) -> Table:
     """The paper's rows with ours beside them, and the verdict of each claim that rests on them.
+
+    Where no row has a cell of the paper the table is the lab's own, and its side is all there is.
 
     Args:
         rows: for each row ``name``; ``paper``, a cell for each column: a number, words, or None where the paper leaves
@@ -118,13 +134,15 @@ def paper_table(
         if all(_missing(cell) for cell in row["ours"]) and not row.get("why"):
             raise ValueError(f"row {row['name']!r} must have ours or the reason why not; got neither: fill in why")
     shown = [column for column in range(len(columns)) if any(not _missing(row["ours"][column]) for row in rows)]
+    whose = any(not _missing(cell) for row in rows for cell in row["paper"])  # else a table of the lab's own
     remarks = [f'<p class="note">{escape(text)}</p>' for text in (_seeds(rows), note) if text]
     claims = f'<ul aria-label="Claims">{"".join(map(_verdict, verdicts))}</ul>' if verdicts else ""
     heading = f"{escape(title)}{_small(', '.join(filter(None, (where, unit))))}"
     return Table(
         f'<div class="labkit-table"><style>{_STYLE}</style>'
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">'
-        f"<table><caption>{heading}</caption>{_head(columns, shown)}{_body(rows, columns, shown)}</table></div>"
+        f"<table><caption>{heading}</caption>{_head(columns, shown, whose)}"
+        f"{_body(rows, columns, shown, whose)}</table></div>"
         f"{''.join(remarks)}{claims}</div>"
     )
 
@@ -151,8 +169,55 @@ def claims_list(verdicts: Sequence[Mapping[str, str]], *, title: str, where: str
     )
 
 
-def _head(columns: Sequence[str], shown: Sequence[int]) -> str:
+def folded(summary: str, *tables: Table) -> Table:
+    """Tables behind a line that opens and closes them, without a script.
+
+    Raises:
+        ValueError: no line to click, or nothing behind it.
+    """
+    if not summary.strip() or not tables:
+        raise ValueError(f"folded needs a line and tables; got {summary!r} and {len(tables)}: say what is behind it")
+    inside = "".join(table.html for table in tables)
+    return Table(
+        f'<details class="labkit-fold"><style>{_FOLD}</style><summary>{escape(summary)}</summary>{inside}</details>'
+    )
+
+
+def contents(rows: Sequence[Sequence[str]], *, title: str, columns: Sequence[str], href: str) -> Table:
+    """A list of things and where they are: words only, the last column of which leads to a page.
+
+    Args:
+        rows: a word or some for each column.
+        title: of the list.
+        columns: their names.
+        href: where the last column leads.
+
+    Raises:
+        ValueError: no rows, or one that does not fit the columns.
+    """
+    if not rows or any(len(row) != len(columns) for row in rows):
+        raise ValueError(
+            f"rows must be some, with a cell for each of {list(columns)}; got {[len(row) for row in rows]}"
+        )
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    lines = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + f'<td><a href="{escape(href)}">{escape(last)}</a></td></tr>'
+        for first, *rest, last in rows
+    )
+    return Table(
+        f'<div class="labkit-table labkit-contents"><style>{_STYLE}{_CONTENTS}</style>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">'
+        f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div></div>"
+    )
+
+
+def _head(columns: Sequence[str], shown: Sequence[int], whose: bool) -> str:
     """Two lines: whose numbers, then the columns; on our side only those where we have something."""
+    if not whose:
+        names = "".join(f'<th scope="col" class="ours wraps">{escape(columns[column])}</th>' for column in shown)
+        return f'<thead><tr><th scope="col"><span class="unseen">row</span></th>{names or "<td></td>"}</tr></thead>'
     theirs = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     ours = "".join(f'<th scope="col" class="ours">{escape(columns[column])}</th>' for column in shown)
     return (
@@ -164,7 +229,7 @@ def _head(columns: Sequence[str], shown: Sequence[int]) -> str:
     )
 
 
-def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequence[int]) -> str:
+def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequence[int], whose: bool) -> str:
     decimals = [_decimals(rows, column) for column in range(len(columns))]
     lines = []
     for reason, together in groupby(rows, key=_reason):
@@ -172,7 +237,8 @@ def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequ
         for number, row in enumerate(group):
             remarks = [] if reason else [row.get("source"), row.get("why")]
             head = f'<th scope="row">{escape(row["name"])}{"".join(_small(text) for text in remarks if text)}</th>'
-            theirs = "".join(f"<td>{_cell(cell, decimals[at])}</td>" for at, cell in enumerate(row["paper"]))
+            cells = enumerate(row["paper"]) if whose else ()
+            theirs = "".join(f"<td>{_cell(cell, decimals[at])}</td>" for at, cell in cells)
             ours = "".join(f'<td class="ours">{_cell(row["ours"][at], max(decimals[at], 1))}</td>' for at in shown)
             if reason:  # said once for neighbouring rows
                 spans = f'colspan="{max(len(shown), 1)}" rowspan="{len(group)}"'

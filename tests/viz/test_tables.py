@@ -1,9 +1,10 @@
+import re
 from html.parser import HTMLParser
 
 import pytest
 
 from labkit import claims
-from labkit.viz import Table, paper_table
+from labkit.viz import Table, contents, folded, paper_table
 from labkit.viz.tables import OUTCOMES
 
 ROWS = [
@@ -140,6 +141,35 @@ def test_the_ledgers_tables_can_be_shown():
 def test_what_is_missing_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         table(**changes)
+
+
+def test_a_table_of_the_labs_own_has_one_side_only():
+    rows = [{"name": "net", "paper": [None, None], "ours": [[1.0, 2.0], None]}]
+    html = paper_table(rows, title="Ours", columns=["accuracy", "speed"]).html
+    assert "the paper" not in html
+    assert html.count('scope="col"') == 2  # of the rows, and of the one column that has numbers
+    assert html.count("<td") == 1
+    assert "1.5" in html
+    assert "the paper" in table().html
+
+
+def test_tables_can_be_folded():
+    html = folded("Two <tables>", Table("<b>one</b>"), Table("<b>two</b>")).html
+    assert re.search(r"<details.*<summary>Two &lt;tables&gt;</summary><b>one</b><b>two</b></details>", html, flags=re.S)
+    for summary, tables in ((" ", [Table("x")]), ("nothing", [])):
+        with pytest.raises(ValueError, match="needs a line and tables"):
+            folded(summary, *tables)
+
+
+def test_contents_lead_to_a_page():
+    html = contents(
+        [("Table 1", "A < B", "02_x")], title="Paper", columns=("", "what", "where"), href="02_x.ipynb"
+    ).html
+    assert '<th scope="row">Table 1</th><td>A &lt; B</td><td><a href="02_x.ipynb">02_x</a></td>' in html
+    with pytest.raises(ValueError, match="a cell for each of"):
+        contents([("Table 1", "02_x")], title="Paper", columns=("", "what", "where"), href="x")
+    with pytest.raises(ValueError, match="rows must be some"):
+        contents([], title="Paper", columns=("", "where"), href="x")
 
 
 @pytest.mark.browser
