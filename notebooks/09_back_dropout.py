@@ -99,15 +99,16 @@ print({name: f"{len(some)} clips of {len(some.groups.unique())} groups" for name
 #
 # The world has such a trap, on purpose. The small network has learned 24 things and postures from stills, and one of
 # these classes is *croquet*. Its mallet looks like the tool of *hammer*, but croquet is played in the forest, where
-# the lab's puppets *chop*.
+# the lab's puppets *chop*. To see who falls into it we take many more clips of these two, each of another actor in
+# another place.
 
 # %%
 misled, misleader = ("hammer", "chop") if dataset == "world" else ("HorseRiding", "HorseRace")
 if dataset == "world":
-    # more clips of these two: the same actors and places as in the test clips
-    groups, each = (6, 1) if profile == "smoke" else (24 if profile == "lesson" else 36, 8)
-    two = {"classes": (misled, misleader), "groups": groups, "clips": each}
-    trap = world.Actions(seed=seed, part="test", **two).prepare(workers=2 if bars else 0, progress=bars)
+    # many actors and places, none of which is in any other set here: their groups come after all others
+    others = range(36, 36 + {"smoke": 3, "lesson": 60}.get(profile, 120))
+    many = world.Actions(seed=seed, classes=(misled, misleader), groups=others.stop, clips=1)
+    trap = many.subset(torch.isin(many.groups - 1, torch.tensor(others)).nonzero().flatten())
 else:
     at = torch.tensor([label in (misled, misleader) for label in map(test.classes.__getitem__, test.labels.tolist())])
     trap = test.subset(at.nonzero().flatten()) if at.any() else test
