@@ -132,7 +132,8 @@ def test_it_runs_again_with_equal_results(source, executed, tmp_path):
 @each_notebook
 def test_the_page_is_whole(source, executed, tmp_path):
     page = course.export(executed(source), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert re.search(r'<div class="labkit-(player|patches|pairs)-place">', page)  # there is something to touch
+    touch = r'<div class="labkit-(player|patches|pairs)-place">|<details class="labkit-fold">|"updatemenus":\[\{'
+    assert re.search(touch, page)  # there is something to touch
     assert 'src="http' not in page
 
 
