@@ -325,7 +325,7 @@ def _paper(name: str, raw: Any) -> Paper:
     claims = tuple(_claim(name, claim) for claim in taken["claim"])
     rows = [row for entry in [*taken["table"], *taken["figure"]] for row in entry.get("rows", [])]
     if claims and (bare := [row["name"] for row in rows if "paper" not in row]):
-        raise ClaimsError(f"{name}, row {bare[0]!r}: 'paper' is missing; only tables of the lab's own have no such cells")
+        raise ClaimsError(f"{name}, row {bare[0]!r}: 'paper' is missing; only tables of the lab's own lack it")
     for claim in claims:
         for metric in (metric for statement in claim.statements for metric in statement.terms):
             if metric not in known:

@@ -89,7 +89,7 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
     figure = go.Figure()
     rows = [(one, margins_beyond(one)) for one in statements]
     for outcome, (sign, colour) in OUTCOMES.items():
-        chosen = [(y, *row) for y, row in enumerate(rows) if row[0]["outcome"] == outcome and row[1] is not None]
+        chosen = [(y, one, beyond) for y, (one, beyond) in enumerate(rows) if one["outcome"] == outcome and beyond]
         if chosen:
             middle, low, high = ([_scaled(beyond[end]) for _, _, beyond in chosen] for end in range(3))
             figure.add_scatter(

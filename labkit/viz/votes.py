@@ -123,7 +123,7 @@ def vote_chart(
     figure.add_annotation(x=0, y=PICTURE + 8, xanchor="left", yanchor="top", align="left", showarrow=False)
     figure.add_shape(type="line", y0=0, y1=1, xref="x2", yref="y2 domain", line={"color": INK, "dash": "dot"})
     words, cursor = len(figure.layout.annotations) - 1, len(figure.layout.shapes) - 1
-    steps = []
+    shown = []
     for vote in range(count):
         state = _state(vote, ballot, layers, places, ends, [f"\u2002{name}" if named else "" for name in classes])
         state["text"][3] = [f"\u2002<b>{classes[int(ballot.predicted[vote])]}</b>"]
@@ -133,14 +133,13 @@ def vote_chart(
             f"shapes[{cursor}].x0": vote + 1,
             f"shapes[{cursor}].x1": vote + 1,
         }
-        steps.append(
-            {"label": str(vote + 1), "method": "update", "args": [state, layout, list(range(moving, moving + 4))]}
-        )
-    first, layout, _ = steps[start]["args"]
+        shown.append((state, layout, list(range(moving, moving + 4))))
+    first, layout, _ = shown[start]
     for place, trace in enumerate(figure.data[moving : moving + 4]):
         trace.update({key: values[place] for key, values in first.items()})
     figure.layout.annotations[words].text = layout[f"annotations[{words}].text"]
     figure.layout.shapes[cursor].update(x0=start + 1, x1=start + 1)
+    steps = [{"label": str(vote), "method": "update", "args": list(args)} for vote, args in enumerate(shown, start=1)]
     slider = {"active": start, "steps": steps, "currentvalue": {"prefix": "vote "}, "ticklen": 0, "minorticklen": 0}
     figure.update_layout(
         sliders=[{**slider, "font": {"color": "rgba(0,0,0,0)"}, "pad": {"t": 54}}],
