@@ -218,7 +218,8 @@ print(f"fine-tuned: {board['fine_tuned']:.1f} % of the test clips; the paper's 6
 
 # %%
 changes = nb.relative_change(start, tuned)
-most = max(float(change.nanquantile(0.95)) for change in changes.values())
+layers = {name.removeprefix("features."): change for name, change in changes.items() if name != "classifier"}
+most = max(float(change.nanquantile(0.95)) for change in layers.values())
 
 
 def column(change, count=10, dot=24):
@@ -231,7 +232,6 @@ def column(change, count=10, dot=24):
     return torch.nn.functional.pad(dots, (2 * dot, 2 * dot), value=255)  # (3, count * dot, 5 * dot)
 
 
-layers = {name.removeprefix("features."): change for name, change in changes.items() if name != "classifier"}
 viz.picture_grid(
     [*(column(change) for change in layers.values()), column(torch.full((2,), most))],
     labels=[*(f"{name}: {change.nanmedian():.0%}" for name, change in layers.items()), "classifier: new"],
