@@ -370,7 +370,8 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 # %% [markdown]
 # > Our trunk has learned from single frames and stays as it is here, so what the paper says of gradients that reach the
 # > convolutions cannot hurt. What is left of the difference between maximum and mean is what they are: one keeps the
-# > telling frame, the other drowns it.
+# > telling frame, the other drowns it. And what is left of the order of places is turned round: Late and Slow Pooling,
+# > which judge frames before they take the maximum, find a short action better than Conv Pooling.
 #
 # ## Which frame won?
 #
@@ -659,12 +660,21 @@ board.table("table 3.2", claimed=("long.googlenet", "long.finetune", "long.testa
 # **The paper**: to train a small network and expand it is much faster than to train the large one from the start. Here
 # every layer learns, in both. What is counted is how many frames went through the trunk in training, all stages
 # together.
+#
+# > Batches are small, eight clips, so the learning rate is smaller as well, in proportion, and falls to an eighth within
+# > each stage. At the full rate a grown net loses what it has brought along.
 
 
 # %%
 def end_to_end(net, frames, share, batch):
     """Train all of a net on clips; how many frames it looked at."""
-    recipe = shortened(pooling, share, **({"batch": batch if profile == "study" else 2} if tiny else {}))
+    changes = {}
+    if tiny:
+        batch = batch if profile == "study" else 2
+        options = {**pooling["options"], "lr": pooling["options"]["lr"] * batch / pooling["batch"]}
+        falling = partial(long_video.halving, every=scale * share * pooling["steps"] / 3)
+        changes = {"batch": batch, "options": options, "schedule": falling}
+    recipe = shortened(pooling, share, **changes)
     fit(
         net,
         recipe,
@@ -878,5 +888,4 @@ board.verdicts()
 # **Try it.** Change `seed` above: other actors, places, stories. Or give the large set a quiet camera (`noisy=False`),
 # and see what becomes of flow.
 #
-# **Next:** [07_temporal_difference](07_temporal_difference.ipynb), where motion is a difference on every level; 06, a network that
-# learns to see flow, is to come.
+# **Next:** [06](06_action_flow_net.ipynb), a network that learns to see flow while it learns to name actions.
