@@ -752,8 +752,8 @@ ENERGY_NET: Mapping[str, Any] = {  # section 3.4.4: SGD, rate and decay; momentu
 WEB_IMAGES_TINY: Mapping[str, Any] = {
     **WEB_IMAGES,
     "options": {**WEB_IMAGES["options"], "lr": 1e-2},
-    "steps": 300,
-    "schedule": {200: 1e-3},
+    "steps": 200,
+    "schedule": {130: 1e-3},
 }
 VIDEO_FRAMES_TINY: Mapping[str, Any] = {**WEB_IMAGES_TINY, "steps": 120, "schedule": {80: 1e-3}}
 ENERGY_NET_TINY: Mapping[str, Any] = {  # a hundred times the rate, as there are a hundred times fewer steps
