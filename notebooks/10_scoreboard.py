@@ -151,13 +151,17 @@ def show(name):
         for check in one.checks
     ]
     seeds = {check.seeds for one in found for check in one.checks if check.seeds}
-    over = f"{min(seeds)} to {max(seeds)} seeds" if len(seeds) > 1 else f"{min(seeds, default=0)} seeds"
-    plot = viz.forest_plot(
-        statements,
-        title=f"{board.paper.title}<br>{len(found)} claims, {len(statements)} statements, {over}, data set {board.dataset}",
-        alt="For each statement of the paper's claims the difference beyond its margin with its interval.",
-    )
-    display(plot, viz.folded("The claims in words, and why they fail where they do", board.verdicts()))
+    counted = f"{len(found)} claims, {len(statements)} statements"
+    if seeds:
+        plot = viz.forest_plot(
+            statements,
+            title=f"{board.paper.title}<br>{counted}, at most {max(seeds)} seeds, data set {board.dataset}",
+            alt="For each statement of the paper's claims the difference beyond its margin with its interval.",
+        )
+        display(plot)
+    else:
+        print(f"{counted}: not yet run")
+    display(viz.folded("The claims in words, and why they fail where they do", board.verdicts()))
     tables = [board.table(entry.id) for entry in board.paper.entries if entry.rows]
     display(viz.folded(f"{len(tables)} of its tables, ours beside the paper's", *tables))
 
@@ -263,8 +267,8 @@ print(f"{len(train)} clips to learn from, {len(test)} to test, {count} actions")
 
 # %% [markdown]
 # What each of them gets of a clip when it is tested. Everybody looks three times, at the central window (56 of 64 pixels,
-# 48 for nets of eight frames), and the scores are averaged; who reads the whole clip looks once. Dots are the frames of
-# one look.
+# 48 for ActionFlowNet and the nets of today), and the scores are averaged; who reads the whole clip looks once. Dots are
+# the frames of one look.
 
 # %%
 frames = test[0].num_frames
@@ -476,9 +480,9 @@ def three(clip):
     return image.at(clip, torch.linspace(0, clip.num_frames - 1, 5).long()[1:4]), clip.label
 
 
-look("voting", net, three, to_scores=nn.Identity(), decide=attention_transfer.voting)
+scores["voting"] = look("voting", net, three, to_scores=nn.Identity(), decide=attention_transfer.voting)
 best_windows = lambda net, images: attention_transfer.energy(net.look(images).maps)  # noqa: E731, eq. (2)
-look("unatt", net, three, best_windows, nn.Identity())
+scores["unatt"] = look("unatt", net, three, best_windows, nn.Identity())
 
 # %%
 start = clock()
@@ -494,7 +498,7 @@ if trains:
     back_dropout.drop(net, back_dropout.negative_back_dropout(net, penalty))
 learned(net, back_dropout.re_learning(tuning), seen, back_dropout.loss)
 spent["nb"] = clock() - start
-look("nb", net, partial(window.test_views, frames=looks))
+scores["nb"] = look("nb", net, partial(window.test_views, frames=looks))
 
 # %% [markdown]
 # ### Video nets of today

@@ -301,7 +301,8 @@ def _state(
         wide = 6.6 * len(one.name) + 6
         best = min(_offsets(wide, diameters[one.name] / 2), key=lambda by: _crowd(x, y, by, wide, taken, frame))
         taken.append(_box(x + best[0], y + best[1], wide, 15))
-        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": QUIET, "standoff": 3}
+        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.8, "arrowcolor": QUIET}
+        arrow |= {"standoff": diameters[one.name] / 2}  # where the mark ends
         place = {"x": logs[number], "y": one.value, "ax": best[0], "ay": best[1]}
         labels.append({"text": escape(one.name), "font": {"size": 12, "family": FONT, "color": INK}, **place, **arrow})
     return [left, right], labels
@@ -311,10 +312,8 @@ def _offsets(wide: float, radius: float) -> list[tuple[float, float]]:
     """Where the middle of a label may lie, seen from its point, the best places first."""
     side, above = radius + wide / 2 + 4, radius + 11
     near = [(side, 0.0), (-side, 0.0), (0.0, -above), (0.0, above)]
-    far = [
-        (sign * (side + 8), step) for step in (-18.0, 18.0, -34.0, 34.0, -52.0, 52.0, -72.0, 72.0) for sign in (1, -1)
-    ]
-    return near + far + [(0.0, -above - 20), (0.0, above + 20)]
+    steps = [float(step) for step in sorted(range(-126, 127, 7), key=abs) if abs(step) > 10]
+    return near + [(sign * (side + 8), step) for step in steps for sign in (1, -1)]
 
 
 def _box(x: float, y: float, wide: float, tall: float) -> tuple[float, float, float, float]:

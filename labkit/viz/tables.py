@@ -78,7 +78,7 @@ _CONTENTS = """
 & td, & th[scope=col] { text-align: left; white-space: normal; }
 & tbody th { white-space: nowrap; min-width: 6em; font-weight: 600; }
 & td:last-child { white-space: nowrap; }
-""".replace("&", "div.labkit-table.labkit-contents")
+""".replace("&", "div.labkit-table.labkit-table.labkit-contents")  # outweighs the style of tables that follow
 
 
 @dataclass(frozen=True)

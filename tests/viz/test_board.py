@@ -36,7 +36,7 @@ def test_there_is_a_tile_for_each_claim_sorted_by_outcome():
         "✗ fails (1)": [(3, "02")],
         "? unclear (1)": [(1, "03")],
     }
-    assert "02: 1 fails, 2 holds; 03: 1 unclear." in figure.alt
+    assert "02: 2 holds, 1 fails; 03: 1 unclear." in figure.alt
     assert figure.data[1].customdata[0].startswith("a: It is better.<br>a &gt; b by 1")
 
 
