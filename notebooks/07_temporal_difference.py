@@ -48,6 +48,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from IPython.display import display
 from torch import nn
 from torchvision.models import ResNet50_Weights, resnet50
 
@@ -556,12 +557,13 @@ if dataset == "world":
     one, other = (int(time) for time in tsn_segments(clip.num_frames, 2).flatten())
     mask = moving(clip, one, other, rgb.size)
     frames = centre_crop(clip.frames([one, other]), rgb.size)
-    viz.picture_grid(
+    figure = viz.picture_grid(
         [*frames, mask[None].float()],
         labels=[f"frame {one}", f"frame {other}", "what moved, exactly"],
         title="What the pointing game asks for",
         alt="Two frames of a clip and the mask of all pixels of the puppet that moved, seen in either frame.",
     )
+    display(figure)
 
 # %% [markdown]
 # ## 5.3.3 · Flow, and the fusion of both (Tables 5.1 and 5.2)

@@ -418,7 +418,9 @@ for name, chosen in tqdm(contenders.items(), desc="learning again", disable=not 
     named[name], trapped[name] = relearned(chosen, both)
 accuracy = {name: 100 * right(found).mean().item() for name, found in named.items()}
 board["size.full"] = board["drop.both_10"] = accuracy["NB-TL"]  # all penalty images, 10 % of the last two layers
-board["control.further"], board["control.random"] = accuracy["going on"], accuracy["at random"]
+controls = {"further": "going on", "random": "at random", "contribution": "by contribution"}
+for metric, name in controls.items():
+    board[f"control.{metric}"] = accuracy[name]
 viz.bar_chart(
     {"": accuracy},
     title="The same budget for all",
@@ -569,6 +571,7 @@ for what in ("recall", "precision"):
     }
     if alike["NB-TL"] == alike["NB-TL"]:  # not where all classes are alike
         board[f"profile.{what}"] = alike["NB-TL"]
+        board[f"profile.{what}_further"] = alike["going on"]
     print(
         f"correlation with the {what} of the fine-tuned net x 100:",
         {name: round(v) for name, v in alike.items() if v == v},
@@ -601,7 +604,13 @@ mistaken = {
     if (truth == one).any()
 }
 if (truth == pair[0]).any():
-    board["bias.before"], board["bias.after"] = (confused(trapped[name], *pair) for name in ("fine-tuned", "NB-TL"))
+    for metric, name in {
+        "before": "fine-tuned",
+        "after": "NB-TL",
+        "further": "going on",
+        "random": "at random",
+    }.items():
+        board[f"bias.{metric}"] = confused(trapped[name], *pair)
 if mistaken:
     figure = viz.bar_chart(
         mistaken,
