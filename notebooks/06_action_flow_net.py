@@ -189,6 +189,7 @@ def taught(taught_by, net):
     return model.eval()
 
 
+# %%
 def flow_net(taught_by, net="two_frame"):
     """A copy of it, to go on from."""
     return copy.deepcopy(taught(taught_by, net))
