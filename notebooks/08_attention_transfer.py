@@ -530,13 +530,12 @@ def action_photos(names):
 
 
 shares = (0.05, 0.1, 0.2, 0.33, 0.5, 1.0)
-percent = {share: f"{100 * share:.0f} %" for share in shares}
 
 
-def few(model, some_train, some_test, view, share, skip, factor=1.0):
+def few(model, some_train, some_test, view, share, skip):
     """Fine-tuned CNN and EnergyNet with a share of the training videos: scores of the test videos."""
     own = some_train.subset(at.share_of_videos(some_train.labels, share, seed=seed))
-    model = tuned(model, own, factor, view)
+    model = tuned(model, own, view=view)
     known, asked = (at.attend(model, some, view, every=skip, progress=bars) for some in (own, some_test))
     vectors_of = at.mean_of_words(some_test.classes, vectors)
     return {
@@ -572,7 +571,7 @@ if everything and has_actions:
         one = {f"actions.{name}_top{k}": accuracy(rule, some_test, k) for name, rule in rules.items() for k in (1, 3)}
         gains = {"without videos": recalls(rules["unatt"], some_test) - recalls(rules["cnn"], some_test)}
         for share in shares if profile != "smoke" else (0.2, 1.0):
-            found_by = few(model, some_train, some_test, side_view, share, 5, 2.0)
+            found_by = few(model, some_train, some_test, side_view, share, 5)
             model.load_state_dict(state)
             one |= {
                 f"few.{name.lower()}_{100 * share:.0f}": accuracy(rule, some_test) for name, rule in found_by.items()
