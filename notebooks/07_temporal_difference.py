@@ -698,4 +698,4 @@ board.verdicts()
 # **Try it.** Change `seed` above: other actors, places and motions. Or leave the pixels' difference alone
 # (`with_differences(begun_rgb, rgb, clips, first_phase, levels=("input",))`), and see who suffers.
 #
-# **Next:** 08 (to come), what photos teach about video.
+# **Next:** [08](08_attention_transfer.ipynb), what photos teach about video.
