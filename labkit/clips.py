@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 Indices = Sequence[int] | Tensor
@@ -107,6 +107,21 @@ class Clips(Dataset[Clip], ABC):
     def subset(self, indices: Indices) -> "Subset":
         """Some of the clips, in the order asked, e.g. one clip a class."""
         return Subset(self, indices)
+
+    def hold_out(self, share: float, generator: Generator) -> tuple["Subset", "Subset"]:
+        """Part the clips at random, whatever their groups: those to learn from, and the share held out.
+
+        Returns:
+            The others and the held-out ones, each in the order of the set, at least one clip in each.
+
+        Raises:
+            ValueError: a share that is not within 0 to 1, or fewer than two clips.
+        """
+        if not 0 < share < 1 or len(self) < 2:
+            raise ValueError(f"share must lie between 0 and 1, of two clips or more; got {share} of {len(self)} clips")
+        order = torch.randperm(len(self), generator=generator)  # (N,)
+        count = min(max(round(share * len(self)), 1), len(self) - 1)
+        return self.subset(order[count:].sort().values), self.subset(order[:count].sort().values)
 
 
 class Subset(Clips):

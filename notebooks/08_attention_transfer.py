@@ -186,9 +186,9 @@ def fitted(model, some, of, factor=1.0, view=view):
 
 def taught(kind, some, factor=1.0, view=view):
     """A CNN fine-tuned on photos, and its accuracy in percent on those held out."""
-    rest, held = at.hold_out(some.labels, seed=seed)
-    model = fitted(begun(kind, len(some.classes)), some.subset(rest), web_images, factor, view)
-    scores = evaluate(model, some.subset(held).map(view.test_view), progress=bars)
+    rest, held = some.hold_out(0.3, torch.Generator().manual_seed(seed))
+    model = fitted(begun(kind, len(some.classes)), rest, web_images, factor, view)
+    scores = evaluate(model, held.map(view.test_view), progress=bars)
     return model, 100 * metrics.accuracy(scores.videos, scores.labels)
 
 

@@ -80,7 +80,7 @@ def parts(split=1):
         train, test = (world.Actions(part=part, **many) for part in ("train", "test"))
         for some in (train, test):
             some.prepare(workers=2 if bars else 0, progress=bars)
-    learned, held = nb.hold_out(train, torch.Generator().manual_seed(seed))
+    learned, held = train.hold_out(0.1, torch.Generator().manual_seed(seed))
     return {"learned": learned, "held": held, "test": test}
 
 

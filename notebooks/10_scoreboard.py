@@ -487,7 +487,7 @@ scores["unatt"] = look("unatt", net, three, best_windows, nn.Identity())
 # %%
 start = clock()
 window = back_dropout.Frames(size=56)
-kept, held = back_dropout.hold_out(train, torch.Generator().manual_seed(seed), 0.1 if learns else 0.5)
+kept, held = train.hold_out(0.1 if learns else 0.5, torch.Generator().manual_seed(seed))
 torch.manual_seed(seed)
 net = back_dropout.back_dropout_tiny(count)
 load_weights(net, source_weights("cnn_m"), skip=("classifier",))

@@ -58,6 +58,21 @@ def test_labels_in_rows_of_bool():
     assert films.subset([]).multi_hot.shape == (0, 2)
 
 
+def test_a_share_is_held_out_at_random():
+    films = Films(50)
+    seeded = lambda seed: torch.Generator().manual_seed(seed)  # noqa: E731
+    learned, held = films.hold_out(0.1, seeded(3))
+    assert (len(learned), len(held)) == (45, 5)
+    assert sorted(learned.indices + held.indices) == list(range(50))
+    assert held.indices == sorted(held.indices)
+    assert films.hold_out(0.1, seeded(3))[1].indices == held.indices
+    assert films.hold_out(0.1, seeded(4))[1].indices != held.indices
+    assert [len(part) for part in films.subset([0, 1]).hold_out(0.1, seeded(0))] == [1, 1]
+    for share, some in ((1.0, films), (0.0, films), (0.5, films.subset([0]))):
+        with pytest.raises(ValueError, match=f"share must lie between 0 and 1, of two clips or more; got {share}"):
+            some.hold_out(share, seeded(0))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_batches_what_the_function_makes_of_clips(workers):
     batches = list(DataLoader(Films().map(second_frame), batch_size=4, num_workers=workers))

@@ -668,13 +668,6 @@ def steps_to(curve: Mapping[int, float], target: float, steps: int) -> float:
 # --- which videos, which images ---------------------------------------------------------------------------------------
 
 
-def hold_out(labels: Tensor, share: float = 0.3, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """A random split of images for validation: indices of the others, and of those held out (section 4.2)."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    held = round(share * len(labels))
-    return order[held:].sort().values, order[:held].sort().values
-
-
 def share_of_videos(labels: Tensor, share: float, seed: int = 0) -> Tensor:
     """Some of the training videos, at random, as large a share of every class and at least one: indices, ascending.
 

@@ -48,7 +48,7 @@ from tqdm.auto import tqdm
 
 from labkit import checks, metrics
 from labkit.backbones.cnn_m import CNNM
-from labkit.clips import Clip, Clips, Mapped, Subset
+from labkit.clips import Clip, Mapped
 from labkit.crops import centre_crop
 from labkit.sampling import equally_spaced, loop
 
@@ -105,22 +105,6 @@ class Frames:
         """Which frames `test_views` shows, ``(frames,)``. How many a clip is judged by is not in the text."""
         timeline = loop(clip.num_frames, at_least=frames)
         return timeline[equally_spaced(len(timeline), frames)]
-
-
-def hold_out(train: Clips, generator: Generator, share: float = 0.1) -> tuple[Subset, Subset]:
-    """Part the training clips at random: those to learn from, and those that give the penalty set (section 4.2).
-
-    Returns:
-        The larger part and the held-out one; at least one clip in each.
-
-    Raises:
-        ValueError: a share that is not within 0 to 1, or fewer than two clips.
-    """
-    if not 0 < share < 1 or len(train) < 2:
-        raise ValueError(f"share must lie between 0 and 1, of two clips or more; got {share} of {len(train)} clips")
-    order = torch.randperm(len(train), generator=generator)
-    count = min(max(round(share * len(train)), 1), len(train) - 1)
-    return train.subset(order[count:].sort().values), train.subset(order[:count].sort().values)
 
 
 # --- procedure: the penalty set ---------------------------------------------------------------------------------------

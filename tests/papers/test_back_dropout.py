@@ -86,18 +86,6 @@ def test_training_sees_one_random_frame_and_tests_see_some_at_equal_distances():
     assert drawn != [next(t for t in range(8) if torch.equal(view.training_view(clip)[0], everywhere[t]))] * 3
 
 
-def test_a_tenth_is_held_out():
-    clips = FakeClips([index % 4 for index in range(50)])
-    learned, held = nb.hold_out(clips, seeded(3))
-    assert (len(learned), len(held)) == (45, 5)
-    assert sorted(learned.indices + held.indices) == list(range(50))
-    assert nb.hold_out(clips, seeded(3))[1].indices == held.indices
-    assert nb.hold_out(clips, seeded(4))[1].indices != held.indices
-    assert [len(part) for part in nb.hold_out(clips.subset([0, 1]), seeded())] == [1, 1]
-    with pytest.raises(ValueError, match="share must lie between 0 and 1"):
-        nb.hold_out(clips, seeded(), share=1.0)
-
-
 # --- the penalty set --------------------------------------------------------------------------------------------------
 
 
