@@ -51,6 +51,7 @@ from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, batches, evaluate, fit, uniform_over_classes
 
 board = Scoreboard("two_stream", profile=profile, dataset=dataset, seed=seed)
+bars = profile != "smoke"  # whether to show progress
 rows_of = set(tables) if profile != "lesson" else set()  # a lesson trains five nets, shows records besides
 
 # %% [markdown]
@@ -203,7 +204,7 @@ def learn(net, view, recipe, data=large):
     """Train a net on the training clips."""
     train = data["train"].map(view.training_view)
     order = uniform_over_classes(data["train"].labels)
-    fit(net, shortened(recipe), train, two_stream.softmax_loss, order=order, device=device)
+    fit(net, shortened(recipe), train, two_stream.softmax_loss, order=order, device=device, progress=bars)
     return net
 
 
@@ -211,7 +212,7 @@ def scores(net, view, data=large, part="test", **how):
     """Softmax scores (N, K) of whole clips."""
     windows = {"frames": moments, "centre_only": profile == "smoke"}
     seen = data[part].map(partial(view.test_views, **windows))
-    return evaluate(net, seen, batch=8 if tiny else 1, **how).videos.cpu()
+    return evaluate(net, seen, batch=8 if tiny else 1, progress=bars, **how).videos.cpu()
 
 
 def percent(found, data=large):
@@ -483,7 +484,7 @@ def multi_task(data):
             streams.append(batches(views, recipe.batch, seed=seed + number, order=order, start=start, share=share))
         return zip(*streams, strict=True)
 
-    fit(net, recipe, pairs, two_stream.multi_task_loss, device=device)
+    fit(net, recipe, pairs, two_stream.multi_task_loss, device=device, progress=bars)
     return net
 
 
@@ -518,6 +519,7 @@ if 2 in rows_of:
         two_stream.softmax_loss,
         order=uniform_over_classes(added.labels),
         device=device,
+        progress=bars,
     )
     own = len(small["test"].classes)
     few = {"forward": lambda net, views: net(views)[:, :own]}

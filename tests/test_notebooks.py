@@ -20,16 +20,8 @@ STEMS = [source.stem for source in SOURCES]
 each_notebook = pytest.mark.parametrize("source", SOURCES, ids=STEMS)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_progress_bars():
-    """They come and go with the time that things take."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TQDM_DISABLE", "1")
-        yield
-
-
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory, no_progress_bars):
+def executed(tmp_path_factory):
     """A function that runs a notebook once per session, in the smoke profile."""
     done: dict[Path, Path] = {}
 
@@ -120,8 +112,9 @@ def test_it_runs_again_with_equal_results(source, executed, tmp_path):
     """nbval executes the notebook once more and compares every output with the first."""
     unstable = tmp_path / "unstable.cfg"
     unstable.write_text(UNSTABLE, encoding="utf-8")
-    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", f"--nbval-sanitize-with={unstable}"]
-    plain = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    patient = ["--nbval-cell-timeout=120", "--nbval-kernel-startup-timeout=300"]
+    options = ["--nbval", "--nbval-current-env", *patient, f"--nbval-sanitize-with={unstable}"]
+    plain = ["-q", "-rfE", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command = [sys.executable, "-m", "pytest", *options, *plain, str(executed(source))]
     done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
