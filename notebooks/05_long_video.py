@@ -383,11 +383,16 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 if tiny:
     here = images.maps["test"].maps[shown, 0, : len(times)].float()  # (T, C, h, w)
     won = pooled["conv"].head.winners(here[None])[0]  # (C, h, w)
-    share = F.one_hot(won, len(here)).float().mean(0).permute(2, 0, 1)  # (T, h, w), of the channels
+    rivals = (here.amax(0) > 0)[..., None]  # (C, h, w, 1): where all frames say zero, none has won
+    wins = (F.one_hot(won, len(here)) * rivals).sum(0).permute(2, 0, 1)  # (T, h, w), of the channels
+    share = wins / wins.sum(0).clamp(min=1)
     display(
         viz.clip_story(
             clip.frames(times),
-            {"% of all maxima": {"won by the frame": 100 * share.mean((1, 2))}, "place": share.flatten(1).t()},
+            {
+                "% of all maxima": {"won by the frame": 100 * wins.sum((1, 2)) / wins.sum()},
+                "place": share.flatten(1).t(),
+            },
             labels=happening,
             title="Who won the maxima",
             alt="A strip of frames; below it a curve of the share of all maxima that each frame won, and for each place of the maps, row by row, the share of channels whose maximum it won there, as colours.",
@@ -425,9 +430,13 @@ if tiny:
 # Pooling forgets the order. An LSTM reads the frames one after the other; its cells $c_t$ keep what input gates $i_t$
 # let in until forget gates $f_t$ let it go, and output gates $o_t$ show it:
 #
-# $$i_t = \sigma(W_{xi}x_t + W_{hi}h_{t-1} + W_{ci}c_{t-1} + b_i), \quad f_t = \sigma(W_{xf}x_t + W_{hf}h_{t-1} + W_{cf}c_{t-1} + b_f)$$
+# $$i_t = \sigma(W_{xi}x_t + W_{hi}h_{t-1} + W_{ci}c_{t-1} + b_i)$$
 #
-# $$c_t = f_t c_{t-1} + i_t \tanh(W_{xc}x_t + W_{hc}h_{t-1} + b_c), \quad o_t = \sigma(W_{xo}x_t + W_{ho}h_{t-1} + W_{co}c_t + b_o), \quad h_t = o_t \tanh(c_t)$$
+# $$f_t = \sigma(W_{xf}x_t + W_{hf}h_{t-1} + W_{cf}c_{t-1} + b_f)$$
+#
+# $$c_t = f_t c_{t-1} + i_t \tanh(W_{xc}x_t + W_{hc}h_{t-1} + b_c)$$
+#
+# $$o_t = \sigma(W_{xo}x_t + W_{ho}h_{t-1} + W_{co}c_t + b_o), \quad h_t = o_t \tanh(c_t)$$
 #
 # The gates look at the cell through *peepholes* $W_{ci}, W_{cf}, W_{co}$. PyTorch's LSTM has none, so the lab has its own.
 
