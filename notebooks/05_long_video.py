@@ -347,7 +347,7 @@ def learn(stream, head, frames, share=1.0, recipe=pooling, loss=long_video.loss,
     net = grown(stream, head, frames, **numbers) if net is None else net
     if not tiny:
         seen = stream.sets["train"].map(replace(stream.view, frames=frames).training_view)
-        return net, fit(net, shortened(recipe, share), seen, loss, device=device)
+        return net, fit(net, shortened(recipe, share), seen, loss, device=device, progress=bars)
     seen = replace(stream.maps["train"], frames=frames, every=every, least=max(least, frames))
     return net, fit(net.head, shortened(recipe, share), seen, loss, device=device, progress=bars)
 

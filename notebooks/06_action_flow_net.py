@@ -63,6 +63,7 @@ from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
 
 board = Scoreboard("action_flow_net", profile=profile, dataset=dataset, seed=seed)
+bars = profile != "smoke"  # whether to show progress
 everything = profile != "lesson"  # a lesson trains four nets and shows records of the others
 tiny = profile != "paper"
 
@@ -185,7 +186,7 @@ def taught(taught_by, net):
     pairs = clips["large"]["train"]
     if taught_by == "chairs":
         seen, pairs = afn.ClipInput(**afn.CHAIRS), data.FlyingChairs(Path(data_root, "chairs"), missing=missing)
-    fit(model, recipe_of(0, 0), pairs.map(seen.training_view), afn.flow_loss, device=device)
+    fit(model, recipe_of(0, 0), pairs.map(seen.training_view), afn.flow_loss, device=device, progress=bars)
     return model.eval()
 
 
@@ -461,7 +462,7 @@ def learn(model, view, loss, which="large"):
     steps, batch = (400, 16) if view.frames > 2 else (600, 32)
     steps = steps if which == "large" else steps // 2  # it starts from the large set
     train = clips[which]["train"].map(view.training_view)
-    return fit(model, recipe_of(steps, batch), train, loss, device=device, progress=profile != "smoke")
+    return fit(model, recipe_of(steps, batch), train, loss, device=device, progress=bars)
 
 
 def tune_and_watch(model, batch):

@@ -260,7 +260,7 @@ train, test = (world.Actions(seed=seed, part=part, **size, **some) for part in (
 train = train if trains else train.subset(range(4))  # a lesson only builds the nets, to take their time
 if learns:
     for clips in (train, test):
-        clips.prepare()
+        clips.prepare(progress=learns)
 count, looks = len(test.classes), 1 if profile == "smoke" else 3
 family = {name: torch.tensor([c in names for c in test.classes])[test.labels] for name, names in families.items()}
 print(f"{len(train)} clips to learn from, {len(test)} to test, {count} actions")
