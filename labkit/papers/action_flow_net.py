@@ -26,6 +26,8 @@ What the text leaves open, or where this departs from it:
   not yet recognised.
 - *Stacked*: conv1 and pool1 removed, the first block takes flow, two channels, and needs a projection in its shortcut.
 - *Unknown flow* is NaN and does not count: of frames behind the end of a clip, outside of a turned picture, in masks.
+- *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames 256
+  pixels high, windows of four heights and widths from corners and centre; pairs of chairs are cut likewise.
 - *Colour jitter* is along the axes of colours (`labkit.crops.rgb_jitter`), as in the other papers of the lab.
 """
 
@@ -55,7 +57,8 @@ LAMBDA = 1.0
 """Of eq. (4.2) and (4.4): what a pixel of end-point error costs, next to a nat of cross-entropy. Ours."""
 
 SCALE_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
-"""alpha of eq. (4.3), from coarse to fine. FlowNet's code has .08, .02, .01, .005 for a pixel; here all of a scale."""
+"""alpha of eq. (4.3), from coarse to fine, each on the mean over the pixels of its scale. Ours; FlowNet's code has .08,
+.02, .01, .005, from coarse to fine too, but on sums over pixels, of which finer scales have four times as many."""
 
 
 # --- blocks: what is seen of a clip -----------------------------------------------------------------------------------
