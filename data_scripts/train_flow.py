@@ -27,7 +27,7 @@ WINDOW = {"size": 48, "short_side": None, "sides": (64, 56, 48)}
 TWO = afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 2, "flip": True})
 NETS = {
     "target": (afn.two_frame_tiny, TWO, 3000, 32),
-    "chairs": (afn.two_frame_tiny, afn.ClipInput(**WINDOW, **afn.CHAIRS), 3000, 32),
+    "chairs": (afn.two_frame_tiny, afn.ClipInput(**{**afn.CHAIRS, **WINDOW}), 3000, 32),
     "target_multi": (afn.multi_frame_tiny, afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 8}), 1000, 16),
 }
 

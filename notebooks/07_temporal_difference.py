@@ -265,11 +265,12 @@ assert all(not motion.any() for motion in still.motion.values())
 # %% [markdown]
 # ## 5.3.4 · How both train
 #
-# Clips are cut into segments, and one random frame of each is seen. A TSN comes first, and its net becomes the image
-# subnetwork, "a well trained image appearance model". **The thesis** then trains in two phases: at first the image
-# subnetwork is frozen but for its classifier, and the difference subnetwork, which starts from stills, learns; then all
-# of it does.
+# Clips are cut into segments, and one random frame of each is seen. **The thesis** wants "a well trained image appearance
+# model" and trains in two phases: at first the image subnetwork is frozen but for its classifier, and the difference
+# subnetwork, which starts from stills, learns; then all of it does.
 #
+# > The well trained model is a TSN here, which comes first and whose net becomes the image subnetwork.
+# >
 # > A comparison is worth what its baseline is worth. So the TSN does not stop where the TDN begins: it goes on through
 # > both phases as well, with all of its layers, on the same frames in the same order, for as many steps at the same
 # > rates. That one is the baseline.

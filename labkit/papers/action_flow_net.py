@@ -26,8 +26,8 @@ What the text leaves open, or where this departs from it:
   not yet recognised.
 - *Stacked*: conv1 and pool1 removed, the first block takes flow, two channels, and needs a projection in its shortcut.
 - *Unknown flow* is NaN and does not count: of frames behind the end of a clip, outside of a turned picture, in masks.
-- *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames 256
-  pixels high, windows of four heights and widths from corners and centre; pairs of chairs are cut likewise.
+- *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames
+  256 pixels high, windows of four heights and widths. Pairs of chairs are cut likewise, but not rescaled before.
 - *Colour jitter* is along the axes of colours (`labkit.crops.rgb_jitter`), as in the other papers of the lab.
 """
 
@@ -57,8 +57,8 @@ LAMBDA = 1.0
 """Of eq. (4.2) and (4.4): what a pixel of end-point error costs, next to a nat of cross-entropy. Ours."""
 
 SCALE_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
-"""alpha of eq. (4.3), from coarse to fine, each on the mean over the pixels of its scale. Ours; FlowNet's code has .08,
-.02, .01, .005, from coarse to fine too, but on sums over pixels, of which finer scales have four times as many."""
+"""alpha of eq. (4.3), from coarse to fine. Those of FlowNet's code, .08, .02, .01 and .005 a pixel, times the number of
+pixels, four times as many on each next scale, in proportion to the finest: losses are means here."""
 
 
 # --- blocks: what is seen of a clip -----------------------------------------------------------------------------------
@@ -257,7 +257,14 @@ def _together(frames: Tensor, flow: Tensor) -> Tensor:
     return torch.cat([frames.flatten(0, 1), flow.flatten(0, 1)])
 
 
-CHAIRS: Mapping[str, Any] = {"frames": 2, "truth": True, "jitter": 0.0, "shift": 0.2, "turn": 17.0}
+CHAIRS: Mapping[str, Any] = {
+    "frames": 2,
+    "truth": True,
+    "jitter": 0.0,
+    "shift": 0.2,
+    "turn": 17.0,
+    "short_side": None,
+}
 """``ClipInput(**CHAIRS)``: flow of FlyingChairs; how far things shift and turn is FlowNet's (section 4.4.2)."""
 
 FLOW: Mapping[str, Any] = {"truth": True, "jitter": 0.0}

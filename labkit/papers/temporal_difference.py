@@ -21,7 +21,9 @@ What the text leaves open, and what it is here:
   input, res2, res3 and res4. conv1 is reduced by a pool; by the same rule it is tapped before that, at 112.
   ``levels=("input", "res2", "res3", "res4")`` is the list to the letter.
 - *The start.* The difference subnetwork starts from ImageNet; on flow, the image subnetwork from a TSN trained on it.
-  On RGB the thesis wants "a well trained image appearance model" and trains a TSN "first": here, too, it is the TSN's.
+  On RGB the thesis wants "a well trained image appearance model", and says for FCVID that a TSN is trained "first":
+  here the image subnetwork is the TSN's on all sets.
+- *Colour jitter* is along the axes of colours (`labkit.crops.rgb_jitter`), as in the other papers of the lab.
 - *The loss* is the sum of one cross-entropy for each subnetwork: consensus is taken "independently" (Figure 5.2), and
   both are combined "during testing". Combined are scores before the softmax.
 - *Partial BN* fixes mean and variance of all normalisations but the first, here the first of *each* subnetwork, as each
@@ -501,7 +503,10 @@ def tsn_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0, pa
 def tdn_tiny(
     num_classes: int, *, in_channels: int = 3, dropout: float = 0.0, partial_bn: bool = False, **options: Any
 ) -> TDN:
-    """TDN for windows of 56 x 56 pixels; see `tsn_tiny`."""
+    """TDN for windows of 56 x 56 pixels; see `tsn_tiny`.
+
+    Its res5 does not halve the resolution, so res4 is the one level that is not followed by a smaller one.
+    """
     nets = (resnet_tiny(num_classes, in_channels=in_channels, dropout=dropout) for _ in range(2))
     return TDN(*nets, partial_bn=partial_bn, **options)
 
@@ -509,7 +514,8 @@ def tdn_tiny(
 # --- recipes: Recipe(**HMDB51_RGB) ------------------------------------------------------------------------------------
 # Section 5.4.2. The small sets "roughly follow" Wang et al., ECCV 2016, section 4.1, whose numbers of steps these are.
 # A TSN, and then the first phase of a TDN, take a recipe each ("the same settings"). How long, and at which rate, both
-# subnetworks learn together on the small sets is not said: here in the proportion of FCVID, a third, at the last rate.
+# subnetworks learn together on the small sets is not said, nor the rate anywhere: a third as long, as on FCVID, at the
+# last rate.
 
 _SMALL: Mapping[str, Any] = {"optimizer": torch.optim.SGD, "batch": 128}
 

@@ -194,7 +194,11 @@ def test_jitter_is_for_actions_and_leaves_flow_alone():
     assert torch.equal(flow, clip.ahead)
     settings = [afn.ClipInput(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
     assert [view.jitter for view in settings] == [0.0, 0.0, 0.1]
-    assert [(view.shift, view.turn) for view in settings] == [(0.2, 17.0), (0, 0), (0, 0)]
+    assert [(view.shift, view.turn, view.short_side) for view in settings] == [
+        (0.2, 17, None),
+        (0, 0, 256),
+        (0, 0, 256),
+    ]
 
 
 # --- shifted and turned pairs -----------------------------------------------------------------------------------------
@@ -215,6 +219,14 @@ def test_a_shift_by_hand(monkeypatch):
     torch.testing.assert_close(new[..., 1:, 3:], flow[..., :-1, :-3] + torch.tensor([0.0, -2.0])[:, None, None])
     assert new[..., 0, :].isnan().all()
     assert new[..., :3].isnan().all()
+
+
+def test_training_pairs_are_shifted_if_asked(monkeypatch):
+    motions(monkeypatch, [[1, 0, 3], [0, 1, 1]], [[1, 0, 0], [0, 1, -2]])
+    clip = FakeClip(num_frames=2, width=20)
+    _, flow, _ = afn.ClipInput(**WHOLE, frames=2, truth=True, shift=0.2, turn=17.0).training_view(clip, seeded())
+    torch.testing.assert_close(flow[..., 1:, 3:], clip.ahead[..., :-1, :-3] + torch.tensor([0.0, -2.0])[:, None, None])
+    assert flow[..., :3].isnan().all()
 
 
 def test_a_quarter_turn_by_hand(monkeypatch):
@@ -497,6 +509,14 @@ def test_dropout_of_a_half_before_the_classifier():
         nets = [afn.multi_frame_paper(9), afn.two_frame_paper(9), afn.one_frame_paper(9)]
         heads = [net.encoder for net in nets] + [afn.stacked_paper(9, nets[1]).classifier]
     assert [head.dropout.p for head in heads] == [0.5] * 4
+    torch.manual_seed(0)
+    net = afn.two_frame_tiny(4).train()
+    given = []
+    net.encoder.fc.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
+    maps = torch.rand(40, net.encoder.fc.in_features, 3, 3) + 1
+    net.encoder.classify(maps)
+    assert (given[0] == 0).double().mean().item() == pytest.approx(0.5, abs=0.05)  # of the averaged channels
+    torch.testing.assert_close(given[0][given[0] != 0], 2 * maps.mean((2, 3))[given[0] != 0])
 
 
 @pytest.mark.parametrize("upsample", [False, True])
@@ -630,7 +650,11 @@ def test_they_train_and_are_measured_on_the_world():
     chairs = world.FlowPairs(seed=1000, size=24, number=5)
     model, recipe = afn.two_frame_tiny(4), Recipe(**{**afn.TINY, "steps": 1, "batch": 2})
     seen = fit(
-        model, recipe, chairs.map(afn.ClipInput(**afn.CHAIRS, **window).training_view), afn.flow_loss, progress=False
+        model,
+        recipe,
+        chairs.map(afn.ClipInput(**{**afn.CHAIRS, **window}).training_view),
+        afn.flow_loss,
+        progress=False,
     )
     assert seen[0].shown["epe"] > 0
     view = afn.ClipInput(frames=2, size=16, short_side=None)

@@ -416,7 +416,11 @@ def test_recipes_are_the_papers():
     assert (fcvid.steps, fcvid.batch, fcvid.options["lr"], fcvid.options["momentum"]) == (30_000, 128, 0.01, 0.9)
     assert [fcvid.factor(step) for step in (9_999, 10_000, 20_000)] == pytest.approx([1, 0.1, 0.01])
     assert fcvid.options["weight_decay"] == 1e-4
-    assert rgb.options["weight_decay"] == Recipe(**td.HMDB51_FLOW).options["weight_decay"] == 5e-4
+    flow = Recipe(**td.HMDB51_FLOW)
+    for one, rate, steps, falls in ((rgb, 1e-3, 4_500, (2_000, 4_000)), (flow, 5e-3, 20_000, (12_000, 18_000))):
+        assert (one.optimizer, one.steps, one.batch) == (torch.optim.SGD, steps, 128)
+        assert one.options == {"lr": rate, "momentum": 0.9, "weight_decay": 5e-4}
+        assert [one.factor(step) for step in (falls[0] - 1, *falls)] == pytest.approx([1, 0.1, 0.01])
     second = Recipe(**td.joint(td.FCVID))
     assert (second.steps, second.options["lr"], second.schedule) == (10_000, 1e-4, None)
 
