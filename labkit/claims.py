@@ -146,11 +146,13 @@ class Entry:
 class Paper:
     """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
 
-    A section without claims is no paper but a table of the lab's own, whose rows have no cells of a paper.
+    ``datasets`` are what the notebook can be run on, "world" first. A section without claims is no paper but a table of
+    the lab's own, whose rows have no cells of a paper.
     """
 
     name: str
     notebook: str
+    datasets: tuple[str, ...]
     title: str
     metrics: Mapping[str, str]
     entries: tuple[Entry, ...]
@@ -306,7 +308,7 @@ def load(path: Path) -> dict[str, Paper]:
 
 
 def _paper(name: str, raw: Any) -> Paper:
-    taken = _take(raw, name, ["notebook", "title", "claim"], {"metrics": {}, "table": [], "figure": []})
+    taken = _take(raw, name, ["notebook", "title", "claim"], {"datasets": [], "metrics": {}, "table": [], "figure": []})
     entries = [_entry(name, "table", entry) for entry in taken["table"]]
     entries += [_entry(name, "figure", entry) for entry in taken["figure"]]
     _unique([entry.id for entry in entries], name)
@@ -330,7 +332,8 @@ def _paper(name: str, raw: Any) -> Paper:
         for metric in (metric for statement in claim.statements for metric in statement.terms):
             if metric not in known:
                 raise ClaimsError(f"{claim.id}: unknown metric {metric!r}: add it to a row or to {name}.metrics")
-    return Paper(name, taken["notebook"], taken["title"], known, tuple(entries), claims)
+    datasets = ("world", *taken["datasets"])
+    return Paper(name, taken["notebook"], datasets, taken["title"], known, tuple(entries), claims)
 
 
 def _entry(paper: str, kind: str, raw: Any) -> Entry:
@@ -389,7 +392,7 @@ def _take(raw: Any, place: str, required: Sequence[str], optional: Mapping[str, 
         raise ClaimsError(f"{place}: {missing[0]!r} is missing")
     if unknown := [field for field in raw if field not in required and field not in optional]:
         raise ClaimsError(f"{place}: unknown field {unknown[0]!r}; known are {', '.join([*required, *optional])}")
-    lists = {"claim", "rows", "table", "figure", "columns", "paper", "ours", "holds_if"}
+    lists = {"claim", "datasets", "rows", "table", "figure", "columns", "paper", "ours", "holds_if"}
     for field, value in raw.items():
         wanted = dict if field == "metrics" else list if field in lists else str
         if not isinstance(value, wanted):

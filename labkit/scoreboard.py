@@ -35,7 +35,7 @@ class Scoreboard:
         live: metric and value, measured in this run.
 
     Raises:
-        ValueError: no such paper.
+        ValueError: no such paper, or a data set that its notebook cannot be run on.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class Scoreboard:
         if paper not in claims.ledger():
             raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
         self.paper = claims.ledger()[paper]
+        if dataset not in self.paper.datasets:
+            raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {dataset!r}")
         self.profile, self.dataset, self.seed, self.folder = profile, dataset, seed, folder
         self.live: dict[str, float] = {}
         self.world, self.module = _version("labkit.world"), _version(f"labkit.papers.{paper}")

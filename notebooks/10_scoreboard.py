@@ -30,7 +30,7 @@
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
-dataset = "world"  # whose records to show; in profile paper "world" stands for the set each notebook was run on
+dataset = "world"  # whose records to show, where a notebook knows it; in profile paper, those there are most of
 data_root = ""  # not used: nothing is read but records
 seed = 0
 device = "cpu"  # or "cuda": to train; times are taken on the CPU
@@ -79,7 +79,7 @@ def board_of(paper):
     """Its scoreboard, on the records of the profile that counts."""
     there = Counter(line.dataset for line in claims.records(paper.name) if line.profile == counting)
     chosen = there.most_common(1)[0][0] if there and profile == "paper" and dataset == "world" else dataset
-    return Scoreboard(paper.name, profile=counting, dataset=chosen, seed=seed)
+    return Scoreboard(paper.name, profile=counting, dataset=chosen if chosen in paper.datasets else "world", seed=seed)
 
 
 boards = {paper.name: board_of(paper) for paper in papers}

@@ -56,6 +56,11 @@ def test_a_study_is_recorded_with_its_versions(tmp_path):
     assert board.keep()[0].world == 0  # no world in it
 
 
+def test_a_data_set_that_the_notebook_does_not_know_is_refused():
+    with pytest.raises(ValueError, match="dataset must be one of world, hmdb51; got 'act'"):
+        Scoreboard("temporal_difference", profile="paper", dataset="act")
+
+
 def test_a_row_that_is_partly_live_says_so(tmp_path):
     board = Scoreboard("comparison", profile="study", folder=tmp_path)
     board["tdn.accuracy"] = 80

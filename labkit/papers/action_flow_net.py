@@ -622,30 +622,7 @@ def multitask_loss(
     return total, shown
 
 
-# --- procedure: starting, flow of any picture, errors, counts ---------------------------------------------------------
-
-
-@torch.no_grad()
-def start_from(model: nn.Module, source: nn.Module) -> None:
-    """Start from a net of the same size that has learned another set: all but the classifier, in place.
-
-    Source: section 4.4.1: models of the small set start from those of the large one.
-
-    Raises:
-        ValueError: another size; nothing is changed then.
-    """
-    own = {name for name in model.state_dict() if ".fc." not in f".{name}"}
-    given = {name: value for name, value in source.state_dict().items() if ".fc." not in f".{name}"}
-    sizes = [
-        {name: tuple(net.state_dict()[name].shape) for name in names} for net, names in ((model, own), (source, given))
-    ]
-    if sizes[0] != sizes[1]:
-        wrong = next(name for name in {**sizes[0], **sizes[1]} if sizes[0].get(name) != sizes[1].get(name))
-        raise ValueError(
-            f"source must have the sizes of model; got {wrong} {sizes[1].get(wrong)} for {sizes[0].get(wrong)}: build "
-            "both by one builder"
-        )
-    model.load_state_dict(given, strict=False)
+# --- procedure: flow of any picture, errors, counts ---------------------------------------------------------
 
 
 @torch.no_grad()

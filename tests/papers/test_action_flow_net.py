@@ -572,21 +572,6 @@ def test_nets_on_one_image_and_on_given_flow():
 
 
 @pytest.mark.parametrize("frames", [2, 8])
-def test_a_small_set_starts_from_the_net_of_a_large_one(frames):
-    large, small = tiny(frames, classes=7), tiny(frames, classes=3)
-    for value in large.state_dict().values():
-        value.add_(1)
-    own = small.encoder.fc.weight.clone()
-    afn.start_from(small, large)
-    assert torch.equal(small.encoder.fc.weight, own)
-    assert torch.equal(small.encoder.bn1.running_mean, large.encoder.bn1.running_mean)
-    for one, other in zip(small.decoder.parameters(), large.decoder.parameters(), strict=True):
-        assert torch.equal(one, other)
-    with pytest.raises(ValueError, match="source must have the sizes of model; got"):
-        afn.start_from(small, afn.one_frame_tiny(3))
-
-
-@pytest.mark.parametrize("frames", [2, 8])
 def test_they_can_learn(frames):
     fields = 1 if frames == 2 else frames
     batch = pairs(4, 16, frames), truth(4, 16, fields), torch.arange(4)
