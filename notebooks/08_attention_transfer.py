@@ -79,7 +79,7 @@ tiny = profile != "paper"
 # > coloured paper, harder in contrast. A quarter of the noisy ones show something else, but there are more of them.
 
 # %%
-groups, found = (3, 4) if profile == "smoke" else (38, 48)  # 25 training videos of each class, as in TVHI
+groups, found = (3, 4) if profile == "smoke" else (38, 48)  # 26 training videos of each class; TVHI has 25
 
 
 def web(subset):
@@ -138,7 +138,8 @@ viz.picture_grid(
 # **The paper** takes ResNet-101 and VGG-16 with ImageNet's weights and fine-tunes them on the photos: shorter side to 224
 # pixels, the square in the middle, mirrored at random, batches of 32; 30 % of the photos are held out.
 #
-# > Ours have ten layers, and a CNN-M in VGG's place, on 56 x 56 pixels; they begin with what other puppets taught them.
+# > Ours is a ResNet of ten layers, and a CNN-M in VGG's place, on 56 x 56 pixels. They begin with what other puppets have
+# > taught them.
 
 
 # %%
@@ -206,7 +207,7 @@ print(f"{board['image.resnet_filtered']:.1f} % of the photos held out are recogn
 # > The text has a "vector quantization" of the gradient before it flows back. All it says is: 1 for the concept asked,
 # > 0 for the others. So one pass back answers for one concept, and 101 concepts take 101. But these vectors can go
 # > through together, as a batch. And where the net ends in a mean and a linear layer, as a ResNet does, no gradient is
-# > needed at all: $\alpha_k^c$ is the weight of the layer over the number of places.
+# > needed at all: $\alpha_k^c$ is the weight of the layer, divided by the number of places.
 
 # %%
 clip = of_class(test, classes.index("hug"))
@@ -229,7 +230,7 @@ print(f"photos {board['image.resnet_filtered']:.1f} %, frames of videos {board['
 # %% [markdown]
 # > That is the domain shift, and more: a frame in which two puppets still walk towards each other is no photo of a hug.
 #
-# **What do you expect** of the four maps of one frame of a hug?
+# **What do you expect** of the four maps of a frame of a hug? (It is the one that tells most: a figure may choose.)
 
 
 # %%
@@ -293,10 +294,10 @@ viz.bar_chart(
 )
 
 # %% [markdown]
-# > Two things speak for UnAtt here. In most frames nobody touches, and there the CNN still has to name something, mostly
-# > the same class: these frames outvote the few that tell. A map that finds nothing has no energy, and a mean of energies
-# > leaves such frames out by itself. Against a mean of all *scores*, printed above as `cnn_mean`, UnAtt gains far less;
-# > **the paper** found voting slightly better than this mean.
+# > Two things speak for UnAtt here. In most frames nobody touches, and there the CNN still has to name something: such
+# > frames can outvote the few that tell. A map that finds nothing has no energy, and a mean of energies leaves these
+# > frames out by itself. So compare UnAtt with the mean of all *scores* too, printed above as `cnn_mean`; **the paper**
+# > found voting slightly better than this mean.
 # >
 # > And mean average precision sorts *videos* by the score of a class. Scores before a softmax and energies may shift from
 # > one video to the next without changing who wins in each: a measure that is strict with both.

@@ -64,8 +64,11 @@ tiny = profile != "paper"
 # ## 4.1 · The data
 #
 # Eighteen actions of the lab's puppets stand where **the paper** has UCF101. Groups of clips share actor and place and
-# never cross the split. Of the training clips "we use 90% to learn the fine-tuned model, and use 10% to create penalty
+# never cross the split. Of the training set "we use 90% to learn the fine-tuned model, and use 10% to create penalty
 # set": a tenth, at random, is held out.
+#
+# > The paper seems to mean a tenth of all *frames*. Whoever learns a frame knows its neighbours by heart, so we hold out
+# > whole clips.
 
 
 # %%
@@ -170,8 +173,8 @@ if tiny:
 # **The paper** tunes all layers on single frames, the first ones slowly (a learning rate of 0.001, "decreased from
 # originally 0.01"), the last two fully connected ones "boosted".
 #
-# > By how much is not said, nor for how many steps. Here the last two get the original 0.01, and the number of steps is
-# > that of the two-stream networks, which are the same CNN-M. The classifier is new.
+# > By how much is not said, nor for how many steps. Here the last two, fc7 and the new classifier, get the original 0.01,
+# > and the number of steps is that of the two-stream networks, which are the same CNN-M.
 
 # %%
 scale = {"smoke": 0.01, "lesson": 0.75}.get(profile, 1.0)
@@ -208,13 +211,13 @@ start = begun(test)
 tuned = fitted(copy.deepcopy(start), recipe, clips["learned"])
 first = scores(tuned)
 board["fine_tuned"] = 100 * metrics.accuracy(first, test.labels)
-print(f"fine-tuned: {board['fine_tuned']:.1f} % of the test clips; the paper's 66.5 %, of another set")
+print(f"fine-tuned: {board['fine_tuned']:.1f} % of the test clips; in the paper 66.5 % of UCF101")
 
 # %% [markdown]
 # **What do you expect?** Which layers has fine-tuning changed most: the first ones, the last ones, all alike? **The
-# paper** draws it as Figure 2, with dark neurons where weights will change. Below it is measured: each dot is a neuron
-# or a filter, sorted within its layer, and its colour says how far its incoming weights have moved, as a share of their
-# length. Layers follow each other from left to right.
+# paper** draws it as Figure 2, with *dark* neurons where weights will change. Below it is measured: the ten dots of a
+# layer stand for its neurons, or filters, from the one that has changed most to the one that has changed least; the
+# *brighter* a dot, the further have its incoming weights moved, as a share of their length.
 
 # %%
 changes = nb.relative_change(start, tuned)
@@ -244,7 +247,7 @@ viz.picture_grid(
 # %% [markdown]
 # ## 4.4 · The penalty set
 #
-# Each frame of the held-out clips is classified by itself. Those that the network gets wrong are the *penalty set*.
+# Frames of the held-out clips are classified one by one. Those that the network gets wrong are the *penalty set*.
 # Some of them:
 
 # %%
@@ -296,14 +299,15 @@ votes = nb.walk_back(tuned, penalty, max(nb.quota(tuned, layer, 0.2) for layer i
 units = nb.voted_out(tuned, votes, ratio=0.1)
 print({layer: f"{len(those)} of {getattr(tuned, layer).out_features} neurons go" for layer, those in units.items()})
 for layer, strength in (("fc7", votes.strength7), ("fc6", votes.strength6)):
-    speaks_against = (strength[: len(units[layer])] < 0).double().mean()
-    print(f"{layer}: {speaks_against:.0%} of the links that were voted out are negative")
+    negative = (strength[: len(units[layer])] < 0).double().mean()
+    print(f"{layer}: {negative:.0%} of the links that were voted out are negative")
 
 # %% [markdown]
-# > A neuron with a negative link speaks *against* the wrong class: it was on the right side, and is dropped all the
-# > same. Absolute weights do not see the difference. They do not see the image either: all images that were taken for
-# > one class bring charges against the same neurons. So we also try another measure, what a neuron contributed *in this
-# > image*, weight times activation.
+# > A neuron of fc7 with a negative link speaks *against* the wrong class: it was on the right side, and is dropped all
+# > the same. (In fc6 a link leads to another neuron, and what its sign means depends on that one.) Absolute weights do
+# > not see the difference. They do not see the image either: all images that were taken for one class bring charges
+# > against the same neurons. So we also try another measure, how much a neuron gave *in this image*: weight times
+# > activation, though its sign still does not count.
 #
 # **To touch.** Drag the slider: on the left the image that votes next, on the right what it was taken for, and dotted
 # the way back. Crosses are neurons that are gone. The curves below say what becomes of the test clips, before anything
@@ -322,7 +326,7 @@ few = min(moments, 4) if tiny else 1  # frames of a test clip
 with torch.no_grad():
     net = tuned.eval()
     pooled = [net.taps(view.test_views(clip, few)[0].to(device))["pool5"].flatten(1) for clip in test]
-    pooled = torch.cat(pooled)  # (N * few, 2304): what fc6 reads
+    pooled = torch.cat(pooled)  # (N * few, channels * cells): what fc6 reads
 
 
 def accuracy_without(units, count):
@@ -480,13 +484,14 @@ for what, numbers in gains.items():
 # > And a method that chooses has to beat a choice by lot.
 # >
 # > What might explain the paper's 22 points? Its baseline is low: other papers fine-tune the same network to 72.8 % on
-# > the same split. Its control is missing. And its numbers do not quite fit: it speaks of 2648 penalty clips, but a
-# > tenth of the training clips of UCF101 are 950.
+# > the same split. Its control is missing. And if single frames are held out, as it seems, their neighbours have been
+# > learned: then the penalty set is no fair sample of what the network gets wrong.
 #
 # ## 4.3 · Which layers, how many neurons (Table 1)
 #
 # **The paper** finds the last two layers together best, the last one better than the second-last, and 10 % better than
-# 20 %, within a point. All of its differences are below three points, from one run each.
+# 20 %, within a point. All of its differences are below three points. (It used 260 penalty clips for this table; ours
+# has all there are.)
 
 # %%
 variants = {
@@ -624,11 +629,11 @@ if mistaken:
 # %% [markdown]
 # > Two questions to put to these bars. Is there a trap at all, after fine-tuning? And if NB-TL falls into it less often
 # > than the fine-tuned network, do the two controls as well? What helps them cannot be the penalty set's doing.
-# > (**The paper** notes a confusion of this kind that its method makes worse: drumming taken for hammering.)
+# > (**The paper** names such a confusion too, drumming taken for hammering, and compares with another network.)
 #
 # ## 4.6 · Beside others (Table 3)
 #
-# The mean of three splits, each with a penalty set of its own.
+# The mean of three splits, each with a penalty set of its own; the others are trained once, the first as often as above.
 
 # %%
 if everything:
@@ -653,7 +658,7 @@ board.table("table 3")
 # - A network that has learned one task brings its prejudices to the next; whether they last through fine-tuning has to
 #   be measured.
 # - Neurons can be charged with mistakes, by weights or by contributions. A large weight may belong to a neuron that is
-#   busy with right answers, too, and a negative one belongs to a neuron that objected.
+#   busy with right answers, too, and a negative one to a neuron that objected.
 # - What it costs to drop neurons, and what is left of that once the net has learned again, are two different numbers.
 # - A gain is worth what it is compared with: give the baseline the same time, and the choice a lottery to beat.
 # - A point on a few hundred clips is no finding. Say how large chance is.
@@ -686,6 +691,6 @@ board.verdicts()
 # profile looks at real videos with the small net.
 #
 # **Try it.** Change `seed` above: other actors, places and motions. Or let the neurons be dropped *at random* a few times
-# (`random_draw(1)`, `random_draw(2)`): how far do the results scatter, and how does that compare with the paper's Table 1?
+# (`relearned(lambda _: random_draw(1))`, then 2): how far do the results scatter, and how does that compare with the paper's Table 1?
 #
 # **Next:** [10_scoreboard](10_scoreboard.ipynb), all claims of all papers.

@@ -21,7 +21,7 @@
 #
 # - all claims at a glance: which hold in the world of puppets, which fail, and which three seeds cannot decide;
 # - where each table and figure of the papers has its counterpart, with a link;
-# - paper by paper, how far each statement lies beyond its margin, and why it does not where it does not;
+# - paper by paper, how far each statement lies beyond its margin, or why it does not get there;
 # - one comparison that no paper could make: all systems on the same clips, with what they cost;
 # - beside them three video nets of today, R3D, S3D and MViT, who get the same clips and as much time.
 #
@@ -220,8 +220,8 @@ show("temporal_difference")
 # %% [markdown]
 # ### 08 · What photos teach about video
 #
-# Attention maps are meant to travel from photos to videos better than scores do. Many claims set numbers of labelled
-# videos against none.
+# Attention maps are meant to travel from photos to videos better than scores do. One claim goes far: maps without any
+# labelled video against scores with all of them.
 
 # %%
 show("attention_transfer")
@@ -229,8 +229,8 @@ show("attention_transfer")
 # %% [markdown]
 # ### 09 · Back-dropout
 #
-# The paper reports the largest gain of all works here, and is the only one without a control. Two of the claims below
-# are controls of ours.
+# The paper reports a gain of 22 points and has no control. Three of the claims below ask what ours say: one is nothing
+# but a control, two contain one.
 
 # %%
 show("back_dropout")
@@ -238,9 +238,10 @@ show("back_dropout")
 # %% [markdown]
 # ## Everybody on the same clips
 #
-# No two of these works used the same data. Here they do: eighteen actions of puppets, clips of sixteen frames, groups of
-# clips that share actor and place on one side of the split only. Each system trains with the recipe of its notebook, all
-# training clips, one seed for everything. Small nets, as everywhere in the lab.
+# These works used several sets of data, and where they share one, other splits, nets and recipes. Here they get the same:
+# eighteen actions of puppets, clips of sixteen frames, groups of clips that share actor and place on one side of the
+# split only. Each system trains with the recipe of its notebook on all training clips (in a lesson nothing is trained).
+# Small nets, as everywhere in the lab.
 #
 # The eighteen actions come in three families of six: *appearance pairs* (hammer and chop: one motion, other things),
 # *motion only* (wave, jump: nothing in the hands), *reversed pairs* (sit down, stand up: the same frames backwards).
@@ -266,8 +267,9 @@ family = {name: torch.tensor([c in names for c in test.classes])[test.labels] fo
 print(f"{len(train)} clips to learn from, {len(test)} to test, {count} actions")
 
 # %% [markdown]
-# What each of them gets of a clip when it is tested. Everybody looks three times, at the central window (56 of 64 pixels,
-# 48 for ActionFlowNet and the nets of today), and the scores are averaged; who reads the whole clip looks once. Dots are
+# What each of them gets of a clip when it is tested. Most look three times, at the central window (56 of 64 pixels, 48
+# for ActionFlowNet and the nets of today; codes, photos and NB-TL shrink the whole frame to 56 instead), and the scores
+# are averaged; who reads the whole clip, or its codes, looks once. Dots are
 # the frames of one look.
 
 # %%
@@ -505,7 +507,7 @@ scores["nb"] = look("nb", net, partial(window.test_views, frames=looks))
 # %% [markdown]
 # ### Video nets of today
 #
-# R3D-18, S3D and MViTv2-S are what torchvision offers for videos today, made for hundreds of thousands of clips of ten
+# R3D-18, S3D and MViTv2-S are three of the nets that torchvision offers for videos today, made for hundreds of thousands of clips of ten
 # seconds and days of many GPUs. Here they get what ActionFlowNet gets: the same eight frames of 48 pixels, the same
 # windows, batches of 16; and about five CPU minutes each, however far that takes them: R3D and MViT see every clip hardly
 # more than once, S3D six times. They begin from random weights: those that torchvision offers have seen Kinetics, and
@@ -646,8 +648,8 @@ if steps:
     display(sliding)
 
 # %% [markdown]
-# > Whoever looks at single frames, and averages what he thinks of each, cannot know which of two came first: the
-# > spatial stream, the mean of codes, TSN, photos, NB-TL. For them a reversed pair is a coin to toss. (Where a posture is
+# > Whoever looks at single frames, and takes the mean or the maximum of what each of them says, cannot know which of two
+# > came first: the spatial stream, the mean of codes, Conv Pooling, TSN, photos, NB-TL. For them a reversed pair is a coin to toss. (Where a posture is
 # > held longer at one end, the coin is not quite fair.) It takes flow, differences, an order or eight frames at once.
 #
 # ## Recap

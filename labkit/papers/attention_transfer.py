@@ -21,6 +21,8 @@ Where the text is silent, and what is chosen here:
 - How map and word vector are joined: put behind one another. Hidden width 128. Loss weights: 1 and 1.
 - K hard negatives: 64, and 16 random ones; batches grow from 128 to 1024 by doubling, each time the loss, averaged over
   about ten steps, falls below 0.75, half of where it begins. Hard is what has the largest sum of both losses (3.4.4).
+- Positives are drawn at random and not searched for, as the text asks. But whole quadruplets are ranked, so one whose
+  positive happens to lie far ranks higher.
 - Maps are divided by one number, their root mean square over the training set, so that the learning rate does not
   depend on the CNN: all energies keep their ratios.
 - Rates, decay and length of the training of CNNs; a fine-tuned net begins with the classifier that web images taught.
@@ -308,7 +310,7 @@ def svm_scores(train: Attention, test: Attention, c: float = 1.0, seed: int = 0)
     """Scores of the frames of ``test``, ``(N, K)``: linear SVMs, one class against the rest, on penultimate features.
 
     Source: section 4.3, "SVM", soft margin cost 1; then comes `voting`. Features have unit length here, so that the
-    cost means the same whatever the net.
+    cost means the same whatever the net; scikit-learn's LinearSVC squares the hinge and decays the bias as well.
 
     Raises:
         ValueError: a class without a training video.
