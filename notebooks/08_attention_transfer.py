@@ -344,7 +344,7 @@ def tuned(model, some, factor=1.0, view=view):
 def energy_net(attention, concepts, watched=None, hard=True):
     """An EnergyNet trained on maps; with the accuracy on other maps as it learns, by step."""
     mining = replace(at.TINY_MINING if tiny else at.Mining(), hard=hard)
-    siamese = at.energy_net_tiny(concepts, attention.maps, seed=seed, mining=mining)
+    siamese = at.energy_net_paper(concepts, attention.maps, seed=seed, mining=mining)  # of one size in all profiles
     of = recipe(energy_recipe)
     loss = at.siamese_loss if watched is None else at.watching(max(of.steps // 300, 1), watched)
     batches = at.quadruplet_batches(attention, of.batch, seed)
@@ -561,7 +561,7 @@ def recalls(scores, some):
 has_actions = dataset == "world" or (Path(data_root, "ucf101").is_dir() and Path(data_root, "bu101").is_dir())
 results = []  # of each split: numbers by name, and gains by class
 if everything and has_actions:
-    model, board["image.resnet_actions"] = None, 0.0
+    model = None
     for split in splits if profile != "smoke" else splits[:1]:
         (some_train, some_test), side_view = sides(split)
         if model is None:

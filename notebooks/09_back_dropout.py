@@ -369,7 +369,7 @@ for name, curve in costs.items():
 # > wrong ones; whether those who go were culprits or merely busy, the curve of the random ones tells. But the method is
 # > not finished: it learns again.
 #
-# ## 4.3 · Learning again, and what to compare with
+# ## Learning again, and what to compare with
 #
 # **The paper** compares its result, 88.2 %, with the fine-tuned network it began with, 66.5 %.
 #
@@ -586,7 +586,7 @@ for what in ("recall", "precision"):
 # > A class without a bar in Figure 4 is never predicted. However high the first number is, hold it against the other two:
 # > what networks have in common that never met a penalty set is owed to the task, with its easy and its hard classes.
 #
-# ## 4.6 · The trap: is the bias gone?
+# ## The trap: is the bias gone?
 #
 # The method is meant to remove what the source has taught wrongly. Back to the two actions of the beginning: how many
 # clips of each are taken for the other?

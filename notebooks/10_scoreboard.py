@@ -299,7 +299,7 @@ viz.timeline(
 # %%
 threads = torch.get_num_threads()
 torch.set_num_threads(1)
-systems, spent, accuracy = {}, {}, {}
+systems, spent, scores = {}, {}, {}
 
 
 def learned(net, recipe, data, loss, **how):
@@ -326,24 +326,24 @@ def size_of(*parts):
 
 # %%
 def look(name, net, views, forward=None, to_scores=None, parts=None, decide=None):
-    """Keep a system: what runs, on which views (V, ...) of a clip. Its scores of the test clips, if it has learned."""
+    """Keep a system: what runs, on which views (V, ...) of a clip; and its scores of the test clips, if it has learned."""
     systems[name] = net.eval(), views, forward or (lambda net, seen: net(seen))
     board[f"{name}.parameters"] = size_of(*(parts or [net])) / 1e6
     if not trains:
-        return None
+        return
     board[f"{name}.training"] = spent[name]
     to_scores = to_scores or partial(torch.softmax, dim=-1)
     found = evaluate(net, test.map(views), forward=forward, to_scores=to_scores, progress=learns)
-    return note(name, found.videos if decide is None else decide(found.clips, found.video_of_clip))
+    note(name, found.videos if decide is None else decide(found.clips, found.video_of_clip))
 
 
-def note(name, scores):
-    """Put the accuracy of scores (N, K) on the board, of all test clips and of each family."""
-    right = (scores.argmax(1) == test.labels).double()
-    accuracy[name] = board[f"{name}.accuracy"] = 100 * right.mean().item()
+def note(name, found):
+    """Keep scores (N, K), and put their accuracy on the board, of all test clips and of each family."""
+    scores[name] = found
+    right = (found.argmax(1) == test.labels).double()
+    board[f"{name}.accuracy"] = 100 * right.mean().item()
     for kind, rows in family.items():
         board[f"{name}.{kind}"] = 100 * right[rows].mean().item()
-    return scores
 
 
 # %% [markdown]
@@ -352,7 +352,7 @@ def note(name, scores):
 # %%
 look_at = {"size": 56, "short_side": None, "flip": False}  # to walk left and right are mirror images
 still, motion = two_stream.FrameInput(**look_at), two_stream.FlowInput(**look_at)
-evenly, scores = uniform_over_classes(train.labels), {}
+evenly = uniform_over_classes(train.labels)
 for name, view, recipe in (
     ("spatial", still, two_stream.FINE_TUNING_TINY),
     ("temporal", motion, two_stream.FROM_SCRATCH_TINY),
@@ -364,7 +364,7 @@ for name, view, recipe in (
         load_weights(net, source_weights("cnn_m"), skip=("classifier",))
     learned(net, recipe, train.map(view.training_view), two_stream.softmax_loss, order=evenly)
     spent[name] = clock() - start
-    scores[name] = look(name, net, partial(view.test_views, frames=looks, centre_only=True))
+    look(name, net, partial(view.test_views, frames=looks, centre_only=True))
 streams = [systems[name][0] for name in ("spatial", "temporal")]
 board["two_stream.parameters"] = size_of(*streams) / 1e6
 if trains:
@@ -484,9 +484,9 @@ def three(clip):
     return image.at(clip, torch.linspace(0, clip.num_frames - 1, 5).long()[1:4]), clip.label
 
 
-scores["voting"] = look("voting", net, three, to_scores=nn.Identity(), decide=attention_transfer.voting)
-best_windows = lambda net, images: attention_transfer.energy(net.look(images).maps)  # noqa: E731, eq. (2)
-scores["unatt"] = look("unatt", net, three, best_windows, nn.Identity())
+look("voting", net, three, to_scores=nn.Identity(), decide=attention_transfer.voting)
+best_windows = lambda net, images: attention_transfer.energy(net.look(images).maps)  # noqa: E731, of eq. (2)
+look("unatt", net, three, best_windows, nn.Identity())
 
 # %%
 start = clock()
@@ -502,7 +502,7 @@ if trains:
     back_dropout.drop(net, back_dropout.negative_back_dropout(net, penalty))
 learned(net, back_dropout.re_learning(tuning), seen, back_dropout.loss)
 spent["nb"] = clock() - start
-scores["nb"] = look("nb", net, partial(window.test_views, frames=looks))
+look("nb", net, partial(window.test_views, frames=looks))
 
 # %% [markdown]
 # ### Video nets of today
