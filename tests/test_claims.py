@@ -522,14 +522,15 @@ def test_the_command_without_any_result(results, capsys):
 def test_the_command_with_results(results, capsys):
     for seed in range(3):
         values = {"size.full": 70 + seed, "size.two_thirds": 60, "size.third": 50, "control.random": 90}
-        note(results, values, seed=seed)
+        note(results, values | {"profile.recall": 40, "profile.precision": 40}, seed=seed)
     assert cli.main(["claims", "--only", "09"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"✓ nb\.size +holds", out)
     assert "✓ size.full > size.two_thirds by 0: +11.00 [+9.31, +12.69] over 3 seeds" in out
     assert re.search(r"✗ nb\.vs_random +fails", out)
-    assert "7 claims: ✓ 1 holds, ✗ 1 fails" in out
-    assert "A written cause is missing in labkit/claims.toml for nb.vs_random" in out
+    assert "7 claims: ✓ 1 holds, ✗ 2 fails" in out
+    assert "cause: 0.8 points ahead of a lottery" in out  # of nb.vs_random; nb.profile holds in the lab, so it has none
+    assert "A written cause is missing in labkit/claims.toml for nb.profile" in out
 
 
 def test_the_command_names_what_is_not_there(results, capsys):
