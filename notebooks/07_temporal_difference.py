@@ -62,7 +62,8 @@ from labkit.sampling import tsn_segments
 from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
 
-assert splits in ([1], [1, 2, 3]), f"splits must be [1] or [1, 2, 3]; got {splits}"
+if splits not in ([1], [1, 2, 3]):
+    raise ValueError(f"splits must be [1] or [1, 2, 3]; got {splits}")
 board = Scoreboard("temporal_difference", profile=profile, dataset=dataset, seed=seed)
 everything = profile != "lesson"  # a lesson trains two nets and shows records of the others
 tiny = profile != "paper"

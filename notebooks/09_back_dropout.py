@@ -691,6 +691,7 @@ board.verdicts()
 # profile looks at real videos with the small net.
 #
 # **Try it.** Change `seed` above: other actors, places and motions. Or let the neurons be dropped *at random* a few times
-# (`relearned(lambda _: random_draw(1))`, then 2): how far do the results scatter, and how does that compare with the paper's Table 1?
+# (`relearned(lambda _: random_draw(1))`, then 2): how far do the results scatter, and how does that compare with the
+# paper's Table 1?
 #
 # **Next:** [10_scoreboard](10_scoreboard.ipynb), all claims of all papers.

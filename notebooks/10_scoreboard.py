@@ -229,8 +229,8 @@ show("attention_transfer")
 # %% [markdown]
 # ### 09 · Back-dropout
 #
-# The paper reports a gain of 22 points and has no control. Three of the claims below ask what ours say: one is nothing
-# but a control, two contain one.
+# The paper reports a gain of 22 points and has no control. Three of the claims below ask more than it does: one is
+# nothing but a control of ours, two contain one.
 
 # %%
 show("back_dropout")

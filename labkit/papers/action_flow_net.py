@@ -622,7 +622,7 @@ def multitask_loss(
     return total, shown
 
 
-# --- procedure: flow of any picture, errors, counts ---------------------------------------------------------
+# --- procedure: flow of any picture, errors, counts -------------------------------------------------------------------
 
 
 @torch.no_grad()
