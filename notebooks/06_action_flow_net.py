@@ -820,7 +820,7 @@ board.table(
 # > exact flow, whose error is zero.
 # >
 # > In our records the chairs' net serves Stacked no worse than the other one: it has met small motion, so what the thesis
-# > makes responsible is missing. What counts more is to be taught further: with both tasks the order is turned round.
+# > makes responsible is missing. With both tasks the order is turned round, though no further than three seeds scatter.
 #
 # ## Recap
 #

@@ -344,7 +344,7 @@ def tuned(model, some, factor=1.0, view=view):
 def energy_net(attention, concepts, watched=None, hard=True):
     """An EnergyNet trained on maps; with the accuracy on other maps as it learns, by step."""
     mining = replace(at.TINY_MINING if tiny else at.Mining(), hard=hard)
-    siamese = at.energy_net_paper(concepts, attention.maps, seed=seed, mining=mining)  # of one size in all profiles
+    siamese = at.siamese_energy_net(concepts, attention.maps, seed=seed, mining=mining)  # of one size in all profiles
     of = recipe(energy_recipe)
     loss = at.siamese_loss if watched is None else at.watching(max(of.steps // 300, 1), watched)
     batches = at.quadruplet_batches(attention, of.batch, seed)

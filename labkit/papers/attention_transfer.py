@@ -696,7 +696,7 @@ def attention_vgg_paper(num_classes: int) -> AttentionNet:
     return AttentionNet(vgg16(num_classes=num_classes), "features.29", "classifier.4")
 
 
-def energy_net_paper(concepts: Tensor, maps: Tensor, seed: int = 0, mining: Mining = Mining()) -> SiameseEnergyNet:
+def siamese_energy_net(concepts: Tensor, maps: Tensor, seed: int = 0, mining: Mining = Mining()) -> SiameseEnergyNet:
     """EnergyNet for concepts ``(K, e)`` and maps ``(N, K, h, w)``, begun from a seed: d = 64 (section 3.4.4)."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -721,12 +721,6 @@ def attention_vgg_tiny(num_classes: int) -> AttentionNet:
 
 
 TINY_MINING = Mining(hardest=24, random=8, first=64, last=512)
-
-
-def energy_net_tiny(concepts: Tensor, maps: Tensor, seed: int = 0, mining: Mining = TINY_MINING) -> SiameseEnergyNet:
-    """EnergyNet of the same sizes with smaller batches."""
-    return energy_net_paper(concepts, maps, seed, mining)
-
 
 # --- recipes: Recipe(**WEB_IMAGES, seed=...) --------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ def test_losses_by_hand():
 
 def test_the_four_share_their_weights():
     some = attention([0, 1, 2, 0])
-    siamese = at.energy_net_tiny(at.one_hot("abc"), some.maps)
+    siamese = at.siamese_energy_net(at.one_hot("abc"), some.maps)
     batch = at.draw_quadruplets(some, 50, torch.Generator().manual_seed(0))
     energies, triplets = siamese(batch)
     net = siamese.net
@@ -180,7 +180,7 @@ def test_batches_depend_on_seed_and_step_alone():
 def test_the_hardest_are_mined_and_some_others():
     some = attention([0, 1, 2, 1, 0])
     mining = at.Mining(hardest=3, random=2, first=10, last=40)
-    siamese = at.energy_net_tiny(at.one_hot("abc"), some.maps, mining=mining)
+    siamese = at.siamese_energy_net(at.one_hot("abc"), some.maps, mining=mining)
     batch = at.draw_quadruplets(some, 40, torch.Generator().manual_seed(0))
     mined = siamese.mine(batch)
     assert mined.maps.shape == (5, 4, 4, 4)
@@ -193,13 +193,13 @@ def test_the_hardest_are_mined_and_some_others():
     siamese.candidates.fill_(40)
     with torch.no_grad():
         assert sum(siamese(siamese.mine(batch)))[0] == pytest.approx(float(sum(siamese(batch)).max()))
-    plain = at.energy_net_tiny(at.one_hot("abc"), some.maps, mining=at.Mining(3, 2, 10, 40, hard=False))
+    plain = at.siamese_energy_net(at.one_hot("abc"), some.maps, mining=at.Mining(3, 2, 10, 40, hard=False))
     assert torch.equal(plain.mine(batch).maps, batch.maps[:5])
 
 
 def test_batches_grow_when_the_loss_falls_below_the_threshold():
     some = attention([0, 1, 2])
-    siamese = at.energy_net_tiny(at.one_hot("abc"), some.maps, mining=at.Mining(2, 1, 8, 20, threshold=0.5))
+    siamese = at.siamese_energy_net(at.one_hot("abc"), some.maps, mining=at.Mining(2, 1, 8, 20, threshold=0.5))
     sizes = []
     for loss in (1.0, 0.45, 0.4, 0.1, 0.6, 0.5, 0.4, 0.4, 0.1, 0.1):
         siamese.note(loss)
@@ -234,12 +234,12 @@ def test_it_learns_which_map_is_the_true_one(hard, tmp_path):
     mining = at.Mining(16, 4, 32, 64, hard=hard)
     recipe = Recipe(**{**at.ENERGY_NET_TINY, "steps": 150, "batch": 64})
     watched = at.watching(50, some)
-    siamese = at.energy_net_tiny(at.one_hot("ab"), maps, mining=mining)
+    siamese = at.siamese_energy_net(at.one_hot("ab"), maps, mining=mining)
     history = fit(siamese, recipe, at.quadruplet_batches(some, 64, 0), watched, progress=False, device="cpu")
     assert (at.energy_scores(siamese.net, some).argmax(1) == labels).all()
     assert [step.step for step in history if "accuracy" in step.shown] == [0, 50, 100]
     assert history[-1].shown["of"] == (64 if hard else 32)
-    half = at.energy_net_tiny(at.one_hot("ab"), maps, mining=mining)
+    half = at.siamese_energy_net(at.one_hot("ab"), maps, mining=mining)
     path = {"checkpoint": tmp_path / "run", "progress": False, "device": "cpu", "every": 70}
     batches = at.quadruplet_batches(some, 64, 0)
 
@@ -252,7 +252,7 @@ def test_it_learns_which_map_is_the_true_one(hard, tmp_path):
     dies.__name__ = at.siamese_loss.__name__
     with pytest.raises(KeyboardInterrupt):
         fit(half, recipe, batches, dies, **path)
-    again = at.energy_net_tiny(at.one_hot("ab"), maps, mining=mining)
+    again = at.siamese_energy_net(at.one_hot("ab"), maps, mining=mining)
     fit(again, recipe, batches, at.siamese_loss, **path)
     assert all(torch.equal(value, siamese.state_dict()[name]) for name, value in again.state_dict().items())
 
@@ -418,7 +418,7 @@ def test_the_papers_sizes():
             model.net.get_submodule(layer).register_forward_hook(hook)
         assert model.eval()(image).shape == (1, 4)
     assert list(shapes.values()) == [(1, 2048, 7, 7), (1, 2048, 1, 1), (1, 512, 14, 14), (1, 4096)]
-    siamese = at.energy_net_paper(torch.zeros(4, 300), torch.ones(2, 4, 7, 7))
+    siamese = at.siamese_energy_net(torch.zeros(4, 300), torch.ones(2, 4, 7, 7))
     assert [tuple(p.shape) for p in siamese.parameters()] == [(128, 349), (128,), (64, 128), (64,), (1, 64)]
     assert (siamese.mining.hardest, siamese.mining.first, siamese.mining.last) == (64, 128, 1024)
     assert at.ENERGY_NET["options"]["lr"] == 1e-4
