@@ -92,8 +92,8 @@ class Scoreboard:
         Args:
             entry: e.g. ``"table 1"`` or ``"figure 2.2"``.
             claimed: ids of claims whose verdicts belong below it.
-            computed: by the name of a row, a cell for each column that follows from the code, such as the size of a
-                layer: no measurement, so no metric.
+            computed: by the name of a row, a cell for each column that is no metric of its own: it follows from
+                the code, such as the size of a layer, or is the difference of two metrics.
 
         Raises:
             ValueError: no such entry, or none with rows; no such row.

@@ -419,12 +419,6 @@ def overlaid(picture, maps):
     return (0.45 * picture.float() + 0.55 * heat).round().to(torch.uint8)
 
 
-def view_of(snippets, view):
-    """Frames as uint8 from normalised snippets (T, 3, h, w)."""
-    mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (view.mean, view.std))
-    return (snippets * std + mean).round().clamp(0, 255).to(torch.uint8)
-
-
 def well_read(name):
     """A test clip of a class that the TDN gets right, if there is one; else any of it."""
     mine = [i for i, label in enumerate(test.labels.tolist()) if test.classes[label] == name] or [0]
@@ -445,7 +439,7 @@ def explorer(net, clip, view, title, count=8):
     with torch.no_grad():
         look, scores = net.look(snippets[ends]), net(snippets[ends])
         image, difference = td.activation_maps(net, look, (view.size, view.size))
-    frames = view_of(snippets, view)
+    frames = view.picture(snippets)
     means = frames[ends].float().mean(1).round().to(torch.uint8)  # (count ** 2, 3, h, w)
     pairs = {"difference subnetwork": overlaid(means, difference[:, 0, clip.label])}
     for level, motion in look.motion.items():
@@ -494,7 +488,7 @@ for name in chosen:
     snippets = rgb.at(clip, times)
     with torch.no_grad():
         maps = td.activation_maps(tdn_rgb, tdn_rgb.look(snippets[None]), (rgb.size, rgb.size))
-    frames = view_of(snippets, rgb)
+    frames = rgb.picture(snippets)
     mean = frames.float().mean(0).round().to(torch.uint8)
     rows += [*frames, *overlaid(frames, maps[0][0, :, clip.label]), overlaid(mean, maps[1][0, 0, clip.label])]
     word = classes[clip.label]

@@ -121,7 +121,7 @@ length = min(clip.num_frames for clip in examples.values())
 viz.ClipPlayer(
     *(viz.Panel(name, {"image": clip.frames(range(min(length, 40)))}) for name, clip in examples.items()),
     title="Two actions of the target task",
-    alt="Two clips side by side: a puppet swings a hammer, a puppet swings an axe.",
+    alt=f"Two clips side by side: {' and '.join(examples)}.",
     quality=None if tiny and dataset == "world" else 85,
 )
 
@@ -277,7 +277,7 @@ viz.picture_grid(
     columns=6,
     labels=[f"{classes[penalty.labels[i]]} → {classes[penalty.predicted[i]]}" for i in rows],
     title="From the penalty set: what it is → what it was taken for",
-    alt="Frames of puppets that the network has misclassified, each with its class and the wrong one.",
+    alt="Frames that the network has misclassified, each with its class and the wrong one.",
 )
 
 # %% [markdown]
@@ -442,7 +442,8 @@ viz.bar_chart(
 #
 # Each comes with an interval. The same test clips are compared, before and after; clips of one group go right or wrong
 # together, so a group counts as one draw. Twice the standard error either way is what a few hundred clips cannot tell
-# from nothing.
+# from nothing. It covers the chance of having drawn *these clips*; learning again draws other batches and dropout each
+# time, and of that chance a single run knows nothing.
 
 # %%
 clusters = test.groups if dataset == "world" else 1000 * test.labels + test.groups
@@ -472,7 +473,7 @@ def read(gain, error):
     """A gain in words."""
     if abs(gain) <= error:
         return f"{gain:+.1f} points: nothing that these clips can tell from no effect at all"
-    return f"{gain:+.1f} points: {'a gain' if gain > 0 else 'a loss'}, beyond twice its standard error"
+    return f"{gain:+.1f} points: {'a gain' if gain > 0 else 'a loss'} of this training, beyond twice its standard error"
 
 
 for what, numbers in gains.items():

@@ -13,6 +13,8 @@ convolutional networks for action recognition in videos", NIPS 2014, Figure 1 an
 import copy
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -166,6 +168,16 @@ class CNNM(nn.Module):
         fc6 = self.drop6(self.relu6(self.fc6(pool5.flatten(1))))  # (B, 4096)
         fc7 = self.drop7(self.relu7(self.fc7(fc6)))  # (B, 2048)
         return {"conv5": conv5, "pool5": pool5, "fc6": fc6, "fc7": fc7}
+
+
+TINY_CNN_M: Mapping[str, Any] = {
+    "image_size": 56,  # -> 25, pool 12, conv2 12, pool 6, conv5 6, pool 3
+    "channels": (32, 64, 64, 64, 64),
+    "strides": (2, 1),
+    "paddings": (0, 2),
+    "fc": (512, 512),  # of which dropout leaves 51 each at 0.9
+}
+"""Sizes of the lab's small CNN-M, ``CNNM(num_classes, **TINY_CNN_M)``, also those of the source weights ``"cnn_m"``."""
 
 
 def _start(layer: nn.Module) -> None:

@@ -48,7 +48,7 @@ from labkit import checks, metrics
 from labkit.backbones.resnet import ResNet
 from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
 from labkit.clips import Clip
-from labkit.crops import centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
+from labkit.crops import Colours, centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import flip_flow, pixel_grid, resize_flow, sample_bilinear
 
 VERSION = 1  # raised by hand whenever results can change
@@ -65,7 +65,7 @@ pixels, four times as many on each next scale, in proportion to the finest: loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipInput:
+class ClipInput(Colours):
     """T consecutive frames of a clip, and where all pixels of each go next: exact flow, or a stored estimate.
 
     All frames of a clip, and its flow, are cut, turned and mirrored alike. Flow is what ``clip.flow`` gives: in the
@@ -82,8 +82,8 @@ class ClipInput:
         jitter: strength of the colour jitter of training frames; 0 for none.
         shift: training pairs move by up to this share of their width, see `translate_and_rotate`; chairs only.
         turn: and turn by up to so many degrees.
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
+        mean: see `labkit.crops.Colours`.
+        std: likewise.
 
     Raises:
         ValueError: shift or turn of anything but pairs.
@@ -101,8 +101,6 @@ class ClipInput:
     jitter: float = 0.1
     shift: float = 0.0
     turn: float = 0.0
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
 
     def __post_init__(self) -> None:
         if (self.shift or self.turn) and (self.frames, self.sees, self.truth) != (2, "frames", True):
@@ -185,11 +183,6 @@ class ClipInput:
             frames, flow = centre_crop(frames, self.size), centre_crop(flow, self.size)
         return flow if self.sees == "flow" else self._finish(frames), flow
 
-    def picture(self, clips: Tensor) -> Tensor:
-        """Frames ``(..., 3, H, W)`` as they were, uint8: to draw what a net has seen."""
-        mean, std = self._colours()
-        return (clips * std + mean).round().clamp(0, 255).byte()
-
     @property
     def black(self) -> Tensor:
         """What a black pixel is to the net, ``(3,)``: for `labkit.attribution.occlusion_sensitivity`."""
@@ -243,13 +236,7 @@ class ClipInput:
         return _together(horizontal_flip(frames), flip_flow(flow))
 
     def _finish(self, video: Tensor) -> Tensor:
-        if self.sees == "flow":
-            return video
-        mean, std = self._colours()
-        return (video - mean) / std
-
-    def _colours(self) -> tuple[Tensor, Tensor]:
-        return torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
+        return video if self.sees == "flow" else self.centred(video)
 
 
 def _together(frames: Tensor, flow: Tensor) -> Tensor:

@@ -42,16 +42,15 @@ from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
 from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torchvision.models import resnet101, vgg16  # type: ignore[import-untyped]
-from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
 from labkit import checks, metrics
 from labkit.attribution import grad_cam, linear_grad_cam
-from labkit.backbones.cnn_m import CNNM
+from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.taps import tapping
 from labkit.clips import Clip, Clips
-from labkit.crops import centre_crop, random_flip
+from labkit.crops import CentreSquare, random_flip
 
 VERSION = 1  # raised by hand whenever results can change
 
@@ -59,34 +58,25 @@ VERSION = 1  # raised by hand whenever results can change
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageView:
+class ImageView(CentreSquare):
     """How a photo, or a frame, gets into the CNN: shorter side to ``size``, the square in the middle, colours centred.
 
     Attributes:
-        size: side of the square in pixels.
         flip: whether mirror images serve to train. Not where left and right are different classes.
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
+        size: see `labkit.crops.CentreSquare`, as for ``mean`` and ``std``.
 
     Source: section 4.2.
     """
 
-    size: int = 224
     flip: bool = True
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
 
     def at(self, clip: Clip, indices: Sequence[int] | Tensor) -> Tensor:
         """Frames of a clip by index, ``(T, 3, size, size)`` float32."""
-        return (self.pixels(clip, indices) - self._of(self.mean)) / self._of(self.std)
+        return self.centred(self.pixels(clip, indices))
 
     def pixels(self, clip: Clip, indices: Sequence[int] | Tensor) -> Tensor:
         """The same as levels from 0 to 255, ``(T, 3, size, size)`` uint8: to look at."""
-        frames = clip.frames(indices)
-        height, width = frames.shape[-2:]
-        factor = self.size / min(height, width)
-        sizes = [max(round(factor * side), self.size) for side in (height, width)]
-        return centre_crop(frames if factor == 1 else resize(frames, sizes), self.size)
+        return self.window(clip.frames(indices))
 
     def training_view(self, clip: Clip) -> tuple[Tensor, int]:
         """A random frame, perhaps mirrored, ``(3, size, size)``, and the label: for ``clips.map``; a photo has one."""
@@ -96,9 +86,6 @@ class ImageView:
     def test_view(self, clip: Clip) -> tuple[Tensor, int]:
         """The first frame as the only view, ``(1, 3, size, size)``, and the label: for photos."""
         return self.at(clip, [0]), clip.label
-
-    def _of(self, colour: tuple[float, float, float]) -> Tensor:
-        return torch.tensor(colour)[:, None, None]
 
 
 class Look(NamedTuple):
@@ -712,12 +699,9 @@ def attention_resnet_tiny(num_classes: int) -> AttentionNet:
 def attention_vgg_tiny(num_classes: int) -> AttentionNet:
     """In VGG's place the tiny CNN-M, by the same group, with fully connected layers behind maps of 6 x 6.
 
-    For 56 x 56 pixels and the source weights ``"cnn_m"``; sizes are those of `labkit.papers.two_stream`.
+    For 56 x 56 pixels and the source weights ``"cnn_m"``.
     """
-    net = CNNM(
-        num_classes, image_size=56, channels=(32, 64, 64, 64, 64), strides=(2, 1), paddings=(0, 2), fc=(512, 512)
-    )
-    return AttentionNet(net, "features.relu5", "relu7")
+    return AttentionNet(CNNM(num_classes, **TINY_CNN_M), "features.relu5", "relu7")
 
 
 TINY_MINING = Mining(hardest=24, random=8, first=64, last=512)

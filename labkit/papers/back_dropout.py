@@ -43,13 +43,12 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
 from labkit import checks, metrics
-from labkit.backbones.cnn_m import CNNM
+from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
-from labkit.crops import centre_crop
+from labkit.crops import CentreSquare
 from labkit.sampling import equally_spaced, loop
 
 VERSION = 1
@@ -68,30 +67,20 @@ _READER = {"fc7": "classifier", "fc6": "fc7"}  # which layer reads the neurons o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frames:
+class Frames(CentreSquare):
     """How a clip is looked at: frame by frame, always the central square, neither mirrored nor tinted.
 
     Attributes:
-        size: frames are rescaled to this many pixels along their shorter side and cut to the square in the middle.
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default. Not in the text.
-        std: levels that become 1.
+        size: see `labkit.crops.CentreSquare`.
+        mean: likewise; not in the text.
+        std: likewise.
 
     Source: section 4.2.
     """
 
-    size: int = 224
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
-
-    def window(self, frames: Tensor) -> Tensor:
-        """Rescale and cut uint8 frames ``(T, 3, H, W)``: uint8 ``(T, 3, size, size)``, to look at."""
-        checks.require_shape(frames, "T 3 H W", "frames")
-        return centre_crop(resize(frames, [self.size]), self.size)  # (T, 3, size, size)
-
     def at(self, clip: Clip, indices: Tensor) -> Tensor:
         """Frames of a clip as the net gets them: ``(T, 3, size, size)``, float32."""
-        mean, std = (torch.tensor(levels)[:, None, None] for levels in (self.mean, self.std))  # (3, 1, 1) each
-        return (self.window(clip.frames(indices)).float() - mean) / std
+        return self.centred(self.window(clip.frames(indices)))
 
     def training_view(self, clip: Clip) -> tuple[Tensor, int]:
         """A random frame and the label of the clip, for ``clips.map``; torch's global generator draws."""
@@ -408,14 +397,7 @@ def back_dropout_paper(num_classes: int = 101) -> CNNM:
 
 def back_dropout_tiny(num_classes: int) -> CNNM:
     """The small CNN-M that has learned the source task of the world, for frames of 56 x 56 pixels."""
-    return CNNM(
-        num_classes,
-        image_size=56,
-        channels=(32, 64, 64, 64, 64),
-        strides=(2, 1),
-        paddings=(0, 2),
-        fc=(512, 512),
-    )
+    return CNNM(num_classes, **TINY_CNN_M)
 
 
 # --- recipes: Recipe(**FINE_TUNING) -----------------------------------------------------------------------------------

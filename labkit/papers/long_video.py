@@ -46,7 +46,7 @@ from labkit.backbones.googlenet import GoogLeNet
 from labkit.backbones.googlenet import googlenet_tiny as tiny_net
 from labkit.backbones.peephole_lstm import LSTMTrace, PeepholeLSTM
 from labkit.clips import Clip, Clips
-from labkit.crops import centre_crop, random_crop
+from labkit.crops import Colours, centre_crop, random_crop
 from labkit.flow.stack import flip_flow, flip_frames, resize_flow
 from labkit.sampling import at_frame_rate, loop
 
@@ -754,7 +754,7 @@ def flow_image(flow: Tensor, bound: float = 40.0) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoInput:
+class VideoInput(Colours):
     """How a net looks at a video: which frames, which window of them, frames or flow. Sections 3.3.4 and 3.4.1.
 
     Attributes:
@@ -769,8 +769,8 @@ class VideoInput:
         flow: see `flow_image` instead of frames: from a frame to the next one of the clip, whatever the rate. The paper
             has clips of 15 frames per second for this.
         bound: of the flow.
-        mean: colour that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
+        mean: see `labkit.crops.Colours`.
+        std: likewise.
     """
 
     classes: int
@@ -783,8 +783,6 @@ class VideoInput:
     flip: bool = True
     flow: bool = False
     bound: float = 40.0
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
 
     def timeline(self, clip: Clip) -> Tensor:
         """All frames to choose from, ``(L,)`` int64, L = ``least`` or more: "Data Extraction"."""
@@ -850,8 +848,7 @@ class VideoInput:
             levels = (flow_image(video, self.bound).float() - 127.5) / 57.0
             levels[:, 2] = 0  # "so that it gives no effect", so after all scaling
         else:
-            mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-            levels = (video - mean[:, None, None]) / std[:, None, None]
+            levels = self.centred(video)
         return levels[places]  # (T, 3, size, size)
 
 

@@ -45,7 +45,7 @@ from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.clips import Clip
-from labkit.crops import centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
+from labkit.crops import Colours, centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import flip_stack, optical_flow_stacking, resize_flow
 from labkit.sampling import repeat_last, tsn_segments
 
@@ -59,7 +59,7 @@ LEVELS = ("input", "conv1", "res2", "res3", "res4")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snippets:
+class Snippets(Colours):
     """One snippet of k consecutive frames, or flow fields, from each of s segments of a clip.
 
     All snippets of a clip are cut and coloured alike, or differences would show the cutting.
@@ -73,8 +73,8 @@ class Snippets:
         sides: heights and widths of training windows before they are resized, see `labkit.crops.corner_crop`.
         flip: whether mirror images count. Not where left and right are different classes.
         jitter: strength of the colour jitter of training frames; 0 for none.
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
+        mean: see `labkit.crops.Colours`.
+        std: likewise.
     """
 
     segments: int = 3
@@ -85,8 +85,6 @@ class Snippets:
     sides: tuple[int, ...] = (256, 224, 192, 168)
     flip: bool = True
     jitter: float = 0.1
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
 
     @property
     def channels(self) -> int:
@@ -169,8 +167,7 @@ class Snippets:
     def _finish(self, video: Tensor) -> Tensor:
         if self.flow:
             return video
-        mean, std = (torch.tensor(numbers).repeat(self.length)[:, None, None] for numbers in (self.mean, self.std))
-        return (video - mean) / std
+        return self.centred(video.unflatten(-3, (self.length, 3))).flatten(-4, -3)
 
 
 # --- blocks: differences and how they are mixed in --------------------------------------------------------------------

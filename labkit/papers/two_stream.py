@@ -30,9 +30,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[import-untyped]
 
 from labkit import checks, metrics
-from labkit.backbones.cnn_m import CNNM
+from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
-from labkit.crops import centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
+from labkit.crops import Colours, centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import (
     bidirectional_stacking,
     flip_stack,
@@ -136,7 +136,7 @@ class StreamInput(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameInput(StreamInput):
+class FrameInput(StreamInput, Colours):
     """Single frames for the spatial stream, or short clips of consecutive ones for slow fusion.
 
     Views are float32, ``(3, size, size)``, or ``(length, 3, size, size)`` if ``length`` is above 1.
@@ -144,14 +144,12 @@ class FrameInput(StreamInput):
     Attributes:
         length: number of frames; a clip with fewer repeats its last one.
         jitter: strength of the RGB jitter in training (section 5), of a clip as a whole; 0 for none.
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
+        mean: see `labkit.crops.Colours`.
+        std: likewise.
     """
 
     length: int = 1
     jitter: float = 0.1
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
 
     def starts(self, num_frames: int) -> range:
         """Every frame that has ``length - 1`` frames after it."""
@@ -169,8 +167,7 @@ class FrameInput(StreamInput):
         return rgb_jitter(volume.float(), self.jitter, generator=generator)
 
     def _finish(self, volume: Tensor) -> Tensor:
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        return (volume - mean[:, None, None]) / std[:, None, None]
+        return self.centred(volume)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -505,14 +502,6 @@ def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
 # The same classes in two sizes. Tiny nets look at 56 of 64 pixels, as the paper's at 224 of 256: `FlowInput(size=56)`.
 # Their dropout is 0.5 by default: at 0.9 they learn too, but take several times as many steps to begin.
 
-_TINY: dict[str, Any] = {
-    "image_size": 56,  # -> 25, pool 12, conv2 12, pool 6, conv5 6, pool 3
-    "channels": (32, 64, 64, 64, 64),
-    "strides": (2, 1),
-    "paddings": (0, 2),
-    "fc": (512, 512),  # of which dropout leaves 51 each at 0.9
-}
-
 
 def spatial_paper(num_classes: int, *, dropout: float = 0.5) -> CNNM:
     """The spatial stream, CNN-M-2048. Dropout is 0.5 or 0.9 (Table 1a); 0.5 is better on top of fixed layers."""
@@ -521,7 +510,7 @@ def spatial_paper(num_classes: int, *, dropout: float = 0.5) -> CNNM:
 
 def spatial_tiny(num_classes: int, *, dropout: float = 0.5) -> CNNM:
     """The spatial stream for windows of 56 x 56 pixels."""
-    return CNNM(num_classes, dropout=dropout, **_TINY)
+    return CNNM(num_classes, dropout=dropout, **TINY_CNN_M)
 
 
 def temporal_paper(num_classes: int, *, length: int = 10, dropout: float = 0.9) -> CNNM:
@@ -531,7 +520,7 @@ def temporal_paper(num_classes: int, *, length: int = 10, dropout: float = 0.9) 
 
 def temporal_tiny(num_classes: int, *, length: int = 10, dropout: float = 0.5) -> CNNM:
     """The temporal stream for windows of 56 x 56 pixels."""
-    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **_TINY)
+    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **TINY_CNN_M)
 
 
 def slow_fusion_paper(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
@@ -541,7 +530,7 @@ def slow_fusion_paper(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
 
 def slow_fusion_tiny(num_classes: int, *, dropout: float = 0.5) -> SlowFusion:
     """Slow fusion for windows of 56 x 56 pixels."""
-    return SlowFusion(num_classes, dropout=dropout, **_TINY)
+    return SlowFusion(num_classes, dropout=dropout, **TINY_CNN_M)
 
 
 def multi_task_paper(num_classes: Sequence[int] = (101, 51), *, dropout: float = 0.9) -> MultiTask:
