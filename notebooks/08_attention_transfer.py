@@ -262,6 +262,9 @@ viz.picture_grid(
 )
 
 # %% [markdown]
+# > All four are drawn on one scale, and that is the point: the hug shines, the kiss, which is nearest in posture, a
+# > little, the others are dark. Had each map been stretched to its own brightest place, all four would shine.
+#
 # ## 3.3 · Unsupervised attention
 #
 # **The paper**: the score of the CNN "is domain-specific", its maps less so. *UnAtt* reads the answer off the maps. The
@@ -452,6 +455,10 @@ board.table(
 )
 
 # %% [markdown]
+# > Three times as many photos, a quarter of them wrong: before any video the ResNet votes better by nine points with
+# > them, the CNN-M worse by eight; behind EnergyNet next to nothing is left of either. In **the paper**, too, the ResNet
+# > gains and VGG loses. Here none of it stands out from the noise of three seeds.
+#
 # The setup of the paper names one more rival, linear SVMs on the features before the last layer, and no number for it.
 # And it asks what the photos are worth: *NoImage* is the same ResNet fine-tuned on the videos alone.
 #
@@ -692,6 +699,10 @@ viz.picture_grid(
 )
 
 # %% [markdown]
+# > Look where the maps shine. For a high five one would point at the hands; these nets point below the raised arms, at
+# > the two bodies and the gap between them. That says what speaks for a high five *in this net*. A map is no proof that
+# > something has been understood.
+#
 # ## Recap
 #
 # - A CNN that has learned from photos meets frames of another kind; its accuracy drops.

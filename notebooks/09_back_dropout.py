@@ -168,6 +168,9 @@ if tiny:
     display(figure)
 
 # %% [markdown]
+# > The place weighs more than the tool: whoever swings an axe in the forest plays croquet, and a hammer indoors is hardly
+# > ever a mallet. So a net that has learned croquet may well mix up these two, if fine-tuning leaves it as it is.
+#
 # ## 4.2 · Fine-tuning (Figure 2)
 #
 # **The paper** tunes all layers on single frames, the first ones slowly (a learning rate of 0.001, "decreased from
@@ -245,6 +248,9 @@ viz.picture_grid(
 )
 
 # %% [markdown]
+# > The last layers, then; but mostly one sees the learning rates. fc7 had ten times that of the layers before it and has
+# > moved three times as far. fc6, which has the most weights, has hardly moved at all.
+#
 # ## 4.4 · The penalty set
 #
 # Frames of the held-out clips are classified one by one. Those that the network gets wrong are the *penalty set*.
@@ -434,6 +440,8 @@ viz.bar_chart(
 )
 
 # %% [markdown]
+# > Whatever the order is, do not explain it yet. First see how much of it chance could have done.
+#
 # ### Whose gain is it?
 #
 # The gain of NB-TL over the fine-tuned network is a sum of three: what learning for longer brings to anyone; what it
