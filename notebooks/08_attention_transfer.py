@@ -29,7 +29,7 @@
 # - actions instead of meetings, and a few videos instead of all (Tables 4, 5, Figures 4, 5);
 # - the map of the right concept beside that of the wrong one the CNN fell for (Figure 6).
 #
-# **Time** about three minutes on two cores, a third of it spent on drawing.
+# **Time** about two and a half minutes on two cores, most of it training.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
