@@ -581,10 +581,10 @@ board.table("table 1")
 # > flow on other puppets and sees the true flow while it trains, not when it is tested. The systems "from stills" begin
 # > with weights that know 24 things and postures, the temporal stream and the nets of today with nothing. The photo
 # > classifier has no video to learn from. Budgets differ, too, by the notebooks' recipes; they are in the table.
-#
-# > The nets of today name one clip in seven, and hardly any with nothing in the hands. That says what three minutes are
-# > worth to them, not what they can do: with four times as long (once, seed 1000) it was 30 % for R3D, 25 for S3D and
-# > still 10 for MViT, nearly all of it appearance pairs.
+# >
+# > The nets of today name one clip in seven, nearly all of them appearance pairs. That says what three minutes are worth
+# > to them, not what they can do: with four times as long (once, seed 1000) it was 30 % for R3D, 25 for S3D and still 10
+# > for MViT.
 #
 # **To touch.** The buttons choose what it costs; the area of a mark is the number of parameters. Who lies at the upper
 # left?
