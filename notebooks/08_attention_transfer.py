@@ -371,9 +371,9 @@ print({name: round(board[f"resnet.{name}_filtered"], 1) for name in ("tuned_cnn"
 # %% [markdown]
 # ## To touch
 #
-# The test video of a high five that EnergyNet is surest of, after fine-tuning. The slider chooses the frame, the buttons the concept: the map, and the window whose
-# sum is the energy. The bars are the energies of all concepts in this frame, by the window and by EnergyNet; below,
-# the same over the whole video. Click into a curve to go there.
+# The test video of a high five that EnergyNet is surest of, after fine-tuning. The slider chooses the frame, the
+# buttons the concept: the map, and the window whose sum is the energy. The bars are the energies of all concepts in
+# this frame, by the window and by EnergyNet; below, the same over the whole video. Click into a curve to go there.
 #
 # **Try:** find the moment at which they touch. Does the energy rise there? Which wrong concept comes closest, and what
 # does it look at?
