@@ -513,7 +513,7 @@ look("nb", net, partial(window.test_views, frames=looks))
 #
 # R3D-18, S3D and MViTv2-S are three of the nets that torchvision offers for videos today, made for hundreds of thousands
 # of clips of ten seconds and days of many GPUs. Here they get what ActionFlowNet gets: the same eight frames of 48
-# pixels, the same windows, batches of 16, and a little over three CPU minutes each, however far that takes them: R3D and
+# pixels, the same windows, batches of 16, and three to four CPU minutes each, however far that takes them: R3D and
 # MViT see every clip hardly more than once, S3D six times. They begin from random weights: those that torchvision offers
 # have seen Kinetics, and nobody else here has.
 #
