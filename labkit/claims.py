@@ -14,7 +14,8 @@ of metrics, and to a range in which the claim wants it. Over the seeds that numb
 (Student's t, two-sided, 90 %). Interval inside the range: *holds*; wholly outside: *fails*; across its edge: *unclear*.
 All metrics of a statement come from the same seed, so what a seed makes easy or hard for all sides alike drops out.
 
-What was measured lies as JSON lines in ``notebooks/results/``, one file a paper, one line a metric and seed.
+What was measured lies as JSON lines in ``notebooks/results/``, one file a paper, one line a metric and seed. A number
+from a part of a data set, say from the videos that happened to be there, is kept apart and judges nothing.
 """
 
 import fcntl
@@ -129,7 +130,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Entry:
-    """A table or figure that the lab re-creates; ``shows`` says what a figure shows, ``note`` what is odd about it."""
+    """A table or figure that the lab re-creates; ``shows`` says what a figure shows, ``note`` what is odd about it.
+
+    ``headings`` says, by data set, what our numbers are of, where the columns name the paper's data sets.
+    """
 
     id: str
     paper: str
@@ -140,6 +144,7 @@ class Entry:
     rows: tuple[Row, ...]
     shows: str
     note: str
+    headings: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ class Paper:
 
 @dataclass(frozen=True, order=True)
 class Record:
-    """One measured number. Ordered as in the file; the first four fields are its key within a paper.
+    """One measured number. Ordered as in the file.
 
     Args:
         dataset: "world" or the name of a real data set.
@@ -172,6 +177,10 @@ class Record:
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.
         module: version of the paper's module, an integer raised by hand.
         labkit: version of labkit.
+        train: how many clips it was learned from; this and the next three are 0 where nobody noted it.
+        train_listed: how many clips the lists of that data set name.
+        test: how many clips it was measured on.
+        test_listed: how many clips the lists of that data set name.
     """
 
     dataset: str
@@ -182,11 +191,24 @@ class Record:
     world: int
     module: int
     labkit: str
+    train: int = 0
+    train_listed: int = 0
+    test: int = 0
+    test_listed: int = 0
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
-        """A later record with the same key replaces an earlier one."""
-        return self.dataset, self.profile, self.metric, self.seed
+    def partial(self) -> bool:
+        """Whether clips were lacking that the lists name: such a number is a trial, and no result of the data set."""
+        return self.train < self.train_listed or self.test < self.test_listed
+
+    @property
+    def key(self) -> tuple[str, str, str, int, bool]:
+        """A later record of a paper with the same key replaces an earlier one."""
+        return self.dataset, self.profile, self.metric, self.seed, self.partial
+
+    def counts_for(self, dataset: str, profile: str) -> bool:
+        """Whether it is a result of a data set and profile: of all its clips, and of no development seed."""
+        return (self.dataset, self.profile) == (dataset, profile) and self.seed < DEVELOPMENT and not self.partial
 
     def older_than(self, world: int | None, module: int | None) -> bool:
         """Whether the world (where it was used) or the module has changed since; None: it has no version."""
@@ -337,7 +359,7 @@ def _paper(name: str, raw: Any) -> Paper:
 
 
 def _entry(paper: str, kind: str, raw: Any) -> Entry:
-    optional = {"unit": "", "columns": [], "rows": [], "note": "", "why": ""} | (
+    optional = {"unit": "", "columns": [], "rows": [], "note": "", "why": "", "headings": {}} | (
         {} if kind == "figure" else {"shows": ""}
     )
     place = f"{paper}, {kind} {_id(raw)}"
@@ -356,6 +378,7 @@ def _entry(paper: str, kind: str, raw: Any) -> Entry:
         rows=rows,
         shows=taken.get("shows", ""),
         note=taken["note"],
+        headings=taken["headings"],
     )
 
 
@@ -394,7 +417,7 @@ def _take(raw: Any, place: str, required: Sequence[str], optional: Mapping[str, 
         raise ClaimsError(f"{place}: unknown field {unknown[0]!r}; known are {', '.join([*required, *optional])}")
     lists = {"claim", "datasets", "rows", "table", "figure", "columns", "paper", "ours", "holds_if"}
     for field, value in raw.items():
-        wanted = dict if field == "metrics" else list if field in lists else str
+        wanted = dict if field in ("metrics", "headings") else list if field in lists else str
         if not isinstance(value, wanted):
             raise ClaimsError(f"{place}: {field!r} must be a {wanted.__name__}; got {value!r}")
     return {**optional, **raw}
@@ -429,6 +452,8 @@ def record(
     module: int,
     world: int,
     dataset: str = "world",
+    train: tuple[int, int] = (0, 0),
+    test: tuple[int, int] = (0, 0),
     folder: Path | None = None,
 ) -> list[Record]:
     """Write down what a run has measured; a record of an earlier run with the same key is replaced.
@@ -444,6 +469,9 @@ def record(
         module: version of the paper's module.
         world: version of the embedded world; 0 with a real data set.
         dataset: "world", or the name of a real data set.
+        train: how many clips were learned from, and how many the lists name; (0, 0): not noted. Where clips lack, the
+            record is kept beside that of the whole data set and never replaces it.
+        test: likewise, the clips measured on.
         folder: where the file is; default `results_folder`.
 
     Returns:
@@ -460,8 +488,9 @@ def record(
         raise ClaimsError(f"unknown metric {unknown[0]!r}: add it to {paper} in claims.toml, or mind the spelling")
     if odd := [metric for metric, value in values.items() if not math.isfinite(value)]:
         raise ClaimsError(f"{odd[0]} must be finite; got {values[odd[0]]}: a run that broke off has no result")
+    versions = (int(world), int(module), version("labkit"))
     fresh = [
-        Record(dataset, profile, metric, int(seed), round(float(value), 6), int(world), int(module), version("labkit"))
+        Record(dataset, profile, metric, int(seed), round(float(value), 6), *versions, *train, *test)
         for metric, value in values.items()
     ]
     if profile in COUNTING:
@@ -470,7 +499,7 @@ def record(
         with _alone_in(path.parent):
             kept = {old.key: old for old in _read(path)} | {new.key: new for new in fresh}
             with written_whole(path) as file:
-                file.write("".join(json.dumps(asdict(line)) + "\n" for line in sorted(kept.values())).encode())
+                file.write("".join(json.dumps(_as_json(line)) + "\n" for line in sorted(kept.values())).encode())
     return fresh
 
 
@@ -495,6 +524,12 @@ def _read(path: Path) -> list[Record]:
                 f"{path}, line {number}: must be a record as JSON; {error}: delete the line, then run that seed again"
             ) from error
     return found
+
+
+def _as_json(line: Record) -> dict[str, Any]:
+    """The fields of a record, without counts that nobody noted."""
+    counts = ("train", "train_listed", "test", "test_listed")
+    return {name: value for name, value in asdict(line).items() if value or name not in counts}
 
 
 def _as_record(raw: Any) -> Record:
@@ -538,7 +573,7 @@ def verdict(
 
     Args:
         claim: from the `ledger`.
-        measured: records of its paper.
+        measured: records of its paper; those of a part of a data set do not count.
         dataset: records of which data set count.
         profile: records of which profile count, "study" or "paper".
         world: the version of the embedded world today; records with a lower one are stale. None: none is.
@@ -555,7 +590,7 @@ def verdict(
     fresh: dict[int, dict[str, float]] = {}
     every: dict[int, dict[str, float]] = {}
     for line in measured:
-        if (line.dataset, line.profile) == (dataset, profile) and line.seed < DEVELOPMENT:
+        if line.counts_for(dataset, profile):
             every.setdefault(line.seed, {})[line.metric] = line.value
             if not line.older_than(world, module):
                 fresh.setdefault(line.seed, {})[line.metric] = line.value
@@ -644,7 +679,7 @@ def beside(
 
     Args:
         entry: a table, or a figure with numbers, of the `ledger`.
-        measured: records of its paper.
+        measured: records of its paper; those of a part of a data set are not shown.
         dataset: records of which data set to show.
         profile: records of which profile to show.
         world: the version of the embedded world today, as in `verdict`.
@@ -656,7 +691,7 @@ def beside(
     """
     lines: dict[str, list[Record]] = {}
     for line in sorted(measured):
-        if (line.dataset, line.profile) == (dataset, profile) and line.seed < DEVELOPMENT:
+        if line.counts_for(dataset, profile):
             lines.setdefault(line.metric, []).append(line)
     rows = []
     for row in entry.rows:

@@ -71,11 +71,13 @@ class Clips(Dataset[Clip], ABC):
         classes: names of the classes, in the order of their labels.
         labels: (N,) int64, the label of each clip.
         groups: (N,) int64, the group of each clip.
+        num_lacking: how many clips its lists name that are not there and were left out.
     """
 
     classes: tuple[str, ...]
     labels: Tensor
     groups: Tensor
+    num_lacking: int = 0
 
     @abstractmethod
     def __getitem__(self, index: int) -> Clip:
@@ -132,6 +134,7 @@ class Subset(Clips):
         self.indices = require_indices(indices, 0, len(clips) - 1, "a subset", "the set is that long")
         self.classes = clips.classes
         self.labels, self.groups = clips.labels[self.indices], clips.groups[self.indices]
+        self.num_lacking = clips.num_lacking
 
     def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0 of the subset."""

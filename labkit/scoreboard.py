@@ -4,6 +4,7 @@ A notebook measures some numbers live and leaves the others to earlier, longer r
 records come with the lab. `Scoreboard` puts both beside the paper's, and says of each which it is::
 
     board = Scoreboard("two_stream", profile=profile, dataset=dataset, seed=seed)
+    board.clips([train], [test])                # what the numbers are made from
     board["temporal.l10"] = 100 * accuracy      # as soon as it is known
     board.table("table 1")                      # live where measured just now, else from the records
     board.verdicts()                            # at the end
@@ -11,14 +12,19 @@ records come with the lab. `Scoreboard` puts both beside the paper's, and says o
 """
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from labkit import claims
-from labkit.claims import COUNTING, DEVELOPMENT, ClaimsError, Entry, Record
+from labkit.claims import COUNTING, ClaimsError, Entry, Record
+from labkit.clips import Clips
 from labkit.viz import Table, claims_list, paper_table
+
+_Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and of how many
 
 
 class Scoreboard:
@@ -48,7 +54,21 @@ class Scoreboard:
             raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {dataset!r}")
         self.profile, self.dataset, self.seed, self.folder = profile, dataset, seed, folder
         self.live: dict[str, float] = {}
+        self._clips: list[tuple[Sequence[str], _Counts]] = []
         self.world, self.module = _version("labkit.world"), _version(f"labkit.papers.{paper}")
+
+    def clips(self, train: Sequence[Clips], test: Sequence[Clips], metrics: Sequence[str] = ("*",)) -> None:
+        """Say which clips the numbers of this run are made from; their records then tell how many these are.
+
+        Numbers of a set in which listed clips lack (``missing="skip"``) are a trial: tables say so, and `keep` files
+        them apart from the results of the whole set.
+
+        Args:
+            train: the sets of clips learned from, or none.
+            test: the sets measured on.
+            metrics: names these are the clips of, with ``*`` for anything; a later call outweighs an earlier one.
+        """
+        self._clips.append((metrics, (_counted(train), _counted(test))))
 
     def __setitem__(self, metric: str, value: float) -> None:
         """Note a number, in the unit the ledger gives.
@@ -76,11 +96,10 @@ class Scoreboard:
         """
         if metric not in self.paper.metrics:
             raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims.toml")
-        wanted = (metric, self.dataset, self._counting())
         then = [
             line.value
             for line in self._records()
-            if (line.metric, line.dataset, line.profile) == wanted and line.seed < DEVELOPMENT
+            if line.metric == metric and line.counts_for(self.dataset, self._counting())
         ]
         return self.live.get(metric, sum(then) / len(then) if then else None)
 
@@ -110,6 +129,8 @@ class Scoreboard:
             if any(value is not None for value in now):
                 partly = any(old and new is None for old, new in zip(then, now, strict=True))
                 row["source"], row["why"] = "live in part" if partly else "live", written.why
+                trials = (_partly(*self._made_from(metric)) for metric in written.ours if metric in self.live)
+                row["source"] += next((f", a trial: {told}" for told in trials if told), "")
             elif any(then):
                 row["source"] = row["source"] or "recorded"
             if row["name"] in computed:
@@ -118,6 +139,7 @@ class Scoreboard:
             rows,
             title=f"{entry[0].upper()}{entry[1:]}: {found.title}",
             columns=found.columns,
+            ours=found.headings.get(self.dataset, ""),
             unit=found.unit,
             where=found.where,
             note=found.note,
@@ -127,6 +149,8 @@ class Scoreboard:
     def verdicts(self) -> Table:
         """All claims of the paper, and what the records make of them; the run at hand does not count before `keep`."""
         where = f"records of the profile {self._counting()}, data set {self.dataset}"
+        trials = (_partly(*self._made_from(metric)) for metric in self.live)
+        where += next((f"; this run is a trial, {told}, and does not count" for told in trials if told), "")
         return claims_list([found.plain() for found in self.judged()], title="What became of the claims", where=where)
 
     def judged(self) -> list[claims.Verdict]:
@@ -136,16 +160,26 @@ class Scoreboard:
 
     def keep(self) -> list[Record]:
         """Write the numbers of this run down, if its profile counts; the records written."""
-        return claims.record(
-            self.paper.name,
-            self.live,
-            seed=self.seed,
-            profile=self.profile,
-            dataset=self.dataset,
-            module=self.module or 0,
-            world=(self.world or 0) if self.dataset == "world" else 0,
-            folder=self.folder,
-        )
+        written = []
+        for (train, test), metrics in groupby(sorted(self.live, key=self._made_from), key=self._made_from):
+            written += claims.record(
+                self.paper.name,
+                {metric: self.live[metric] for metric in metrics},
+                seed=self.seed,
+                profile=self.profile,
+                dataset=self.dataset,
+                module=self.module or 0,
+                world=(self.world or 0) if self.dataset == "world" else 0,
+                train=train,
+                test=test,
+                folder=self.folder,
+            )
+        return written
+
+    def _made_from(self, metric: str) -> _Counts:
+        """How many training and test clips a number of this run is made from; zeros where `clips` was not called."""
+        found = [counts for patterns, counts in self._clips if any(fnmatchcase(metric, one) for one in patterns)]
+        return found[-1] if found else ((0, 0), (0, 0))
 
     def _entry(self, name: str) -> Entry:
         known = {entry.id: entry for entry in self.paper.entries if entry.rows}
@@ -162,6 +196,22 @@ class Scoreboard:
     def _judged(self) -> dict[str, Any]:
         judged = {"dataset": self.dataset, "profile": self._counting()}
         return judged | {"world": self.world, "module": self.module}
+
+
+def _counted(sets: Sequence[Clips]) -> tuple[int, int]:
+    """How many clips there are, and how many there would be if none lacked."""
+    there = sum(len(some) for some in sets)
+    return there, there + sum(some.num_lacking for some in sets)
+
+
+def _partly(train: tuple[int, int], test: tuple[int, int]) -> str:
+    """Which part of its clips a number is made from, in words; empty where none lack."""
+    told = [
+        f"{done} {some:,} of {listed:,} {part} clips"
+        for done, part, (some, listed) in (("trained on", "training", train), ("measured on", "test", test))
+        if some < listed
+    ]
+    return " and ".join(told)
 
 
 def _version(module: str) -> int | None:

@@ -89,6 +89,8 @@ def held_out(train, test, most=None):
 
 clips = sets(split=1)
 large = clips["large"]
+board.clips([large["train"]], [large["test"]])
+board.clips([clips["small"]["train"]], [clips["small"]["test"]], ["small.*", "splits.small_*"])
 {name: {part: len(found) for part, found in parts.items()} for name, parts in clips.items()}
 
 # %% [markdown]

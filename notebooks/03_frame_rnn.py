@@ -105,6 +105,7 @@ train, test = official("train"), official("test")
 apart = train.groups.unique()[-max(1, len(train.groups.unique()) // 4) :]
 held = torch.isin(train.groups, apart)
 clips = {"train": train.subset(torch.where(~held)[0]), "validation": train.subset(torch.where(held)[0]), "test": test}
+board.clips([clips["train"]], [test])
 print({part: f"{len(some)} clips of {len(some.groups.unique())} groups" for part, some in clips.items()})
 
 # %%

@@ -85,6 +85,7 @@ if dataset == "world":
 else:
     places = sets[dataset](data_root, missing=missing)
 photos, queries = places.map(picture), places.queries
+board.clips([], [places])
 print(f"{len(places)} photos, {len(queries)} queries")
 
 

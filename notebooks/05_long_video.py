@@ -86,6 +86,7 @@ def large(part):
 
 
 sports = {part: large(part) for part in ("train", "test")}
+board.clips([sports["train"]], [sports["test"]])
 classes = sports["test"].classes
 print({part: len(clips) for part, clips in sports.items()}, "clips;", "classes:", ", ".join(classes[:12]))
 print(f"{(sports['test'].multi_hot.sum(1) > 1).double().mean():.0%} of the test clips have two labels")
@@ -823,6 +824,7 @@ def moved(net, sees, sets, share=0.5):
 
 if study:
     clean = {part: little(part) for part in ("train", "test")}
+    board.clips([clean["train"], sports["train"]], [clean["test"]], ["clean.*", "fps.*"])
     fast = {"classes": len(clean["test"].classes), "rate": 6.0 if tiny else 30.0, "least": 1}
     slow = 4 if tiny else 1
     on_images, on_flow = (

@@ -103,6 +103,7 @@ clips = sets()
 test = clips["large"]["test"]
 classes = [name.replace("_", " ") for name in test.classes]
 for name, parts in clips.items():
+    board.clips([parts["train"]], [parts["test"]], ["*"] if name == "large" else ["*.small"])
     print(f"{name} set: {len(parts['train'])} clips to learn from, {len(parts['test'])} to test")
 
 # %% [markdown]
@@ -420,9 +421,11 @@ viz.bar_slider(
 if dataset == "world":  # its pairs say nothing of nets for real videos
     for who in ("chairs", "target"):
         board[f"small_epe.{who}"] = epe["small motion"][f"net, {who}"]
+board.clips([], [pairs["small motion"]], ["small_epe.*"])
 elsewhere = "Sintel" if not tiny and "Sintel" in epe else "another film"
 if dataset == "world" or elsewhere == "Sintel":
     for who in ("chairs", "target"):
+        board.clips([], [pairs[elsewhere]], [f"epe.{who}"])
         board[f"epe.{who}"] = epe[elsewhere][f"net, {who}"]
 one = pairs["small motion"][0]
 frames, truth = whole.flow_view(one)

@@ -88,6 +88,7 @@ def parts(kind=world.Actions, split=1):
 clips = parts()
 test = clips["test"]
 classes = [name.replace("_", " ") for name in test.classes]
+board.clips([clips["train"]], [test])
 scene_classes = {"hammer", "chop", "guitar", "broom", "ski", "skateboard"}
 by_scene = torch.tensor([name in scene_classes for name in test.classes])  # (K,), the others are told by motion
 print({name: f"{len(some)} clips of {len(some.groups.unique())} groups" for name, some in clips.items()})
@@ -614,6 +615,7 @@ board.table("table 5.1", claimed=("tdn.rgb", "tdn.flow_marginal", "tdn.complemen
 # %%
 if everything and dataset == "world":
     second = parts(world.SecondActions)
+    board.clips([second["train"]], [second["test"]], ["second.*"])
     found_rgb, found_flow = both_nets(rgb, second, first_phase), both_nets(flow, second, flow_recipe)
     for metric, value in note(found_rgb, found_flow, second, "second.{}_{}").items():
         board[metric] = value

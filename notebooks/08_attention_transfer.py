@@ -102,6 +102,7 @@ def video(part):
 
 stills = {subset: web(subset) for subset in (("filtered", "noisy") if everything else ("filtered",))}
 train, test = video("train"), video("test")
+board.clips([*stills.values(), train], [test])
 classes = [name.replace("_", " ") for name in test.classes]
 print({name: len(some) for name, some in {**stills, "train": train, "test": test}.items()})
 
@@ -570,7 +571,9 @@ if everything and has_actions:
     for split in splits if profile != "smoke" else splits[:1]:
         (some_train, some_test), side_view = sides(split)
         if model is None:
-            model, board["image.resnet_actions"] = taught("resnet", action_photos(some_test.classes), 2.0, side_view)
+            some_photos = action_photos(some_test.classes)
+            board.clips([some_photos, some_train], [some_test], ["actions.*", "few.*", "image.resnet_actions"])
+            model, board["image.resnet_actions"] = taught("resnet", some_photos, 2.0, side_view)
         state = {name: value.clone() for name, value in model.state_dict().items()}
         asked = at.attend(model, some_test, side_view, every=5, progress=bars)
         rules = {"cnn": at.voting(asked.logits, asked.videos), "unatt": at.unatt(asked)}

@@ -89,6 +89,7 @@ def parts(split=1):
 
 clips = parts()
 test = clips["test"]
+board.clips([clips["learned"]], [test])
 classes = [name.replace("_", " ") for name in test.classes]
 print({name: f"{len(some)} clips of {len(some.groups.unique())} groups" for name, some in clips.items()})
 

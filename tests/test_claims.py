@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -340,6 +341,18 @@ def test_other_profiles_data_and_development_seeds_do_not_count(other):
         assert verdict(one_claim("a > b by 1"), lines, dataset="ucf101").outcome is Outcome.HOLDS
 
 
+def test_trials_on_part_of_a_set_are_neither_judged_nor_shown():
+    trials = [replace(line, test=12, test_listed=3783) for line in measured("size.full", 9, 9, 9)]
+    whole = measured("size.third", 1, 1, 1)
+    assert verdict(one_claim("size.full > size.third by 1"), trials + whole).reason == "no record of size.full"
+    all_clips = [replace(line, test=3783) for line in trials]
+    assert verdict(one_claim("size.full > size.third by 1"), all_clips + whole).outcome is Outcome.HOLDS
+    table = next(entry for entry in ledger()["back_dropout"].entries if entry.id == "table 2")
+    shown = {row["name"]: row["ours"][1] for row in claims.beside(table, trials + whole)}
+    assert shown["NB-TL, all penalty clips"] is None
+    assert shown["NB-TL, 1/3 of the penalty clips"] == [1.0, 1.0, 1.0]
+
+
 def test_a_profile_that_means_nothing_cannot_be_asked_for():
     with pytest.raises(ClaimsError, match="profile must be one of study, paper; got 'lesson'"):
         verdict(one_claim("a > b by 1"), [], profile="lesson")
@@ -368,8 +381,8 @@ def test_a_failed_claim_wants_a_cause():
 # Writing and reading records
 
 
-def note(folder, values, seed=0, profile="study", module=1):
-    return record("back_dropout", values, seed=seed, profile=profile, module=module, world=1, folder=folder)
+def note(folder, values, seed=0, profile="study", module=1, **clips):
+    return record("back_dropout", values, seed=seed, profile=profile, module=module, world=1, folder=folder, **clips)
 
 
 def test_records_come_back_sorted_one_line_each(tmp_path):
@@ -399,6 +412,21 @@ def test_a_re_run_replaces_its_line_only(tmp_path):
         (0, 3, 2),
         (1, 2, 1),
     ]
+
+
+def test_a_trial_on_part_of_a_set_never_replaces_the_result_of_all_of_it(tmp_path):
+    whole = {"train": (9537, 9537), "test": (3783, 3783)}
+    note(tmp_path, {"fine_tuned": 66.0}, **whole)
+    note(tmp_path, {"fine_tuned": 100.0}, train=(9537, 9537), test=(12, 3783))
+    note(tmp_path, {"fine_tuned": 90.0}, train=(2, 9537), test=(3783, 3783))  # replaces the other trial
+    found = {line.partial: line for line in records("back_dropout", tmp_path)}
+    assert {partial: line.value for partial, line in found.items()} == {False: 66.0, True: 90.0}
+    assert (found[True].train, found[True].train_listed, found[True].test, found[True].test_listed) == (
+        *(2, 9537),
+        *(3783, 3783),
+    )
+    note(tmp_path, {"fine_tuned": 67.0}, **whole)
+    assert [line.value for line in records("back_dropout", tmp_path) if not line.partial] == [67.0]
 
 
 def test_lessons_and_smoke_runs_change_no_file(tmp_path):

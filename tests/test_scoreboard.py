@@ -1,6 +1,8 @@
 import pytest
+import torch
 
-from labkit import claims, world
+from labkit import claims, course, world
+from labkit.clips import Clips
 from labkit.papers import two_stream
 from labkit.scoreboard import Scoreboard
 
@@ -101,6 +103,67 @@ def test_unknown_names_are_refused(tmp_path):
         board.table("figure 2")  # has no numbers
     with pytest.raises(KeyError):
         board["temporal.l10"]
+
+
+class Some(Clips):
+    """So many clips of a set, of which others are not there."""
+
+    def __init__(self, there, lacking=0):
+        self.classes, self.num_lacking = ("one",), lacking
+        self.labels = self.groups = torch.zeros(there, dtype=torch.int64)
+
+    def __getitem__(self, index):
+        raise AssertionError("nobody looks at them")
+
+
+def test_records_tell_how_many_clips_they_are_made_from(tmp_path):
+    board = Scoreboard("two_stream", profile="paper", dataset="ucf101", folder=tmp_path)
+    board.clips([Some(7430)], [Some(3783)])
+    board.clips([Some(2, 3568), Some(10)], [Some(1530)], ["small.*"])
+    board["temporal.l10"], board["small.alone"] = 81.0, 46.6
+    board.keep()
+    found = {line.metric: line for line in claims.records("two_stream", tmp_path)}
+    whole, trial = found["temporal.l10"], found["small.alone"]
+    assert (whole.train, whole.train_listed, whole.test, whole.test_listed) == (7430, 7430, 3783, 3783)
+    assert not whole.partial
+    assert (trial.train, trial.train_listed, trial.test, trial.test_listed) == (12, 3580, 1530, 1530)
+    assert trial.partial
+
+
+def test_a_trial_on_few_videos_says_so_and_counts_nowhere(tmp_path):
+    for seed in range(3):
+        board = Scoreboard("two_stream", profile="study", dataset="ucf101", seed=seed, folder=tmp_path)
+        board.clips([Some(5, 9532)], [Some(12, 3771)])
+        board["temporal.l10"], board["spatial.fine_tune_d5"] = 100, 10
+        board["spatial.last_layer_d5"] = board["spatial.fine_tune_d9"] = 10
+        board.keep()
+    trial = "trained on 5 of 9,537 training clips and measured on 12 of 3,783 test clips"
+    row = next(part for part in board.table("table 1").html.split("<tr>") if "L = 10, mean subtracted" in part)
+    assert f"live, a trial: {trial}" in row
+    assert f"this run is a trial, {trial}, and does not count" in board.verdicts().html
+    later = Scoreboard("two_stream", profile="lesson", dataset="ucf101", folder=tmp_path)
+    assert later.known("temporal.l10") is None
+    assert "recorded" not in later.table("table 1").html
+    assert {verdict.outcome for verdict in later.judged()} == {claims.Outcome.NOT_RUN}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "heading"),
+    [("world", "the world&#x27;s places"), ("folder", "your photos"), ("oxford5k", "Oxford"), ("holidays", "Holidays")],
+)
+def test_photos_are_not_called_by_the_name_of_another_set(tmp_path, dataset, heading):
+    board = Scoreboard("conv_vlad", profile="lesson", dataset=dataset, folder=tmp_path)
+    board["multi.full"] = board["multi.128"] = board["layer.best"] = 90.0
+    for name in ("table 2.2", "table 2.3", "figure 2.2"):
+        html = board.table(name).html
+        assert [part.split("<")[0] for part in html.split('<th scope="col" class="ours">')[1:]] == [heading]
+
+
+def test_every_notebook_that_may_skip_videos_says_which_clips_its_numbers_are_made_from():
+    sources = [source for source in course.sources() if "missing=missing" in source.read_text(encoding="utf-8")]
+    sources += [source for source in course.sources() if '"missing": missing' in source.read_text(encoding="utf-8")]
+    assert len(sources) == 8  # 02 to 09
+    assert all("board.clips([" in source.read_text(encoding="utf-8") for source in sources)
 
 
 def test_what_follows_from_the_code_stands_in_its_row(tmp_path):

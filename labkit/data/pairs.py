@@ -189,6 +189,7 @@ class RealPairs(Clips):
                 if path.name not in listing[path.parent]:
                     lacking.setdefault(pair.name, path.relative_to(folder).as_posix())
         require_there(f"{title}: {{}} pairs", len(pairs), [*lacking.values()], folder, missing, command)
+        self.num_lacking = len(lacking)
         self.title, self.folder = title, folder
         self.pairs = [pair for pair in pairs if pair.name not in lacking]
         self.names = [pair.name for pair in self.pairs]

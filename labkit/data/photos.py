@@ -300,6 +300,7 @@ class Photos(Clips):
         self.names = [name for name in paths if name not in self.left_out]
         if not self.names:
             raise FileNotFoundError(f"{title}: expected photos that decode in {folder}; got {_some(self.left_out)}")
+        self.num_lacking = max(least - len(self.names), len(self.left_out))
         self.paths = [paths[name] for name in self.names]
         self.folder, self.upright, self.index = folder, upright, index
         shown = [instances.get(name, name) for name in self.names]

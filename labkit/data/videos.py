@@ -173,6 +173,7 @@ class VideoClips(Clips):
         listed = list(listed)
         lacking = [video.name for video in listed if video.name.lower() not in paths]
         require_there(f"{title}: {{}} videos", len(listed), lacking, root / videos, missing, fetch_command)
+        self.num_lacking = len(lacking)
         self.classes = tuple(classes)
         self.listed = [video for video in listed if video.name.lower() in paths]
         self.labels = torch.tensor([video.label for video in self.listed])

@@ -96,6 +96,7 @@ def paper_table(
     *,
     title: str,
     columns: Sequence[str],
+    ours: str = "",
     unit: str = "",
     where: str = "",
     note: str = "",
@@ -112,6 +113,7 @@ def paper_table(
             "recorded", where that differs from row to row. A reason is said once for neighbouring rows.
         title: of the table.
         columns: of the paper's side; ours has the same.
+        ours: what all our numbers are of, in place of these names: where the paper's columns are its data sets.
         unit: of the numbers.
         where: section and table of the paper.
         note: what a reader should know, in a sentence below.
@@ -141,7 +143,7 @@ def paper_table(
     return Table(
         f'<div class="labkit-table"><style>{_STYLE}</style>'
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">'
-        f"<table><caption>{heading}</caption>{_head(columns, shown, whose)}"
+        f"<table><caption>{heading}</caption>{_head(columns, shown, whose, ours)}"
         f"{_body(rows, columns, shown, whose)}</table></div>"
         f"{''.join(remarks)}{claims}</div>"
     )
@@ -213,13 +215,13 @@ def contents(rows: Sequence[Sequence[str]], *, title: str, columns: Sequence[str
     )
 
 
-def _head(columns: Sequence[str], shown: Sequence[int], whose: bool) -> str:
+def _head(columns: Sequence[str], shown: Sequence[int], whose: bool, heading: str) -> str:
     """Two lines: whose numbers, then the columns; on our side only those where we have something."""
     if not whose:
         names = "".join(f'<th scope="col" class="ours wraps">{escape(columns[column])}</th>' for column in shown)
         return f'<thead><tr><th scope="col"><span class="unseen">row</span></th>{names or "<td></td>"}</tr></thead>'
     theirs = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    ours = "".join(f'<th scope="col" class="ours">{escape(columns[column])}</th>' for column in shown)
+    ours = "".join(f'<th scope="col" class="ours">{escape(heading or columns[column])}</th>' for column in shown)
     return (
         "<thead><tr><td></td>"
         f'<th scope="colgroup" colspan="{len(columns)}">the paper</th>'

@@ -115,6 +115,7 @@ def test_a_missing_partner_is_an_error_or_leaves_the_pair_out(root, name):
         pairs = FlyingChairs(root, missing="skip")
     assert warned[0].filename == __file__
     assert pairs.names == ["00001", "00004"]
+    assert pairs.num_lacking == 1
     assert pairs.groups.tolist() == [1, 4]
     assert FlyingChairs(root, "test").names == ["00002"]
 

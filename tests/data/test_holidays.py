@@ -73,6 +73,7 @@ def test_a_part_of_the_set_may_be_asked_for(tmp_path):
     assert holidays.queries == [0]  # 100100 is not there, 100200 has nothing to find
     assert holidays.positives(0) == ([1], [])
     assert holidays.left_out["100100"] == "not there"
+    assert holidays.num_lacking == 1491 - 5
 
 
 def test_other_names_are_an_error(root):

@@ -112,6 +112,7 @@ def test_two_files_of_one_name_are_an_error(root):
 
 
 def test_missing_videos_are_one_error_that_counts_and_names_them(root):
+    assert UCF101(root).num_lacking == 0
     shutil.rmtree(root / "UCF-101" / "Hammering")
     with pytest.raises(
         FileNotFoundError,
@@ -124,6 +125,7 @@ def test_missing_videos_are_one_error_that_counts_and_names_them(root):
     assert warned[0].filename == __file__
     assert train.labels.tolist() == [99, 0]
     assert [clip.num_frames for clip in train] == [6, 8]
+    assert train.num_lacking == train.subset([0]).num_lacking == 1
 
 
 def test_many_missing_videos_are_not_all_named(root):
