@@ -115,7 +115,8 @@ viz.picture_grid(
 
 # %% [markdown]
 # The rules are those of the Oxford and Holidays sets. *Good* and *ok* photos are to be found; of *junk* so little can be
-# seen that it counts neither for nor against; the query itself is left out of its own ranking. The score is the
+# seen that it counts neither for nor against. The query itself is left out of its own ranking, as in Holidays; in Oxford
+# and Paris it stays in, and counts as found. The score is the
 # **mean average precision**: rank all photos by their distance to the query, and take the area below the curve of
 # precision against recall, averaged over the queries.
 

@@ -169,8 +169,9 @@ def show(name):
 # %% [markdown]
 # ### 02 · Two streams
 #
-# Frames know what is there, flow knows how it moves, and together they know more: that holds, as does what learning from
-# stills beforehand is worth. What is said about dropout and about the last layer does not carry over to small nets.
+# Frames know what is there, flow knows how it moves, and together they know more: that holds on the large set, as does
+# what learning from stills beforehand is worth. On the small set, of which the paper says the same, their average is
+# behind flow alone (Table 4). What is said about dropout and about the last layer does not show with our small nets.
 
 # %%
 show("two_stream")
@@ -224,8 +225,9 @@ show("temporal_difference")
 # %% [markdown]
 # ### 08 · What photos teach about video
 #
-# Attention maps are meant to travel from photos to videos better than scores do. With the ResNet they do: by 26 points
-# and more where puppets meet, by 5 on actions. One claim goes far: maps without any labelled video against scores with
+# Attention maps are meant to travel from photos to videos better than scores do. With the ResNet they are ahead of a vote
+# of the frames by 26 points and more where puppets meet, and by 5 on actions. But most of that is the vote's loss: beside a
+# plain mean of the scores, recorded for one net, 7 of 35 points are left. One claim goes far: maps without any labelled video against scores with
 # all of them. Here three seeds cannot tell the two apart.
 
 # %%
@@ -623,7 +625,8 @@ else:
 # %% [markdown]
 # > If training is the cost, it is the bidirectional RNN: seventeen seconds, for it reads codes of a net that was there
 # > before, and only TDN and the systems that are given flow are better. Those that were *taught* flow lie behind the
-# > single frames: what they know of motion is worth less here than what the others know from stills.
+# > single frames: what these two nets know of motion, after the little they were taught of it, is worth less here than
+# > what the others know from stills.
 #
 # What nobody's records are needed for: time and size.
 
