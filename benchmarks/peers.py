@@ -48,11 +48,12 @@ def decode_pyav(path: str, indices: list[int]) -> np.ndarray:
     return np.stack(frames)
 
 
-def flow_opencv_tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Flow (2, H, W) between two grey uint8 images (H, W), with OpenCV's own parameters."""
+def flow_opencv_tvl1(first: np.ndarray, second: np.ndarray, scales: int = 5, scale_factor: float = 0.8) -> np.ndarray:
+    """Flow (2, H, W) between two grey uint8 images (H, W), with OpenCV's own parameters but for the image sizes."""
     import cv2
 
-    return cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None).transpose(2, 0, 1)
+    estimator = cv2.optflow.DualTVL1OpticalFlow_create(nscales=scales, scaleStep=scale_factor)
+    return estimator.calc(first, second, None).transpose(2, 0, 1)
 
 
 def flow_skimage_tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
