@@ -103,7 +103,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says, in our words, its numbers, and what must be measured; ``cause``: why it does not hold here."""
+    """What a paper says, in our words, its numbers, what must be measured; ``cause``: why it fails in the world."""
 
     id: str
     paper: str
@@ -230,23 +230,30 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim, why in a line, and the statements it rests on."""
+    """What became of a claim, why in a line, the statements it rests on, and on the records of which data set."""
 
     claim: Claim
     outcome: Outcome
     reason: str
     checks: tuple[Check, ...]
+    dataset: str = "world"
+
+    @property
+    def cause(self) -> str:
+        """The written cause, which is about the world; empty for other data sets."""
+        return self.claim.cause if self.dataset == "world" else ""
 
     @property
     def lacks_cause(self) -> bool:
-        """Whether a written cause is due: the claim fails or is unclear, and ``claims.toml`` does not say why."""
-        return self.outcome in (Outcome.FAILS, Outcome.UNCLEAR) and not self.claim.cause
+        """Whether a written cause is due: the claim fails or is unclear in the world, and ``claims.toml`` is silent."""
+        due = self.dataset == "world" and self.outcome in (Outcome.FAILS, Outcome.UNCLEAR)
+        return due and not self.claim.cause
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         reason = "\n".join(dict.fromkeys(check.reason for check in self.checks))
         told = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
-        return told | ({"cause": self.claim.cause} if self.claim.cause else {})
+        return told | ({"cause": self.cause} if self.cause else {})
 
 
 # Reading what the papers say
@@ -597,7 +604,7 @@ def verdict(
     checks = tuple(_check(statement, fresh, every) for statement in claim.statements)
     severity = [Outcome.FAILS, Outcome.NOT_RUN, Outcome.STALE, Outcome.UNCLEAR, Outcome.HOLDS]
     worst = min(checks, key=lambda check: severity.index(check.outcome))
-    return Verdict(claim, worst.outcome, worst.reason, checks)
+    return Verdict(claim, worst.outcome, worst.reason, checks, dataset)
 
 
 def _check(statement: Statement, fresh: Mapping[int, Mapping[str, float]], every: Mapping[int, Any]) -> Check:
@@ -656,8 +663,8 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
         lines.append(head + shorten(found.claim.says, width - len(head), placeholder=" …"))
         if any(check.outcome is not Outcome.NOT_RUN or check.seeds for check in found.checks):
             lines += [f"      {SYMBOLS[check.outcome]} {check.reason}" for check in found.checks]
-        if found.outcome in (Outcome.FAILS, Outcome.UNCLEAR) and found.claim.cause:
-            lines.append(f"      cause: {found.claim.cause}")
+        if found.outcome in (Outcome.FAILS, Outcome.UNCLEAR) and found.cause:
+            lines.append(f"      cause: {found.cause}")
     counts = Counter(found.outcome for found in verdicts)
     summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS)
     lines += ["", f"{len(verdicts)} claims: {summary}"]

@@ -10,6 +10,7 @@ clip is a function, handed to `Clips.map`::
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, cycle
 from typing import Any, Protocol
 
 import torch
@@ -109,6 +110,24 @@ class Clips(Dataset[Clip], ABC):
     def subset(self, indices: Indices) -> "Subset":
         """Some of the clips, in the order asked, e.g. one clip a class."""
         return Subset(self, indices)
+
+    def examples(self, names: Sequence[str]) -> list[int]:
+        """A clip of each of some classes, to be shown; where the set lacks one, a clip of some other class.
+
+        Args:
+            names: of classes, no name twice; the set need not have them.
+
+        Returns:
+            An index for each name. They differ, and so do their classes, as far as the set has clips and classes.
+        """
+        first: dict[str, int] = {}  # class: the index of its first clip
+        for index, label in enumerate(self.labels.tolist()):
+            first.setdefault(self.classes[label], index)
+        of_others = [index for name, index in first.items() if name not in names]
+        shown = {*first.values()}
+        rest = [index for index in range(len(self)) if index not in shown]
+        stand_ins = chain(of_others, rest, cycle(range(len(self))))
+        return [first[name] if name in first else next(stand_ins) for name in names]
 
     def hold_out(self, share: float, generator: Generator) -> tuple["Subset", "Subset"]:
         """Part the clips at random, whatever their groups: those to learn from, and the share held out.

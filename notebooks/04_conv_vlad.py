@@ -104,13 +104,14 @@ def called(name):
 shown = queries[len(queries) // 2]
 views = [("query", shown), *((kind, index) for kind, some in kinds(shown).items() for index in some)][:7]
 taken = {index for query in queries for some in kinds(query).values() for index in some} | set(queries)
-views.append(("another place", next((i for i in range(len(places)) if i not in taken), queries[0])))
+others = [index for index in range(len(places)) if places.labels[index] != places.labels[shown]]
+views.append(("another place", next((index for index in others if index not in taken), others[0])))
 viz.picture_grid(
     [photos[index] for _, index in views],
     columns=4,
     labels=[kind for kind, _ in views],
     title="A query, what should be found, and what should not",
-    alt="Photos of one place: the query, good views, views of which a part is hidden, junk, and a photo of another place.",
+    alt=f"Photos: {', '.join(kind for kind, _ in views)}.",
 )
 
 # %% [markdown]
@@ -224,11 +225,11 @@ viz.picture_grid(
     columns=6,
     labels=labels,
     title=f"Words of {middle}, a colour each",
-    alt="Three photos, and beside each the words of its cells as colours: walls, sky and edges have words of their own.",
+    alt="Three photos, and beside each the words of its cells as colours.",
 )
 
 # %% [markdown]
-# > Sky, wall and edge have words of their own, and the same in every photo. Which words there are says little about
+# > In the lab's world sky, wall and edge have words of their own, and the same in every photo. Which words there are says little about
 # > *which* house it is.
 #
 # So VLAD does not count them. It adds up how each feature *differs* from its word, word by word:
@@ -421,7 +422,7 @@ viz.picture_grid(
     columns=4,
     labels=["the photo", *labels],
     title="Figure 2.3, alive: a photo made of its neighbours",
-    alt="A photo, and the same rebuilt from nearest patches by three layers: the middle layer keeps edges, the last one repeats itself, the last one at twice the size lies between.",
+    alt="A photo, and the same rebuilt from nearest patches by a middle layer, by the last one, and by the last one at twice the size.",
 )
 
 # %% [markdown]
@@ -608,7 +609,7 @@ viz.RetrievalBrowser(
 )
 
 # %% [markdown]
-# > Look at what comes first when it is wrong. Is it a house of the same *kind*, or one with the same bricks? Do two
+# > Look at what comes first when it is wrong. Is it a thing of the same *kind*, or one with the same bricks? Do two
 # > descriptors make the same mistakes?
 #
 # ## What to take home

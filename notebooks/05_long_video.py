@@ -130,15 +130,16 @@ pictures = {
     ),
 }
 viz.ClipPlayer(
-    viz.Panel("every fourth frame" if tiny else "one frame a second", pictures, labels=happening),
-    title="A clip with two labels" if len(clip.labels) > 1 else "A clip",
-    alt="Thirty frames of a puppet that mostly idles; in between it does what the clip is labelled with. The other layer shows flow as red and green.",
+    viz.Panel(f"{rate:g} frames a second" if rate > 1 else "one frame a second", pictures, labels=happening),
+    title=f"A clip of {' and '.join(classes[label] for label in clip.labels)}",
+    alt=f"{len(times)} frames of the clip. The other layer shows flow as red and green."
+    + (" A puppet mostly idles; in between it does what the clip is labelled with." * (dataset == "world")),
     fps=3,
     quality=None if tiny else 80,
 )
 
 # %% [markdown]
-# > Most frames show nothing of use. That is the point: who trains on single frames learns mostly from frames that do not
+# > In the lab's world most frames show nothing of use. That is the point: who trains on single frames learns mostly from frames that do not
 # > show their label, and who sees a few seconds may miss the action altogether.
 #
 # ## 3.3 · One frame at a time
@@ -589,7 +590,7 @@ def story(index):
 story(shown)
 
 # %% [markdown]
-# And one that it gets right from a single action:
+# And another one: if there is any, a clip of one label that it gets right.
 
 # %%
 found = scores(lstm, images, many, examples=1)

@@ -253,18 +253,22 @@ def telling(attention, label):
 
 
 row = telling(seen, classes.index("hug"))
+label = int(seen.frame_labels[row])
 pixels = view.pixels(test[int(seen.videos[row])], [int(seen.frames[row])])[0]
 energies = at.energy(seen.maps[row]).tolist()
 viz.picture_grid(
     [pixels, *overlaid(pixels, seen.maps[row])],
-    labels=["a frame of a hug", *(f"{name}: {value:.2f}" for name, value in zip(classes, energies, strict=True))],
+    labels=[
+        f"a frame of a {classes[label]}",
+        *(f"{name}: {value:.2f}" for name, value in zip(classes, energies, strict=True)),
+    ],
     title="Figure 2, alive: the maps of all concepts on one frame<br>one scale for all; the number is the energy of the best 3 x 3 window",
-    alt="A frame of a hug and the heat maps of the four concepts on it. The brightest place of each and its extent can be compared.",
+    alt=f"A frame of a {classes[label]} and the heat maps of the four concepts on it. The brightest place of each and its extent can be compared.",
 )
 
 # %% [markdown]
-# > All four are drawn on one scale, and that is the point: the hug shines, the kiss, which is nearest in posture, a
-# > little, the others are dark. Had each map been stretched to its own brightest place, all four would shine.
+# > All four are drawn on one scale, and that is the point: the concept that is there can shine, one that is near in
+# > posture a little, and the others stay dark. Had each map been stretched to its own brightest place, all four would shine.
 #
 # ## 3.3 · Unsupervised attention
 #
@@ -417,7 +421,7 @@ viz.ClipPlayer(
     viz.Panel("video", {"image": pictures}),
     *(viz.Panel(name, {"image": film}) for name, film in zip(classes, films, strict=True)),
     title="The maps of all concepts over time",
-    alt="A video of a kiss and beside it the same video under the heat map of each of the four concepts.",
+    alt=f"A video of a {classes[clip.label]} and beside it the same video under the heat map of each of the four concepts.",
     fps=6,
     quality=80,
 )

@@ -63,7 +63,8 @@ tiny = profile != "paper"
 # %% [markdown]
 # ## 4.1 · The data
 #
-# Eighteen actions of the lab's puppets stand where **the paper** has UCF101. Groups of clips share actor and place and
+# Eighteen actions of the lab's puppets stand where **the paper** has UCF101; with `dataset="ucf101"` it is UCF101 itself,
+# and where the text speaks of puppets it means the lab's own. Groups of clips share actor and place and
 # never cross the split. Of the training set "we use 90% to learn the fine-tuned model, and use 10% to create penalty
 # set": a tenth, at random, is held out.
 #
@@ -121,8 +122,8 @@ examples = {name: trap[names.index(name)] for name in list(dict.fromkeys(names))
 length = min(clip.num_frames for clip in examples.values())
 viz.ClipPlayer(
     *(viz.Panel(name, {"image": clip.frames(range(min(length, 40)))}) for name, clip in examples.items()),
-    title="Two actions of the target task",
-    alt=f"Two clips side by side: {' and '.join(examples)}.",
+    title=f"Of the target task: {' and '.join(examples)}",
+    alt=f"Clips side by side: {' and '.join(examples)}." if len(examples) > 1 else f"A clip of {''.join(examples)}.",
     quality=None if tiny and dataset == "world" else 85,
 )
 

@@ -1,5 +1,7 @@
 """Notebooks run by tests: what a run said, and a copy of a notebook with a few lines changed."""
 
+import json
+
 import nbformat
 
 
@@ -8,6 +10,12 @@ def said(path):
     outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
     text = "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
     return " ".join(text.split())
+
+
+def figures(path):
+    """All that the cells of a notebook have drawn, as text: titles, labels and descriptions."""
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    return json.dumps([data for output in outputs for kind, data in output.get("data", {}).items()], ensure_ascii=False)
 
 
 def changed(source, changes, folder):

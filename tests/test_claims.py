@@ -377,6 +377,11 @@ def test_a_failed_claim_wants_a_cause():
     assert verdict(one_claim("a > b by 1"), lines).lacks_cause
     assert not verdict(one_claim("a > b by 1", cause="the world is too small"), lines).lacks_cause
     assert not verdict(one_claim("b > a by 1"), lines).lacks_cause
+    real = measured("a", 1, 1, 1, dataset="ucf101") + measured("b", 9, 9, 9, dataset="ucf101")
+    elsewhere = verdict(one_claim("a > b by 1", cause="the world is too small"), real, dataset="ucf101")
+    assert elsewhere.outcome is Outcome.FAILS
+    assert "cause" not in elsewhere.plain()  # what is written is about the world
+    assert not elsewhere.lacks_cause
 
 
 # Writing and reading records

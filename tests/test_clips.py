@@ -50,6 +50,15 @@ def test_a_set_is_seen_through_a_function():
     assert seen.groups.tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_examples_are_of_the_classes_asked_or_else_of_others():
+    films = Films()
+    assert films.examples(["odd", "even"]) == [1, 0]
+    assert films.examples(["wave", "jump"]) == [0, 1]  # a class each
+    assert films.examples(["wave", "even", "jump"]) == [1, 0, 2]  # no class is left, but clips are
+    assert films.subset([2, 4]).examples(["wave", "jump", "odd"]) == [0, 1, 0]  # two clips for three
+    assert Films(9).examples([f"class {number}" for number in range(9)]) == [0, 1, *range(2, 9)]
+
+
 def test_labels_in_rows_of_bool():
     films = Films()
     assert films.multi_hot.dtype == torch.bool

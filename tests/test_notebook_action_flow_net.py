@@ -1,7 +1,7 @@
 """Notebook 06 beyond what all notebooks are tested for: on real videos and pairs, with the small nets and ResNet-18."""
 
 import pytest
-from runs import changed, said
+from runs import changed, figures, said
 
 from labkit import course
 
@@ -31,6 +31,15 @@ def test_it_runs_on_real_videos_and_pairs(data_root, tmp_path):
     assert "small set: 2 clips to learn from, 1 to test" in text
     assert "error on FlyingChairs" in text
     assert "error on Sintel" in text
+    drawn = figures(done)
+    for title in ("Figure 4.5, alive: a clip, its flow, and in red what the net foresees", "The same for another clip"):
+        assert f"{title} (" in drawn
+    assert "3 actions: a frame" in drawn  # Figure 4.4: there are no more
+    assert "stored estimate" in drawn  # what the flow of real videos is
+    of_pairs = "The true flow of a pair of frames"  # Figure 4.7: the world's, whatever the videos are
+    assert of_pairs in drawn
+    for of_the_world in ("puppet", "true flow", "jump", "walking", "Arms open"):
+        assert of_the_world not in drawn.replace(of_pairs, "")
 
 
 @pytest.mark.filterwarnings("ignore:FlyingChairs", "ignore:Sintel")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from PIL import Image
-from runs import changed, said
+from runs import changed, figures, said
 
 from labkit import course
 from labkit.data import TVHI, write_video
@@ -37,6 +37,7 @@ def test_it_runs_on_folders_of_photos_and_videos(data_root, tmp_path):
     text = said(done)
     assert "{'filtered': 12, 'noisy': 12, 'train': 8, 'test': 8}" in text
     assert "mean of words: (4, 16)" in text
+    assert "puppet" not in figures(done)
 
 
 def test_the_paper_profile_in_short(data_root, tmp_path):

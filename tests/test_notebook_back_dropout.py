@@ -1,7 +1,7 @@
 """Notebook 09 beyond what all notebooks are tested for: on real videos, with the small net and with CNN-M-2048."""
 
 import torch
-from runs import changed, said
+from runs import changed, figures, said
 from safetensors.torch import save_file
 
 from labkit import course
@@ -20,6 +20,8 @@ def test_it_runs_on_real_videos(real_sets, tmp_path):
     assert "'learned': '1 clips of 1 groups', 'held': '1 clips of 1 groups', 'test': '3 clips" in text
     assert "wrong images, of 1 of the 1 held-out clips" in text
     assert "What is left for the penalty set's choice" in text
+    assert "puppet" not in figures(done)
+    assert "Two actions" not in figures(done)  # the few test clips need not be of two
 
 
 def test_the_paper_profile_in_short(real_sets, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from runs import figures
 
 from labkit import course
 
@@ -22,3 +23,7 @@ def test_it_runs_on_a_folder_of_photos(tmp_path):
     assert "11 photos, 11 queries" in text
     best = float(re.search(r"scale 1: ([\d.]+) %", text).group(1))
     assert 40 < best <= 100  # three landmarks: by chance about 30
+    drawn = figures(done)
+    assert "your photos" in drawn
+    assert "puppet" not in drawn
+    assert "walls, sky" not in drawn

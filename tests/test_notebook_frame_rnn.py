@@ -7,6 +7,7 @@ import nbformat
 import pytest
 import torch
 from runs import changed
+from runs import figures as figures_of
 from torchvision.models import alexnet
 
 from labkit import course
@@ -36,6 +37,10 @@ def test_it_runs_on_real_videos(ucf101, tmp_path):
     )
     assert "Original frames   164 x 3 x 240 x 320 = 151,142,400 bytes" in printed  # v_ApplyEyeMakeup_g01_c01, float32
     assert "ApplyEyeMakeup" in json.dumps(figures)
+    drawn = figures_of(done)
+    assert "Two clips side by side: Punch and BaseballPitch." in drawn
+    for of_the_world in ("puppet", "appearance pair", "tool and a place", "ten classes"):
+        assert of_the_world not in drawn
     assert "v_Punch_g03_c01" in "".join(outputs(done, "text/html")[0])  # a point of Figure 7
 
 

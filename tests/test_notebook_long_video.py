@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 import torch
-from runs import changed, said
+from runs import changed, figures, said
 from safetensors.torch import save_file
 
 from labkit import course
@@ -56,9 +56,14 @@ def data_root(tmp_path_factory):
 
 def test_it_runs_on_real_videos(data_root, tmp_path):
     parameters = {"profile": "smoke", "dataset": "sports1m", "data_root": str(data_root)}
-    text = said(course.run(SOURCE, tmp_path / "05.ipynb", parameters))
+    done = course.run(SOURCE, tmp_path / "05.ipynb", parameters)
+    text = said(done)
     assert "{'train': 2, 'test': 1} clips; classes: boomerang, sport 1" in text
     assert "labels: sport 3" in text
+    drawn = figures(done)
+    assert "A clip of sport 3" in drawn
+    assert "3 frames a second" in drawn
+    assert "puppet" not in drawn
 
 
 def test_the_paper_profile_in_short(data_root, tmp_path):

@@ -1,7 +1,7 @@
 """Notebook 07 beyond what all notebooks are tested for: on real videos, with the small nets and with ResNet-50."""
 
 import pytest
-from runs import changed, said
+from runs import changed, figures, said
 
 from labkit import course
 
@@ -27,6 +27,12 @@ def test_it_runs_on_real_videos(data_root, tmp_path):
     assert "'tdn.fusion'" in text
     assert "second." not in text  # the world's
     assert "mean gain" not in text
+    drawn = figures(done)
+    assert "What has changed (wave)" in drawn
+    assert "Two frames of a clip of wave" in drawn
+    assert "a trial: trained on 2 of 3,570 training clips and measured on 1 of 1,530 test clips" in drawn
+    for of_the_world in ("puppet", "standing up", "guitar"):
+        assert of_the_world not in drawn
 
 
 def test_the_paper_profile_in_short(data_root, tmp_path):
@@ -38,7 +44,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
         '"study": 3}.get(profile, 25)': '"study": 3}.get(profile, 1)',
         "centre_only=tiny": "centre_only=True",
         '("conv1x1", td.Convolved), ("gate", td.Gated)': '("gate", td.Gated),',
-        "title, count=8)": "title, count=2)",
+        "view, count=8)": "view, count=2)",
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }
     short = changed(SOURCE, changes, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from runs import changed, said
+from runs import changed, figures, said
 from safetensors.torch import save_file
 
 from labkit import course
@@ -30,6 +30,7 @@ def test_it_runs_on_real_videos(data_root, tmp_path):
     text = said(done)
     assert "'large': {'train': 1, 'held': 1, 'test': 3}, 'small': {'train': 1, 'held': 1, 'test': 1}" in text
     assert "splits.average" in text
+    assert "puppet" not in figures(done)
     assert "splits.svm" not in text  # held-out groups of one clip: an SVM would have nothing to learn from
 
 
