@@ -281,11 +281,11 @@ print(chosen, {name: round(100 * share, 1) for name, share in on_held.items()})
 
 # %%
 def recalls(found, data=large):
-    """Percent of each class's test clips that are recognised."""
+    """Percent of the test clips recognised, of each class that has some."""
     known = data["test"].labels
     right = found.argmax(1) == known
     names = [name.replace("_", " ") for name in data["test"].classes]
-    return {name: 100 * right[known == k].double().mean().item() for k, name in enumerate(names)}
+    return {names[k]: 100 * right[known == k].double().mean().item() for k in known.unique().tolist()}
 
 
 viz.bar_chart(

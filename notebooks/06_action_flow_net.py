@@ -231,6 +231,7 @@ def a_clip(name):
     return test[shown_as[name]]
 
 
+# %%
 def strip(model, clip, title):
     """The last eight frames of a clip, the flow the net gives for them, and the truth, or what stands for it."""
     frames, truth = video.flow_view(clip)

@@ -569,6 +569,7 @@ def recalls(scores, some):
     return 100 * torch.stack([right[some.labels == k].mean() for k in range(scores.shape[1])]).nan_to_num()
 
 
+# %%
 has_actions = dataset == "world" or (Path(data_root, "ucf101").is_dir() and Path(data_root, "bu101").is_dir())
 results = []  # of each split: numbers by name, and gains by class
 if everything and has_actions:
