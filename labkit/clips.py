@@ -44,7 +44,11 @@ class Clip(Protocol):
 
     @property
     def fps(self) -> float:
-        """Frames per second."""
+        """Frames per second; their mean where the rate varies."""
+
+    @property
+    def times(self) -> tuple[float, ...] | None:
+        """When each frame comes on screen, in seconds after the first; None where the rate is constant."""
 
     def frames(self, indices: Indices) -> Tensor:
         """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.

@@ -85,6 +85,11 @@ class VideoClip:
             self._known[self.path] = scan(self.path)
         return self._known[self.path]
 
+    @property
+    def times(self) -> tuple[float, ...] | None:
+        """When each frame comes on screen, in seconds after the first; None where the rate is constant."""
+        return self.info.times
+
     def __getattr__(self, name: str) -> int | float:
         if name not in ("num_frames", "fps"):
             raise AttributeError(f"{type(self).__name__} has no attribute {name}")
@@ -439,7 +444,8 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
 def describe(info: VideoInfo) -> Record:
     """What manifests note of a video."""
     fps = None if math.isnan(info.fps) else info.fps  # JSON has no nan
-    return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width}
+    times = {} if info.times is None else {"times": info.times}
+    return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width, **times}
 
 
 def _index(source: Path, out: Path) -> Record:
@@ -455,5 +461,6 @@ def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path,
         path = folder / name
         if (record := records.get(name)) and record["bytes"] == path.stat().st_size:
             fps = math.nan if record["fps"] is None else record["fps"]
-            known[path] = VideoInfo(path, record["frames"], fps, record["height"], record["width"])
+            times = tuple(record["times"]) if "times" in record else None
+            known[path] = VideoInfo(path, record["frames"], fps, record["height"], record["width"], times)
     return known
