@@ -1,6 +1,8 @@
 """What a frame is: files of many kinds, each against what was put into it."""
 
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -323,3 +325,26 @@ def test_files_are_closed(tmp_path, monkeypatch):
         read_video(path, torch.tensor([99]))
     assert set(map(id, opened)) == set(map(id, closed))
     assert len(opened) == 7
+
+
+FROM_THE_MIDDLE = """
+import resource, sys, torch
+from labkit.data import read_video, scan
+info = scan(sys.argv[1])
+middle = info.num_frames // 2
+frames = read_video(sys.argv[1], torch.arange(middle, middle + 24), short_side=120).frames
+print(tuple(frames.shape), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
+def test_a_piece_of_a_large_film_takes_little_memory(tmp_path):
+    """All frames of this one would take 1.1 GB; of a minute of it, 11 GB."""
+    flat = np.full((1080, 1920, 3), 90, np.uint8)
+    path = zoo.write(tmp_path / "hd.mp4", (flat for _ in range(330)), rate=30, options={"preset": "ultrafast"})
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_THE_MIDDLE, str(path)], capture_output=True, text=True, check=True
+    )
+    shape, kilobytes = done.stdout.rsplit(maxsplit=1)
+    assert shape == "(24, 3, 120, 213)"
+    assert int(kilobytes) < 1_000_000
