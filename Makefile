@@ -39,7 +39,7 @@ check: setup  ## style, types, import directions
 bench: setup .venv-peers/.ready  ## speed and accuracy beside our peers, as ratios
 	$(BIN)/python -m pytest benchmarks
 
-notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs)
+notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs, no cells)
 	$(BIN)/labkit notebooks
 
 lock:  ## recompile requirements.lock and benchmarks/requirements.lock
