@@ -42,6 +42,10 @@ seed = 0
 device = "cpu"  # or "cuda"
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world"], video=str, start=int)
+
 import tempfile
 from pathlib import Path
 
@@ -65,7 +69,7 @@ puppet = world.stroll(seed, frames=length, height=height, width=width)
 
 # %%
 if video:
-    path = Path(data_root) / video
+    path = Path(parameters.user_path(data_root, video))
     info = scan(path)
     first = start if start >= 0 else max(0, (info.num_frames - length) // 2)
     last = min(first + length, info.num_frames)

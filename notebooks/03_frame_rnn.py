@@ -40,6 +40,12 @@ missing = "error"  # of the real set: "skip" takes the videos that are there
 weights = ""  # profile paper: a file with AlexNet's weights; empty: where torchvision keeps them
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"], weights=str)
+data_root = parameters.user_path(data_root)
+weights = parameters.user_path(weights)
+
 import copy
 import tempfile
 from dataclasses import replace
@@ -56,16 +62,8 @@ from tqdm.auto import tqdm
 
 from labkit import data, metrics, viz, world
 from labkit.backbones import card, load_weights, source_weights
-from labkit.backbones.codes import (
-    ALEXNET_FC6,
-    ALEXNET_FC7,
-    FrameCoder,
-    alexnet_coder,
-    extract_codes,
-    load_codes,
-    save_codes,
-    storage_table,
-)
+from labkit.backbones.codes import ALEXNET_FC6, ALEXNET_FC7, FrameCoder, alexnet_coder, extract_codes, load_codes
+from labkit.backbones.codes import save_codes, storage_table
 from labkit.papers import frame_rnn
 from labkit.papers.two_stream import spatial_tiny
 from labkit.scoreboard import Scoreboard

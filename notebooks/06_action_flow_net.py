@@ -43,6 +43,13 @@ labels = 10  # training clips a class in the world; of real videos all count
 flow_weight = 1.0  # lambda of eq. (4.2) and (4.4)
 
 # %%
+from labkit import parameters
+
+parameters.check(
+    globals(), dataset=["world", "ucf101"], missing=["error", "skip"], download=bool, labels=int, flow_weight=float
+)
+data_root = parameters.user_path(data_root)
+
 import copy
 import time
 from dataclasses import replace

@@ -41,6 +41,11 @@ missing = "error"  # of the real set: "skip" takes the videos that are there
 download = False  # profile paper: whether torchvision may fetch the ImageNet weights of ResNet-50
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "hmdb51"], splits=list, missing=["error", "skip"], download=bool)
+data_root = parameters.user_path(data_root)
+
 import copy
 from dataclasses import replace
 from functools import partial

@@ -37,6 +37,11 @@ device = "cpu"  # or "cuda": to train; times are taken on the CPU
 budget = 1.0  # times as many steps for the nets of today; numbers of another budget are not recorded
 
 # %%
+from labkit import parameters
+
+datasets = ["ucf101", "hmdb51", "sports1m", "holidays", "oxford5k", "paris6k", "folder", "tvhi"]
+parameters.check(globals(), dataset=["world", *datasets], budget=float)
+
 import time
 from collections import Counter
 from functools import partial
