@@ -134,9 +134,10 @@ def adopt(source: Path) -> None:
     write_notebook(source, outputs=True)
 
 
-def keep_digest(model: dict[str, Any], **_: Any) -> None:
-    """Renew the digest of a notebook that JupyterLab saves, for it saves both files: its hook before saving."""
-    if model["type"] == "notebook" and "labkit" in model["content"]["metadata"]:
+def keep_digest(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
+    """Renew the digest of a notebook when JupyterLab saves it, if Jupytext saves its ``.py``, too: a pre-save hook."""
+    is_paired = path.strip("/") in getattr(contents_manager, "paired_notebooks", {})  # Jupytext's list
+    if model["type"] == "notebook" and is_paired and "labkit" in model["content"]["metadata"]:
         model["content"]["metadata"]["labkit"]["digest"] = _digest(nbformat.from_dict(model["content"]))
 
 

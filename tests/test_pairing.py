@@ -217,16 +217,24 @@ def test_lab_does_not_open_on_an_edited_notebook(source, ages, capsys):
     assert source.with_suffix(".ipynb").read_bytes() == before
 
 
-@pytest.fixture
-def jupyterlab(source):
-    """What JupyterLab opens and saves files with, in the folder of the pair, configured as `labkit lab` does it."""
+def configured(manager, folder):
+    """What JupyterLab opens and saves files with, configured as `labkit lab` does it."""
     config = Config()
-    for option in cli.lab_command(source.parent):
+    for option in cli.lab_command(folder):
         if option.startswith("--ContentsManager."):
             name, value = option.removeprefix("--ContentsManager.").split("=")
             config.ContentsManager[name] = value
-    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)
-    return manager(root_dir=str(source.parent), config=config)
+    return manager(root_dir=str(folder), config=config)
+
+
+@pytest.fixture
+def jupyterlab(source):
+    return configured(build_sync_jupytext_contents_manager_class(LargeFileManager), source.parent)
+
+
+@pytest.fixture
+def without_jupytext(source):
+    return configured(LargeFileManager, source.parent)
 
 
 def shown(jupyterlab, name="42_answer.ipynb"):
@@ -256,10 +264,19 @@ def test_a_newer_notebook_with_the_same_cells_opens(source, jupyterlab):
     assert len(shown(jupyterlab)) == 4
 
 
-def test_what_jupyterlab_saves_is_in_step(source, jupyterlab):
+def save_with_a_new_cell(jupyterlab):
     model = jupyterlab.get("42_answer.ipynb")
     append("x = 'mine'")(model["content"].cells)
     jupyterlab.save({"type": "notebook", "format": "json", "content": model["content"]}, "42_answer.ipynb")
+
+
+def test_where_jupytext_is_off_a_saved_notebook_is_an_edited_one(source, without_jupytext):
+    save_with_a_new_cell(without_jupytext)
+    assert compare(source).state is State.EDITED
+
+
+def test_what_jupyterlab_saves_is_in_step(source, jupyterlab):
+    save_with_a_new_cell(jupyterlab)
     text = source.read_text(encoding="utf-8")
     assert "x = 'mine'" in text
     assert "digest" not in text
