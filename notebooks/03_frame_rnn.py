@@ -84,8 +84,8 @@ everything = profile != "lesson"  # a lesson trains five models once and shows r
 # - **reversed pairs**, such as sit down and stand up: the same postures, in opposite order.
 #
 # Clips come in groups: one actor, one place. The official split keeps groups whole, and so do we when we hold a
-# quarter of the training groups apart for validation. With `dataset="ucf101"` the clips are those of UCF101; where the
-# text speaks of puppets it means the lab's own.
+# quarter of each action's training clips apart for validation. With `dataset="ucf101"` the clips are those of UCF101;
+# where the text speaks of puppets it means the lab's own.
 
 # %%
 groups, each = {"smoke": (6, 1), "lesson": (24, 2)}.get(profile, (36, 2))
@@ -100,9 +100,8 @@ def official(part):
 
 
 train, test = official("train"), official("test")
-apart = train.groups.unique()[-max(1, len(train.groups.unique()) // 4) :]
-held = torch.isin(train.groups, apart)
-clips = {"train": train.subset(torch.where(~held)[0]), "validation": train.subset(torch.where(held)[0]), "test": test}
+learned, held = train.hold_out_groups(1 / 4)
+clips = {"train": learned, "validation": held, "test": test}
 print({part: f"{len(some)} clips of {len(some.groups.unique())} groups" for part, some in clips.items()})
 
 # %%

@@ -372,5 +372,11 @@ def test_official_splits_have_their_sizes_and_share_no_group(tmp_path, split, co
     train, test = sets
     assert not set(train.groups.tolist()) & set(test.groups.tolist())
     assert set(train.groups.tolist()) | set(test.groups.tolist()) == set(range(1, 26))
+    learned, held = train.hold_out_groups(0.2)
+    for label in range(101):
+        groups = [set(side.groups[side.labels == label].tolist()) for side in (learned, held)]
+        assert not groups[0] & groups[1]
+        assert min(map(len, groups)) >= 1
+    assert 0.15 < len(held) / len(train) <= 0.2
     assert train.classes[36] == "HandstandPushups"
     assert sorted(train.classes) != list(train.classes)
