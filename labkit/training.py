@@ -274,11 +274,7 @@ def batches(
     """Batches without end, from any step on, always the same ones: what `fit` does with a data set.
 
     Epochs follow each other without a gap, so every batch is full; one may span two epochs, or more if the set is
-    smaller than a batch. For heads that see data of their own, zip two of them, in a loader factory for `fit`::
-
-        lambda start, share: zip(
-            batches(ucf, 128, seed=0, start=start, share=share), batches(hmdb, 128, seed=1, start=start, share=share)
-        )
+    smaller than a batch. For heads that see data of their own see `shared_batches`.
 
     Args:
         dataset: map-style. A sample may use the random generators of Python, NumPy and torch; they are seeded for each
@@ -307,6 +303,48 @@ def batches(
         generator=torch.Generator(),  # its own: it would draw from the global one otherwise
     )
     return iter(loader)
+
+
+def shared_batches(
+    datasets: Sequence[Dataset[Any]],
+    batch: int,
+    *,
+    seed: int,
+    orders: Sequence[Order | None] | None = None,
+    workers: int = 0,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> LoaderFactory:
+    """Batches of several sets at once, for heads that see data of their own: a loader factory for `fit`.
+
+    Args:
+        datasets: map-style.
+        batch: samples an update, of all sets and in all processes together; each set gives the same number of them.
+        seed: of order and augmentation; set ``i`` is drawn with ``seed + i``.
+        orders: of each set, see `batches`.
+        workers: processes that load, for each set.
+        collate: see `batches`.
+
+    Returns:
+        ``(start, share) -> batches``, each a tuple with a batch of every set.
+
+    Raises:
+        ValueError: a batch that the sets cannot share evenly, or not as many orders as sets.
+    """
+    if batch < 1 or batch % len(datasets):
+        raise ValueError(f"batch must be a multiple of the {len(datasets)} sets that share it; got {batch}")
+    if orders is not None and len(orders) != len(datasets):
+        raise ValueError(f"orders must be one for each of {len(datasets)} sets; got {len(orders)}")
+    drawn = orders or [None] * len(datasets)
+
+    def factory(start: int, share: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
+        make = functools.partial(batches, start=start, share=share, workers=workers, collate=collate)
+        streams = [
+            make(dataset, batch // len(datasets), seed=seed + number, order=order)
+            for number, (dataset, order) in enumerate(zip(datasets, drawn, strict=True))
+        ]
+        return zip(*streams, strict=True)
+
+    return factory
 
 
 def uniform_over_classes(labels: Tensor) -> Order:
