@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState, PartialState  # type: ignore[import-untyped]
-from accelerate.utils import send_to_device  # type: ignore[import-untyped]
+from accelerate.utils import DistributedDataParallelKwargs, send_to_device  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
@@ -176,6 +176,10 @@ def fit(
     Killed and started again with the same arguments, and a model built as before, it goes on from the last checkpoint
     and ends with the same weights and history: to the bit on the CPU, as far as its kernels are deterministic on a GPU.
 
+    Several processes, each with its part of every batch, learn what one would with all of it, up to rounding, where the
+    loss is a mean over the samples. Three things are each process's own: what BatchNorm sees (its running statistics,
+    as all buffers, are those of process 0), the dropout it draws, and the further numbers that the loss shows.
+
     Args:
         model: is moved to the device and trained in ``train()`` mode; the modes it came with are restored. To keep a
             part in ``eval()``, such as all but the first BatchNorm, let the model's own ``train`` method say so.
@@ -219,7 +223,10 @@ def fit(
     history = keeper.resume()
     start, before = len(history), history[-1].seconds if history else 0.0
 
-    trained = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
+    together = accelerator.num_processes > 1
+    compute = _WithLoss(model, loss)
+    # DistributedDataParallel has to be called to know of a step, and has none of the model's methods: around the two.
+    prepared = accelerator.prepare_model(compute) if together else compute
     stepper = accelerator.prepare_optimizer(optimizer)
     main = accelerator.is_main_process
     bar = tqdm(total=recipe.steps, initial=start, unit="step", disable=not (progress and main), delay=1)
@@ -233,19 +240,19 @@ def fit(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * recipe.factor(step)
             with accelerator.autocast(), _step_named(step):
-                value, shown = _value_and_shown(loss(trained, batch))
+                value = prepared(batch)
             number = accelerator.reduce(value.detach(), reduction="mean").item()
             if not np.isfinite(number):
                 raise FloatingPointError(_diverged(f"the loss of step {step} is {number}", base, recipe, step, keeper))
 
             accelerator.backward(value)
             if recipe.clip_norm is not None:
-                accelerator.clip_grad_norm_(trained.parameters(), recipe.clip_norm)
+                accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             stepper.step()
             stepper.zero_grad()
 
             seconds = before + time.perf_counter() - began
-            history.append(Step(step, number, base * recipe.factor(step), seconds, shown))
+            history.append(Step(step, number, base * recipe.factor(step), seconds, compute.shown))
             bar.update()
             bar.set_postfix(loss=f"{number:.4g}", lr=f"{history[-1].lr:.3g}", refresh=False)
             if (step + 1) % every == 0 or step + 1 == recipe.steps:
@@ -255,8 +262,9 @@ def fit(
                 if main:
                     keeper.save(history)
     accelerator.wait_for_everyone()
-    if trained is not model:
-        accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
+    if together:  # of the last step, each process has its own until now
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
     return history
 
 
@@ -514,6 +522,20 @@ def overfit_one_batch(
     )
 
 
+class _WithLoss(nn.Module):
+    """A model and its loss: ``forward`` is the whole step up to the gradient, and the loss sees the bare model."""
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self.shown: dict[str, float] = {}  # the further numbers of the last step
+        self._loss = lambda batch: loss(model, batch)  # a loss that is a module is no part of the model
+
+    def forward(self, batch: Any) -> Tensor:
+        value, self.shown = _value_and_shown(self._loss(batch))
+        return value
+
+
 class _Keeper:
     """Writes and reads the checkpoint of a run, and knows by its identity which run it is."""
 
@@ -719,9 +741,12 @@ def _belongs(name: str, part: str) -> bool:
 
 def _accelerator(device: str, precision: str) -> Accelerator:
     """An Accelerator for these settings, also where an earlier call in this process had others."""
-    if PartialState._shared_state and PartialState().num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)  # it keeps the first settings for ever
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    if PartialState._shared_state:  # it keeps the first settings for ever; processes that have met stay together
+        AcceleratorState._reset_state(reset_partial_state=PartialState().num_processes == 1)
+    unused = DistributedDataParallelKwargs(
+        find_unused_parameters=True
+    )  # such as a decoder's, where actions alone count
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     if device not in ("auto", accelerator.device.type):
         raise ValueError(f"device must be there; got {device!r}, and this machine offers {accelerator.device.type!r}")
     return accelerator
