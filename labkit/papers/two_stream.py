@@ -456,7 +456,8 @@ def svm_fusion(
     """Fuse the streams by a multi-class linear SVM on their stacked, L2-normalised softmax scores (section 2).
 
     The paper does not say on which scores the SVM is trained. Those of the clips that the nets were trained on are all
-    but perfect and teach it nothing: hold clips out, whole groups of them, from the training of both nets.
+    but perfect and teach it nothing: hold clips out, whole groups of them (`labkit.clips.Clips.hold_out_groups`), from
+    the training of both nets.
 
     Args:
         known: softmax scores ``(N, K)`` of each stream, of held-out videos.
