@@ -186,14 +186,16 @@ def test_colours_and_back():
 
 def test_jitter_is_for_actions_and_leaves_flow_alone():
     clip = FakeClip(num_frames=2, width=20)
-    bright = afn.ClipInput(**{**WHOLE, "jitter": 0.1}, frames=2, truth=True)
-    frames, flow, _ = bright.training_view(clip, seeded())
-    shift = (frames - clip.all_frames).flatten(2)
-    assert shift.std(dim=(0, 2)).max() < 1e-3  # one colour for the whole clip
-    assert shift.abs().min() > 1e-3
-    assert torch.equal(flow, clip.ahead)
+    clip.all_frames[1, :, 3, 4] = clip.all_frames[0, :, 5, 6] = torch.tensor([40, 90, 60])
+    bright = afn.ClipInput(**{**WHOLE, "jitter": 0.4}, frames=2, truth=True)
+    for draw in range(20):
+        frames, flow, _ = bright.training_view(clip, seeded(draw))
+        torch.testing.assert_close(frames[1, :, 3, 4], frames[0, :, 5, 6])  # one change for the whole clip
+        assert torch.equal(flow, clip.ahead)
+        change = (frames - clip.all_frames).movedim(1, 0).flatten(1)  # (3, T * H * W)
+        assert change.std(dim=1).min() > 1  # contrast and saturation, not the same colour added to every pixel
     settings = [afn.ClipInput(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
-    assert [view.jitter for view in settings] == [0.0, 0.0, 0.1]
+    assert [view.jitter for view in settings] == [0.0, 0.0, 0.4]
     assert [(view.shift, view.turn, view.short_side) for view in settings] == [
         (0.2, 17, None),
         (0, 0, 256),

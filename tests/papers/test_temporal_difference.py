@@ -86,6 +86,18 @@ def test_all_snippets_of_a_clip_are_cut_mirrored_and_coloured_alike():
     assert len(kinds) == 20  # another window or colour each time
 
 
+def test_jitter_changes_contrast_and_saturation_and_is_for_frames_alone():
+    clip = FakeClip(height=16, width=16)
+    view = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flip=False)
+    for draw in range(20):
+        seen, _ = view.training_view(clip, seeded(draw))
+        plain = view.at(clip, view.draw(clip, seeded(draw)).flatten())
+        assert (seen - plain).flatten(2).std(dim=2).min() > 1  # not the same colour added to every pixel
+    fields = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flow=True, flip=False)
+    seen, _ = fields.training_view(clip, seeded())
+    assert torch.equal(seen, fields.at(clip, fields.draw(clip, seeded()).flatten()))
+
+
 def test_mirrored_or_scaled_flow_has_other_vectors():
     clip = FakeClip(height=16, width=16)
     view = td.Snippets(**PLAIN, segments=1, length=2, flow=True)
