@@ -192,7 +192,8 @@ viz.picture_grid(
 # difference of their features is added to its own. So it cannot lean on what things look like. At the end both name
 # classes, and the mean counts.
 #
-# Here it is, drawn from the module: its stages, its levels, the sizes of what it computes.
+# Here it is, drawn from the module: its stages, its levels, the sizes of what it computes. conv1 includes its
+# max-pooling, as a block of the thesis's figure does; so its maps are as large as those of res2.
 
 
 # %%

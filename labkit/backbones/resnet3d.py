@@ -2,11 +2,11 @@
 
 Take the 2-D net of `labkit.backbones.resnet` and give every k x k filter a temporal dimension: k x k x 3, the 1 x 1
 filters of shortcuts not excepted. Time is never pooled. It is strided where space is, from the first block of res3 on;
-conv1 and the max-pool before res2 keep every frame. Sixteen frames of 224 x 224, and what the small net makes of
-sixteen of 48 x 48 (channels x frames x side)::
+conv1 and the max-pool behind it keep every frame. Sixteen frames of 224 x 224, and what the small net makes of sixteen
+of 48 x 48 (channels x frames x side)::
 
-    conv1 7x7x3/2  64 x 16 x 112, res2  64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
-    conv1 3x3x3    16 x 16 x  48, res2  16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
+    conv1 7x7x3/2, pool 64 x 16 x 56, res2 64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
+    conv1 3x3x3,   pool 16 x 16 x 24, res2 16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
 
 The names of all layers are those of the 2-D net, so `inflate` can begin with its weights. At both ends of a clip the
 convolutions see frames of zeros, as they see zeros around each frame: an inflated net answers a clip that stands still

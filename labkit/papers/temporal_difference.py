@@ -17,9 +17,8 @@ the image subnetwork first; `final_prediction` averages them.
 What the text leaves open, and what it is here:
 
 - *Levels.* Table 5.4 runs from "input" by way of "conv1" to "res4", and Table 5.3 reports its last row: so all five are
-  the default. Section 5.3.2 lists resolutions of 224, 56, 28 and 14 "right before reducing the spatial resolution": the
-  input, res2, res3 and res4. conv1 is reduced by a pool; by the same rule it is tapped before that, at 112.
-  ``levels=("input", "res2", "res3", "res4")`` is the list to the letter.
+  the default. Section 5.3.2 lists resolutions of 224, 56, 28 and 14, and a block of Figure 5.1 is a convolution "with
+  max pooling": so conv1 is tapped behind its pool, at 56, as large as res2; res3 has 28, res4 14.
 - *The start.* The difference subnetwork starts from ImageNet; on flow, the image subnetwork from a TSN trained on it.
   On RGB the thesis wants "a well trained image appearance model", and says for FCVID that a TSN is trained "first":
   here the image subnetwork is the TSN's on all sets.
@@ -503,7 +502,8 @@ def tdn_tiny(
 ) -> TDN:
     """TDN for windows of 56 x 56 pixels; see `tsn_tiny`.
 
-    Its res5 does not halve the resolution, so res4 is the one level that is not followed by a smaller one.
+    Levels have 56, 28, 28, 14 and 7 pixels. Its res5 does not halve the resolution, so res4 is not followed by a
+    smaller one.
     """
     nets = (resnet_tiny(num_classes, in_channels=in_channels, dropout=dropout) for _ in range(2))
     return TDN(*nets, partial_bn=partial_bn, **options)

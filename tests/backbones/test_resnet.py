@@ -32,8 +32,8 @@ def test_in_the_papers_size_it_is_torchvisions():
 def test_maps_have_the_sizes_of_the_docstring():
     with torch.device("meta"):
         paper, tiny = resnet50(10), resnet_tiny(10, in_channels=10)
-        assert sides(paper, 224) == [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)]
-        assert sides(tiny, 56) == [(16, 56), (16, 28), (32, 14), (64, 7), (128, 7)]
+        assert sides(paper, 224) == [(64, 56), (256, 56), (512, 28), (1024, 14), (2048, 7)]
+        assert sides(tiny, 56) == [(16, 28), (16, 28), (32, 14), (64, 7), (128, 7)]
         assert list(paper.stages) == ["conv1", "res2", "res3", "res4", "res5"]
     assert sum(parameter.numel() for parameter in resnet50(1000).parameters()) == 25_557_032  # torchvision's count
     assert 0.30e6 < sum(parameter.numel() for parameter in resnet_tiny(24).parameters()) < 0.32e6

@@ -9,8 +9,8 @@ from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import ResNet3D, inflate, resnet3d_18, resnet3d_tiny
 from labkit.training import overfit_one_batch
 
-PAPER = [(64, 16, 112, 112), (64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
-TINY = [(16, 16, 48, 48), (16, 16, 24, 24), (32, 8, 12, 12), (64, 4, 6, 6), (128, 2, 3, 3)]
+PAPER = [(64, 16, 56, 56), (64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
+TINY = [(16, 16, 24, 24), (16, 16, 24, 24), (32, 8, 12, 12), (64, 4, 6, 6), (128, 2, 3, 3)]
 
 
 def after_each_stage(net, clips):

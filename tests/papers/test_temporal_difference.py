@@ -170,8 +170,8 @@ def by_hand(model, pair):
     image, net = model.image, model.difference
     seen = []
     for one in pair.unbind(1):
-        maps = {"input": one, "conv1": F.relu(image.bn1(image.conv1(one)))}
-        maps["res2"] = image.layer1(image.maxpool(maps["conv1"]))
+        maps = {"input": one, "conv1": image.maxpool(F.relu(image.bn1(image.conv1(one))))}
+        maps["res2"] = image.layer1(maps["conv1"])
         maps["res3"] = image.layer2(maps["res2"])
         maps["res4"] = image.layer3(maps["res3"])
         maps["res5"] = image.layer4(maps["res4"])
@@ -179,8 +179,8 @@ def by_hand(model, pair):
     v = {level: seen[1][level] - seen[0][level] for level in td.LEVELS}
     scores = [image.fc(maps["res5"].mean((2, 3))) for maps in seen]
     on = {level: float(level in model.levels) for level in td.LEVELS}
-    x = F.relu(net.bn1(net.conv1(v["input"]))) + on["conv1"] * v["conv1"]
-    x = net.layer1(net.maxpool(x)) + on["res2"] * v["res2"]
+    x = net.maxpool(F.relu(net.bn1(net.conv1(v["input"])))) + on["conv1"] * v["conv1"]
+    x = net.layer1(x) + on["res2"] * v["res2"]
     x = net.layer2(x) + on["res3"] * v["res3"]
     x = net.layer3(x) + on["res4"] * v["res4"]
     x = net.layer4(x)
@@ -403,17 +403,19 @@ def test_evaluate_takes_the_final_prediction():
 
 @pytest.mark.parametrize(("channels", "segments"), [(3, 2), (10, 3)])
 def test_the_papers_size(channels, segments):
-    """Both subnetworks are ResNet-50, differences have 224, 112, 56, 28 and 14 pixels."""
+    """Both subnetworks are ResNet-50, differences have the resolutions of section 5.3.2: 224, 56, 28 and 14 pixels."""
     with torch.device("meta"):
         model = td.tdn_paper(51, in_channels=channels).eval()
         look = model.look(torch.zeros(1, segments, channels, 224, 224))
     sizes = {level: (motion.shape[2], motion.shape[-1]) for level, motion in look.motion.items()}
-    expected = {"input": (channels, 224), "conv1": (64, 112), "res2": (256, 56), "res3": (512, 28), "res4": (1024, 14)}
+    expected = {"input": (channels, 224), "conv1": (64, 56), "res2": (256, 56), "res3": (512, 28), "res4": (1024, 14)}
     assert sizes == expected
     assert look.image.shape == (1, segments, 2048, 7, 7)
     assert look.difference.shape == (1, segments - 1, 2048, 7, 7)
     with torch.device("meta"):
+        small = td.tdn_tiny(51, in_channels=channels).look(torch.zeros(1, segments, channels, 56, 56))
         theirs = torchvision.models.resnet50(num_classes=51)
+    assert [motion.shape[-1] for motion in small.motion.values()] == [56, 28, 28, 14, 7]
     one = sum(parameter.numel() for parameter in theirs.parameters()) + (channels - 3) * 64 * 49
     assert sum(parameter.numel() for parameter in model.parameters()) == 2 * one
     assert model.image.dropout.p == model.difference.dropout.p == 0.8
