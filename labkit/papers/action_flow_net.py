@@ -741,7 +741,11 @@ def two_frame_tiny(num_classes: int, *, dropout: float = 0.5) -> ActionFlowNet:
 
 
 def one_frame_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.5) -> ActionFlowNet:
-    """On one frame of 48 x 48, or a field of given flow; ``source_weights("resnet")`` fit its encoder."""
+    """On one frame of 48 x 48, or a field of given flow.
+
+    ``source_weights("resnet")`` fit its encoder with ``other_strides=True``: they have learned with a stride of 1 in
+    res5, and lose some of what they know with this net's 2.
+    """
     return ActionFlowNet(ResNet(num_classes, in_channels=in_channels, dropout=dropout, **_TINY))
 
 

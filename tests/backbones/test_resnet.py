@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import nn
 
-from labkit.backbones import cross_modality_init, load_weights, source_weights
+from labkit.backbones import WeightsError, cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.training import overfit_one_batch
 
@@ -79,6 +79,19 @@ def test_as_many_channels_are_copied_not_averaged():
     frames, differences = resnet_tiny(24), resnet_tiny(7)
     cross_modality_init(differences, frames)
     assert torch.equal(differences.conv1.weight, frames.conv1.weight)
+
+
+def test_another_stride_is_refused_unless_asked_for():
+    halving = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(1, 1, 1, 1), width=16, conv1=(3, 1))
+    source = resnet_tiny(24)
+    before = halving.conv1.weight.clone()
+    with pytest.raises(ValueError, match=r"got layer4.0.conv1 with \[1, 1\] for \[2, 2\].*other_strides=True"):
+        cross_modality_init(halving, source)
+    assert torch.equal(halving.conv1.weight, before)
+    cross_modality_init(halving, source, other_strides=True)
+    assert torch.equal(halving.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
+    with pytest.raises(WeightsError, match=r"2 of another stride: layer4\.0\.conv1"):
+        load_weights(halving, source_weights("resnet"), skip=("fc",))
 
 
 def test_another_depth_is_refused_and_changes_nothing():

@@ -564,12 +564,12 @@ def test_nets_on_one_image_and_on_given_flow():
     image, field = afn.one_frame_tiny(4), afn.one_frame_tiny(4, in_channels=2)
     source = resnet_tiny(24)
     load_weights(source, source_weights("resnet"))
-    cross_modality_init(image.encoder, source)
+    cross_modality_init(image.encoder, source, other_strides=True)
     assert torch.equal(image.encoder.layer3[0].conv1.weight, source.layer3[0].conv1.weight)
     assert image(pairs(frames=1)).shape == (2, 4)
     assert field(truth()).shape == (2, 4)
     many = afn.multi_frame_tiny(4)
-    inflate(many.encoder, source)
+    inflate(many.encoder, source, other_strides=True)
     torch.testing.assert_close(many.encoder.conv1.weight.sum(2), source.conv1.weight)
 
 
