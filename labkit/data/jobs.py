@@ -169,6 +169,27 @@ def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> 
     return found
 
 
+def read_settings(manifest: Path) -> dict[str, Any]:
+    """What the outputs of a manifest depend on; ``{}`` where there is no such file, or its first line was cut short.
+
+    Raises:
+        JobsError: the first line has no settings.
+    """
+    if not manifest.is_file():
+        return {}
+    with manifest.open(encoding="utf-8") as file:
+        line = file.readline()
+    if not line.endswith("\n"):
+        return {}
+    try:
+        return dict(json.loads(line)["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise JobsError(
+            f"{manifest}: expected the settings in line 1; got {line[:80]!r}: delete the file, and all of it is done "
+            "again"
+        ) from None
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file or a folder against other runs that ask the same way, as `labkit.files.lock` does, without waiting.

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from labkit.clips import Clip, Clips, Indices, require_indices
-from labkit.data.jobs import Record, find_files, read_manifest, run_jobs
+from labkit.data.jobs import Record, find_files, read_manifest, read_settings, run_jobs
 from labkit.data.video import VideoInfo, read_video, scan
 from labkit.files import written_whole
 from labkit.flow.store import load_flow, stored_flow_shape
@@ -194,6 +194,15 @@ class VideoClips(Clips):
         path = self.paths[index]
         store = flow_path(self.flow_folder / path)
         return VideoClip(self.listed[index], self.folder / path, store, self.flow_command, self._known)
+
+    @property
+    def flow_estimator(self) -> str | None:
+        """The function of `labkit.flow` that computed the stored flow, e.g. "tvl1"; None where the store does not say.
+
+        Raises:
+            JobsError: the manifest of the store is damaged.
+        """
+        return read_settings(self.flow_folder / "forward.jsonl").get("estimator")
 
     def _all_labels(self, index: int) -> tuple[int, ...]:
         return self.listed[index].labels

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from labkit.data import UCF101, VideoError, read_video, scan, write_video
-from labkit.data.jobs import JobsError
+from labkit.data.jobs import JobsError, run_jobs
 from labkit.data.videos import INDEX, complete
 from labkit.flow import FlowFileError, save_flow
 
@@ -288,6 +288,19 @@ def test_missing_flow_names_the_command(root):
         FileNotFoundError, match=rf"its backward flow in .*c02.avi.backward.flow.*{command} --backward$"
     ):
         clip.flow([1], backward=True)
+
+
+def test_the_store_knows_its_estimator(root):
+    videos = UCF101(root)
+    assert videos.flow_estimator is None
+    manifest = root / "flow/forward.jsonl"
+    run_jobs(make_flow, [], videos.folder, manifest, {"estimator": "dis", "direction": "forward"})
+    assert videos.flow_estimator == "dis"
+    manifest.write_text('{"settings": {"esti')  # by a run that was killed
+    assert videos.flow_estimator is None
+    manifest.write_text("{}\n")
+    with pytest.raises(JobsError, match=r"forward.jsonl: expected the settings in line 1; got '{}"):
+        _ = videos.flow_estimator
 
 
 def test_flow_of_another_video_is_noticed(root):
