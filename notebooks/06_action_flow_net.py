@@ -604,7 +604,7 @@ def from_photos(which="large"):
     return net
 
 
-one_frame = replace(labelled, frames=1)
+one_frame = replace(labelled, frames=1, leaves_room=True)  # the first ones of the pairs
 nets["images"] = from_photos()
 learn(nets["images"], one_frame, afn.action_loss)
 board["images.large"], said["images"] = percent(nets["images"], one_frame)
@@ -626,7 +626,8 @@ def stacked_on(taught_by, **options):
 
 
 given = replace(labelled, sees="flow")
-video_names, video_both = replace(video, **afn.ACTIONS), replace(video, **{**afn.ACTIONS, "truth": True})
+video_names = replace(video, **afn.ACTIONS, leaves_room=True)  # the same frames, whether flow is learned or not
+video_both = replace(video, **{**afn.ACTIONS, "truth": True})
 if everything:
     trained("stacked", stacked_on("target"), labelled)
     trained("stacked_upsampled", stacked_on("target", upsample=True), labelled)

@@ -527,7 +527,7 @@ look("nb", net, partial(window.test_views, frames=looks))
 # **What do you expect?** Ten times the parameters and more, years of progress, 576 clips, three minutes.
 
 # %%
-view = afn.ClipInput(frames=8, size=48, short_side=None, sides=(64, 56, 48), flip=False)
+view = afn.ClipInput(frames=8, leaves_room=True, size=48, short_side=None, sides=(64, 56, 48), flip=False)
 modern = {"r3d": (video_nets.r3d_18, 45, 1e-3), "s3d": (video_nets.s3d, 220, 1e-3)}
 modern["mvit"] = partial(video_nets.mvit_v2_s, frames=8, size=48), 45, 3e-4
 for name, (build, steps, rate) in modern.items():

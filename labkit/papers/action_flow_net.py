@@ -76,6 +76,8 @@ class ClipInput(Colours):
         frames: T; 16, 2 for two-frame models, 1 for a net of images. A clip that is too short repeats its last frame.
         sees: ``"frames"``, or ``"flow"`` for a net on given flow, which sees the fields instead.
         truth: whether training views bring the flow to learn; its place is before the label.
+        leaves_room: whether training views without the flow begin only where there is flow behind their last frame: so
+            nets that are compared see the same frames, whether they learn flow or not.
         size: side of the square window, in pixels; a multiple of 32 for nets of the paper's size, of 16 for tiny ones.
         short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
         sides: heights and widths of training windows before they are resized, see `labkit.crops.corner_crop`.
@@ -95,6 +97,7 @@ class ClipInput(Colours):
     frames: int = 16
     sees: Literal["frames", "flow"] = "frames"
     truth: bool = False
+    leaves_room: bool = False
     size: int = 224
     short_side: int | None = 256
     sides: tuple[int, ...] = (256, 224, 192, 168)
@@ -128,7 +131,7 @@ class ClipInput(Colours):
 
         Source: section 4.4.2, "Overfitting prevention".
         """
-        start = self._draw(clip, 1, generator)
+        start = self._draw(clip, 1, generator, leaves_room=self.leaves_room)
         frames, flow = self._read(clip, start, wants_flow=self.truth)  # (1, T, 3, H, W), (1, F, 2, H, W)
         frames, flow = frames[0].float(), flow[0]
         if self.shift or self.turn:
@@ -194,8 +197,8 @@ class ClipInput(Colours):
         length = self.frames + (wants_flow and self.fields == self.frames)
         return range(max(clip.num_frames - length + 1, 1))
 
-    def _draw(self, clip: Clip, samples: int, generator: Generator | None) -> Tensor:
-        starts = self._starts(clip, wants_flow=self.truth or self.sees == "flow")
+    def _draw(self, clip: Clip, samples: int, generator: Generator | None, *, leaves_room: bool = False) -> Tensor:
+        starts = self._starts(clip, wants_flow=self.truth or leaves_room or self.sees == "flow")
         return torch.randint(len(starts), (samples,), generator=generator)
 
     def _read(self, clip: Clip, starts: Tensor, *, wants_flow: bool) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import fakes
@@ -92,6 +92,20 @@ def test_flow_leads_from_each_frame_to_the_next_and_from_the_last_to_one_never_s
     assert (frames.shape, flow.shape) == ((2, 3, 20, 20), (1, 2, 20, 20))
     assert torch.equal(flow[0], frames[0, :2])
     assert (pair.fields, view.fields, afn.ClipInput(frames=1).fields) == (1, 16, 1)
+
+
+@pytest.mark.parametrize(("alone", "beside"), [(16, 16), (1, 2)])
+def test_views_without_flow_can_be_drawn_as_those_with_it(alone, beside):
+    """Otherwise the last start, behind whose frames there is no flow, would be theirs alone, and shift all draws."""
+    clip = FakeClip(num_frames=18)
+    names = afn.ClipInput(**{**PLAIN, "flip": True}, frames=alone, leaves_room=True, size=12, sides=(20, 16, 12))
+    both = replace(names, frames=beside, leaves_room=False, truth=True)
+    for draw in range(40):
+        frames, flow, _ = both.training_view(clip, seeded(draw))
+        assert flow.isfinite().all()
+        assert torch.equal(names.training_view(clip, seeded(draw))[0], frames[:alone])
+    tests = [view.test_views(clip, 9, generator=seeded())[0] for view in (names, replace(names, leaves_room=False))]
+    assert torch.equal(*tests)  # the last frames are tested all the same
 
 
 def test_frames_and_flow_are_cut_and_mirrored_alike():
