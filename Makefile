@@ -13,15 +13,15 @@ setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "labkit needs Python 3.11 or newer, this is %d.%d: make setup PYTHON=python3.12" % sys.version_info[:2])'
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	VIRTUAL_ENV="$$PWD/.venv" $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	VIRTUAL_ENV="$$PWD/.venv" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/jupyter labextension disable --log-level=ERROR --level=sys_prefix @jupyterlab/apputils-extension:announcements  # asks the network for news
 	$(BIN)/python -m ipykernel install --sys-prefix --env GOMP_SPINCOUNT 2000 >/dev/null
 	touch $@
 
 .venv-peers/.ready: benchmarks/requirements.lock | .venv/.ready
 	$(PYTHON) -m venv .venv-peers
-	VIRTUAL_ENV=$(CURDIR)/.venv-peers $(BIN)/uv pip sync --quiet --require-hashes benchmarks/requirements.lock
+	VIRTUAL_ENV="$$PWD/.venv-peers" $(BIN)/uv pip sync --quiet --require-hashes benchmarks/requirements.lock
 	touch $@
 
 lab: setup  ## open JupyterLab on the first notebook
@@ -39,7 +39,7 @@ check: setup  ## style, types, import directions
 bench: setup .venv-peers/.ready  ## speed and accuracy beside our peers, as ratios
 	$(BIN)/python -m pytest benchmarks
 
-notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs)
+notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs, no cells)
 	$(BIN)/labkit notebooks
 
 lock:  ## recompile requirements.lock and benchmarks/requirements.lock

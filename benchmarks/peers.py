@@ -33,6 +33,18 @@ def decode_opencv_seek(path: str, indices: list[int]) -> np.ndarray:
     return frames
 
 
+def decode_opencv(path: str, indices: list[int]) -> np.ndarray:
+    """Frames (N, H, W, 3) RGB uint8, picked from a reading in turn; indices ascend."""
+    import cv2
+
+    capture, wanted, frames = cv2.VideoCapture(path), set(indices), []
+    for index in range(indices[-1] + 1):
+        capture.grab()
+        if index in wanted:
+            frames.append(capture.retrieve()[1][..., ::-1])  # BGR -> RGB
+    return np.stack(frames)
+
+
 def decode_pyav(path: str, indices: list[int]) -> np.ndarray:
     """Frames (N, H, W, 3) RGB uint8, picked from a scan; indices ascend."""
     import av

@@ -72,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
         "data": f"labkit.world.{type(clips['test']).__name__}(seed={given.seed}), training part, without labels",
         "world": world.VERSION,
         "seed": given.seed,
+        "size": view.size,
         "epe": round(float(errors.net.mean()), 4),
         "epe_zero": round(float(errors.zero.mean()), 4),
         "measured": f"{len(clips['test'])} test clips of 64 x 64 pixels; epe_zero if nothing moved",

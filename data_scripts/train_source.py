@@ -6,9 +6,10 @@
     python data_scripts/train_source.py alexnet      # about five
 
 They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
-``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, accuracy, how it was trained, a hash. The
-accuracy is that on the test groups of the source task, whose actors and places the net has not seen; a test of the lab
-measures it again. Killed or interrupted, it goes on where it was if ``--checkpoint`` names a file.
+``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, size of the windows, accuracy, how it was
+trained, strides, a hash. The accuracy is that on the test groups of the source task, whose actors and places the net
+has not seen; a test of the lab measures it again. Killed or interrupted, it goes on where it was if ``--checkpoint``
+names a file.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         "data": f"labkit.world.Source(seed={given.seed}, groups={GROUPS}), split 1",
         "world": world.VERSION,
         "seed": given.seed,
+        "size": VIEW.size,
         "classes": list(train.classes),
         "accuracy": round(metrics.accuracy(scores.videos, scores.labels), 4),
         "measured": f"ten crops of each of {len(test)} stills of the test groups",

@@ -63,8 +63,10 @@ def grad_cam(scores: Tensor, maps: Tensor, classes: Sequence[int] | None = None,
     Args:
         scores: ``(..., K)``, before the softmax, of the same pass; any leading dimensions, each sample with maps of its
             own: ``(B, K)``, or ``(B, T, K)`` of a net that scores every frame.
-        maps: ``(..., C, h, w)``, or ``(..., C, t, h, w)`` with ``dims=3``, that the scores are computed from. Where
-            several maps make one score, as those of the frames of a clip, each gets its share of the gradient.
+        maps: ``(..., C, h, w)``, or ``(..., C, t, h, w)`` with ``dims=3``, that the scores are computed from, sample by
+            sample in the order of the scores. Where several maps make one score, as those of the frames of a clip, each
+            gets its share of the gradient. Tokens ``(B, N, C)`` of a transformer, or maps with channels last, become
+            maps by ``unflatten`` and ``movedim``.
         classes: the k of them that are asked; all K if None.
         dims: how many dimensions of maps are places: 2 for pictures, 3 for clips.
 
@@ -73,15 +75,25 @@ def grad_cam(scores: Tensor, maps: Tensor, classes: Sequence[int] | None = None,
         without gradients.
 
     Raises:
-        ValueError: scores that do not depend on maps, or wrong shapes or classes.
+        ValueError: scores that do not depend on maps, or were computed without gradients; wrong shapes or classes.
+            Channels that come last are recognised where the grid is square and they are over four times its side.
 
     Source: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV
     2017, section 3, eqs. (1) and (2).
     """
     checks.require_shape(scores, "... K", "scores")
     _require_places(maps, dims)
-    if not (maps.requires_grad and scores.requires_grad):
-        raise ValueError("scores must have gradients with respect to maps; got some without: tap them with leaves=True")
+    _require_a_map_for_each_sample(scores, maps, dims)
+    if not maps.requires_grad:
+        raise ValueError(
+            "maps must have gradients; got some without: tap them with leaves=True, not within no_grad or "
+            "inference_mode"
+        )
+    if not scores.requires_grad:
+        raise ValueError(
+            "scores must have gradients with respect to maps; got some without: run the net not within no_grad or "
+            "inference_mode, and do not detach its scores"
+        )
     asked = list(range(scores.shape[-1])) if classes is None else list(classes)
     if not asked or not 0 <= min(asked) <= max(asked) < scores.shape[-1]:
         raise ValueError(f"classes must be numbers from 0 to {scores.shape[-1] - 1}; got {asked}")
@@ -133,6 +145,22 @@ def _require_places(maps: Tensor, dims: int) -> None:
     if dims not in (2, 3):
         raise ValueError(f"dims must be 2, places of pictures, or 3, places of clips; got {dims}")
     checks.require_shape(maps, "... C h w" if dims == 2 else "... C t h w", "maps")
+
+
+def _require_a_map_for_each_sample(scores: Tensor, maps: Tensor, dims: int) -> None:
+    """Of tokens (B, N, C) or maps (B, h, w, C), samples or places would be taken for channels, without any error."""
+    samples, leading = scores.shape[:-1], maps.shape[: -dims - 1]
+    if (samples and not leading) or leading.numel() % max(samples.numel(), 1):
+        raise ValueError(
+            f"leading dimensions of maps must be those of the scores, {tuple(samples)}, perhaps with more behind them; "
+            f"got maps {tuple(maps.shape)}, which leave {tuple(leading)}: tokens? reshape to (B, C, h, w) first"
+        )
+    first, middle, last = maps.shape[-3:]
+    if first == middle and last > 4 * middle:  # no picture is that wide
+        raise ValueError(
+            f"maps must have their channels before their places; got {tuple(maps.shape)}: channels last, as of a Swin "
+            f"transformer? maps.movedim(-1, {-dims - 1}) puts them first"
+        )
 
 
 def pointing_game(maps: Tensor, masks: Tensor, least: float = 0.25) -> tuple[Tensor, Tensor]:

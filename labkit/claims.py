@@ -18,15 +18,12 @@ What was measured lies as JSON lines in ``notebooks/results/``, one file a paper
 from a part of a data set, say from the videos that happened to be there, is kept apart and judges nothing.
 """
 
-import fcntl
 import json
 import math
-import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import cache
@@ -38,7 +35,7 @@ from typing import Any
 
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-from labkit.files import written_whole
+from labkit.files import lock, written_whole
 
 LEVEL = 0.90  # of the two-sided interval
 ENOUGH = 3  # seeds
@@ -503,7 +500,7 @@ def record(
     if profile in COUNTING:
         path = (folder or results_folder()) / f"{paper}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone_in(path.parent):
+        with lock(path.parent, wait=True):
             kept = {old.key: old for old in _read(path)} | {new.key: new for new in fresh}
             with written_whole(path) as file:
                 file.write("".join(json.dumps(_as_json(line)) + "\n" for line in sorted(kept.values())).encode())
@@ -551,17 +548,6 @@ def _as_record(raw: Any) -> Record:
     if not math.isfinite(new.value):
         raise ValueError(f"value is {new.value}")
     return new
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when a process dies."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 # Judging

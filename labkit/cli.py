@@ -1,12 +1,15 @@
 """The command ``labkit``: lab, course, export, notebooks, claims, doctor."""
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,15 +18,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command != "lab":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        status = _run(options, rest)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read our lines, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's last flush fail
+        return 128 + 13  # what a shell says of a command that SIGPIPE ended
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + 2
+
+
+def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     match options.command:
         case "lab":
             return _lab(rest)
         case "course":
-            return _course(options.only, options.profile, options.to)
+            parameters = {"profile": options.profile} if options.profile != "lesson" else {}
+            parameters |= {"seed": options.seed} if options.seed is not None else {}
+            return _course(options.only, parameters, options.to, options.timeout)
         case "export":
             return _export(options.notebook)
         case "notebooks":
-            return _notebooks()
+            return _notebooks(options.number, options.from_ipynb, options.discard)
         case "claims":
             if options.action == "run":
                 return _claims_run(options.number, options.seeds, options.profile, options.dataset, options.data_root)
@@ -41,12 +59,20 @@ def _parser() -> argparse.ArgumentParser:
     course = commands.add_parser("course", help="run the notebooks and export them to HTML")
     course.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     course.add_argument("--profile", default="lesson", choices=["smoke", "lesson", "study", "paper"])
+    course.add_argument("--seed", type=int, metavar="N", help="run with this seed; default: the one each notebook has")
+    course.add_argument("--timeout", type=int, metavar="SECONDS", help="how long a cell may take; default: no limit")
     course.add_argument("--to", type=Path, default=Path("build/course"), metavar="FOLDER")
     page = commands.add_parser(
         "export", help="turn notebooks you have run into pages that need neither Python nor network"
     )
     page.add_argument("notebook", nargs="+", type=Path)
-    commands.add_parser("notebooks", help="rewrite each .ipynb from its .py; outputs are discarded")
+    pairs = commands.add_parser(
+        "notebooks", help="rewrite each .ipynb from its .py; outputs are discarded, cells written elsewhere are not"
+    )
+    pairs.add_argument("number", nargs="*", metavar="NN", help="numbers of notebooks; default all")
+    edited = pairs.add_mutually_exclusive_group()
+    edited.add_argument("--from-ipynb", action="store_true", help="bring cells of an edited .ipynb back into its .py")
+    edited.add_argument("--discard", action="store_true", help="the .py wins: an edited .ipynb is overwritten")
     claims = commands.add_parser("claims", help="does what the papers claim hold here? a verdict for each claim")
     claims.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     claims.add_argument("--dataset", default="world", help="judge records of this data set")
@@ -63,11 +89,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _lab(further: Sequence[str]) -> int:
-    from labkit.course import notebooks_folder, sources, write_notebook
+    from labkit.course import notebooks_folder, sources
+    from labkit.pairing import State, compare, write_notebook
 
-    for source in sources():
-        if not source.with_suffix(".ipynb").exists():  # an existing one may hold a learner's work
-            write_notebook(source)
+    pairs = [compare(source) for source in sources()]
+    if edited := [pair for pair in pairs if pair.state is State.EDITED]:
+        for pair in edited:
+            print(f"✗ {pair.report(3)}", file=sys.stderr)
+        return 1
+    for pair in pairs:
+        if pair.state is not State.EQUAL:
+            write_notebook(pair.source, outputs=True)
+        with contextlib.suppress(PermissionError):
+            pair.source.touch()  # both have the same cells; JupyterLab refuses a .py that is older than its .ipynb
     command = lab_command(notebooks_folder())
     os.execv(command[0], [*command, *further])
 
@@ -76,49 +110,71 @@ def lab_command(folder: Path) -> list[str]:
     """What opens JupyterLab on the first notebook of a folder."""
     first = "/lab/tree/00_start_here.ipynb"
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--LabApp.default_url={first}"]
+    command.append("--ContentsManager.pre_save_hook=labkit.pairing.keep_digest")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container, most likely; JupyterLab would refuse
         command.append("--allow-root")
     return command
 
 
-def _course(only: Sequence[str], profile: str, folder: Path) -> int:
-    from labkit.course import NotebookError, export, run, sources
+def _chosen(numbers: Sequence[str]) -> list[Path]:
+    """The sources of the notebooks with these numbers, or of all; an empty list, and a message, if one is unknown."""
+    from labkit.course import sources
 
-    chosen = [source for source in sources() if not only or source.name[:2] in only]
-    if unknown := set(only) - {source.name[:2] for source in chosen}:
+    chosen = [source for source in sources() if not numbers or source.name[:2] in numbers]
+    if unknown := set(numbers) - {source.name[:2] for source in chosen}:
         print(f"no notebook is numbered {', '.join(sorted(unknown))}: see the folder notebooks/", file=sys.stderr)
+        return []
+    return chosen
+
+
+def _course(only: Sequence[str], parameters: Mapping[str, Any], folder: Path, timeout: int | None) -> int:
+    from labkit.course import make_page
+
+    if not (chosen := _chosen(only)):
         return 2
     failures = 0
     for source in chosen:
-        executed = folder / f"{source.stem}.ipynb"
-        try:
-            run(source, executed, {} if profile == "lesson" else {"profile": profile})
-        except NotebookError as error:
+        print(source.stem, end="  ", flush=True)
+        started = time.perf_counter()
+        page, errors = make_page(source, folder, parameters, timeout=timeout)
+        made = f"{page.stat().st_size / 1e6:.1f} MB  {page}" if page else "no page"
+        print(f"{time.perf_counter() - started:.0f} s  {made}", flush=True)
+        for error in errors:
             print(f"✗ {error}", file=sys.stderr)
-            failures += 1
-        page = export(executed, executed.with_suffix(".html"))
-        print(f"{page}  {page.stat().st_size / 1e6:.1f} MB", flush=True)
+        failures += bool(errors)
     return 1 if failures else 0
 
 
 def _export(notebooks: Sequence[Path]) -> int:
-    from labkit.course import NotebookError, export
+    from labkit.course import describe, export
 
+    failures = 0
     for notebook in notebooks:
         try:
             print(export(notebook, notebook.with_suffix(".html")))
-        except NotebookError as error:
-            print(f"✗ {error}", file=sys.stderr)
-            return 1
-    return 0
+        except Exception as error:  # whatever it is, the others go on
+            print(f"✗ {describe(error, notebook)}", file=sys.stderr)
+            failures += 1
+    return 1 if failures else 0
 
 
-def _notebooks() -> int:
-    from labkit.course import sources, write_notebook
+def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
+    from labkit.pairing import State, adopt, compare, write_notebook
 
-    for source in sources():
-        print(write_notebook(source))
-    return 0
+    if not (chosen := _chosen(numbers)):
+        return 2
+    failures = 0
+    for source in chosen:
+        pair = compare(source)
+        if pair.state is State.EDITED and from_ipynb and not pair.damage:
+            adopt(source)
+            print(source)
+        elif pair.state is State.EDITED and not discard:
+            print(f"✗ {pair.report()}", file=sys.stderr)
+            failures += 1
+        else:
+            print(write_notebook(source))
+    return 1 if failures else 0
 
 
 def _claims(only: Sequence[str], dataset: str, profile: str) -> int:

@@ -7,23 +7,24 @@ live in the page itself.
 
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 import papermill
 import plotly.io
 from latex2mathml.converter import convert as latex_to_mathml
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from plotly.offline import get_plotlyjs
 from traitlets.config import Config
 
-from labkit.files import written_whole
-
-CELL_TIMEOUT = {"smoke": 120, "lesson": 600, "study": 3600, "paper": None}  # seconds a cell may take, by profile
+from labkit.pairing import notebook_of as notebook_of
+from labkit.pairing import write_notebook as write_notebook
+from labkit.pairing import write_text
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
@@ -71,59 +72,99 @@ def sources() -> list[Path]:
     return sorted(notebooks_folder().glob("[0-9][0-9]_*.py"))
 
 
-def notebook_of(source: Path) -> nbformat.NotebookNode:
-    """Read a ``.py`` source as a notebook without outputs; the same source gives the same bytes, cell ids included."""
-    notebook = jupytext.read(source)
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number:02d}"
-    return notebook
-
-
-def write_notebook(source: Path) -> Path:
-    """Write the ``.ipynb`` beside its source, whole or not at all."""
-    target = source.with_suffix(".ipynb")
-    _write(target, nbformat.writes(notebook_of(source)) + "\n")
-    return target
-
-
-def run(source: Path, output: Path, parameters: Mapping[str, Any]) -> Path:
+def run(
+    source: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    *,
+    timeout: int | None = None,
+    progress: bool | None = None,
+) -> Path:
     """Execute a notebook from its source with papermill.
 
     Args:
         source: the ``.py`` file.
         output: where the executed ``.ipynb`` goes; also written when a cell fails, up to that cell.
         parameters: replace the values of its ``parameters`` cell.
+        timeout: seconds that a cell may take; None: as long as it needs.
+        progress: whether to show a bar, a step for each cell; None: if somebody is there to see it.
 
     Returns:
         ``output``.
 
     Raises:
-        NotebookError: a cell failed; names the notebook, the cell and the error.
+        NotebookError: a cell failed, took too long or took the kernel with it; names notebook, cell and error.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    plain = output.with_suffix(".source.ipynb")
-    _write(plain, nbformat.writes(notebook_of(source)))
-    timeout = CELL_TIMEOUT.get(str(parameters.get("profile", "lesson")), CELL_TIMEOUT["lesson"])
+    output.unlink(missing_ok=True)  # of an earlier run: whatever lies there afterwards is of this one
     try:
-        papermill.execute_notebook(
-            plain,
-            output,
-            parameters=dict(parameters),
-            cwd=source.parent,
-            kernel_name="python3",
-            progress_bar=sys.stderr.isatty(),
-            execution_timeout=timeout,
-            store_widget_state=False,  # the page carries it already
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder, f"{source.stem}.ipynb")
+            plain.write_text(nbformat.writes(notebook_of(source)), encoding="utf-8")
+            papermill.execute_notebook(
+                plain,
+                output,
+                parameters=dict(parameters),
+                cwd=source.parent,
+                kernel_name="python3",
+                progress_bar=sys.stderr.isatty() if progress is None else progress,
+                execution_timeout=timeout,
+                store_widget_state=False,  # the page carries it already
+                extra_arguments=["--log-level=ERROR"],  # of the kernel, whose warnings are none of the notebook's
+            )
     except PapermillExecutionError as error:
-        first_line = next((line for line in error.source.splitlines() if line.strip()), "")
-        raise NotebookError(
-            f"{source.stem}: cell [{error.exec_count}] failed ({first_line.strip()[:80]}): "
-            f"{error.ename}: {error.evalue}"
-        ) from error
-    finally:
-        plain.unlink(missing_ok=True)
+        where = f"cell [{error.exec_count}] failed ({_first_line(error.source)})"
+        raise NotebookError(f"{source.stem}: {where}: {error.ename}: {error.evalue}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        what = f"took longer than {timeout} s" if isinstance(error, CellTimeoutError) else "ended the kernel"
+        raise NotebookError(f"{source.stem}: {_last_begun(output)} {what}") from error
     return output
+
+
+def make_page(
+    source: Path, folder: Path, parameters: Mapping[str, Any], *, timeout: int | None = None
+) -> tuple[Path | None, list[str]]:
+    """Run a notebook and export it, as far as both will go: what a failing cell leaves is exported, too.
+
+    Args:
+        source: the ``.py`` file.
+        folder: where the executed ``.ipynb`` and the page go.
+        parameters: see `run`.
+        timeout: see `run`.
+
+    Returns:
+        The page, or None where there is none; and what went wrong.
+    """
+    executed, page = folder / f"{source.stem}.ipynb", folder / f"{source.stem}.html"
+    page.unlink(missing_ok=True)  # of an earlier run
+    errors = []
+    try:
+        run(source, executed, parameters, timeout=timeout, progress=False)
+    except Exception as error:  # whatever it is, it must not keep the next notebook from being run
+        errors.append(describe(error, source))
+    try:
+        return (export(executed, page) if executed.exists() else None), errors
+    except Exception as error:
+        return None, [*errors, describe(error, executed)]
+
+
+def describe(error: Exception, path: Path) -> str:
+    """An error in one line that names the notebook."""
+    return str(error) if isinstance(error, NotebookError) else f"{path}: {type(error).__name__}: {error}"
+
+
+def _last_begun(executed: Path) -> str:
+    """The cell that papermill began last, as an error names it."""
+    count, first_line = 0, ""
+    if executed.exists():
+        for cell in nbformat.read(executed, as_version=4).cells:
+            if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time"):
+                count, first_line = count + 1, _first_line(cell.source)
+    return f"cell [{count}] ({first_line})" if count else "the first cell"
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip()[:80] for line in text.splitlines() if line.strip()), "")
 
 
 def export(executed: Path, page: Path) -> Path:
@@ -132,6 +173,8 @@ def export(executed: Path, page: Path) -> Path:
     Widgets show the HTML they carry along, figures stay interactive, formulas become MathML; nothing is fetched from
     elsewhere. Widgets that carry none, such as progress bars, which stand where they stood when they were drawn, are
     left out.
+
+    A formula that MathML cannot express stays as it is written; a line on stderr names it.
 
     Raises:
         NotebookError: ``executed`` is missing or no notebook.
@@ -142,9 +185,15 @@ def export(executed: Path, page: Path) -> Path:
         raise NotebookError(f"{executed} must be an executed notebook; {error}: run it first") from error
     notebook.metadata.pop("widgets", None)
     notebook.metadata["title"] = _title(notebook, executed.stem)
-    for cell in notebook.cells:
+    for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", with_mathml(cell.source))
+            text, unknown = with_mathml(cell.source)
+            for formula in unknown:
+                print(
+                    f"! {executed}, cell {number}: MathML cannot express {formula}: it stays as written",
+                    file=sys.stderr,
+                )
+            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", text)
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
         for output in cell.get("outputs", []):
@@ -159,7 +208,7 @@ def export(executed: Path, page: Path) -> Path:
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
     html = re.sub(r'(<div class="jp-[^>]*) tabindex="0"', r"\1", html)  # the tab key goes from player to player
-    _write(page, html)
+    write_text(page, html)
     return page
 
 
@@ -172,29 +221,30 @@ def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-def with_mathml(markdown: str) -> str:
-    """Replace ``$...$`` and ``$$...$$`` outside code by MathML, which browsers draw by themselves."""
+def with_mathml(markdown: str) -> tuple[str, list[str]]:
+    """Replace ``$...$`` and ``$$...$$`` outside code by MathML, which browsers draw by themselves.
+
+    Returns:
+        The text, and the formulas that could not be expressed, which stand in it as before.
+    """
+    unknown = []
 
     def replace(match: re.Match[str]) -> str:
         if match["code"]:
             return match["code"]
         display = "block" if match["display"] else "inline"
-        return latex_to_mathml((match["display"] or match["inline"]).strip(), display=display)
+        try:
+            return latex_to_mathml((match["display"] or match["inline"]).strip(), display=display)
+        except Exception:  # of many kinds: whatever TeX it does not know, or that is wrong
+            unknown.append(match[0])
+            return match[0]
 
     code = r"(?P<code>```.*?```|`[^`\n]*`)"
-    return re.sub(
-        code + r"|\$\$(?P<display>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$", replace, markdown, flags=re.S
-    )
+    formula = r"\$\$(?P<display>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^$\n]+?)\$"
+    return re.sub(f"{code}|{formula}", replace, markdown, flags=re.S), unknown
 
 
 def _title(notebook: nbformat.NotebookNode, default: str) -> str:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     heading = re.search(r"^# (.+)$", text, flags=re.M)
     return heading[1] if heading else default
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text, and the folder it lies in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as file:
-        file.write(text.encode())

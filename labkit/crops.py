@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torchvision.transforms.v2.functional import five_crop, horizontal_flip, resize  # type: ignore[import-untyped]
+from torchvision.transforms.v2.functional import (  # type: ignore[import-untyped]
+    adjust_brightness,
+    adjust_contrast,
+    adjust_saturation,
+    five_crop,
+    horizontal_flip,
+    resize,
+)
 
 from labkit import checks
 
@@ -213,6 +220,43 @@ def rgb_jitter(
     _require_rgb(frames, torch.float32, torch.float64)
     shift = 255 * strength * torch.randn(3, generator=generator) @ axes.cpu()  # (3,)
     return frames + shift.to(frames)[:, None, None]
+
+
+def photometric_jitter(frames: Tensor, strength: float = 0.4, generator: Generator | None = None) -> Tensor:
+    """Change brightness, contrast and saturation, in an order that is drawn as well: another light, another camera.
+
+    Each of the three is multiplied by its own factor, drawn uniformly from 1 - strength to 1 + strength. Contrast is
+    changed about the mean grey of everything passed, so a colour becomes the same colour in all frames of a clip.
+
+    Args:
+        frames: ``(..., 3, H, W)`` float, in levels from 0 to 255. What leaves this range is cut off, as a camera would.
+        strength: 0 to 1. 0 changes nothing and draws nothing.
+        generator: source of order and factors; torch's global one if None.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: not three channels, or a strength out of range.
+        TypeError: not floating point.
+
+    Source: Howard, "Some improvements on deep convolutional neural network based image classification", 2013, whose
+    photometric distortions Szegedy et al., "Going deeper with convolutions", CVPR 2015, found useful. The default
+    strength is ours, and so is it to leave the hue alone, which may be what tells two things apart.
+    """
+    _require_rgb(frames, torch.float32, torch.float64)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must be 0 to 1; got {strength}: 0.4 multiplies by 0.6 to 1.4")
+    if strength == 0:
+        return frames
+    order = torch.randperm(3, generator=generator).tolist()
+    factors = (1 + strength * (2 * torch.rand(3, generator=generator) - 1)).tolist()
+    channels_first = frames.movedim(-3, 0)  # (3, ..., H, W)
+    picture = channels_first.flatten(1, -2) / 255  # (3, number of rows, W): one tall picture, with one mean grey
+    adjust = (adjust_brightness, adjust_contrast, adjust_saturation)
+    for which in order:
+        picture = adjust[which](picture, factors[which])
+    return (255 * picture).reshape(channels_first.shape).movedim(0, -3)
 
 
 @dataclass(frozen=True, kw_only=True)

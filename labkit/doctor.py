@@ -143,7 +143,7 @@ def _codecs() -> Finding:
             write_video(path, frames, fps=8)
             if len(read_video(path).frames) == 3:
                 works.append(suffix)
-    remedy = "" if len(works) == 2 else "rm -rf .venv && make setup   (OpenCV's wheel brings FFmpeg along)"
+    remedy = "" if len(works) == 2 else "rm -rf .venv && make setup   (PyAV's wheel brings FFmpeg along)"
     return Finding("codecs", f"writes and reads {' and '.join(works) or 'nothing'}", remedy)
 
 

@@ -1,11 +1,17 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and by one process at a time."""
 
 import contextlib
+import errno
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL}
 
 
 @contextlib.contextmanager
@@ -34,3 +40,36 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # the folder itself may be gone
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a file or a folder against other processes that ask the same way; one that dies lets go.
+
+    The lock is a hidden file, ``.lock`` in a folder or ``.NAME.lock`` beside a file, and is gone afterwards. Where the
+    file system knows no locks, a warning says so, and all goes on.
+
+    Args:
+        path: an existing folder, or a file, which need not exist.
+        wait: whether to wait while another process holds it.
+
+    Raises:
+        BlockingIOError: another process holds it, and ``wait`` is False.
+        OSError: the lock cannot be written.
+    """
+    place = path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock")
+    held = FileLock(place)
+    try:
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise BlockingIOError(f"{path}: another process is at work there") from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(f"{path} cannot be locked ({error.strerror}): see that no other run is at work", stacklevel=4)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file; there, releasing does
+            place.unlink(missing_ok=True)  # before it is released: whoever waits for it sees that it is gone
+        held.release()

@@ -1,13 +1,15 @@
 """Which frames of a clip to look at: pure functions from a clip's length to frame indices.
 
 Every function returns int64 indices in ``[0, num_frames)``, in ascending order along the last dimension, and never
-repeats an index: a clip too short for what is asked is an error. To use such a clip all the same, choose a rule that
-makes it longer and sample from that timeline:
+repeats an index, except where a clip of variable frame rate shows one frame for long. A clip too short for what is
+asked is an error. To use such a clip all the same, choose a rule that makes it longer and sample from that timeline:
 
     timeline = loop(num_frames, at_least=25)
     frames = timeline[equally_spaced(len(timeline), 25)]
 """
 
+import math
+from collections.abc import Sequence
 from fractions import Fraction
 from numbers import Integral
 
@@ -16,6 +18,7 @@ import torch
 from labkit.checks import require_dtype, require_positive
 
 _SHORT = "lengthen a short clip by a rule: timeline = loop(num_frames, at_least=...) or repeat_last(...), then index it"
+_ROUNDING = 1e-6  # of time stamps, in seconds
 
 
 def equally_spaced(num_frames: int, n: int) -> torch.Tensor:
@@ -42,7 +45,9 @@ def equally_spaced(num_frames: int, n: int) -> torch.Tensor:
     return torch.tensor([(2 * i + 1) * num_frames // (2 * n) for i in range(n)])
 
 
-def over_first_seconds(num_frames: int, fps: float, n: int = 10, seconds: float = 2.0) -> torch.Tensor:
+def over_first_seconds(
+    num_frames: int, fps: float, n: int = 10, seconds: float = 2.0, times: Sequence[float] | None = None
+) -> torch.Tensor:
     """``n`` frames evenly over the first ``seconds`` of a clip: those on screen at times ``i * seconds / n``.
 
     Giel & Diaz read 10 frames over 2 seconds into their recurrent network, 5 a second; the defaults are theirs.
@@ -52,6 +57,8 @@ def over_first_seconds(num_frames: int, fps: float, n: int = 10, seconds: float 
         fps: frames per second of the clip.
         n: how many frames.
         seconds: over how long.
+        times: when each frame comes on screen, in seconds after the first, where the rate varies (``fps`` is their mean
+            then, and a frame that stays on screen for long is repeated); None where it is constant.
 
     Returns:
         (n,) int64, the first is 0.
@@ -68,6 +75,8 @@ def over_first_seconds(num_frames: int, fps: float, n: int = 10, seconds: float 
         )
     if num_frames < n * step:
         raise ValueError(f"the clip must last {seconds:g} s, {float(n * step):g} frames; got {num_frames}: {_SHORT}")
+    if times is not None:
+        return _on_screen(times, num_frames, [i * seconds / n for i in range(n)])
     return torch.tensor([int(i * step) for i in range(n)])
 
 
@@ -111,7 +120,7 @@ def tsn_segments(
     return starts[:, None] + torch.arange(snippet_length)  # (segments, snippet_length)
 
 
-def at_frame_rate(num_frames: int, fps: float, rate: float) -> torch.Tensor:
+def at_frame_rate(num_frames: int, fps: float, rate: float, times: Sequence[float] | None = None) -> torch.Tensor:
     """The frames on screen at times ``0, 1 / rate, 2 / rate, ...`` until the clip ends: the clip at a lower frame rate.
 
     Ng et al. 2015 look at 1 and at 6 frames per second (section 4). Index ``k`` is ``floor(k * fps / rate)``, in exact
@@ -121,9 +130,10 @@ def at_frame_rate(num_frames: int, fps: float, rate: float) -> torch.Tensor:
         num_frames: length of the clip in frames.
         fps: frames per second of the clip.
         rate: frames per second wanted, at most ``fps``.
+        times: as for `over_first_seconds`.
 
     Returns:
-        (ceil(num_frames * rate / fps),) int64, the first is 0.
+        (ceil(num_frames * rate / fps),) int64, the first is 0; with ``times`` as many as the clip lasts.
 
     Raises:
         ValueError: a number is not positive, or ``rate`` is above ``fps``, which would repeat frames.
@@ -134,6 +144,9 @@ def at_frame_rate(num_frames: int, fps: float, rate: float) -> torch.Tensor:
         raise ValueError(
             f"rate must be at most fps = {fps:g}; got {rate:g}: no frame is repeated, ask for a lower rate"
         )
+    if times is not None and num_frames > 1:
+        end = 2 * times[-1] - times[-2]  # the last frame stays as long as the one before
+        return _on_screen(times, num_frames, [k / rate for k in range(math.ceil(end * rate - _ROUNDING))])
     return torch.tensor([int(k * step) for k in range(-int(-num_frames // step))])
 
 
@@ -173,6 +186,14 @@ def _extend(frames: int | torch.Tensor, at_least: int) -> tuple[torch.Tensor, to
     if frames.ndim == 0 or frames.shape[-1] == 0:
         raise ValueError(f"frames must be indices (..., T), T at least 1; got {tuple(frames.shape)}: nothing to repeat")
     return frames, torch.arange(max(at_least, frames.shape[-1]))
+
+
+def _on_screen(times: Sequence[float], num_frames: int, moments: Sequence[float]) -> torch.Tensor:
+    """The frame on screen at each moment, in seconds after the first frame."""
+    if len(times) != num_frames:
+        raise ValueError(f"times must be one for each of the {num_frames} frames; got {len(times)}")
+    shown, asked = torch.tensor(times, dtype=torch.float64), torch.tensor(moments, dtype=torch.float64)
+    return torch.searchsorted(shown, asked + _ROUNDING, right=True) - 1
 
 
 def _require_count(value: int, name: str) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState, PartialState  # type: ignore[import-untyped]
-from accelerate.utils import send_to_device  # type: ignore[import-untyped]
+from accelerate.utils import DistributedDataParallelKwargs, send_to_device  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
@@ -176,6 +176,10 @@ def fit(
     Killed and started again with the same arguments, and a model built as before, it goes on from the last checkpoint
     and ends with the same weights and history: to the bit on the CPU, as far as its kernels are deterministic on a GPU.
 
+    Several processes, each with its part of every batch, learn what one would with all of it, up to rounding, where the
+    loss is a mean over the samples. Three things are each process's own: what BatchNorm sees (its running statistics,
+    as all buffers, are those of process 0), the dropout it draws, and the further numbers that the loss shows.
+
     Args:
         model: is moved to the device and trained in ``train()`` mode; the modes it came with are restored. To keep a
             part in ``eval()``, such as all but the first BatchNorm, let the model's own ``train`` method say so.
@@ -219,7 +223,10 @@ def fit(
     history = keeper.resume()
     start, before = len(history), history[-1].seconds if history else 0.0
 
-    trained = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
+    together = accelerator.num_processes > 1
+    compute = _WithLoss(model, loss)
+    # DistributedDataParallel has to be called to know of a step, and has none of the model's methods: around the two.
+    prepared = accelerator.prepare_model(compute) if together else compute
     stepper = accelerator.prepare_optimizer(optimizer)
     main = accelerator.is_main_process
     bar = tqdm(total=recipe.steps, initial=start, unit="step", disable=not (progress and main), delay=1)
@@ -233,19 +240,19 @@ def fit(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * recipe.factor(step)
             with accelerator.autocast(), _step_named(step):
-                value, shown = _value_and_shown(loss(trained, batch))
+                value = prepared(batch)
             number = accelerator.reduce(value.detach(), reduction="mean").item()
             if not np.isfinite(number):
                 raise FloatingPointError(_diverged(f"the loss of step {step} is {number}", base, recipe, step, keeper))
 
             accelerator.backward(value)
             if recipe.clip_norm is not None:
-                accelerator.clip_grad_norm_(trained.parameters(), recipe.clip_norm)
+                accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             stepper.step()
             stepper.zero_grad()
 
             seconds = before + time.perf_counter() - began
-            history.append(Step(step, number, base * recipe.factor(step), seconds, shown))
+            history.append(Step(step, number, base * recipe.factor(step), seconds, compute.shown))
             bar.update()
             bar.set_postfix(loss=f"{number:.4g}", lr=f"{history[-1].lr:.3g}", refresh=False)
             if (step + 1) % every == 0 or step + 1 == recipe.steps:
@@ -255,8 +262,9 @@ def fit(
                 if main:
                     keeper.save(history)
     accelerator.wait_for_everyone()
-    if trained is not model:
-        accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
+    if together:  # of the last step, each process has its own until now
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
     return history
 
 
@@ -274,11 +282,7 @@ def batches(
     """Batches without end, from any step on, always the same ones: what `fit` does with a data set.
 
     Epochs follow each other without a gap, so every batch is full; one may span two epochs, or more if the set is
-    smaller than a batch. For heads that see data of their own, zip two of them, in a loader factory for `fit`::
-
-        lambda start, share: zip(
-            batches(ucf, 128, seed=0, start=start, share=share), batches(hmdb, 128, seed=1, start=start, share=share)
-        )
+    smaller than a batch. For heads that see data of their own see `shared_batches`.
 
     Args:
         dataset: map-style. A sample may use the random generators of Python, NumPy and torch; they are seeded for each
@@ -307,6 +311,48 @@ def batches(
         generator=torch.Generator(),  # its own: it would draw from the global one otherwise
     )
     return iter(loader)
+
+
+def shared_batches(
+    datasets: Sequence[Dataset[Any]],
+    batch: int,
+    *,
+    seed: int,
+    orders: Sequence[Order | None] | None = None,
+    workers: int = 0,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> LoaderFactory:
+    """Batches of several sets at once, for heads that see data of their own: a loader factory for `fit`.
+
+    Args:
+        datasets: map-style.
+        batch: samples an update, of all sets and in all processes together; each set gives the same number of them.
+        seed: of order and augmentation; set ``i`` is drawn with ``seed + i``.
+        orders: of each set, see `batches`.
+        workers: processes that load, for each set.
+        collate: see `batches`.
+
+    Returns:
+        ``(start, share) -> batches``, each a tuple with a batch of every set.
+
+    Raises:
+        ValueError: a batch that the sets cannot share evenly, or not as many orders as sets.
+    """
+    if batch < 1 or batch % len(datasets):
+        raise ValueError(f"batch must be a multiple of the {len(datasets)} sets that share it; got {batch}")
+    if orders is not None and len(orders) != len(datasets):
+        raise ValueError(f"orders must be one for each of {len(datasets)} sets; got {len(orders)}")
+    drawn = orders or [None] * len(datasets)
+
+    def factory(start: int, share: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
+        make = functools.partial(batches, start=start, share=share, workers=workers, collate=collate)
+        streams = [
+            make(dataset, batch // len(datasets), seed=seed + number, order=order)
+            for number, (dataset, order) in enumerate(zip(datasets, drawn, strict=True))
+        ]
+        return zip(*streams, strict=True)
+
+    return factory
 
 
 def uniform_over_classes(labels: Tensor) -> Order:
@@ -474,6 +520,20 @@ def overfit_one_batch(
         + (f"; no gradient ever reached {', '.join(unreached)}" if unreached else "")
         + ": check that the labels belong to the samples, that nothing cuts the gradient, and the learning rate"
     )
+
+
+class _WithLoss(nn.Module):
+    """A model and its loss: ``forward`` is the whole step up to the gradient, and the loss sees the bare model."""
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self.shown: dict[str, float] = {}  # the further numbers of the last step
+        self._loss = lambda batch: loss(model, batch)  # a loss that is a module is no part of the model
+
+    def forward(self, batch: Any) -> Tensor:
+        value, self.shown = _value_and_shown(self._loss(batch))
+        return value
 
 
 class _Keeper:
@@ -681,9 +741,12 @@ def _belongs(name: str, part: str) -> bool:
 
 def _accelerator(device: str, precision: str) -> Accelerator:
     """An Accelerator for these settings, also where an earlier call in this process had others."""
-    if PartialState._shared_state and PartialState().num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)  # it keeps the first settings for ever
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    if PartialState._shared_state:  # it keeps the first settings for ever; processes that have met stay together
+        AcceleratorState._reset_state(reset_partial_state=PartialState().num_processes == 1)
+    unused = DistributedDataParallelKwargs(
+        find_unused_parameters=True
+    )  # such as a decoder's, where actions alone count
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     if device not in ("auto", accelerator.device.type):
         raise ValueError(f"device must be there; got {device!r}, and this machine offers {accelerator.device.type!r}")
     return accelerator

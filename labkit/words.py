@@ -10,6 +10,7 @@ by the roots of their singular values: what word2vec's skip-gram does in the lim
 embedding as implicit matrix factorization", NIPS 2014, sections 3 and 5.
 """
 
+import codecs
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -62,55 +63,63 @@ class WordVectorsError(ValueError):
 
 
 def read_word_vectors(path: str | Path, only: Collection[str] | None = None) -> dict[str, Tensor]:
-    """Read word vectors, all of the file or some words of it; every line of it is looked at.
+    """Read word vectors, all of the file or some words of it.
+
+    Files from the web are seldom clean. A word that is not valid UTF-8 is read as Latin-1, byte by byte: right in files
+    that are Latin-1, harmless where a character was cut in two. If a file has a word in both encodings, the vector in
+    UTF-8 stands.
 
     Args:
-        path: UTF-8 text; lines may end as in DOS.
-        only: words to keep, for files of millions; those that are not there are left out silently.
+        path: text, one word a line; lines may end as in DOS.
+        only: words to keep, for files of millions. The lines of all other words are counted, but not read: whatever is
+            wrong with them does no harm. Words that are not there are left out silently.
 
     Returns:
         Float32 ``(e,)`` by word, in the order of the file, as they are: not brought to unit length.
 
     Raises:
         FileNotFoundError: no such file.
-        WordVectorsError: no header, another number of words or of dimensions than it promises, a number that is none or
-            not finite, or a word that comes twice.
+        WordVectorsError: no header, another number of lines than it promises, or the binary format of word2vec; of a
+            word that is wanted, another number of dimensions, a number that is none or not finite, or a second line.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file of word vectors; got no such file: check the path")
     wanted = None if only is None else {*only}
-    seen: set[str] = set()
+    spelt: dict[str, bytes] = {}  # the bytes of each word that is kept
     kept: dict[str, Tensor] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            count, dim = _header(path, file.readline())
-            for number, line in enumerate(tqdm(file, total=count, unit="word", delay=2), start=2):
-                parts = line.rstrip(" \r\n").split(" ")
-                if parts == [""]:
-                    continue
-                if len(parts) != dim + 1:
-                    raise WordVectorsError(
-                        f"{path}, line {number}: expected a word and {dim} numbers, as the header says; got "
-                        f"{len(parts) - 1} after {parts[0]!r}: the file is cut short, or its header is another's"
-                    )
-                word = parts[0]
-                if word in seen:
-                    raise WordVectorsError(
-                        f"{path}, line {number}: expected every word once; got {word!r} again: remove one of them"
-                    )
-                seen.add(word)
-                values = _numbers(path, number, parts)
-                if wanted is None or word in wanted:
-                    kept[word] = torch.tensor(values)
-    except UnicodeDecodeError as error:
+    lines = 0
+    with path.open("rb") as file:
+        count, dim = _header(path, file.readline())
+        for number, line in enumerate(tqdm(file, total=count, unit="word", delay=2), start=2):
+            parts = line.rstrip(b" \r\n").split(b" ")
+            if parts == [b""]:
+                continue
+            if number == 2 and any(byte < ord(" ") for byte in b"".join(parts) if byte != ord("\t")):
+                raise WordVectorsError(
+                    f"{path}: expected text; got bytes that are none behind the header: the binary format of word2vec "
+                    "is another one, convert it"
+                )
+            lines += 1
+            word, is_utf8 = _decoded(parts[0])
+            if wanted is not None and word not in wanted:
+                continue
+            if spelt.get(word) == parts[0]:
+                raise WordVectorsError(
+                    f"{path}, line {number}: expected every word once; got {word!r} again: remove one of them"
+                )
+            if len(parts) != dim + 1:
+                raise WordVectorsError(
+                    f"{path}, line {number}: expected a word and {dim} numbers, as the header says; got "
+                    f"{len(parts) - 1} after {word!r}: the file is cut short, or its header is another's"
+                )
+            if word not in kept or is_utf8:
+                spelt[word] = parts[0]
+                kept[word] = torch.tensor(_numbers(path, number, word, parts[1:]))  # (dim,)
+    if lines != count:
         raise WordVectorsError(
-            f"{path}: expected text in UTF-8; got {error}: the binary format of word2vec is another one, convert it"
-        ) from None
-    if len(seen) != count:
-        raise WordVectorsError(
-            f"{path}: expected {count} words, as the header says; got {len(seen)}: "
-            + ("the file is cut short" if len(seen) < count else "its header is another's")
+            f"{path}: expected {count} words, as the header says; got {lines}: "
+            + ("the file is cut short" if lines < count else "its header is another's")
         )
     return kept
 
@@ -142,24 +151,36 @@ def own_word_vectors(dim: int = 16) -> dict[str, Tensor]:
     return dict(zip(words, torch.from_numpy(vectors).float(), strict=True))
 
 
-def _header(path: Path, line: str) -> tuple[int, int]:
-    parts = line.split()
+def _decoded(word: bytes) -> tuple[str, bool]:
+    """A word, and whether it is UTF-8; if not, it is read as Latin-1, in which every byte is a character."""
+    try:
+        return word.decode("utf-8"), True
+    except UnicodeDecodeError:
+        return word.decode("latin-1"), False
+
+
+def _header(path: Path, line: bytes) -> tuple[int, int]:
+    text = line.removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    parts = text.split()
     if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise WordVectorsError(
-            f"{path}, line 1: expected the number of words and of dimensions, such as 1000 300; got {line[:40]!r}: "
+            f"{path}, line 1: expected the number of words and of dimensions, such as 1000 300; got {text[:40]!r}: "
             "GloVe's files lack this line, add it"
         )
     return int(parts[0]), int(parts[1])
 
 
-def _numbers(path: Path, number: int, parts: list[str]) -> list[float]:
-    try:
-        values = [float(part) for part in parts[1:]]
-        if all(map(math.isfinite, values)):
-            return values
-        wrong = next(part for part, value in zip(parts[1:], values, strict=True) if not math.isfinite(value))
-    except ValueError as error:
-        wrong = str(error).rpartition(": ")[2].strip("'")
-    raise WordVectorsError(
-        f"{path}, line {number}: expected finite numbers after {parts[0]!r}; got {wrong!r}: get the file again"
-    )
+def _numbers(path: Path, number: int, word: str, parts: list[bytes]) -> list[float]:
+    values = []
+    for part in parts:
+        try:
+            value = float(part)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise WordVectorsError(
+                f"{path}, line {number}: expected finite numbers after {word!r}; got {part.decode('latin-1')!r}: "
+                "get the file again"
+            )
+        values.append(value)
+    return values

@@ -34,6 +34,10 @@ seed = 0
 device = "cpu"  # or "cuda"; this notebook computes little
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world"])
+
 import torch
 
 from labkit import doctor, flow, viz, world

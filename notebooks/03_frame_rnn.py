@@ -40,6 +40,12 @@ missing = "error"  # of the real set: "skip" takes the videos that are there
 weights = ""  # profile paper: a file with AlexNet's weights; empty: where torchvision keeps them
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"], weights=str)
+data_root = parameters.user_path(data_root)
+weights = parameters.user_path(weights)
+
 import copy
 import tempfile
 from dataclasses import replace
@@ -56,16 +62,8 @@ from tqdm.auto import tqdm
 
 from labkit import data, metrics, viz, world
 from labkit.backbones import card, load_weights, source_weights
-from labkit.backbones.codes import (
-    ALEXNET_FC6,
-    ALEXNET_FC7,
-    FrameCoder,
-    alexnet_coder,
-    extract_codes,
-    load_codes,
-    save_codes,
-    storage_table,
-)
+from labkit.backbones.codes import ALEXNET_FC6, ALEXNET_FC7, FrameCoder, alexnet_coder, extract_codes, load_codes
+from labkit.backbones.codes import save_codes, storage_table
 from labkit.papers import frame_rnn
 from labkit.papers.two_stream import spatial_tiny
 from labkit.scoreboard import Scoreboard
@@ -86,8 +84,8 @@ everything = profile != "lesson"  # a lesson trains five models once and shows r
 # - **reversed pairs**, such as sit down and stand up: the same postures, in opposite order.
 #
 # Clips come in groups: one actor, one place. The official split keeps groups whole, and so do we when we hold a
-# quarter of the training groups apart for validation. With `dataset="ucf101"` the clips are those of UCF101; where the
-# text speaks of puppets it means the lab's own.
+# quarter of each action's training clips apart for validation. With `dataset="ucf101"` the clips are those of UCF101;
+# where the text speaks of puppets it means the lab's own.
 
 # %%
 groups, each = {"smoke": (6, 1), "lesson": (24, 2)}.get(profile, (36, 2))
@@ -102,9 +100,8 @@ def official(part):
 
 
 train, test = official("train"), official("test")
-apart = train.groups.unique()[-max(1, len(train.groups.unique()) // 4) :]
-held = torch.isin(train.groups, apart)
-clips = {"train": train.subset(torch.where(~held)[0]), "validation": train.subset(torch.where(held)[0]), "test": test}
+learned, held = train.hold_out_groups(1 / 4)
+clips = {"train": learned, "validation": held, "test": test}
 board.clips([clips["train"]], [test])
 print({part: f"{len(some)} clips of {len(some.groups.unique())} groups" for part, some in clips.items()})
 

@@ -39,6 +39,12 @@ network = "googlenet"  # profile paper: or "vgg16"
 missing = "error"  # of the real sets: "skip" leaves photos out that are not there or damaged, and names them
 
 # %%
+from labkit import parameters
+
+datasets = ["world", "holidays", "oxford5k", "paris6k", "folder"]
+parameters.check(globals(), dataset=datasets, network=["googlenet", "vgg16"], missing=["error", "skip"])
+data_root = parameters.user_path(data_root)
+
 import math
 import tempfile
 from dataclasses import replace

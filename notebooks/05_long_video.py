@@ -39,6 +39,11 @@ device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos that are there
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "sports1m"], split=int, missing=["error", "skip"])
+data_root = parameters.user_path(data_root)
+
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace

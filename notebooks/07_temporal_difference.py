@@ -41,6 +41,11 @@ missing = "error"  # of the real set: "skip" takes the videos that are there
 download = False  # profile paper: whether torchvision may fetch the ImageNet weights of ResNet-50
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "hmdb51"], splits=list, missing=["error", "skip"], download=bool)
+data_root = parameters.user_path(data_root)
+
 import copy
 from dataclasses import replace
 from functools import partial
@@ -193,7 +198,8 @@ viz.picture_grid(
 # difference of their features is added to its own. So it cannot lean on what things look like. At the end both name
 # classes, and the mean counts.
 #
-# Here it is, drawn from the module: its stages, its levels, the sizes of what it computes.
+# Here it is, drawn from the module: its stages, its levels, the sizes of what it computes. conv1 includes its
+# max-pooling, as a block of the thesis's figure does; so its maps are as large as those of res2.
 
 
 # %%

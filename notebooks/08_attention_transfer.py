@@ -45,6 +45,13 @@ missing = "error"  # of the real sets: "skip" takes what is there
 download = False  # profile paper: whether torchvision may fetch the ImageNet weights
 
 # %%
+from labkit import parameters
+
+others = {"photos": dict, "words": str, "nets": list, "splits": list, "download": bool}
+parameters.check(globals(), dataset=["world", "tvhi"], missing=["error", "skip"], **others)
+data_root = parameters.user_path(data_root)
+words = parameters.user_path(words)
+
 import copy
 from dataclasses import replace
 from pathlib import Path

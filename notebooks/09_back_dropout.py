@@ -42,6 +42,11 @@ device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
 # %%
+from labkit import parameters
+
+parameters.check(globals(), dataset=["world", "ucf101"], splits=list, missing=["error", "skip"])
+data_root = parameters.user_path(data_root)
+
 import copy
 from functools import partial
 

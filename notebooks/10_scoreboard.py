@@ -37,6 +37,11 @@ device = "cpu"  # or "cuda": to train; times are taken on the CPU
 budget = 1.0  # times as many steps for the nets of today; numbers of another budget are not recorded
 
 # %%
+from labkit import parameters
+
+datasets = ["ucf101", "hmdb51", "sports1m", "holidays", "oxford5k", "paris6k", "folder", "tvhi"]
+parameters.check(globals(), dataset=["world", *datasets], budget=float)
+
 import time
 from collections import Counter
 from functools import partial
@@ -524,7 +529,7 @@ look("nb", net, partial(window.test_views, frames=looks))
 # **What do you expect?** Ten times the parameters and more, years of progress, 576 clips, three minutes.
 
 # %%
-view = afn.ClipInput(frames=8, size=48, short_side=None, sides=(64, 56, 48), flip=False)
+view = afn.ClipInput(frames=8, leaves_room=True, size=48, short_side=None, sides=(64, 56, 48), flip=False)
 modern = {"r3d": (video_nets.r3d_18, 45, 1e-3), "s3d": (video_nets.s3d, 220, 1e-3)}
 modern["mvit"] = partial(video_nets.mvit_v2_s, frames=8, size=48), 45, 3e-4
 for name, (build, steps, rate) in modern.items():

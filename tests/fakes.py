@@ -23,6 +23,7 @@ class FakeClip:
     name: str = "fake"
     group: int = 0
     fps: float = 25.0
+    times: tuple[float, ...] | None = None
     labels: tuple[int, ...] = (1,)
 
     def __post_init__(self):

@@ -296,6 +296,44 @@ def test_each_pixel_has_the_mean_of_its_squares():
     assert occlusion_map(torch.zeros(2, 2), (5, 5), side=1, stride=4)[0].isnan().tolist() == [False, *[True] * 3, False]
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((5, 8), "leading dimensions of maps must be those of the scores.*tokens"),  # (B, N, C)
+        ((3, 3, 16), "channels before their places.*channels last"),  # (B, h, w, C)
+    ],
+)
+def test_tokens_are_refused_and_can_be_reshaped(batch, shape, message):
+    """Samples, or rows of places, would be taken for channels."""
+    tokens = torch.randn(batch, *shape, requires_grad=True)
+    places = tuple(range(1, len(shape)))
+    scores = tokens.tanh().mean(places)[:, :4]  # (B, 4)
+    with pytest.raises(ValueError, match=message):
+        grad_cam(scores, tokens)
+    maps = tokens.detach().movedim(-1, 1).reshape(batch, shape[-1], -1, shape[-2]).requires_grad_()  # (B, C, h, w)
+    found = grad_cam(maps.tanh().mean((2, 3))[:, :4], maps)
+    assert found.shape == (batch, 4, *maps.shape[2:])
+
+
+def test_maps_belong_to_the_samples_in_their_order():
+    scores = torch.zeros(2, 3, 4, requires_grad=True) * 2  # (B, T, K)
+    for leading in ((2,), (4,), ()):
+        with pytest.raises(ValueError, match=r"those of the scores, \(2, 3\), perhaps with more behind them; got maps"):
+            grad_cam(scores, torch.zeros(*leading, 5, 2, 2, requires_grad=True))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_pass_without_gradients_is_named(small, mode, leaves):
+    with mode(), tapping(small, ["2"], leaves=leaves) as taken:
+        scores = small(torch.randn(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="not within no_grad or inference_mode"):
+        grad_cam(scores, taken["2"])
+    with pytest.raises(ValueError, match="not within no_grad or inference_mode"), mode():
+        grad_cam(scores, taken["2"])
+
+
 def test_wrong_input_of_grad_cam_is_named():
     maps = torch.ones(1, 2, 3, 3, requires_grad=True)
     with pytest.raises(ValueError, match=r"classes must be numbers from 0 to 1; got \[2\]"):
@@ -303,6 +341,8 @@ def test_wrong_input_of_grad_cam_is_named():
     with pytest.raises(ValueError, match="classes must be numbers from 0 to 1; got"):
         grad_cam(maps.mean((2, 3)), maps, [])
     with pytest.raises(ValueError, match="tap them with leaves=True"):
+        grad_cam(maps.mean((2, 3)), maps.detach())
+    with pytest.raises(ValueError, match="scores must have gradients with respect to maps"):
         grad_cam(torch.zeros(1, 4), maps)
     with pytest.raises(ValueError, match="take both from one pass of the net"):
         grad_cam(torch.ones(1, 4, requires_grad=True) * 2, maps)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from labkit.clips import Clips, Mapped, require_indices
@@ -80,6 +82,79 @@ def test_a_share_is_held_out_at_random():
     for share, some in ((1.0, films), (0.0, films), (0.5, films.subset([0]))):
         with pytest.raises(ValueError, match=f"share must lie between 0 and 1, of two clips or more; got {share}"):
             some.hold_out(share, seeded(0))
+
+
+class Listed(Films):
+    """Films by hand: (label, group) of each."""
+
+    def __init__(self, *films, classes=("even", "odd")):
+        self.classes = classes
+        self.labels, self.groups = torch.tensor(films, dtype=torch.int64).reshape(-1, 2).T
+
+
+def test_whole_groups_of_every_class_are_held_out():
+    """Class 0: ten clips of five groups. Class 1: groups 7 and 8, numbered after all of class 0, one of them large."""
+    films = Listed(*[(0, group) for group in (0, 1, 2, 3, 4)] * 2, *[(1, 8)] * 9, (1, 7))
+    learned, held = films.hold_out_groups(0.4)
+    assert held.indices == [3, 4, 8, 9, 19]  # two of five groups; group 8 does not fit into four of ten clips
+    assert sorted(learned.indices + held.indices) == list(range(20))
+    assert learned.indices == sorted(learned.indices)
+    assert films.hold_out_groups(0.19)[1].indices == [4, 9, 19]  # less than a group: one, the smallest
+
+
+@pytest.mark.parametrize(("groups", "parts"), [(4, 5), (16, 5), (24, 5), (16, 4), (24, 4), (15, 5), (3, 4)])
+def test_of_equal_groups_the_last_ones_are_held_out_in_all_classes(groups, parts):
+    films = Listed(*[(label, group) for group in range(groups) for label in (0, 1) for _ in range(2)])
+    learned, held = films.hold_out_groups(1 / parts)
+    last = range(groups - max(groups // parts, 1), groups)
+    assert held.groups.unique().tolist() == list(last)
+    assert learned.groups.unique().tolist() == list(range(last.start))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=40),
+    st.floats(0.01, 0.99),
+    st.none() | st.integers(0, 9),
+)
+def test_held_out_groups_leave_every_class_on_both_sides(films, fraction, seed):
+    clips = Listed(*films, classes=("a", "b", "c"))
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    groups = {label: {group for other, group in films if other == label} for label, _ in films}
+    if any(len(some) == 1 for some in groups.values()):
+        with pytest.raises(ValueError, match="every class must have clips of two groups at least"):
+            clips.hold_out_groups(fraction, generator)
+        return
+    sides = [
+        {(int(label), int(group)) for label, group in zip(side.labels, side.groups, strict=True)}
+        for side in clips.hold_out_groups(fraction, generator)
+    ]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(films)
+    assert all({label for label, _ in side} == set(groups) for side in sides)
+    held = clips.hold_out_groups(fraction, generator and torch.Generator().manual_seed(seed))[1]
+    for label, some in groups.items():
+        own = [group for other, group in films if other == label]
+        count = int((held.labels == label).sum())
+        assert count <= fraction * len(own) + 1e-9 or count == min(own.count(group) for group in some)
+
+
+def test_held_out_groups_are_random_with_a_generator():
+    films = Listed(*[(label, group) for group in range(20) for label in (0, 1)])
+    drawn = [films.hold_out_groups(0.2, torch.Generator().manual_seed(seed))[1] for seed in (0, 0, 1)]
+    assert drawn[0].indices == drawn[1].indices != drawn[2].indices
+    assert all(len(held.groups.unique()) == 4 and len(held) == 8 for held in drawn)  # the same ones in both classes
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, float("nan")])
+def test_a_fraction_of_groups_lies_between_0_and_1(fraction):
+    with pytest.raises(ValueError, match="fraction must lie between 0 and 1; got"):
+        Films().hold_out_groups(fraction)
+
+
+def test_a_class_that_would_be_lost_is_named():
+    with pytest.raises(ValueError, match="got 2 of one group of 'odd': take more clips"):
+        Listed((0, 0), (0, 1), (1, 2), (1, 2)).hold_out_groups(0.5)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,3 +1,10 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
 import nbformat
 import pytest
 
@@ -111,12 +118,43 @@ def test_the_page_leaves_out_progress_bars(source, tmp_path):
     [("$a$ and $b$", 2), ("$$a\n+ b$$", 1), ("`$a$`", 0), ("```\n$a$\n```", 0), ("costs 5$ or 6$", 0), (r"\$a\$", 0)],
 )
 def test_formulas_become_mathml_but_code_does_not(markdown, formulas):
-    assert course.with_mathml(markdown).count("<math") == formulas
+    text, unknown = course.with_mathml(markdown)
+    assert text.count("<math") == formulas
+    assert unknown == []
 
 
 def test_display_formulas_are_blocks():
-    assert 'display="block"' in course.with_mathml("$$x$$")
-    assert 'display="inline"' in course.with_mathml("$x$")
+    assert 'display="block"' in course.with_mathml("$$x$$")[0]
+    assert 'display="inline"' in course.with_mathml("$x$")[0]
+
+
+BROKEN = [r"$\left( x - y$", "$a_b_c$", "$$ $$"]
+
+
+@pytest.mark.parametrize("formula", BROKEN)
+def test_what_mathml_cannot_express_stays_as_written(formula):
+    text, unknown = course.with_mathml(f"Here $x^2$, there {formula}.")
+    assert text.count("<math") == 1
+    assert text.endswith(f"there {formula}.")
+    assert unknown == [formula]
+
+
+def test_export_names_the_formula_and_goes_on_after_a_bad_notebook(tmp_path, capsys):
+    cells = [nbformat.v4.new_markdown_cell(text) for text in ("# Notes", rf"The distance is {BROKEN[0]} as above.")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "formula.ipynb")
+    (tmp_path / "bad.ipynb").write_text("no notebook", encoding="utf-8")
+    (tmp_path / "no_page.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}')
+    nbformat.write(nbformat.v4.new_notebook(cells=cells[:1]), tmp_path / "good.ipynb")
+    names = ["bad", "formula", "no_page", "good"]
+    assert cli.main(["export", *(str(tmp_path / f"{name}.ipynb") for name in names)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert any(
+        line.startswith(f"! {tmp_path}/formula.ipynb, cell 2: MathML cannot express {BROKEN[0]}") for line in said
+    )
+    assert [line for line in said if line.startswith("✗") and "bad.ipynb" in line]
+    assert [line for line in said if line.startswith("✗") and "no_page.ipynb" in line]
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["formula.html", "good.html"]
+    assert f"The distance is {BROKEN[0]} as above." in (tmp_path / "formula.html").read_text(encoding="utf-8")
 
 
 def test_course_runs_exports_and_tells_by_its_exit_status(source, tmp_path, monkeypatch, capsys):
@@ -125,10 +163,108 @@ def test_course_runs_exports_and_tells_by_its_exit_status(source, tmp_path, monk
     assert cli.main(["course", "--profile", "smoke", "--to", str(tmp_path / "pages")]) == 0
     assert "smoke" in outputs(tmp_path / "pages" / "42_answer.ipynb")
     assert (tmp_path / "pages" / "42_answer.html").exists()
-    source("assert number == 2")
-    assert cli.main(["course", "--to", str(tmp_path / "pages")]) == 1
-    assert "42_answer: cell [2] failed" in capsys.readouterr().err
+    assert re.fullmatch(r"42_answer  \d+ s  \d\.\d MB  .*/42_answer\.html\n", capsys.readouterr().out)
     assert cli.main(["course", "--only", "77"]) == 2
+
+
+def test_course_names_what_fails_and_goes_on(tmp_path, monkeypatch, capsys):
+    codes = {
+        "01_fails": "print('so far')\n1 / 0",
+        "02_dies": "import os\nos._exit(3)",
+        "03_hangs": "import time\ntime.sleep(60)",
+        "04_no_page": "print('ran')",
+        "05_seed": "print('seed', seed)",
+    }
+    sources = []
+    for name, code in codes.items():
+        sources.append(tmp_path / f"{name}.py")
+        sources[-1].write_text(SOURCE.replace("number = 1", "seed = 0").format(code=code), encoding="utf-8")
+    true_export = course.export
+
+    def export(executed, page):
+        if executed.stem == "04_no_page":
+            raise RecursionError("no page")
+        return true_export(executed, page)
+
+    monkeypatch.setattr("labkit.course.sources", lambda: sources)
+    monkeypatch.setattr("labkit.course.export", export)
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "04_no_page.html").write_text("of an earlier run", encoding="utf-8")
+    assert cli.main(["course", "--to", str(pages), "--seed", "7", "--timeout", "5"]) == 1
+    said = capsys.readouterr()
+    errors = [line for line in said.err.splitlines() if line.startswith("✗")]
+    assert len(errors) == 4
+    assert errors[0].startswith("✗ 01_fails: cell [3] failed (print('so far')): ZeroDivisionError")
+    assert errors[1] == "✗ 02_dies: cell [3] (import os) ended the kernel"
+    assert errors[2] == "✗ 03_hangs: cell [3] (import time) took longer than 5 s"
+    assert errors[3].endswith("04_no_page.ipynb: RecursionError: no page")
+    assert [line.split()[0] for line in said.out.splitlines()] == list(codes)
+    assert said.out.splitlines()[3].endswith("no page")
+    assert sorted(path.stem for path in pages.glob("*.html")) == ["01_fails", "02_dies", "03_hangs", "05_seed"]
+    assert "so far" in (pages / "01_fails.html").read_text(encoding="utf-8")
+    assert "seed 7" in outputs(pages / "05_seed.ipynb")
+
+
+def test_an_executed_notebook_is_of_this_run(tmp_path):
+    """What an earlier run left must not pass for this one's, should not even a cell run."""
+    executed = tmp_path / "42.ipynb"
+    executed.write_text("of an earlier run", encoding="utf-8")
+    with pytest.raises(FileNotFoundError):
+        course.run(tmp_path / "missing.py", executed, {})
+    assert not executed.exists()
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from labkit import cli, course
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+course.sources = lambda: [Path(sys.argv[1])]
+sys.exit(cli.main(["course", "--to", sys.argv[2]]))
+"""
+
+
+def test_ctrl_c_leaves_nothing_temporary(source, tmp_path):
+    path = source(f"from pathlib import Path\nPath({str(tmp_path / 'begun')!r}).touch()\nimport time\ntime.sleep(60)")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(path), str(tmp_path / "pages")],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until((tmp_path / "begun").exists, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
+    assert [path.name for path in (tmp_path / "pages").iterdir()] == ["42_answer.ipynb"]
+    assert not [path for path in temporary.rglob("*.ipynb")]
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_whoever_stops_reading_ends_a_command_quietly():
+    """As `labkit notebooks | head` does: the pipe is closed at its other end before the first line is written."""
+    code = (
+        "import sys; from labkit import cli; cli._doctor = lambda: print('fine') or 0; sys.exit(cli.main(['doctor']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 141
+    assert err == ""
 
 
 def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, monkeypatch):
@@ -140,9 +276,9 @@ def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, 
     cli.main(["lab", "--no-browser"])
     notebook = path.with_suffix(".ipynb")
     assert notebook.exists()
-    notebook.write_text("a learner's work", encoding="utf-8")
+    before = notebook.read_bytes()
     cli.main(["lab", "--port", "9999"])
-    assert notebook.read_text(encoding="utf-8") == "a learner's work"
+    assert notebook.read_bytes() == before
     assert commands[0][1:3] == ["-m", "jupyterlab"]
     assert f"--notebook-dir={tmp_path}" in commands[0]
     assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in commands[0]

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from labkit.crops import (
     centre_crop,
     colour_axes,
     corner_crop,
+    photometric_jitter,
     random_crop,
     random_flip,
     rescale,
@@ -70,7 +73,8 @@ def test_without_a_generator_the_global_one_is_used():
     draws = []
     for seed in (5, 5, 6):
         torch.manual_seed(seed)
-        draws.append((random_crop(video, 8)[0, 0, 0], random_flip(video)[0, 0, 0], rgb_jitter(video)[0, 0, 0]))
+        cut, flipped = random_crop(video, 8), random_flip(video)
+        draws.append([one[0, 0, 0] for one in (cut, flipped, rgb_jitter(video), photometric_jitter(0.1 * video))])
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -174,9 +178,79 @@ def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
     assert torch.equal(rgb_jitter(frames, 0.0), frames)
 
 
+GREY = torch.tensor([0.2989, 0.587, 0.114])  # of red, green and blue; see ITU-R BT.601
+
+
+def recovered(frames, changed):
+    """Brightness, contrast and saturation that were multiplied by, as long as nothing was cut off.
+
+    With factors b, c and s, in any order: the mean grey becomes b times as much, grey b c times as far from its mean,
+    and colours b c s times as far from grey.
+    """
+    grey, grey_after = ((GREY[:, None, None] * one).sum(-3) for one in (frames, changed))
+    b = grey_after.mean() / grey.mean()
+    bc = grey_after.std() / grey.std()
+    bcs = (changed - grey_after[..., None, :, :]).std() / (frames - grey[..., None, :, :]).std()
+    return torch.stack([b, bc / b, bcs / bc])
+
+
+def distorted(frames, factors, order):
+    """Brightness, contrast and saturation, written out."""
+    for which in order:
+        grey = (GREY[:, None, None] * frames).sum(-3, keepdim=True)
+        towards = (torch.zeros(()), grey.mean(), grey)[which]
+        frames = (towards + factors[which] * (frames - towards)).clamp(0, 255)
+    return frames
+
+
+def test_photometric_jitter_multiplies_brightness_contrast_and_saturation():
+    """Grey of 100, nothing cut off; the second frame is brighter, yet the same colour becomes the same colour."""
+    frames = 100 + 20 * torch.rand(2, 3, 5, 7, generator=seeded())
+    frames[1] += 10
+    frames[1, :, 0, 0] = frames[0, :, 0, 0]
+    generator, found = seeded(1), []
+    for _ in range(600):
+        changed = photometric_jitter(frames, 0.3, generator)
+        assert changed.shape == frames.shape
+        torch.testing.assert_close(changed[1, :, 0, 0], changed[0, :, 0, 0])
+        found.append(recovered(frames, changed))
+        torch.testing.assert_close(changed, distorted(frames, found[-1], (0, 1, 2)), atol=0.05, rtol=0)
+    found = torch.stack(found)  # (600, 3)
+    assert found.min() > 0.699
+    assert found.max() < 1.301
+    torch.testing.assert_close(found.mean(0), torch.ones(3), atol=0.03, rtol=0)  # uniform, each by itself
+    torch.testing.assert_close(found.std(0), torch.full((3,), 0.3 / 3**0.5), atol=0.02, rtol=0)
+    assert (torch.corrcoef(found.T) - torch.eye(3)).abs().max() < 0.15
+
+
+def test_photometric_jitter_comes_in_any_order_and_is_cut_off_at_black_and_white():
+    """Draws do not depend on the frames, so mild ones tell the factors, and harsh ones the order."""
+    mild = 100 + 20 * torch.rand(3, 5, 7, generator=seeded())
+    harsh = (600 * torch.rand(2, 3, 6, 6, generator=seeded()) - 170).clamp(0, 255)
+    seen = set()
+    for seed in range(40):
+        factors = recovered(mild, photometric_jitter(mild, 0.3, seeded(seed)))
+        changed = photometric_jitter(harsh, 0.3, seeded(seed))
+        assert changed.min() >= 0
+        assert changed.max() <= 255
+        errors = {order: (distorted(harsh, factors, order) - changed).abs().max() for order in permutations(range(3))}
+        assert min(errors.values()) < 0.5
+        seen.add(min(errors, key=errors.get))
+    assert seen == {*permutations(range(3))}
+
+
+def test_photometric_jitter_of_strength_0_changes_nothing_and_draws_nothing():
+    frames, generator = torch.tensor([-1.0, 0.0, 256.0])[:, None, None], seeded(3)
+    assert photometric_jitter(frames, 0.0, generator) is frames
+    assert torch.equal(generator.get_state(), seeded(3).get_state())
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: photometric_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
+        (lambda: photometric_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "must be float32 or float64"),
+        (lambda: photometric_jitter(torch.zeros(3, 4, 4), 1.5), ValueError, "strength must be 0 to 1; got 1.5"),
         (lambda: random_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
         (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
         (lambda: centre_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),

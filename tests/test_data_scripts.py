@@ -120,7 +120,7 @@ def test_ucf101_is_fetched_unpacked_checked_and_indexed_once(script, site, ucf10
         f"split {split}: 1 videos to train, 1 to test" for split in (1, 2, 3)
     ]
     left = sorted(path.name for path in root.iterdir())
-    assert left == [".lock", "UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
+    assert left == ["UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
     for name in ("lists.zip", "videos.zip"):
         hashed = sha256((site.folder / name).read_bytes()).hexdigest()
         assert (root / f"archives/{name}.sha256").read_text() == f"{hashed}  {name}\n"
@@ -395,8 +395,8 @@ def test_holidays_is_fetched_unpacked_and_checked_once(script, site, holidays, t
     assert script("holidays")(holidays) == 0
     assert "5 photos, 2 queries\n" in capsys.readouterr().out
     root = tmp_path / "holidays"
-    assert sorted(path.name for path in root.iterdir()) == [".lock", "archives", "jpg", "photos.jsonl"]
-    assert sorted(path.name for path in root.glob("jpg/*")) == [".lock", "jpg1", "jpg2"]
+    assert sorted(path.name for path in root.iterdir()) == ["archives", "jpg", "photos.jsonl"]
+    assert sorted(path.name for path in root.glob("jpg/*")) == ["jpg1", "jpg2"]
     photos = Holidays(root)
     assert [photos.positives(query)[0] for query in photos.queries] == [[1, 2], [4]]
     rows = read_manifest(root / "photos.jsonl")

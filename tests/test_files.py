@@ -1,8 +1,11 @@
 import os
+import select
+import subprocess
+import sys
 
 import pytest
 
-from labkit.files import written_whole
+from labkit.files import lock, written_whole
 
 
 def write(path, then):
@@ -39,3 +42,73 @@ def test_whatever_fails_leaves_the_older_file_and_nothing_else(tmp_path, monkeyp
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), written_whole(tmp_path / "nowhere" / "a"):
         pass
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from labkit.files import lock
+
+with lock(Path(sys.argv[1]), wait=True):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder():
+    """A function that starts a process which holds a lock until it is killed, or its input ends."""
+    started = []
+
+    def start(path):
+        command = [sys.executable, "-c", HOLD, str(path)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["", "a.part"])
+def test_a_lock_keeps_other_processes_out_until_it_is_released(tmp_path, holder, name):
+    path = tmp_path / name
+    before = sorted(tmp_path.iterdir())
+    with lock(path, wait=False):
+        waiting = holder(path)
+        assert select.select([waiting.stdout], [], [], 1.5)[0] == []  # it does not get in ...
+    assert waiting.stdout.readline() == "held\n"  # ... before this one is out
+    with pytest.raises(BlockingIOError, match="another process is at work there"), lock(path, wait=False):
+        pass
+    waiting.stdin.close()
+    assert waiting.wait(20) == 0
+    with lock(path, wait=False):
+        pass
+    assert sorted(tmp_path.iterdir()) == before  # nothing is left behind
+
+
+def test_a_process_that_dies_lets_go(tmp_path, holder):
+    killed = holder(tmp_path)
+    assert killed.stdout.readline() == "held\n"
+    killed.kill()
+    killed.wait(20)
+    with lock(tmp_path, wait=False):
+        pass
+
+
+def test_locking_a_file_leaves_its_content(tmp_path):
+    path = tmp_path / "a.part"
+    path.write_bytes(b"half a download")
+    with lock(path, wait=True):
+        assert path.read_bytes() == b"half a download"
+    assert path.read_bytes() == b"half a download"
+
+
+def test_locks_need_nothing_that_windows_lacks():
+    """Neither module imports fcntl by itself: where it is missing, the ledger and the jobs can still be imported."""
+    code = "import builtins, sys; sys.modules['fcntl'] = None; import filelock; import labkit.claims, labkit.data.jobs"
+    subprocess.run([sys.executable, "-c", code], check=True)

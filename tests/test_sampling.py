@@ -160,6 +160,21 @@ def test_timelines_have_the_length_asked_for_and_repeat_by_their_rule(num_frames
 # Bad arguments: nothing is repeated that the caller did not ask for.
 
 
+VARIABLE = [t / 30 for t in range(30)] + [1 + t / 5 for t in range(20)]  # a second at 30 frames, four seconds at 5
+
+
+def test_a_variable_rate_is_sampled_by_the_clock():
+    assert at_frame_rate(50, fps=10, rate=1, times=VARIABLE).tolist() == [0, 30, 35, 40, 45]
+    assert at_frame_rate(50, fps=10, rate=2, times=VARIABLE).tolist() == [0, 15, 30, 32, 35, 37, 40, 42, 45, 47]
+    assert at_frame_rate(50, fps=10, rate=10, times=VARIABLE).tolist()[9:14] == [27, 30, 30, 31, 31]  # long on screen
+    assert over_first_seconds(50, fps=10, n=4, times=VARIABLE).tolist() == [0, 15, 30, 32]
+    constant = [t / 25 for t in range(50)]
+    assert torch.equal(at_frame_rate(50, 25, 6, times=constant), at_frame_rate(50, 25, 6))
+    assert torch.equal(over_first_seconds(50, 25, times=constant), over_first_seconds(50, 25))
+    with pytest.raises(ValueError, match="times must be one for each of the 50 frames; got 49"):
+        at_frame_rate(50, fps=10, rate=1, times=VARIABLE[:49])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

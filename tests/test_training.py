@@ -26,6 +26,7 @@ from labkit.training import (
     evaluate,
     fit,
     overfit_one_batch,
+    shared_batches,
     uniform_over_classes,
 )
 
@@ -205,11 +206,7 @@ def test_heads_with_data_of_their_own():
     def multi_task(model, batch):
         return sum(F.cross_entropy(model(points, head), labels) for head, (points, labels) in enumerate(batch))
 
-    def data(start, share):
-        first, second = Blobs(), Blobs(classes=2)
-        at = {"start": start, "share": share}
-        return zip(batches(first, 4, seed=0, **at), batches(second, 6, seed=1, **at), strict=True)
-
+    data = shared_batches([Blobs(), Blobs(classes=2)], 10, seed=0)
     model = TwoHeads()
     recipe = Recipe(torch.optim.Adam, {"lr": 0.02}, steps=60, batch=10)
     history = run(model, recipe, data, multi_task)
@@ -280,6 +277,26 @@ def test_processes_share_each_batch():
     for _ in range(4):
         drawn = next(whole).tolist()
         assert [next(part).tolist() for part in parts] == [drawn[0::3], drawn[1::3], drawn[2::3]]
+
+
+def test_sets_share_each_batch_evenly_and_each_process_gets_its_part_of_every_set():
+    sets, backwards = [Numbers(7), Numbers(5)], lambda generator: torch.arange(5).flip(0)
+    shared = shared_batches(sets, 8, seed=3, orders=[None, backwards])
+    first, second = batches(sets[0], 4, seed=3), batches(sets[1], 4, seed=4, order=backwards)
+    whole, halves = shared(0, (0, 1)), [shared(0, (process, 2)) for process in (0, 1)]
+    drawn = []
+    for _ in range(4):
+        drawn.append([part.tolist() for part in next(whole)])
+        assert drawn[-1] == [next(first).tolist(), next(second).tolist()]
+        assert [[part.tolist() for part in next(half)] for half in halves] == [
+            [part[process::2] for part in drawn[-1]] for process in (0, 1)
+        ]
+    assert drawn[0][1] == [4, 3, 2, 1]
+    assert [part.tolist() for part in next(shared(3, (0, 1)))] == drawn[3]
+    with pytest.raises(ValueError, match="batch must be a multiple of the 2 sets that share it; got 7"):
+        shared_batches(sets, 7, seed=0)
+    with pytest.raises(ValueError, match="orders must be one for each of 2 sets; got 1"):
+        shared_batches(sets, 8, seed=0, orders=[backwards])
 
 
 def test_augmentation_differs_by_draw_and_not_by_worker():

@@ -43,12 +43,42 @@ def test_a_file_by_hand(tmp_path, text):
         ("dog", "hug", "line 4: expected every word once; got 'hug' again"),
     ],
 )
-def test_what_is_wrong_is_named_whatever_words_are_wanted(tmp_path, old, new, message):
+def test_what_is_wrong_is_named(tmp_path, old, new, message):
     assert GOOD.count(old) == 1
     path = write(tmp_path / "words.txt", GOOD.replace(old, new))
-    for only in (None, {"kiss"}):
+    for only in (None, {"hug", "kiss", "dog"}):
         with pytest.raises(WordVectorsError, match=f"words.txt.*{message}"):
             read_word_vectors(path, only)
+
+
+@pytest.mark.parametrize(
+    "line", [b"k\xffss 1 2", b"kiss \xe9 2", b"kiss 1", b"at the end 1 2", b"kiss nan 2", b"hug 1 2"]
+)
+def test_a_bad_line_of_a_word_that_is_not_wanted_does_no_harm(tmp_path, line):
+    (tmp_path / "words.txt").write_bytes(b"3 2\nhug 0.5 -1\n" + line + b"\ndog 0 3.25\n")
+    words = read_word_vectors(tmp_path / "words.txt", only={"dog"})
+    assert {word: vector.tolist() for word, vector in words.items()} == {"dog": [0, 3.25]}
+    with pytest.raises(WordVectorsError, match=r"expected 3 words, .* got 2"):  # lines are counted all the same
+        read_word_vectors(write(tmp_path / "short.txt", "3 2\nhug 0.5 -1\ndog 0 3.25\n"), only={"dog"})
+
+
+def test_latin_1_and_broken_bytes_are_read(tmp_path):
+    lines = ["caf\u00e9 1 2".encode("latin-1"), b"br\xc3oken 3 4", "\u017elu\u0165 5 6".encode()]
+    (tmp_path / "words.txt").write_bytes(b"3 2\n" + b"\n".join(lines) + b"\n")
+    words = read_word_vectors(tmp_path / "words.txt")
+    assert {word: vector.tolist() for word, vector in words.items()} == {
+        "caf\u00e9": [1, 2],
+        "br\u00c3oken": [3, 4],
+        "\u017elu\u0165": [5, 6],
+    }
+    assert list(read_word_vectors(tmp_path / "words.txt", only={"caf\u00e9"})) == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_word_in_both_encodings_that_in_utf_8_stands(tmp_path, order):
+    lines = ["caf\u00e9 1 2".encode("latin-1"), "caf\u00e9 3 4".encode()][::order]
+    (tmp_path / "words.txt").write_bytes(b"2 2\n" + b"\n".join(lines))
+    assert read_word_vectors(tmp_path / "words.txt")["caf\u00e9"].tolist() == [3, 4]
 
 
 def test_other_files_are_named(tmp_path):

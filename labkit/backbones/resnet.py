@@ -1,11 +1,10 @@
 """ResNet in any size, open between its stages: ResNet-50, and one that learns the lab's source task in minutes.
 
-Five stages, each of which halves the resolution, or does not, at its beginning. `ResNet.stages` gives them one by one,
-for papers that look at maps just before the resolution falls. What they make of a 224 x 224 image, and the small net of
-a 56 x 56 one::
+Five stages, a convolution with max-pooling and four of residual blocks. `ResNet.stages` gives them one by one, for
+papers that look at maps between them. What they make of a 224 x 224 image, and the small net of a 56 x 56 one::
 
-    conv1 7x7/2 -> 112, maxpool res2 -> 56, res3 -> 28, res4 -> 14, res5 -> 7, mean over all places, fc
-    conv1 3x3   ->  56, maxpool res2 -> 28, res3 -> 14, res4 ->  7, res5 -> 7
+    conv1 7x7/2, maxpool -> 56, res2 -> 56, res3 -> 28, res4 -> 14, res5 -> 7, mean over all places, fc
+    conv1 3x3,   maxpool -> 28, res2 -> 28, res3 -> 14, res4 ->  7, res5 -> 7
 
 Blocks are torchvision's, and so are the names of all layers: its weights fit where the numbers are its own. A net takes
 images of any size; the mean at the end makes each place vote for a class by itself, see `labkit.attribution`.
@@ -81,14 +80,10 @@ class ResNet(nn.Module):
 
     @property
     def stages(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
-        """The trunk in five pieces, in order; each takes what the one before it gives.
-
-        Max-pooling opens res2: so all but the last end just before the resolution falls (in the small net, which keeps
-        it in res5, all but the last two).
-        """
+        """The trunk in five pieces, in order; each takes what the one before it gives. Max-pooling belongs to conv1."""
         return {
-            "conv1": lambda images: self.relu(self.bn1(self.conv1(images))),  # (B, 64, 112, 112)
-            "res2": lambda maps: self.get_submodule("layer1")(self.maxpool(maps)),  # (B, 256, 56, 56)
+            "conv1": lambda images: self.maxpool(self.relu(self.bn1(self.conv1(images)))),  # (B, 64, 56, 56)
+            "res2": self.get_submodule("layer1"),  # (B, 256, 56, 56)
             "res3": self.get_submodule("layer2"),  # (B, 512, 28, 28)
             "res4": self.get_submodule("layer3"),  # (B, 1024, 14, 14)
             "res5": self.get_submodule("layer4"),  # (B, 2048, 7, 7)

@@ -2,11 +2,11 @@
 
 Take the 2-D net of `labkit.backbones.resnet` and give every k x k filter a temporal dimension: k x k x 3, the 1 x 1
 filters of shortcuts not excepted. Time is never pooled. It is strided where space is, from the first block of res3 on;
-conv1 and the max-pool before res2 keep every frame. Sixteen frames of 224 x 224, and what the small net makes of
-sixteen of 48 x 48 (channels x frames x side)::
+conv1 and the max-pool behind it keep every frame. Sixteen frames of 224 x 224, and what the small net makes of sixteen
+of 48 x 48 (channels x frames x side)::
 
-    conv1 7x7x3/2  64 x 16 x 112, res2  64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
-    conv1 3x3x3    16 x 16 x  48, res2  16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
+    conv1 7x7x3/2, pool 64 x 16 x 56, res2 64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
+    conv1 3x3x3,   pool 16 x 16 x 24, res2 16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
 
 The names of all layers are those of the 2-D net, so `inflate` can begin with its weights. At both ends of a clip the
 convolutions see frames of zeros, as they see zeros around each frame: an inflated net answers a clip that stands still
@@ -21,6 +21,7 @@ from torchvision.models.resnet import BasicBlock  # type: ignore[import-untyped]
 
 from labkit import checks
 from labkit.backbones.resnet import ResNet
+from labkit.backbones.weights import require_same_strides
 
 
 class ResNet3D(ResNet):
@@ -99,7 +100,7 @@ def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
 
 
 @torch.no_grad()
-def inflate(model: ResNet3D, source: nn.Module) -> None:
+def inflate(model: ResNet3D, source: nn.Module, *, other_strides: bool = False) -> None:
     """Start a net on clips from a net on images: each filter a third as strong, three times in a row.
 
     Statistics of batch normalisation are taken along; the classifier keeps what it has.
@@ -107,9 +108,10 @@ def inflate(model: ResNet3D, source: nn.Module) -> None:
     Args:
         model: changed in place.
         source: of the same sizes, on any device: a `ResNet`, or one of torchvision's.
+        other_strides: whether its convolutions may have other strides over height and width.
 
     Raises:
-        ValueError: another size or another layer; nothing is changed then.
+        ValueError: another size, stride or layer; nothing is changed then.
 
     Source: Carreira and Zisserman, "Quo vadis, action recognition?", CVPR 2017, section 2.4.1, "Bootstrapping
     parameters from pre-trained ImageNet models". The thesis inflates nothing: its nets begin at random.
@@ -126,6 +128,8 @@ def inflate(model: ResNet3D, source: nn.Module) -> None:
                 f"source, inflated, must have the sizes of model; got {name} {found} for {wanted}: build both with the "
                 "same numbers"
             )
+    if not other_strides:
+        require_same_strides(model, source)
     model.load_state_dict(given, strict=False)
 
 
@@ -137,7 +141,7 @@ def resnet3d_18(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0)
 def resnet3d_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
     """Ten layers, a quarter as wide, for windows of 48 x 48 pixels: 0.92 million parameters.
 
-    `inflate` takes the lab's small weights of `labkit.backbones.resnet.resnet_tiny`, which has a stride of 1 in res5
-    where this has 2, as the paper's: sizes of filters do not depend on it.
+    `inflate` takes the lab's small weights of `labkit.backbones.resnet.resnet_tiny` with ``other_strides=True``: they
+    have learned with a stride of 1 in res5 where this has 2, as the paper's.
     """
     return ResNet3D(num_classes, in_channels=in_channels, layers=(1, 1, 1, 1), width=16, conv1=(3, 1), dropout=dropout)

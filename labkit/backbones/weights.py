@@ -7,7 +7,9 @@ read. Weights of other people come as torchvision's or as ``.pth`` files, which 
 
 Loading is all or nothing and strict. A tensor that is missing, too many or of another shape is an error which names it,
 and the module stays as it was; a part that is meant to start afresh, such as a classifier for other classes, is named
-by the caller. Nothing here reaches for the network unless the caller says ``download=True``.
+by the caller. Strides leave no trace in the tensors: a net with other strides takes the same weights, but looks at
+pictures at another resolution than they have learned. So the card holds the strides, and other ones are an error too,
+unless the caller asks for them. Nothing here reaches for the network unless the caller says ``download=True``.
 """
 
 import hashlib
@@ -28,6 +30,7 @@ from torchvision.models import WeightsEnum  # type: ignore[import-untyped]
 from labkit.files import written_whole
 
 _CARD_NEEDS = ("data", "seed")
+_CARD_GETS = ("strides", "hash")  # worked out here
 _SHOWN = 6  # names listed in an error before it only counts
 
 Path_ = str | os.PathLike[str]
@@ -46,13 +49,14 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
             complete.
         module: whose ``state_dict`` to save, from any device.
         card: what JSON can hold; at least ``data`` (what it was trained on) and ``seed``, and what it reaches, e.g.
-            ``accuracy``. ``hash`` is added: the SHA-256 of names, types, shapes and values of all tensors.
+            ``accuracy``. ``strides`` are added, see `strides`, and ``hash``: the SHA-256 of names, types, shapes and
+            values of all tensors.
 
     Returns:
-        The card as saved, with ``hash``.
+        The card as saved, with ``strides`` and ``hash``.
 
     Raises:
-        ValueError: the path has another ending, or the card lacks an entry or brings a ``hash`` of its own.
+        ValueError: the path has another ending, or the card lacks an entry or brings ``strides`` or a ``hash``.
         TypeError: the card holds something that JSON cannot.
         WeightsError: the state holds something other than tensors, or the file cannot be written.
     """
@@ -61,12 +65,12 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
         raise ValueError(f"path must end in .safetensors; got {path.name}")
     if missing := [entry for entry in _CARD_NEEDS if entry not in card]:
         raise ValueError(f"a card needs {' and '.join(_CARD_NEEDS)}; got none for {' and '.join(missing)}")
-    if "hash" in card:
-        raise ValueError("a card must not bring its own hash, it is worked out here; got one: leave it out")
+    if own := [entry for entry in _CARD_GETS if entry in card]:
+        raise ValueError(f"a card must not bring its own {own[0]}, worked out here; got {own[0]}: leave it out")
     state = _tensors(module.state_dict(), "the state_dict of the module")
     # Copies: safetensors refuses tensors that share memory, such as tied weights.
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-    complete = {**card, "hash": content_hash(state)}
+    complete = {**card, "strides": strides(module), "hash": content_hash(state)}
     data = safetensors.torch.save(state, metadata={"card": json.dumps(complete, allow_nan=False)})
     try:
         with written_whole(path) as file:
@@ -95,7 +99,12 @@ def card(path: Path_) -> dict[str, Any]:
 
 
 def load_weights(
-    module: nn.Module, path: Path_, *, skip: Collection[str] = (), sha256: str | None = None
+    module: nn.Module,
+    path: Path_,
+    *,
+    skip: Collection[str] = (),
+    sha256: str | None = None,
+    other_strides: bool = False,
 ) -> dict[str, Any]:
     """Load weights into a module: all of them or, if anything does not fit, none.
 
@@ -104,13 +113,15 @@ def load_weights(
         path: ``*.safetensors``, or ``*.pth`` / ``*.pt`` with a state dict in it.
         skip: parts that keep what they have and need not be in the file, e.g. ``("classifier",)`` or ``("fc.bias",)``.
         sha256: what the SHA-256 of the file must be, or the first 8 or more digits of it.
+        other_strides: whether convolutions may have other strides than the card says.
 
     Returns:
         The card of the file; ``{}`` if it has none. The hash on a card has been checked.
 
     Raises:
         FileNotFoundError: no such file.
-        WeightsError: damaged, not weights, a wrong hash, or tensors that are missing, too many or of another shape.
+        WeightsError: damaged, not weights, a wrong hash, or tensors that are missing, too many or of another shape; a
+            convolution of another stride.
         ValueError: an entry of ``skip`` names no part of the module, or ``sha256`` is no such hash.
     """
     path = _existing(path)
@@ -127,8 +138,38 @@ def load_weights(
         known, state = {}, _read_pickle(path)
     else:
         raise WeightsError(f"weights must be .safetensors, .pth or .pt; got {path}")
-    _load_strictly(module, state, str(path), skip)
+    _load_strictly(module, state, str(path), skip, strides(module) if other_strides else known.get("strides"))
     return known
+
+
+def strides(module: nn.Module, axes: int = 3) -> dict[str, list[int]]:
+    """Strides of all convolutions that have any, by the name of the layer, such as ``{"conv1": [2, 2]}``.
+
+    Args:
+        module: any.
+        axes: how many to look at, from the last one on: 2 for height and width alone.
+    """
+    found = {
+        name: [*layer.stride][-axes:]
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+    }
+    return {name: stride for name, stride in found.items() if set(stride) != {1}}
+
+
+def require_same_strides(model: nn.Module, source: nn.Module) -> None:
+    """Check that two nets of the same layers have the same strides over height and width.
+
+    Raises:
+        ValueError: they have not; names the first layer.
+    """
+    own, theirs = strides(model, axes=2), strides(source, axes=2)
+    if other := [name for name in {**own, **theirs} if own.get(name) != theirs.get(name)]:
+        raise ValueError(
+            f"source must have the strides of model; got {other[0]} with {theirs.get(other[0], [1, 1])} for "
+            f"{own.get(other[0], [1, 1])}: what it has learned is at another resolution, so build both alike, or pass "
+            "other_strides=True if that is meant"
+        )
 
 
 def source_weights(name: str) -> Path:
@@ -147,7 +188,7 @@ def source_weights(name: str) -> Path:
 
 
 @torch.no_grad()
-def cross_modality_init(model: nn.Module, source: nn.Module) -> None:
+def cross_modality_init(model: nn.Module, source: nn.Module, *, other_strides: bool = False) -> None:
     """Start a net on one kind of input from a net on another: all hidden layers as they are, the first one averaged.
 
     The first convolution of ``source`` is averaged over its input channels and repeated for each channel of ``model``;
@@ -157,9 +198,10 @@ def cross_modality_init(model: nn.Module, source: nn.Module) -> None:
     Args:
         model: changed in place.
         source: a net of the same sizes but for its input channels and its classes, on any device.
+        other_strides: whether its convolutions may have other strides: at another resolution than they have learned.
 
     Raises:
-        ValueError: another size or another layer; nothing is changed then.
+        ValueError: another size, stride or layer; nothing is changed then.
 
     Source: Wang et al., "Temporal segment networks", ECCV 2016, section 3.2, "Cross Modality Pre-training".
     """
@@ -175,6 +217,8 @@ def cross_modality_init(model: nn.Module, source: nn.Module) -> None:
             f"source must have the sizes of model; got {wrong[0]} {_shape(state, wrong[0])} for "
             f"{_shape(own, wrong[0])}: build both with the same numbers, but for in_channels and num_classes"
         )
+    if not other_strides:
+        require_same_strides(model, source)
     model.load_state_dict(state, strict=False)
 
 
@@ -263,7 +307,13 @@ def _tensors(state: Any, name: str) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str, skip: Collection[str]) -> None:
+def _load_strictly(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    name: str,
+    skip: Collection[str],
+    learned: Mapping[str, list[int]] | None,
+) -> None:
     if isinstance(skip, str):
         raise ValueError(f"skip must be a collection of names; got the string {skip!r}: pass ({skip!r},)")
     wanted = module.state_dict()
@@ -272,6 +322,10 @@ def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str, sk
             raise ValueError(f"skip must name parts of the module; got {part!r}, and it has none of that name")
     wanted = {key: value for key, value in wanted.items() if not any(_belongs(key, part) for part in skip)}
     given = {key: value for key, value in state.items() if not any(_belongs(key, part) for part in skip)}
+    own = strides(module)
+    learned = own if learned is None else learned
+    layers = [layer for layer in {**own, **learned} if f"{layer}.weight" in given]
+    moved = [layer for layer in layers if own.get(layer) != learned.get(layer)]
     problems = {
         "missing from the file": [key for key in wanted if key not in given],
         "unknown to the module": [key for key in given if key not in wanted],
@@ -280,12 +334,13 @@ def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str, sk
             for key in wanted
             if key in given and wanted[key].shape != given[key].shape
         ],
+        "of another stride": [f"{layer} (module {own.get(layer, 1)}, file {learned.get(layer, 1)})" for layer in moved],
     }
     if any(problems.values()):
         found = "; ".join(f"{len(keys)} {what}: {_list(keys)}" for what, keys in problems.items() if keys)
         raise WeightsError(
             f"{name} must fit {type(module).__name__} exactly; {found}. Is it the same network, with as many classes? "
-            "What is meant to start afresh goes into skip=(...)"
+            "What is meant to start afresh goes into skip=(...); if other strides are meant, say other_strides=True"
         )
     module.load_state_dict(given, strict=False)
 

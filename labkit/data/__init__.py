@@ -2,6 +2,7 @@
 
 from labkit.data.act import ACT
 from labkit.data.chairs import FlyingChairs
+from labkit.data.decode import VideoError
 from labkit.data.fcvid import FCVID
 from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51
@@ -14,7 +15,7 @@ from labkit.data.sports1m import Sports1M
 from labkit.data.stills import BU101, HII, LabelledPhotos
 from labkit.data.tvhi import TVHI
 from labkit.data.ucf101 import UCF101
-from labkit.data.video import Video, VideoError, VideoInfo, iter_frames, read_video, scan, write_video
+from labkit.data.video import Video, VideoInfo, iter_frames, read_video, scan, write_video
 
 __all__ = [
     "ACT",

@@ -19,7 +19,6 @@ import os
 import re
 import signal
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,7 +30,7 @@ import cv2
 import torch
 from tqdm.auto import tqdm
 
-from labkit.files import written_whole
+from labkit.files import lock, written_whole
 
 Record = dict[str, Any]
 Job = Callable[[Path, Path], Record]
@@ -170,25 +169,39 @@ def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> 
     return found
 
 
+def read_settings(manifest: Path) -> dict[str, Any]:
+    """What the outputs of a manifest depend on; ``{}`` where there is no such file, or its first line was cut short.
+
+    Raises:
+        JobsError: the first line has no settings.
+    """
+    if not manifest.is_file():
+        return {}
+    with manifest.open(encoding="utf-8") as file:
+        line = file.readline()
+    if not line.endswith("\n"):
+        return {}
+    try:
+        return dict(json.loads(line)["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise JobsError(
+            f"{manifest}: expected the settings in line 1; got {line[:80]!r}: delete the file, and all of it is done "
+            "again"
+        ) from None
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file, or a folder by its file ``.lock``, against other runs that ask the same way; a killed one lets go.
-
-    Where the file system knows no locks, a warning says so, and all goes on.
+    """Hold a file or a folder against other runs that ask the same way, as `labkit.files.lock` does, without waiting.
 
     Raises:
         JobsError: another run holds it.
     """
-    import fcntl  # here, as Windows has none: reading data works there, too
-
-    # Open for writing: over NFS that is what it takes to lock.
-    with (path / ".lock" if path.is_dir() else path).open("ab") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(lock(path, wait=False))
         except BlockingIOError:
             raise JobsError(f"{path}: expected no other run; got one at work there: wait until it ends") from None
-        except OSError as error:
-            warnings.warn(f"{path} cannot be locked ({error.strerror}): see that no other run is at work", stacklevel=3)
         yield
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -43,7 +44,7 @@ class RealPair:
         label: 0, as of all pairs.
         labels: that one.
         num_frames: 2.
-        fps: nan.
+        fps: nan; ``times`` is None.
     """
 
     name: str
@@ -57,6 +58,7 @@ class RealPair:
     labels: tuple[int, ...] = (0,)
     num_frames: int = 2
     fps: float = math.nan
+    times: ClassVar[None] = None
 
     @property
     def files(self) -> list[Path]:

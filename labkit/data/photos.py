@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -171,7 +171,7 @@ class Photo:
         path: the file.
         upright: whether it is turned as its EXIF tells.
         num_frames: 1.
-        fps: nan.
+        fps: nan; ``times`` is None.
     """
 
     name: str
@@ -181,6 +181,7 @@ class Photo:
     upright: bool = True
     num_frames: int = 1
     fps: float = math.nan
+    times: ClassVar[None] = None
 
     @property
     def labels(self) -> tuple[int, ...]:

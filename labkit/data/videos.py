@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from labkit.clips import Clip, Clips, Indices, require_indices
-from labkit.data.jobs import Record, find_files, read_manifest, run_jobs
+from labkit.data.jobs import Record, find_files, read_manifest, read_settings, run_jobs
 from labkit.data.video import VideoInfo, read_video, scan
 from labkit.files import written_whole
 from labkit.flow.store import load_flow, stored_flow_shape
@@ -84,6 +84,11 @@ class VideoClip:
         if self.path not in self._known:
             self._known[self.path] = scan(self.path)
         return self._known[self.path]
+
+    @property
+    def times(self) -> tuple[float, ...] | None:
+        """When each frame comes on screen, in seconds after the first; None where the rate is constant."""
+        return self.info.times
 
     def __getattr__(self, name: str) -> int | float:
         if name not in ("num_frames", "fps"):
@@ -190,6 +195,15 @@ class VideoClips(Clips):
         path = self.paths[index]
         store = flow_path(self.flow_folder / path)
         return VideoClip(self.listed[index], self.folder / path, store, self.flow_command, self._known)
+
+    @property
+    def flow_estimator(self) -> str | None:
+        """The function of `labkit.flow` that computed the stored flow, e.g. "tvl1"; None where the store does not say.
+
+        Raises:
+            JobsError: the manifest of the store is damaged.
+        """
+        return read_settings(self.flow_folder / "forward.jsonl").get("estimator")
 
     def _all_labels(self, index: int) -> tuple[int, ...]:
         return self.listed[index].labels
@@ -440,7 +454,8 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
 def describe(info: VideoInfo) -> Record:
     """What manifests note of a video."""
     fps = None if math.isnan(info.fps) else info.fps  # JSON has no nan
-    return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width}
+    times = {} if info.times is None else {"times": info.times}
+    return {"frames": info.num_frames, "fps": fps, "height": info.height, "width": info.width, **times}
 
 
 def _index(source: Path, out: Path) -> Record:
@@ -456,5 +471,6 @@ def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path,
         path = folder / name
         if (record := records.get(name)) and record["bytes"] == path.stat().st_size:
             fps = math.nan if record["fps"] is None else record["fps"]
-            known[path] = VideoInfo(path, record["frames"], fps, record["height"], record["width"])
+            times = tuple(record["times"]) if "times" in record else None
+            known[path] = VideoInfo(path, record["frames"], fps, record["height"], record["width"], times)
     return known

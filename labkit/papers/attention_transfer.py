@@ -520,13 +520,14 @@ def draw_quadruplets(attention: Attention, count: int, generator: torch.Generato
 def quadruplet_batches(attention: Attention, count: int, seed: int) -> Callable[[int, Any], Iterator[Quadruplets]]:
     """A loader factory for `labkit.training.fit`: the batch of a step depends on seed and step alone.
 
-    With several processes each draws for itself.
+    Several processes all get the whole batch: the hardest of all candidates can only be told from all of them, and the
+    net is too small to be worth sharing.
     """
 
     def batches(start: int, share: tuple[int, int]) -> Iterator[Quadruplets]:
         step = start
         while True:
-            generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * share[1] + share[0])
+            generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
             yield draw_quadruplets(attention, count, generator)
             step += 1
 
@@ -599,6 +600,8 @@ class SiameseEnergyNet(nn.Module):
         others = order[self.mining.hardest :]
         drawn = others[torch.randperm(len(others), device=others.device)[: self.mining.random]]
         chosen = torch.cat([order[: self.mining.hardest], drawn])
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.broadcast(chosen, src=0)  # each process has drawn its own others
         return Quadruplets(*(part[chosen] for part in some))
 
     def note(self, loss: float) -> None:

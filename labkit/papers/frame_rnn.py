@@ -57,7 +57,7 @@ def sample_frames(clip: Clip, frames: int = 10, seconds: float = 2.0) -> Tensor:
     """
     if clip.num_frames < clip.fps * seconds:
         return over_first_seconds(clip.num_frames, fps=clip.num_frames, n=frames, seconds=1)  # all of it is one second
-    return over_first_seconds(clip.num_frames, clip.fps, frames, seconds)
+    return over_first_seconds(clip.num_frames, clip.fps, frames, seconds, clip.times)
 
 
 def average_probabilities(scores: Tensor) -> Tensor:

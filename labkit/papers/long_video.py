@@ -786,11 +786,15 @@ class VideoInput(Colours):
 
     def timeline(self, clip: Clip) -> Tensor:
         """All frames to choose from, ``(L,)`` int64, L = ``least`` or more: "Data Extraction"."""
-        length = min(clip.num_frames, math.ceil(self.seconds * clip.fps))
+        times = clip.times  # None where the rate is constant
+        if times is None:
+            length = min(clip.num_frames, math.ceil(self.seconds * clip.fps))
+        else:
+            length = sum(time < self.seconds for time in times)
         length = max(length - self.flow, 1)  # the last frame has no flow
         some = torch.arange(length)
         if self.rate is not None and self.rate < clip.fps:
-            some = at_frame_rate(length, clip.fps, self.rate)
+            some = at_frame_rate(length, clip.fps, self.rate, times and times[:length])
         return loop(some, at_least=max(self.least, self.frames))
 
     def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,13 @@ the image subnetwork first; `final_prediction` averages them.
 What the text leaves open, and what it is here:
 
 - *Levels.* Table 5.4 runs from "input" by way of "conv1" to "res4", and Table 5.3 reports its last row: so all five are
-  the default. Section 5.3.2 lists resolutions of 224, 56, 28 and 14 "right before reducing the spatial resolution": the
-  input, res2, res3 and res4. conv1 is reduced by a pool; by the same rule it is tapped before that, at 112.
-  ``levels=("input", "res2", "res3", "res4")`` is the list to the letter.
+  the default. Section 5.3.2 lists resolutions of 224, 56, 28 and 14, and a block of Figure 5.1 is a convolution "with
+  max pooling": so conv1 is tapped behind its pool, at 56, as large as res2; res3 has 28, res4 14.
 - *The start.* The difference subnetwork starts from ImageNet; on flow, the image subnetwork from a TSN trained on it.
   On RGB the thesis wants "a well trained image appearance model", and says for FCVID that a TSN is trained "first":
   here the image subnetwork is the TSN's on all sets.
-- *Colour jitter* is along the axes of colours (`labkit.crops.rgb_jitter`), as in the other papers of the lab.
+- *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
+  (`labkit.crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
 - *The loss* is the sum of one cross-entropy for each subnetwork: consensus is taken "independently" (Figure 5.2), and
   both are combined "during testing". Combined are scores before the softmax.
 - *Partial BN* fixes mean and variance of all normalisations but the first, here the first of *each* subnetwork, as each
@@ -45,11 +45,11 @@ from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.clips import Clip
-from labkit.crops import Colours, centre_crop, corner_crop, random_flip, rescale, rgb_jitter, ten_crop
+from labkit.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
 from labkit.flow import flip_stack, optical_flow_stacking, resize_flow
 from labkit.sampling import repeat_last, tsn_segments
 
-VERSION = 1  # raised by hand whenever results can change
+VERSION = 2  # raised by hand whenever results can change
 
 LEVELS = ("input", "conv1", "res2", "res3", "res4")
 """Where differences may be taken. Not at res5: they would meet the classifier at once (section 5.3.2)."""
@@ -72,7 +72,7 @@ class Snippets(Colours):
         short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
         sides: heights and widths of training windows before they are resized, see `labkit.crops.corner_crop`.
         flip: whether mirror images count. Not where left and right are different classes.
-        jitter: strength of the colour jitter of training frames; 0 for none.
+        jitter: strength of the colour jitter of training frames, see `labkit.crops.photometric_jitter`; 0 for none.
         mean: see `labkit.crops.Colours`.
         std: likewise.
     """
@@ -84,7 +84,7 @@ class Snippets(Colours):
     short_side: int | None = 256
     sides: tuple[int, ...] = (256, 224, 192, 168)
     flip: bool = True
-    jitter: float = 0.1
+    jitter: float = 0.4
 
     @property
     def channels(self) -> int:
@@ -108,7 +108,7 @@ class Snippets(Colours):
         if self.flip:
             window = random_flip(window, self._mirror, generator)
         if not self.flow:
-            window = rgb_jitter(window.float(), self.jitter, generator=generator)
+            window = photometric_jitter(window.float(), self.jitter, generator)
         return self._finish(window), clip.label
 
     def test_views(
@@ -502,7 +502,8 @@ def tdn_tiny(
 ) -> TDN:
     """TDN for windows of 56 x 56 pixels; see `tsn_tiny`.
 
-    Its res5 does not halve the resolution, so res4 is the one level that is not followed by a smaller one.
+    Levels have 56, 28, 28, 14 and 7 pixels. Its res5 does not halve the resolution, so res4 is not followed by a
+    smaller one.
     """
     nets = (resnet_tiny(num_classes, in_channels=in_channels, dropout=dropout) for _ in range(2))
     return TDN(*nets, partial_bn=partial_bn, **options)

@@ -24,8 +24,13 @@ _STYLE = """
 & p { margin: 0; flex-basis: 100%; font-size: 15px; font-weight: 700; }
 & p small { display: block; font-size: 12px; font-weight: 400; opacity: .75; }
 & table { border-collapse: collapse; margin: 0; font: inherit; color: inherit; table-layout: fixed; width: auto; }
+& .matrix { overflow: auto; max-width: 100%; max-height: 680px; }
+& .matrix th, & .matrix thead td { position: sticky; left: 0; z-index: 1;
+  background: var(--jp-layout-color1, #FFFFFF); }
 & tr, & tr:nth-child(odd), & tr:hover { background: none; }
 & th { font-weight: 400; text-align: right; padding: 0 8px 0 0; white-space: nowrap; border: 0; }
+& .matrix thead th { left: auto; top: -1px; z-index: 2; }
+& .matrix thead td { top: -1px; z-index: 3; }
 & thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: 4px 0 0; }
 & td { width: 26px; height: 22px; min-width: 26px; padding: 0; border: 1px solid var(--line); text-align: center; }
 & label { display: block; line-height: 22px; cursor: pointer; position: relative; }
@@ -42,7 +47,7 @@ _STYLE = """
 def confusion_browser(
     counts: Tensor, classes: Sequence[str], examples: Examples, *, title: str, alt: str, note: str = ""
 ) -> Table:
-    """A confusion matrix; choosing a cell shows some of its clips.
+    """A confusion matrix; choosing a cell shows some of its clips. A large one scrolls, its names staying in view.
 
     Args:
         counts: (K, K) whole numbers, true class by predicted class.
@@ -82,7 +87,7 @@ def confusion_browser(
         f'<div class="labkit-confusion {name}" role="group" aria-label="{escape(alt)}">'
         f"<style>{_STYLE.replace('&', f'.{name}.{name}')}{rules}</style>"
         f"<p>{escape(title)}<small>{escape(note)}</small></p>"
-        f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<div class="matrix"><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<div class="clips" aria-live="polite">{shown}</div></div>'
     )
 

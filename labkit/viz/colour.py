@@ -50,10 +50,14 @@ def flow_to_rgb(flow: Tensor, max_speed: float | None = None) -> Tensor:
 
 
 def typical_speed(flow: Tensor) -> float:
-    """The 99th percentile of the speeds in pixels per frame, at least 0.5: neither outliers nor noise set the scale."""
+    """The 99th percentile of the speeds in pixels per frame, at least 0.5: neither outliers nor noise set the scale.
+
+    Unknown pixels, NaN or infinite in either component, do not count.
+    """
     require_shape(flow, "... 2 H W", "flow", "pass dx, dy only")
     speed = torch.linalg.vector_norm(flow.detach().cpu().float(), dim=-3)
-    return max(0.5, float(np.quantile(speed.numpy(), 0.99))) if speed.numel() else 0.5
+    known = speed[speed.isfinite()].numpy()
+    return max(0.5, float(np.quantile(known, 0.99))) if known.size else 0.5
 
 
 def colour_wheel(size: int = 96) -> Tensor:

@@ -4,7 +4,11 @@ Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing her
 for a title and an alt text: a figure that cannot be described in a sentence is not finished.
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,6 +22,7 @@ from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure,
 
 PAGE = 920  # the width in pixels that figures are laid out for
 LONGEST_TILE = 480  # pixels; larger pictures are shrunk before they travel with the page
+LETTER = 0.62  # width of a letter, of the size of its font; of wide fonts, to be safe
 
 
 def frame_strip(
@@ -40,7 +45,7 @@ def frame_strip(
 def picture_grid(
     pictures: Sequence[Tensor], *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
 ) -> Figure:
-    """Pictures in rows, each with a label above it.
+    """Pictures in rows, each with a label above it, in several lines where it is wider than its picture.
 
     Args:
         pictures: (3, H, W) or (1, H, W) each, uint8 or floating point in [0, 1]; sizes may differ.
@@ -63,7 +68,9 @@ def picture_grid(
     tiles = [_shrink(as_uint8(picture, "picture")) for picture in pictures]  # (3, h, w) each
     tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (1, 2))
     rows = -(-len(tiles) // columns)
-    gap, label_height = 0.04 * wide, (0.04 * wide + 18 * columns * wide / PAGE) if any(labels) else 0.04 * wide
+    labels = [wrapped_label(label, PAGE / columns) for label in labels]
+    lines = max(label.count("<br>") + 1 if label else 0 for label in labels)
+    gap, label_height = 0.04 * wide, 0.04 * wide + (15 * lines + 3 * bool(lines)) * columns * wide / PAGE
     figure = go.Figure()
     for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
         left, top = (number % columns) * (wide + gap), (number // columns) * (tall + label_height) + label_height
@@ -313,20 +320,27 @@ def bar_chart(
 ) -> Figure:
     """Bars side by side: for each label a value for each name on the x axis.
 
-    The values are written on the bars and, for those who do not see them, at the end of the alt text.
+    The values are written on the bars, where these are wide enough, and, for those who do not see them, at the end of
+    the alt text. The height grows by what long names need below the bars.
     """
     read_out = "; ".join(
         f"{label}: " + ", ".join(f"{n} {v:.3g}" for n, v in row.items()) for label, row in groups.items()
     )
     figure = go.Figure()
     patterns = ("", "/", ".", "x")  # a second cue beside the colour
+    names = list(dict.fromkeys(name for row in groups.values() for name in row))
+    ticks = name_ticks(names)
+    width = 0.64 * PLOT / max(len(names) * len(groups), 1)  # of a bar, in pixels
+    written = {"textposition": "outside", "textangle": 0, "constraintext": "none", "textfont": {"size": 12}}
+    if width < 28:  # upright, and then not at all
+        written |= {"textposition": "outside" if width >= 10 else "none", "textangle": -90, "textfont": {"size": 10}}
     for number, (label, values) in enumerate(groups.items()):
         figure.add_bar(
             x=list(values),
             y=list(values.values()),
             name=label,
             text=[f"{value:.3g}" for value in values.values()],
-            textposition="outside",
+            **written,
             cliponaxis=False,
             marker={
                 "color": PALETTE[number % len(PALETTE)],
@@ -334,7 +348,13 @@ def bar_chart(
             },
         )
     _chart_axes(figure, x_title, y_title)
+    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
     figure.update_yaxes(rangemode="tozero")
+    ends = [0.0, *(value for row in groups.values() for value in row.values() if math.isfinite(value))]
+    if 10 <= width < 28 and max(ends) > min(ends):  # room for the upright values
+        room = 0.16 * (max(ends) - min(ends))
+        figure.update_yaxes(range=[min(ends) - room * (min(ends) < 0), max(ends) + room * (max(ends) > 0)])
+    height += ticks.room - SHORT
     return finish(
         figure, title=title, alt=f"{alt} {read_out}.", height=height, barmode="group", bargap=0.3, bargroupgap=0.08
     )
@@ -361,7 +381,7 @@ def bar_slider(
         y_title: of the y axis, with its unit.
         slider: what the slider sets, shown before its value.
         start: position to begin with.
-        height: in pixels.
+        height: in pixels, with short names; long ones make the figure higher and push the slider down.
 
     Raises:
         ValueError: no steps, steps with different names, or a start that is not among them.
@@ -379,10 +399,77 @@ def bar_slider(
     _chart_axes(figure, x_title, y_title)
     high = max(max(row.values()) for row in rows)
     figure.update_yaxes(range=[0, 1.05 * high])
+    ticks = name_ticks(names)
+    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
+    below = {"t": 52 + ticks.room}  # names, and the title of the axis
     figure.update_layout(
-        sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": {"t": 70}}]
+        sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": below}]
     )
-    return finish(figure, title=title, alt=alt, height=height)
+    return finish(figure, title=title, alt=alt, height=height + ticks.room - SHORT)
+
+
+def wrapped_label(label: str, width: float) -> str:
+    """A label in as many lines, parted by ``<br>``, as it needs to stay within a width in pixels.
+
+    Lines break between words, or else before a capital, as of ``HandstandPushups``; a word that is too long all the
+    same is cut up. What has tags of its own is left alone.
+    """
+    most = max(int(width / (12 * LETTER)), 4)
+    if len(label) <= most or "<" in label:
+        return label
+    longest = min(max(map(len, label.split())), most)
+    ways = [_lines(label, letters) for letters in range(longest, most + 1)]
+    fewest = len(ways[-1])
+    return "<br>".join(next(lines for lines in ways if len(lines) == fewest))  # no line much shorter than the others
+
+
+def _lines(label: str, letters: int) -> list[str]:
+    """A label in lines of at most so many letters."""
+    lines: list[str] = []
+    for word in label.split():
+        pieces = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).split() if len(word) > letters else [word]
+        for number, piece in enumerate(pieces):
+            glue = " " if number == 0 else ""
+            if lines and len(lines[-1] + glue + piece) <= letters:
+                lines[-1] += glue + piece
+            else:
+                lines += wrap(piece, letters)
+    return lines
+
+
+class NameTicks(NamedTuple):
+    """How names stand below an axis.
+
+    Attributes:
+        angle: that they are turned by, clockwise, in degrees.
+        size: of their font, in pixels.
+        room: that they take below the axis, in pixels.
+    """
+
+    angle: int
+    size: int
+    room: int
+
+
+PLOT = PAGE - 84  # pixels between the left and the right margin of a chart
+SHORT = 20  # pixels that names take which need not be turned
+
+
+def name_ticks(names: Sequence[str], width: float = PLOT) -> NameTicks:
+    """How to write names below an axis so that none runs into the next: level, aslant, upright, or upright and small.
+
+    Args:
+        names: evenly spread along the axis.
+        width: of the axis, in pixels.
+    """
+    slot = width / max(len(names), 1)
+    longest = max(map(len, names), default=0)
+    if 1.1 * 12 * LETTER * longest <= slot:
+        return NameTicks(0, 12, SHORT)
+    if slot >= 28:  # slanted lines lie half of it apart
+        return NameTicks(30, 12, SHORT + math.ceil(12 * LETTER * longest / 2))
+    size = max(min(12, int(slot) - 1), 7)
+    return NameTicks(90, size, 8 + math.ceil(size * LETTER * longest))
 
 
 def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:

@@ -8,7 +8,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class PuppetClip:
         group: clips of one group share actor and place.
         rendering: the picture and the truth about it.
         scene: where it is.
-        fps: frames per second.
+        fps: frames per second, constant: ``times`` is None.
     """
 
     name: str
@@ -48,6 +48,7 @@ class PuppetClip:
     rendering: Rendering
     scene: str = ""
     fps: float = FPS
+    times: ClassVar[None] = None
 
     @property
     def num_frames(self) -> int:

@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import nn
 
-from labkit.backbones import cross_modality_init, load_weights, source_weights
+from labkit.backbones import WeightsError, cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.training import overfit_one_batch
 
@@ -32,8 +32,8 @@ def test_in_the_papers_size_it_is_torchvisions():
 def test_maps_have_the_sizes_of_the_docstring():
     with torch.device("meta"):
         paper, tiny = resnet50(10), resnet_tiny(10, in_channels=10)
-        assert sides(paper, 224) == [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)]
-        assert sides(tiny, 56) == [(16, 56), (16, 28), (32, 14), (64, 7), (128, 7)]
+        assert sides(paper, 224) == [(64, 56), (256, 56), (512, 28), (1024, 14), (2048, 7)]
+        assert sides(tiny, 56) == [(16, 28), (16, 28), (32, 14), (64, 7), (128, 7)]
         assert list(paper.stages) == ["conv1", "res2", "res3", "res4", "res5"]
     assert sum(parameter.numel() for parameter in resnet50(1000).parameters()) == 25_557_032  # torchvision's count
     assert 0.30e6 < sum(parameter.numel() for parameter in resnet_tiny(24).parameters()) < 0.32e6
@@ -79,6 +79,19 @@ def test_as_many_channels_are_copied_not_averaged():
     frames, differences = resnet_tiny(24), resnet_tiny(7)
     cross_modality_init(differences, frames)
     assert torch.equal(differences.conv1.weight, frames.conv1.weight)
+
+
+def test_another_stride_is_refused_unless_asked_for():
+    halving = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(1, 1, 1, 1), width=16, conv1=(3, 1))
+    source = resnet_tiny(24)
+    before = halving.conv1.weight.clone()
+    with pytest.raises(ValueError, match=r"got layer4.0.conv1 with \[1, 1\] for \[2, 2\].*other_strides=True"):
+        cross_modality_init(halving, source)
+    assert torch.equal(halving.conv1.weight, before)
+    cross_modality_init(halving, source, other_strides=True)
+    assert torch.equal(halving.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
+    with pytest.raises(WeightsError, match=r"2 of another stride: layer4\.0\.conv1"):
+        load_weights(halving, source_weights("resnet"), skip=("fc",))
 
 
 def test_another_depth_is_refused_and_changes_nothing():

@@ -9,8 +9,8 @@ from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import ResNet3D, inflate, resnet3d_18, resnet3d_tiny
 from labkit.training import overfit_one_batch
 
-PAPER = [(64, 16, 112, 112), (64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
-TINY = [(16, 16, 48, 48), (16, 16, 24, 24), (32, 8, 12, 12), (64, 4, 6, 6), (128, 2, 3, 3)]
+PAPER = [(64, 16, 56, 56), (64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
+TINY = [(16, 16, 24, 24), (16, 16, 24, 24), (32, 8, 12, 12), (64, 4, 6, 6), (128, 2, 3, 3)]
 
 
 def after_each_stage(net, clips):
@@ -124,6 +124,8 @@ def test_another_size_is_refused_and_changes_nothing():
     before = net.conv1.weight.clone()
     with pytest.raises(ValueError, match=r"got conv1.weight \(16, 6, 3, 3, 3\) for \(16, 3, 3, 3, 3\)"):
         inflate(net, resnet_tiny(5, in_channels=6))
+    with pytest.raises(ValueError, match=r"strides of model; got layer4.0.conv1 with \[1, 1\] for \[2, 2\]"):
+        inflate(net, resnet_tiny(5))  # a stride of 1 in res5
     with pytest.raises(ValueError, match=r"got layer1.1.conv1.weight None for \(8, 8, 3, 3, 3\)"):
         inflate(ResNet3D(5, width=8), ResNet3D(5, width=8, layers=(1, 2, 2, 2)))
     assert torch.equal(net.conv1.weight, before)

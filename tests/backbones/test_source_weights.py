@@ -10,6 +10,7 @@ from labkit import metrics, world
 from labkit.backbones import card, load_weights, source_weights
 from labkit.backbones.googlenet import googlenet_tiny
 from labkit.backbones.resnet import resnet_tiny
+from labkit.backbones.weights import strides
 from labkit.papers import long_video, two_stream
 from labkit.training import evaluate
 
@@ -26,6 +27,7 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     facts = card(source_weights(name))
     net = NETS[name](len(facts["classes"]))
     assert load_weights(net, source_weights(name)) == facts
+    assert (facts["size"], facts["strides"]) == (56, strides(net))
     assert facts["world"] == world.VERSION, "the world has changed: run data_scripts/train_source.py"
     stills = world.Source(seed=facts["seed"], part="test", groups=180)
     assert stills.classes == tuple(facts["classes"])

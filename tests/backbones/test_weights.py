@@ -119,6 +119,28 @@ def test_a_part_that_starts_afresh_is_named_by_the_caller(tmp_path):
         load_weights(module, path, skip="3")
 
 
+def test_other_strides_have_to_be_asked_for(tmp_path):
+    """The tensors of a convolution do not tell its stride."""
+
+    def net(*strides):
+        return nn.Sequential(nn.Conv2d(3, 4, 3, strides[0]), nn.Conv2d(4, 4, 3, strides[1]), nn.Linear(4, 2))
+
+    path = tmp_path / "net.safetensors"
+    saved, module = net(2, 1), net(2, (1, 2))
+    assert save_weights(path, saved, CARD)["strides"] == {"0": [2, 2]}
+    before = module[0].weight.clone()
+    with pytest.raises(WeightsError, match=r"1 of another stride: 1 \(module \[1, 2\], file 1\).*other_strides=True"):
+        load_weights(module, path)
+    with pytest.raises(WeightsError, match=r"0 \(module 1, file \[2, 2\]\)"):
+        load_weights(net(1, 1), path)
+    assert torch.equal(module[0].weight, before)
+    load_weights(module, path, other_strides=True)
+    assert same(module, saved)
+    load_weights(net(2, 2), path, skip=("1",))  # starts afresh, so its stride does not matter
+    with pytest.raises(ValueError, match="must not bring its own strides"):
+        save_weights(path, saved, {**CARD, "strides": {}})
+
+
 def test_every_byte_of_the_tensors_is_guarded(tmp_path):
     path = tmp_path / "net.safetensors"
     save_weights(path, network(), CARD)

@@ -1,6 +1,6 @@
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,9 +27,13 @@ def write_avi(tmp_path: Path) -> Callable[..., Path]:
     """Write an AVI by hand, every frame a PNG: any size, any header."""
 
     def write(
-        frames: torch.Tensor, promised: int | None = None, rate: int = 25, scale: int = 1, codec: bytes = b"MPNG"
+        frames: Sequence[torch.Tensor] | torch.Tensor,
+        promised: int | None = None,
+        rate: int = 25,
+        scale: int = 1,
+        codec: bytes = b"MPNG",
     ) -> Path:
-        height, width = frames.shape[-2:]
+        height, width = frames[0].shape[-2:]
         promised = len(frames) if promised is None else promised
         stored = [cv2.imencode(".png", _for_opencv(frame))[1].tobytes() for frame in frames]
         index, offset = b"", 4

@@ -132,3 +132,11 @@ def test_official_splits_have_their_sizes_and_divide_no_group(tmp_path, split):
             classes_of[group].add(label)
         assert {len(classes) for classes in classes_of.values()} == {1}
     assert not set(train.groups.tolist()) & set(test.groups.tolist())
+    # Groups are numbered class by class, so the last fifth of them is all there is of nine classes. Held out are films
+    # of each class instead. They are of all sizes, up to 41 of the 70 clips of a class.
+    learned, held = train.hold_out_groups(0.2)
+    assert not set(learned.groups.tolist()) & set(held.groups.tolist())
+    assert len(learned) + len(held) == 3570
+    counts = held.labels.bincount(minlength=51)
+    assert counts.max() == 14
+    assert counts.min() >= 9

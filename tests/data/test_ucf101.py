@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from labkit.data import UCF101, VideoError, read_video, scan, write_video
-from labkit.data.jobs import JobsError
+from labkit.data.jobs import JobsError, run_jobs
 from labkit.data.videos import INDEX, complete
 from labkit.flow import FlowFileError, save_flow
 
@@ -292,6 +292,19 @@ def test_missing_flow_names_the_command(root):
         clip.flow([1], backward=True)
 
 
+def test_the_store_knows_its_estimator(root):
+    videos = UCF101(root)
+    assert videos.flow_estimator is None
+    manifest = root / "flow/forward.jsonl"
+    run_jobs(make_flow, [], videos.folder, manifest, {"estimator": "dis", "direction": "forward"})
+    assert videos.flow_estimator == "dis"
+    manifest.write_text('{"settings": {"esti')  # by a run that was killed
+    assert videos.flow_estimator is None
+    manifest.write_text("{}\n")
+    with pytest.raises(JobsError, match=r"forward.jsonl: expected the settings in line 1; got '{}"):
+        _ = videos.flow_estimator
+
+
 def test_flow_of_another_video_is_noticed(root):
     make_flow(root, TRAIN[1], 9)
     clip = UCF101(root)[1]
@@ -374,5 +387,11 @@ def test_official_splits_have_their_sizes_and_share_no_group(tmp_path, split, co
     train, test = sets
     assert not set(train.groups.tolist()) & set(test.groups.tolist())
     assert set(train.groups.tolist()) | set(test.groups.tolist()) == set(range(1, 26))
+    learned, held = train.hold_out_groups(0.2)
+    for label in range(101):
+        groups = [set(side.groups[side.labels == label].tolist()) for side in (learned, held)]
+        assert not groups[0] & groups[1]
+        assert min(map(len, groups)) >= 1
+    assert 0.15 < len(held) / len(train) <= 0.2
     assert train.classes[36] == "HandstandPushups"
     assert sorted(train.classes) != list(train.classes)

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import fakes
@@ -94,6 +94,20 @@ def test_flow_leads_from_each_frame_to_the_next_and_from_the_last_to_one_never_s
     assert (pair.fields, view.fields, afn.ClipInput(frames=1).fields) == (1, 16, 1)
 
 
+@pytest.mark.parametrize(("alone", "beside"), [(16, 16), (1, 2)])
+def test_views_without_flow_can_be_drawn_as_those_with_it(alone, beside):
+    """Otherwise the last start, behind whose frames there is no flow, would be theirs alone, and shift all draws."""
+    clip = FakeClip(num_frames=18)
+    names = afn.ClipInput(**{**PLAIN, "flip": True}, frames=alone, leaves_room=True, size=12, sides=(20, 16, 12))
+    both = replace(names, frames=beside, leaves_room=False, truth=True)
+    for draw in range(40):
+        frames, flow, _ = both.training_view(clip, seeded(draw))
+        assert flow.isfinite().all()
+        assert torch.equal(names.training_view(clip, seeded(draw))[0], frames[:alone])
+    tests = [view.test_views(clip, 9, generator=seeded())[0] for view in (names, replace(names, leaves_room=False))]
+    assert torch.equal(*tests)  # the last frames are tested all the same
+
+
 def test_frames_and_flow_are_cut_and_mirrored_alike():
     clip = FakeClip()
     view = afn.ClipInput(**{**PLAIN, "flip": True}, frames=4, truth=True, size=12, sides=(12,))
@@ -186,14 +200,16 @@ def test_colours_and_back():
 
 def test_jitter_is_for_actions_and_leaves_flow_alone():
     clip = FakeClip(num_frames=2, width=20)
-    bright = afn.ClipInput(**{**WHOLE, "jitter": 0.1}, frames=2, truth=True)
-    frames, flow, _ = bright.training_view(clip, seeded())
-    shift = (frames - clip.all_frames).flatten(2)
-    assert shift.std(dim=(0, 2)).max() < 1e-3  # one colour for the whole clip
-    assert shift.abs().min() > 1e-3
-    assert torch.equal(flow, clip.ahead)
+    clip.all_frames[1, :, 3, 4] = clip.all_frames[0, :, 5, 6] = torch.tensor([40, 90, 60])
+    bright = afn.ClipInput(**{**WHOLE, "jitter": 0.4}, frames=2, truth=True)
+    for draw in range(20):
+        frames, flow, _ = bright.training_view(clip, seeded(draw))
+        torch.testing.assert_close(frames[1, :, 3, 4], frames[0, :, 5, 6])  # one change for the whole clip
+        assert torch.equal(flow, clip.ahead)
+        change = (frames - clip.all_frames).movedim(1, 0).flatten(1)  # (3, T * H * W)
+        assert change.std(dim=1).min() > 1  # contrast and saturation, not the same colour added to every pixel
     settings = [afn.ClipInput(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
-    assert [view.jitter for view in settings] == [0.0, 0.0, 0.1]
+    assert [view.jitter for view in settings] == [0.0, 0.0, 0.4]
     assert [(view.shift, view.turn, view.short_side) for view in settings] == [
         (0.2, 17, None),
         (0, 0, 256),
@@ -562,12 +578,12 @@ def test_nets_on_one_image_and_on_given_flow():
     image, field = afn.one_frame_tiny(4), afn.one_frame_tiny(4, in_channels=2)
     source = resnet_tiny(24)
     load_weights(source, source_weights("resnet"))
-    cross_modality_init(image.encoder, source)
+    cross_modality_init(image.encoder, source, other_strides=True)
     assert torch.equal(image.encoder.layer3[0].conv1.weight, source.layer3[0].conv1.weight)
     assert image(pairs(frames=1)).shape == (2, 4)
     assert field(truth()).shape == (2, 4)
     many = afn.multi_frame_tiny(4)
-    inflate(many.encoder, source)
+    inflate(many.encoder, source, other_strides=True)
     torch.testing.assert_close(many.encoder.conv1.weight.sum(2), source.conv1.weight)
 
 

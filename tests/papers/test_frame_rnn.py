@@ -100,14 +100,19 @@ def outputs_by_hand(direction, inputs):
 # Sampling
 
 
-def clip(num_frames, fps):
-    return SimpleNamespace(num_frames=num_frames, fps=fps)
+def clip(num_frames, fps, times=None):
+    return SimpleNamespace(num_frames=num_frames, fps=fps, times=times)
 
 
 def test_ten_frames_over_the_first_two_seconds():
     assert sample_frames(clip(100, 25.0)).tolist() == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
     assert sample_frames(clip(50, 25.0)).tolist() == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
     assert sample_frames(clip(300, 29.97)).tolist() == [0, 5, 11, 17, 23, 29, 35, 41, 47, 53]  # every 5.994
+
+
+def test_a_clip_of_variable_rate_is_sampled_by_the_clock():
+    times = tuple([t / 30 for t in range(30)] + [1 + t / 5 for t in range(20)])  # then 5 a second
+    assert sample_frames(clip(50, 10.0, times)).tolist() == [0, 6, 12, 18, 24, 30, 31, 32, 33, 34]
 
 
 def test_a_shorter_clip_is_sampled_over_all_of_it():

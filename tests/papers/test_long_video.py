@@ -536,8 +536,8 @@ class CountingClip:
 
     name, label, labels, group = "a", 1, (1, 3), 0
 
-    def __init__(self, num_frames, fps=2.0, size=(12, 16)):
-        self.num_frames, self.fps, self.size, self.read = num_frames, fps, size, []
+    def __init__(self, num_frames, fps=2.0, size=(12, 16), times=None):
+        self.num_frames, self.fps, self.times, self.size, self.read = num_frames, fps, times, size, []
 
     def frames(self, indices):
         self.read.append(list(map(int, indices)))
@@ -565,6 +565,14 @@ def test_one_frame_a_second_over_the_first_five_minutes():
     assert small_input(rate=None).timeline(CountingClip(6)).tolist() == list(range(6))
     assert small_input(rate=9.0).timeline(CountingClip(6)).tolist() == list(range(6))  # no more than there are
     assert small_input(rate=None, flow=True).timeline(CountingClip(6)).tolist() == list(range(5))
+
+
+def test_a_clip_of_variable_rate_is_read_by_the_clock():
+    times = tuple([t / 30 for t in range(30)] + [1 + t / 5 for t in range(20)])  # then 5 a second
+    view = small_input(rate=1.0, frames=1)
+    assert view.timeline(CountingClip(50, 10.0, times=times)).tolist() == [0, 30, 35, 40, 45]
+    view = small_input(rate=1.0, frames=1, seconds=2.5)
+    assert view.timeline(CountingClip(50, 10.0, times=times)).tolist() == [0, 30, 35]
 
 
 def test_examples_begin_anywhere_and_go_on_second_by_second():

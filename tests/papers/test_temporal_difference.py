@@ -86,6 +86,18 @@ def test_all_snippets_of_a_clip_are_cut_mirrored_and_coloured_alike():
     assert len(kinds) == 20  # another window or colour each time
 
 
+def test_jitter_changes_contrast_and_saturation_and_is_for_frames_alone():
+    clip = FakeClip(height=16, width=16)
+    view = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flip=False)
+    for draw in range(20):
+        seen, _ = view.training_view(clip, seeded(draw))
+        plain = view.at(clip, view.draw(clip, seeded(draw)).flatten())
+        assert (seen - plain).flatten(2).std(dim=2).min() > 1  # not the same colour added to every pixel
+    fields = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flow=True, flip=False)
+    seen, _ = fields.training_view(clip, seeded())
+    assert torch.equal(seen, fields.at(clip, fields.draw(clip, seeded()).flatten()))
+
+
 def test_mirrored_or_scaled_flow_has_other_vectors():
     clip = FakeClip(height=16, width=16)
     view = td.Snippets(**PLAIN, segments=1, length=2, flow=True)
@@ -158,8 +170,8 @@ def by_hand(model, pair):
     image, net = model.image, model.difference
     seen = []
     for one in pair.unbind(1):
-        maps = {"input": one, "conv1": F.relu(image.bn1(image.conv1(one)))}
-        maps["res2"] = image.layer1(image.maxpool(maps["conv1"]))
+        maps = {"input": one, "conv1": image.maxpool(F.relu(image.bn1(image.conv1(one))))}
+        maps["res2"] = image.layer1(maps["conv1"])
         maps["res3"] = image.layer2(maps["res2"])
         maps["res4"] = image.layer3(maps["res3"])
         maps["res5"] = image.layer4(maps["res4"])
@@ -167,8 +179,8 @@ def by_hand(model, pair):
     v = {level: seen[1][level] - seen[0][level] for level in td.LEVELS}
     scores = [image.fc(maps["res5"].mean((2, 3))) for maps in seen]
     on = {level: float(level in model.levels) for level in td.LEVELS}
-    x = F.relu(net.bn1(net.conv1(v["input"]))) + on["conv1"] * v["conv1"]
-    x = net.layer1(net.maxpool(x)) + on["res2"] * v["res2"]
+    x = net.maxpool(F.relu(net.bn1(net.conv1(v["input"])))) + on["conv1"] * v["conv1"]
+    x = net.layer1(x) + on["res2"] * v["res2"]
     x = net.layer2(x) + on["res3"] * v["res3"]
     x = net.layer3(x) + on["res4"] * v["res4"]
     x = net.layer4(x)
@@ -391,17 +403,19 @@ def test_evaluate_takes_the_final_prediction():
 
 @pytest.mark.parametrize(("channels", "segments"), [(3, 2), (10, 3)])
 def test_the_papers_size(channels, segments):
-    """Both subnetworks are ResNet-50, differences have 224, 112, 56, 28 and 14 pixels."""
+    """Both subnetworks are ResNet-50, differences have the resolutions of section 5.3.2: 224, 56, 28 and 14 pixels."""
     with torch.device("meta"):
         model = td.tdn_paper(51, in_channels=channels).eval()
         look = model.look(torch.zeros(1, segments, channels, 224, 224))
     sizes = {level: (motion.shape[2], motion.shape[-1]) for level, motion in look.motion.items()}
-    expected = {"input": (channels, 224), "conv1": (64, 112), "res2": (256, 56), "res3": (512, 28), "res4": (1024, 14)}
+    expected = {"input": (channels, 224), "conv1": (64, 56), "res2": (256, 56), "res3": (512, 28), "res4": (1024, 14)}
     assert sizes == expected
     assert look.image.shape == (1, segments, 2048, 7, 7)
     assert look.difference.shape == (1, segments - 1, 2048, 7, 7)
     with torch.device("meta"):
+        small = td.tdn_tiny(51, in_channels=channels).look(torch.zeros(1, segments, channels, 56, 56))
         theirs = torchvision.models.resnet50(num_classes=51)
+    assert [motion.shape[-1] for motion in small.motion.values()] == [56, 28, 28, 14, 7]
     one = sum(parameter.numel() for parameter in theirs.parameters()) + (channels - 3) * 64 * 49
     assert sum(parameter.numel() for parameter in model.parameters()) == 2 * one
     assert model.image.dropout.p == model.difference.dropout.p == 0.8

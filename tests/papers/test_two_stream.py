@@ -1,6 +1,8 @@
 import itertools
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from labkit import flow
 from labkit.backbones import load_weights, save_weights
 from labkit.clips import Clips
 from labkit.papers import two_stream as ts
-from labkit.training import Recipe, batches, evaluate, fit, overfit_one_batch
+from labkit.training import Recipe, batches, evaluate, fit, overfit_one_batch, shared_batches, uniform_over_classes
 
 CLASSES = ("wave", "clap", "jump")
 
@@ -385,14 +387,8 @@ def test_multi_task_trains_on_two_sets_through_a_loader_factory():
     torch.manual_seed(0)
     net = ts.MultiTask(ts.temporal_tiny(2, length=2), (2, 3))
 
-    def pairs(start, share):
-        return zip(
-            batches(large, 2, seed=0, start=start, share=share),
-            batches(small, 2, seed=1, start=start, share=share),
-            strict=False,
-        )
-
     recipe = Recipe(torch.optim.SGD, {"lr": 1e-3}, steps=2, batch=4)
+    pairs = shared_batches([large, small], recipe.batch, seed=0)
     history = fit(net, recipe, pairs, ts.multi_task_loss, device="cpu", progress=False)
     assert sorted(history[0].shown) == ["loss of set 0", "loss of set 1"]
 
@@ -432,6 +428,62 @@ def test_added_classes_are_those_that_the_small_set_lacks():
 def test_classes_that_cannot_be_added(added, message):
     with pytest.raises(ValueError, match=message):
         ts.AddedClasses(Numbered("small", ("wave", "clap"), [0]), Numbered("large", ("ski", "clap"), [0, 1]), added)
+
+
+def test_names_are_compared_without_capitals_and_underscores():
+    small, large = (
+        Numbered("small", ("shoot_ball", "fencing"), [0]),
+        Numbered("large", ("Fencing", "ShootBall", "Ski"), [2]),
+    )
+    assert ts.AddedClasses(small, large).classes == ("shoot_ball", "fencing", "Ski")
+    with pytest.raises(ValueError, match="got Fencing"):
+        ts.AddedClasses(small, large, ["Fencing", "Ski"])
+
+
+def test_an_action_under_another_name_is_not_added_unless_asked_for():
+    small, large = (
+        Numbered("small", ("dive", "golf"), [0]),
+        Numbered("large", ("Diving", "Archery", "GolfSwing"), [1, 0]),
+    )
+    assert ts.AddedClasses(small, large).classes == ("dive", "golf", "Archery")  # nothing else here is to shoot a bow
+    assert ts.AddedClasses(small, large, ["Diving"]).classes == ("dive", "golf", "Diving")
+
+
+REAL = os.environ.get("LABKIT_REAL_DATA")
+
+
+@pytest.mark.skipif(not REAL, reason="set LABKIT_REAL_DATA to a folder with the official lists")
+def test_of_the_official_classes_78_are_added():
+    lists = Path(REAL, "splits")
+    ucf = tuple(line.split()[1] for line in (lists / "ucf101/classInd.txt").read_text().splitlines())
+    hmdb = tuple(sorted(path.name.removesuffix("_test_split1.txt") for path in lists.glob("hmdb51/*_test_split1.txt")))
+    assert (len(ucf), len(hmdb)) == (101, 51)
+    assert ts.UCF101_AS_HMDB51.keys() < set(ucf)
+    assert set(ts.UCF101_AS_HMDB51.values()) < set(hmdb)
+    joined = ts.AddedClasses(Numbered("small", hmdb, [0]), Numbered("large", ucf, list(range(101))))
+    assert len(joined) == 1 + 78  # clips: one of the small set, one of each class that is added
+    assert len(joined.classes) == 51 + 78
+    assert "BasketballDunk" in joined.classes
+    assert not set(joined.classes) & {"Fencing", "Punch", "PullUps", "Biking"}
+
+
+def test_every_row_of_table_2_draws_as_many_clips_of_the_small_set():
+    """Alone, with added classes and in multi-task training."""
+    small, large = Numbered("small", ("a", "b"), [0, 1, 1]), Numbered("large", ("c", "d", "e"), [0, 1, 2, 2])
+    recipe = {**ts.FROM_SCRATCH, "steps": 400, "batch": 8, "schedule": {200: 1e-3}}
+    alone = recipe["steps"] * recipe["batch"]
+
+    both = ts.longer(recipe, 2)
+    assert (both["steps"], both["schedule"], both["options"]) == (800, {400: 1e-3}, recipe["options"])
+    first = next(shared_batches([large, small], both["batch"], seed=0)(0, (0, 1)))
+    assert [len(labels) for _, labels in first] == [4, 4]
+    assert both["steps"] * len(first[1][1]) == alone
+
+    added = ts.AddedClasses(small, large)
+    wider = ts.longer(recipe, len(added.classes) / len(small.classes))
+    stream = batches(added, wider["batch"], seed=0, order=uniform_over_classes(added.labels))
+    own = sum(int((labels < 2).sum()) for _, labels in itertools.islice(stream, wider["steps"]))
+    assert own == pytest.approx(alone, abs=4 * math.sqrt(8000 * 0.4 * 0.6))
 
 
 def test_the_last_layer_alone_learns():

@@ -34,6 +34,24 @@ def test_every_cell_with_clips_is_a_button_with_its_own_strip():
     assert "<td></td>" in html  # nothing where nothing was
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("count", [51, 101])
+def test_a_large_matrix_scrolls_and_keeps_its_names_and_its_clips_in_view(offline_page, count):
+    names = [f"HandstandPushups{number}" for number in range(count)]
+    html = browser(counts=torch.eye(count, dtype=torch.long), classes=names, examples={(0, 0): [("one", CLIP)]})
+    offline_page.set_content(html)
+    seen = offline_page.evaluate(
+        """() => { const top = kind => document.querySelector(kind).getBoundingClientRect();
+        const matrix = document.querySelector('.matrix'); matrix.scrollTop = matrix.scrollLeft = 400;
+        return [document.documentElement.scrollWidth, top('.clips').top, top('.matrix').top, top('.matrix').left,
+        top('thead th').top, top('tbody th').left]; }"""
+    )
+    wide, clips, above, left, head, row = seen
+    assert wide <= 1000
+    assert clips <= 800
+    assert (head, row) == pytest.approx((above, left), abs=2)
+
+
 def test_two_browsers_in_a_page_do_not_mix():
     names = [re.search(r'name="(\w+)"', browser(title=title))[1] for title in ("one", "two", "one")]
     assert names[0] == names[2] != names[1]

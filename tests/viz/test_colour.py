@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -55,6 +57,15 @@ def test_typical_speed_ignores_an_outlier():
     flow[0, 0, 0] = 500.0
     assert typical_speed(flow) == pytest.approx(2.0)
     assert typical_speed(torch.zeros(2, 4, 4)) == 0.5
+
+
+@pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
+def test_typical_speed_leaves_out_what_is_unknown(unknown):
+    flow = torch.zeros(2, 10, 10)
+    flow[0], flow[1] = 3.0, 4.0
+    flow[1, 2, 3] = unknown
+    assert typical_speed(flow) == pytest.approx(5.0)
+    assert typical_speed(torch.full((2, 4, 4), unknown)) == 0.5
 
 
 def test_the_wheel_shows_flow_of_its_own_position():

@@ -1,5 +1,6 @@
 import base64
 import itertools
+import math
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from labkit import viz
+from labkit.viz.figures import LETTER, PAGE, PLOT, name_ticks
 from labkit.viz.style import finish
 
 TEXTS = {"title": "A title", "alt": "What there is to see."}
@@ -143,6 +145,119 @@ def test_charts_do_not_rest_on_colour_alone():
     assert len({trace.line.dash for trace in lines.data}) == 3
     bars = viz.bar_chart({n: {"x": 1.0} for n in "abc"}, x_title="x", y_title="y", **TEXTS)
     assert len({trace.marker.pattern.shape for trace in bars.data}) == 3
+
+
+def names_of(count):
+    """Class names as long as those of the sets with so many classes."""
+    longest = {4: "high five", 18: "skateboard", 25: "walk right", 51: "sword exercise", 101: "RockClimbingIndoor"}
+    return [longest[count][: 4 + number % len(longest[count])] + f"{number}" for number in range(count - 1)] + [
+        longest[count]
+    ]
+
+
+AXES = {"x_title": "action", "y_title": "recall (%)"}
+
+
+@pytest.mark.parametrize(
+    ("count", "angle", "size"), [(4, 0, 12), (18, 30, 12), (25, 30, 12), (51, 90, 12), (101, 90, 7)]
+)
+def test_names_below_an_axis_do_not_run_into_each_other(count, angle, size):
+    names = names_of(count)
+    ticks = name_ticks(names)
+    slot, longest = PLOT / count, LETTER * ticks.size * max(map(len, names))
+    assert (ticks.angle, ticks.size) == (angle, size)
+    apart = slot * math.sin(math.radians(angle))  # of the middles of two lines
+    assert apart >= 1.1 * ticks.size if angle else longest < slot
+    assert ticks.room >= longest * math.sin(math.radians(angle))
+    figure = viz.bar_chart({"a": dict.fromkeys(names, 1.0)}, **AXES, **TEXTS)
+    axis = figure.layout.xaxis
+    assert (axis.tickangle, axis.tickfont.size, axis.dtick) == (angle, size, 1)
+    assert figure.layout.height == 340 + ticks.room - 20  # names take nothing from the bars
+
+
+@pytest.mark.parametrize(("count", "groups"), [(4, 2), (18, 1)])
+def test_values_stand_on_bars_that_are_wide_enough(count, groups):
+    rows = {str(number): dict.fromkeys(names_of(count), 97.5) for number in range(groups)}
+    figure = viz.bar_chart(rows, **AXES, **TEXTS)
+    assert {(trace.textposition, trace.textangle) for trace in figure.data} == {("outside", 0)}
+    assert figure.layout.yaxis.range is None
+
+
+@pytest.mark.parametrize(("count", "groups"), [(18, 2), (51, 1)])
+def test_values_stand_upright_on_narrow_bars_with_room_above(count, groups):
+    rows = {str(number): dict.fromkeys(names_of(count), 100.0) for number in range(groups)}
+    rows["0"][names_of(count)[0]] = -50.0
+    rows["0"][names_of(count)[1]] = math.nan
+    figure = viz.bar_chart(rows, **AXES, **TEXTS)
+    assert {(trace.textposition, trace.textangle) for trace in figure.data} == {("outside", -90)}
+    assert list(figure.layout.yaxis.range) == pytest.approx([-50 - 24, 100 + 24])
+
+
+@pytest.mark.parametrize(("count", "groups"), [(51, 2), (101, 1)])
+def test_values_are_left_out_where_bars_are_too_narrow(count, groups):
+    rows = {str(number): dict.fromkeys(names_of(count), 97.5) for number in range(groups)}
+    figure = viz.bar_chart(rows, **AXES, **TEXTS)
+    assert {trace.textposition for trace in figure.data} == {"none"}
+    assert f"{names_of(count)[-1]} 97.5" in figure.alt
+
+
+def slider_of(count):
+    steps = {f"{step}": dict.fromkeys(names_of(count), 10.0 * step) for step in range(3)}
+    return viz.bar_slider(steps, **AXES, **TEXTS, slider="weight")
+
+
+def test_a_slider_lies_below_the_names_however_long():
+    figures = {count: slider_of(count) for count in (4, 18, 51, 101)}
+    rooms = {count: name_ticks(names_of(count)).room for count in figures}
+    assert [figure.layout.sliders[0].pad.t - rooms[count] for count, figure in figures.items()] == [52] * 4
+    assert [figure.layout.height - rooms[count] for count, figure in figures.items()] == [400] * 4
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("count", [4, 18, 51, 101])
+def test_nothing_overlaps_on_the_page(offline_page, tmp_path, count):
+    """In a browser: names, the title of the axis, the slider and its value."""
+    figure = slider_of(count)
+    figure.write_html(tmp_path / "page.html", include_plotlyjs=True)
+    offline_page.set_viewport_size({"width": 920, "height": 700})
+    offline_page.goto(f"file://{tmp_path}/page.html")
+    offline_page.wait_for_selector(".slider-container")
+    places = """kind => [...document.querySelectorAll(kind)].map(node => {
+      const box = node.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; })"""
+    kinds = (".xtick text", ".xtitle", ".slider-container", ".main-svg")
+    names, (title,), (slider,), (page, *_) = (offline_page.evaluate(places, kind) for kind in kinds)
+    assert len(names) == count
+    assert max(bottom for _, _, _, bottom in names) <= title[1] + 1
+    assert title[3] <= slider[1] + 1
+    assert slider[3] <= page[3]
+    if count != 18:  # boxes of slanted names overlap, though they do not
+        assert all(left[2] <= right[0] + 1.5 for left, right in itertools.pairwise(sorted(names)))
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"),
+    [
+        ("wave", ["wave"]),
+        ("net from photos, 87 %", ["net from", "photos, 87 %"]),
+        ("VolleyballSpiking: t 12", ["Volleyball", "Spiking: t 12"]),
+        ("HandstandPushups", ["Handstand", "Pushups"]),
+        ("incomprehensibilities", ["incomprehensibi", "lities"]),
+        ("a<br>line of its own kind", ["a", "line of its own kind"]),
+    ],
+)
+def test_labels_are_parted_where_they_are_wider_than_their_picture(label, lines):
+    """In 8 columns there is room for 15 letters."""
+    figure = viz.picture_grid([noise(3, 8, 8)] * 8, labels=[label] * 8, **TEXTS)
+    assert {note.text for note in figure.layout.annotations} == {"<br>".join(lines)}
+    assert viz.picture_grid([noise(3, 8, 8)], labels=[label], **TEXTS).layout.annotations[0].text == label
+
+
+def test_labels_of_two_lines_get_the_room_for_them():
+    tops = {}
+    for label in ("wave", "HandstandPushups"):
+        figure = viz.picture_grid([noise(3, 8, 8)] * 16, labels=[label] * 16, columns=8, **TEXTS)
+        tops[label] = figure.data[8].y0 - figure.data[0].y0 - 8  # between two rows
+    assert (tops["HandstandPushups"] - tops["wave"]) * PAGE / 64 == pytest.approx(15)  # pixels, of 64 across
 
 
 @pytest.mark.parametrize(
