@@ -140,7 +140,7 @@ viz.ClipPlayer(
 #
 # Simonyan & Zisserman (2014) let two networks look: one sees a single frame, the other sees nothing but motion.
 # Every pixel of the right picture says where the point seen there goes: the hue is the direction, as on the
-# wheel of the player above, and white stands still.
+# wheel of the player above. White stands still, and a tint all over is the camera.
 
 # %%
 t = length // 3
@@ -148,7 +148,7 @@ viz.picture_grid(
     [scene.frames[t], viz.flow_to_rgb(scene.forward[t], top)],
     labels=["what the spatial stream sees", "what the temporal stream sees"],
     title="Two streams",
-    alt="Left a frame: a puppet in a park. Right the flow of the same moment: the figure as coloured motion only.",
+    alt="Left a frame: a puppet in a park. Right the flow of the same moment in colour: the figure stands out, and where the camera moves the ground has a tint of its own.",
 )
 
 # %% [markdown]
@@ -221,7 +221,7 @@ viz.picture_grid(
     [scene.frames[t], future[0] / 255, scene.frames[t + 1]],
     labels=["now", "put together from now", "next"],
     title="One step into the future",
-    alt="Three frames: now, the next one put together from its pixels, and the true next one. They look almost the same, but in the middle a second hand is left where the hand has been.",
+    alt="Three frames: now, the next one put together from its pixels, and the true next one. They look almost the same, but in the middle what moved is doubled: a hand, or a leg.",
 )
 
 # %% [markdown]
@@ -247,7 +247,7 @@ viz.picture_grid(
 # ### 08 · Attention transfer: *what photos teach about video*
 #
 # Li et al. (2017) learn from photos on the web and look for the same thing in video. Photos are not frames: they
-# are taken closer, in brighter colours, and at the very moment that tells.
+# are taken closer, often in brighter colours, some in grey, and at the very moment that tells.
 
 # %%
 photos = world.Stills(of="interactions", seed=seed, size=side, groups=3)
@@ -264,7 +264,7 @@ viz.picture_grid(
     columns=4,
     labels=[f"{name.replace('_', ' ')}, {kind}" for name in meetings.classes for kind in ("photo", "a frame")],
     title="Photos and frames",
-    alt="For each of four meetings of two puppets a photo, close and colourful, beside a frame of a video in which the puppets still stand apart.",
+    alt="For each of four meetings of two puppets a posed photo, taken close up, beside a frame of a video in which the puppets still stand apart.",
 )
 
 # %% [markdown]

@@ -137,7 +137,7 @@ viz.picture_grid(
 # A single step is little. The network gets $2L$ channels: the flow of $L$ steps, stacked. *Where* to read the later
 # fields is a choice: at the same place (**stacking**, eq. 1), along the path on which the point travels
 # (**trajectories**, eq. 2), or half of it back in time (**bi-directional**). Figure 3 of the paper draws the first
-# two; here they are, on a real clip. Points start on the moving part.
+# two; here they are, on a clip. Points start where most passes by: some on what moves, others on ground that it will cross.
 
 # %%
 steps = 6
@@ -150,7 +150,7 @@ viz.trajectory_plot(
     one.frames([0])[0],
     flow.trajectories(fields, places),
     title="Figure 3, alive: the paths along which trajectory stacking reads",
-    alt="Some paths of six steps drawn on a frame; each starts on a moving part and follows it. Stacking reads at the starting points only.",
+    alt="Some paths of six steps drawn on a frame, from places where much moves. Stacking reads at the starting points only.",
 )
 
 # %% [markdown]
@@ -401,7 +401,7 @@ mosaic = tiles.permute(1, 2, 0, 3).flatten(2, 3).flatten(0, 1)  # (2L * 8, F * 8
 viz.picture_grid(
     [viz.signed_to_rgb(mosaic, 1.0)],
     title="Figure 4, alive: first-layer filters, a column each",
-    alt="A grid of small grey patterns, one column a filter. Some change sign from left to right or from top to bottom, others from step to step.",
+    alt="A grid of small grey patterns, one column a filter. Most look like noise; the chart below counts those that change sign from side to side or from step to step.",
 )
 
 # %%

@@ -150,7 +150,7 @@ viz.picture_grid(
 print("first row:", test.classes[examples[0].label], "  second row:", test.classes[examples[1].label])
 
 # %% [markdown]
-# > In the lab's world: nearly the same ten pictures. Only their order tells the two apart.
+# > In the lab's world: the same postures, in another place. Only their order tells the two apart.
 #
 # One of them in motion, at the five frames a second that the models get, beside another clip (in the lab's world one that
 # any frame gives away):
@@ -322,9 +322,9 @@ if bars and dataset == "world":
     assert same > chance + 0.1
 
 # %% [markdown]
-# > Somewhat clustered, here too: far above chance and far from clean. Let a class stand out with the legend: tools
-# > and places make heaps, and sitting down lies right on standing up. How could it not? The mean of ten codes does
-# > not know which came first.
+# > Somewhat clustered, here too: far above chance and far from clean. Let a class stand out with the legend: some
+# > make heaps, others lie across each other. Two that are each other's reverse must do so, for the mean of ten codes
+# > does not know which came first.
 #
 # ## Models
 #
@@ -391,12 +391,12 @@ figure = viz.line_chart(
     x_title="step t",
     y_title="influence (first step: 1)",
     title="Memory of the first frame, before training",
-    alt="Lines on a logarithmic scale. With the identity the influence stays 1, with small random weights and a rotation it decays, with large ones it grows step by step.",
+    alt="Lines on a logarithmic scale. With the identity the influence stays close to 1, with small random weights and a rotation it decays, with large ones it grows step by step.",
 )
 figure.update_yaxes(type="log", dtick=1)
 
 # %% [markdown]
-# > With the identity the layer simply adds up what it sees, and nothing fades or explodes. So it starts here (Le et
+# > With the identity the layer simply adds up what it sees: hardly anything fades, and nothing explodes. So it starts here (Le et
 # > al. 2015 found this), and as training may leave that start, gradients are clipped to a length of 5.
 #
 # ## Experiments
@@ -468,8 +468,8 @@ board.table("table results", claimed=("rnn.recurrent", "rnn.lstm_worst", "rnn.bi
 
 # %% [markdown]
 # > On UCF101 all four lie within five points, and the paper's own test column puts its RNN *below* Average. Here the
-# > readers in order are far ahead: two thirds of our classes need motion to be told, a third is order and nothing
-# > else. The paper expects just this of data whose classes look alike ("Future Work").
+# > bidirectional reader is far ahead; by how much the forward ones are, the table says. Two thirds of our classes need
+# > motion to be told, a third is order and nothing else. The paper expects just this of data whose classes look alike ("Future Work").
 
 # %%
 if bars and dataset == "world":
@@ -503,8 +503,8 @@ viz.line_chart(
 )
 
 # %% [markdown]
-# > It costs nothing: a step that knows little is unsure, spreads its probability thin, and sways the mean little. The
-# > mean is about as good as the best single step. The bidirectional reader knows the whole clip at every step, and
+# > It costs little: a step that knows little is unsure, spreads its probability thin, and sways the mean little. The
+# > mean is nearly as good as the best single step. The bidirectional reader knows the whole clip at every step, and
 # > even against the *last* step of the forward readers, which know it too, it stays ahead.
 #
 # ### Learning curves
@@ -553,8 +553,8 @@ print(
 )
 
 # %% [markdown]
-# > Overfit they are: every reader in order knows its training clips by heart. The convolution is another matter. Here
-# > it is the calmest of all, and as good as any. The paper tells us too little of it to say what went wrong there; the
+# > Overfit they are: every reader in order knows nearly all of its training clips. The convolution is another matter.
+# > Here it is calmer than the RNN, and among the best. The paper tells us too little of it to say what went wrong there; the
 # > scoreboard below says what we tried.
 #
 # ## Where order decides
@@ -607,8 +607,8 @@ if bars and pairs:
     assert min(board[f"{name}.order"] for name in ("rnn", "lstm", "birnn")) > board["average.order"] + 10
 
 # %% [markdown]
-# > About a half: Average guesses. (Not exactly, for a posture at the start of a clip may be held longer than the one
-# > at its end, and that much a mean does see.) The readers in order are nearly always right. Where one frame is
+# > Average can only guess, about a half. (Where it is off, a posture at the start of a clip may be held longer than
+# > the one at its end, and that much a mean does see.) The readers in order are nearly always right. Where one frame is
 # > enough, on the appearance pairs, Average holds its own, in our records even ahead of the RNN (88 against 85 %): the
 # > paper's "strong baseline".
 #
@@ -672,16 +672,16 @@ asked = well_read("stand_up")
 pressed(asked, *(["stand_up", "sit_down"] if pairs else [test.classes[codes["test"].labels[asked]]]))
 
 # %% [markdown]
-# Now another clip, in the lab's world one that a single frame gives away.
+# Now another clip, in the lab's world one whose tool and place tell much.
 
 # %%
 asked = well_read("hammer")
 pressed(asked, *(["hammer", "chop"] if pairs else [test.classes[codes["test"].labels[asked]]]))
 
 # %% [markdown]
-# > Run backwards, standing up *is* sitting down, and the readers in order say so; Average does not move by a hair.
-# > For the hammer the order hardly counts, every single frame has it. Look at step 1, too: for who knows that this
-# > frame is the *first*, somebody who sits there is about to stand up. And one frame ten times over is no action at
+# > Run backwards, standing up *is* sitting down: do the readers in order say so? Average does not move by a hair. For
+# > the hammer the order counts little; is one frame alone enough? Look at step 1 of the forward readers, too: for who
+# > knows that this frame is the *first*, somebody who sits there is about to stand up. And one frame ten times over is no action at
 # > all, but the models must name one: nothing in their training tells them that they may doubt.
 #
 # The same for all test clips. Turned round, a clip of a reversed pair counts as right if it is called by the other
@@ -718,7 +718,7 @@ viz.bar_chart(
 
 # %% [markdown]
 # > On the appearance pairs no order does much harm. On the reversed pairs a clip run backwards is as easy to name as
-# > any other for the readers in order; shuffled, it loses them about half of their answers. And Average says the same
+# > any other, or nearly so, for the readers in order; shuffled, it costs them a good part of their answers. And Average says the same
 # > to all three.
 #
 # ## What the paper names as next
@@ -831,7 +831,7 @@ board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6"))
 # - A mean of codes is a strong baseline wherever a frame gives the class away, and blind to order by construction.
 # - Whether a recurrent net is worth its while is a question about the *data*: on UCF101 it gained the authors a
 #   point or nothing, where order decides it is everything.
-# - Letting all steps vote costs nothing: those that know little are unsure.
+# - Letting all steps vote costs little: those that know little are unsure.
 # - Numbers from one run decide little between models this close: the claims below rest on several seeds.
 #
 # ## Scoreboard

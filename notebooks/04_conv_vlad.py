@@ -235,8 +235,8 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# > In the lab's world sky, wall and edge have words of their own, and the same in every photo. Which words there are says little about
-# > *which* house it is.
+# > Neighbouring cells often share a word, and many words come back in other photos. Which words there are says little
+# > about *which* house it is.
 #
 # So VLAD does not count them. It adds up how each feature *differs* from its word, word by word:
 #
@@ -256,7 +256,7 @@ order = lengths["as summed"].argsort(descending=True)
 viz.line_chart(
     {name: (list(range(1, words + 1)), (one_[order] / one_.norm()).tolist()) for name, one_ in lengths.items()},
     title="How much of the vector each word gets",
-    alt="Length of each word's block, sorted. As summed, few words have nearly everything; after intra-normalisation all words that occur have the same.",
+    alt="Length of each word's block, sorted. As summed, some words get several times as much as others; after intra-normalisation all words that occur have the same.",
     x_title="word, the longest first",
     y_title="share of the length",
 )
@@ -318,7 +318,7 @@ viz.line_chart(
 )
 
 # %% [markdown]
-# The best layer is the peak of a curve, and the thesis reads it off the very queries that it reports. That flatters: of
+# The best layer is the peak of a curve, and the thesis reads it off the very queries that it reports. That can flatter: of
 # eleven layers one will be lucky. So we choose the layer on four fifths of the places and report it on the rest, in turn.
 
 
@@ -484,7 +484,7 @@ viz.PatchExplorer(
 )
 
 # %% [markdown]
-# > The low layer finds the same edge or the same paint, wherever it is. Each cell of the last one sees the whole photo:
+# > The low layer often finds the same edge or the same paint, wherever it is. Each cell of the last one sees the whole photo:
 # > patches that it takes for alike need not look alike. At twice the size it sees less of the photo at once; its cells
 # > also lie closer together in it, so that neighbours share more of what they see.
 #

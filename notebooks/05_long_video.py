@@ -407,7 +407,7 @@ if tiny:
     )
 
 # %% [markdown]
-# **To touch.** Add frames one by one, from the first on, and see the answer change. When does the label come up?
+# **To touch.** Add frames one by one, from the first on, and see the answer change. Does the label come up, and when?
 
 # %%
 if tiny:
@@ -560,8 +560,8 @@ print({rule: round(board[f"rule.{rule}"], 1) for rule in ("last", "max", "sum", 
 # %% [markdown]
 # ### To touch: the LSTM at work
 #
-# **Drag the cursor.** Above, what the LSTM believes after each frame; below, its gates and cells. Watch what happens when
-# the action begins, when it is over, and at the cuts of the camera.
+# **Drag the cursor.** Above, what the LSTM believes after each frame; below, its gates and cells. Does anything happen when
+# the action begins, when it is over, and at the cuts of the camera? It need not: this LSTM is right in few clips.
 
 
 # %%
@@ -794,6 +794,10 @@ else:
         f"AlexNet, Conv Pooling of {many}: images {percent(by_number[many].videos):.1f} %, flow {percent(alone):.1f} %, both {percent(both):.1f} %"
     )
 
+# %% [markdown]
+# The line above is of one AlexNet that sees much of each clip; in the table stands GoogLeNet with few frames of it. Which
+# of the two streams is ahead may differ between them.
+
 # %%
 board.table("table 3.4", claimed=("long.flow_alone", "long.flow_noisy", "long.rgb_init"))
 
@@ -880,9 +884,9 @@ board.table("table 3.7", claimed=("long.flow_clean",))
 #
 # ## Recap
 #
-# - A label for minutes of video says nothing about *when*. A maximum over time finds the telling frame by itself.
+# - A label for minutes of video says nothing about *when*. A maximum over time can find the telling frame by itself.
 # - Shared weights make the number of frames free: train with few, go on with many.
-# - An LSTM reads in order and can be asked at any time; gains and rules to combine its answers are choices of detail.
+# - An LSTM reads in order and can be asked at any time; rules to combine its answers are choices of detail.
 # - Motion that is lost at one frame a second comes back as flow. In our records it adds some points where all frames are
 #   pooled, on either set, and hardly any to eight frames of the restless one.
 #

@@ -115,7 +115,7 @@ def a_clip(name):
 # **The thesis** calls the change at a place, $v = I_2 - I_1$, the *Eulerian motion* of two images: not where things
 # go, as optical flow says, but what is different here. No estimate can fail, however large the motion.
 #
-# **What do you expect** to see of someone who sits down, half a second later? And of the wall behind?
+# **What do you expect** to see of someone who sits down, half a second later? And of what stands behind?
 
 # %%
 sitting = a_clip("sit_down")
@@ -125,11 +125,12 @@ viz.picture_grid(
     [pair[0], viz.signed_to_rgb((pair[1].float() - pair[0].float()).mean(0), 160.0), pair[1]],
     labels=[f"frame {here}", "difference", f"frame {there}"],
     title=f"What has changed ({classes[sitting.label]})",
-    alt="Two frames of a clip and between them their difference: grey where nothing changes, light or dark where something was and where it is now.",
+    alt="Two frames of a clip and between them their difference: grey where nothing changes, light or dark where something was and where it is now, and along edges that the camera has shifted.",
 )
 
 # %% [markdown]
-# > In the lab's world two ghosts: where it was, and where it is. The wall draws its edges, as the camera shakes.
+# > In the lab's world two ghosts: where it was, and where it is. What stands behind draws its edges, as the camera
+# > shakes.
 #
 # **The thesis** takes the same difference of the *features* of a network, $v^{(\ell)} = f^{(\ell)}(I_2) -
 # f^{(\ell)}(I_1)$: they mind small shifts less, and know more about what is there. Features come from a network that
@@ -188,8 +189,8 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# > Bright is much change. On the lowest levels every edge counts that the camera has shaken; higher up the walls calm
-# > down, and the one who moves remains.
+# > Bright is much change. On the lowest levels every edge counts that the camera has shaken; higher up the background
+# > calms down, and the one who moves remains.
 #
 # ## 5.3.2 · Two subnetworks
 #
@@ -407,7 +408,8 @@ if dataset == "world":
 # cream, push-ups, making hot dogs.
 #
 # > From frames without an order nobody can tell sitting down from standing up. Differences can: their sign is the
-# > direction of time. What a hammer looks like, on the other hand, no difference says better than the frame.
+# > direction of time. What a hammer looks like, on the other hand, a difference hardly says better
+# > than the frame.
 #
 # ## To touch
 #

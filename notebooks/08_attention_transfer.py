@@ -715,9 +715,8 @@ viz.picture_grid(
 )
 
 # %% [markdown]
-# > Look where the maps shine. For a high five one would point at the hands; in these frames the net points below the
-# > raised arms, at the two bodies and the gap between them. That says what speaks for a high five *in this net*. A map is
-# > no proof that something has been understood.
+# > Look where the maps shine, and where you would have pointed. A map says what speaks for a concept *in this net*; it
+# > is no proof that something has been understood.
 #
 # ## Recap
 #

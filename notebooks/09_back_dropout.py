@@ -139,7 +139,7 @@ if dataset == "world":
         [clip.frames([0])[0] for clip in croquet],
         columns=8,
         title="A class of the source task: croquet",
-        alt="Eight stills of puppets in a forest, each with a striped mallet raised.",
+        alt="Eight stills of puppets in a forest, each with a striped mallet in hand.",
     )
     display(grid)
 
@@ -175,7 +175,7 @@ if tiny:
     display(figure)
 
 # %% [markdown]
-# > The place weighs more than the tool: whoever swings an axe in the forest plays croquet, and a hammer indoors is hardly
+# > The place weighs more than the tool: most who swing an axe in the forest play croquet, and a hammer indoors is hardly
 # > ever a mallet. So a net that has learned croquet may well mix up these two, if fine-tuning leaves it as it is.
 #
 # ## 4.2 · Fine-tuning (Figure 2)
@@ -256,7 +256,7 @@ viz.picture_grid(
 
 # %% [markdown]
 # > The last layers, then; but mostly one sees the learning rates. fc7 had ten times that of the layers before it and has
-# > moved three times as far. fc6, which has the most weights, has hardly moved at all.
+# > moved several times as far. fc6, which has the most weights, has hardly moved at all.
 #
 # ## 4.4 · The penalty set
 #
