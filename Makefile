@@ -30,8 +30,8 @@ lab: setup  ## open JupyterLab on the first notebook
 course: setup  ## run every notebook, export to build/course/*.html
 	$(BIN)/labkit course
 
-test: setup  ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+test: setup  ## every test, two at a time, a thread each: more threads than cores would wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: setup  ## style, types, import directions
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

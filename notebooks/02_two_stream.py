@@ -557,8 +557,8 @@ board.table("table 2", claimed=("ts.multitask",))
 
 # %% [markdown]
 # > In the paper each remedy helps more than the one before. In our records multi-task learning helps most on average,
-# > but to add classes does less than to fine-tune. The net with added classes has seen fewer clips of the small set than
-# > the others; what it would do with as many we cannot say from these records.
+# > but to add classes does less than to fine-tune. These records are out of date (↻): in them the net with added classes
+# > has seen fewer clips of the small set than the others. Now all see as many; what that changes is not measured yet.
 
 # %% [markdown]
 # ## 6 · Fusion by an SVM, and all splits (Tables 3 and 4)

@@ -213,7 +213,8 @@ show("long_video")
 # ### 06 · ActionFlowNet
 #
 # With few labels, what does a net gain that has learned to see motion beforehand, and goes on seeing it? Much, beside a
-# net that starts from nothing; less than from photos of other puppets, or from flow that is given.
+# net that starts from nothing; less than from photos of other puppets, or from flow that is given. Most of its records are
+# out of date (↻): they were made with another colour jitter than the paper's, and wait to be measured again.
 
 # %%
 show("action_flow_net")
@@ -221,8 +222,9 @@ show("action_flow_net")
 # %% [markdown]
 # ### 07 · Temporal differences
 #
-# What a difference of features adds to the features, with a baseline that starts and trains as the rival does. Six of
-# eight claims hold: reversed pairs are what differences are good at.
+# What a difference of features adds to the features, with a baseline that starts and trains as the rival does. Reversed
+# pairs are what differences are good at. Six of eight claims held by records that are out of date now (↻): they were
+# made with another colour jitter, and with conv1 tapped before its pooling.
 
 # %%
 show("temporal_difference")

@@ -121,7 +121,11 @@ replace: some GB free
 """
 
 
-@each_notebook
+# Between them they draw the world, estimate flow, train and evaluate; whatever else trains has tests of its own.
+REPEATED = [source for source in SOURCES if source.name[:2] in ("00", "01", "09")]
+
+
+@pytest.mark.parametrize("source", REPEATED, ids=[source.stem for source in REPEATED])
 def test_it_runs_again_with_equal_results(source, executed, tmp_path):
     """nbval executes the notebook once more and compares every output with the first."""
     unstable = tmp_path / "unstable.cfg"
@@ -144,24 +148,16 @@ def test_the_page_is_whole(source, executed, tmp_path):
     assert 'src="http' not in page
 
 
-def real_clips():
-    """One clip of each data set, where there is a folder of real data."""
-    folder = Path(os.environ.get("LABKIT_REAL_DATA", "/nowhere")) / "clips"
-    sets = [sorted(folder.glob(f"{name}/*.*")) for name in ("ucf101", "hmdb51", "kinetics")]
-    return [clips[0] for clips in sets if clips]
-
-
 def test_notebook_01_takes_a_real_clip(tmp_path):
-    clips = real_clips()
-    if not clips:
-        pytest.skip("set LABKIT_REAL_DATA to a folder with clips/ucf101, clips/hmdb51 and clips/kinetics")
+    clip = next(Path(os.environ.get("LABKIT_REAL_DATA", "/nowhere"), "clips/hmdb51").glob("*.avi"), None)
+    if clip is None:
+        pytest.skip("set LABKIT_REAL_DATA to a folder with clips/hmdb51")
     source = next(source for source in SOURCES if source.stem == "01_video_and_flow")
-    for clip in clips:
-        done = course.run(source, tmp_path / f"{clip.stem}.ipynb", {"profile": "smoke", "video": str(clip)})
-        text = json.dumps(results(done))
-        assert clip.name in text
-        assert "estimated flow:" in text
-        assert "exact flow:" not in text
+    done = course.run(source, tmp_path / "01.ipynb", {"profile": "smoke", "video": str(clip)})
+    text = json.dumps(results(done))
+    assert clip.name in text
+    assert "estimated flow:" in text
+    assert "exact flow:" not in text
 
 
 @pytest.fixture
