@@ -6,7 +6,7 @@ COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-f
 # machine that also does other things, a laptop with a browser open say; no spinning at all makes small steps slow.
 export GOMP_SPINCOUNT ?= 2000
 .DEFAULT_GOAL := lab
-.PHONY: setup lab course test check bench notebooks lock
+.PHONY: setup lab course test test-long check bench notebooks lock
 
 setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 
@@ -30,8 +30,11 @@ lab: setup  ## open JupyterLab on the first notebook
 course: setup  ## run every notebook, export to build/course/*.html
 	$(BIN)/labkit course
 
-test: setup  ## every test, two at a time, a thread each: more threads than cores would wait for each other
+test: setup  ## the tests, two at a time, a thread each: more threads than cores would wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+test-long: setup  ## notebooks in the profile paper, a step of each training, on nets of the papers' sizes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m long
 
 check: setup  ## style, types, import directions
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -31,7 +31,7 @@ def test_every_target_works_in_a_folder_of_any_name(tmp_path, name):
         path = folder / ".venv/bin" / tool
         path.write_text(STAND_IN, encoding="utf-8")
         path.chmod(0o755)
-    targets = ["lab", "course", "test", "check", "bench", "notebooks", "lock"]
+    targets = ["lab", "course", "test", "test-long", "check", "bench", "notebooks", "lock"]
     command = ["make", *targets, "PYTHON=.venv/bin/python"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -42,6 +42,7 @@ def test_it_runs_on_real_videos_and_pairs(data_root, tmp_path):
         assert of_the_world not in drawn.replace(of_pairs, "")
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:FlyingChairs", "ignore:Sintel")
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """16 frames of 224 pixels through a 3D-ResNet-18, and ResNet-18 from random weights: one step of one clip each."""

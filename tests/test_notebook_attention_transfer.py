@@ -40,6 +40,7 @@ def test_it_runs_on_folders_of_photos_and_videos(data_root, tmp_path):
     assert "puppet" not in figures(done)
 
 
+@pytest.mark.long
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """The wiring of the paper's profile, with the small net in the place of ResNet-101 and few steps."""
     changes = {

@@ -1,5 +1,6 @@
 """Notebook 09 beyond what all notebooks are tested for: on real videos, with the small net and with CNN-M-2048."""
 
+import pytest
 import torch
 from runs import changed, figures, said
 from safetensors.torch import save_file
@@ -24,6 +25,7 @@ def test_it_runs_on_real_videos(real_sets, tmp_path):
     assert "Two actions" not in figures(done)  # the few test clips need not be of two
 
 
+@pytest.mark.long
 def test_the_paper_profile_in_short(real_sets, tmp_path):
     """CNN-M-2048 from ImageNet weights (random here) on real frames: one step each time, one test frame."""
     torch.manual_seed(0)

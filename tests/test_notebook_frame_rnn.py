@@ -44,6 +44,7 @@ def test_it_runs_on_real_videos(ucf101, tmp_path):
     assert "v_Punch_g03_c01" in "".join(outputs(done, "text/html")[0])  # a point of Figure 7
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:UCF101")
 def test_the_paper_profile_in_short(ucf101, tmp_path, monkeypatch):
     """AlexNet with random weights, codes of fc7 from the script and of fc6 made on the spot, two steps of training."""

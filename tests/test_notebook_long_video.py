@@ -66,6 +66,7 @@ def test_it_runs_on_real_videos(data_root, tmp_path):
     assert "puppet" not in drawn
 
 
+@pytest.mark.long
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """Nets of the paper's size on real frames and flow, trained as a whole; but two steps, and of 120 frames ten."""
     torch.manual_seed(0)

@@ -35,6 +35,7 @@ def test_it_runs_on_real_videos(data_root, tmp_path):
         assert of_the_world not in drawn
 
 
+@pytest.mark.long
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """ResNet-50 from random weights, tame ones, on real frames and flow: one step a phase, one sample of one window."""
     changes = {

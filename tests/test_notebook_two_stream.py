@@ -51,6 +51,7 @@ def trained(tables, folder, **parameters):
     return set(said(done).partition("measured: ")[2].partition(" and no more")[0].split())
 
 
+@pytest.mark.long
 def test_the_second_table_needs_no_spatial_net(tmp_path):
     measured = trained([2], tmp_path)
     small = {"small.alone", "small.fine_tune", "small.added_classes", "small.multi_task"}
@@ -60,6 +61,7 @@ def test_the_second_table_needs_no_spatial_net(tmp_path):
     }
 
 
+@pytest.mark.long
 def test_the_first_table_needs_no_small_set(data_root, tmp_path):
     (tmp_path / "ucf101").symlink_to(data_root / "ucf101")
     measured = trained([1], tmp_path, **REAL, data_root=str(tmp_path))
@@ -67,6 +69,7 @@ def test_the_first_table_needs_no_small_set(data_root, tmp_path):
     assert not any("small" in name or "multi_task" in name for name in measured)
 
 
+@pytest.mark.long
 def test_the_paper_profile_in_short(data_root, tmp_path):
     """Paper-size nets from ImageNet weights (random here) on real frames and flow: two steps, one test frame."""
     torch.manual_seed(0)
