@@ -2,7 +2,7 @@
 
 from labkit.data.act import ACT
 from labkit.data.chairs import FlyingChairs
-from labkit.data.decode import VideoError
+from labkit.data.containers import VideoError
 from labkit.data.fcvid import FCVID
 from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51

@@ -16,12 +16,12 @@ Colours without a tag are read as BT.601 of limited range, FFmpeg's own rule.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import av
 import numpy as np
@@ -31,6 +31,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from labkit.data import hdr
+from labkit.data.containers import has_rate, open_file, promised_bytes, video_error
 
 MAX_FPS = 1000.0
 """A header with a higher rate, in frames per second, is not believed."""
@@ -38,25 +39,16 @@ MAX_FPS = 1000.0
 MAX_PIXELS = 2**26
 """A header with larger frames is damaged: 8K video has half as many."""
 
-_MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
-_MATROSKA_PARTS = {b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"}  # EBML header, segment
 _STAMPED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # containers that give every frame its own time
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave transparency out
+_LEAST = 16  # pixels of a side from which on a frame is deinterlaced
+_PROBED = 16  # frames that have to bear the time stamps of the packets
 _SPARSE = 32  # frames decoded for one wanted, from which on it pays to look for key frames
 _LONG = (
     2 * 10**7
 )  # pixels of a whole file from which on threads that decode several frames at a time pay for their start
 
 Picture = NDArray[np.uint8]
-
-
-class VideoError(ValueError):
-    """A video file that cannot be read or written; the message names it, what was expected, what came, what to do."""
-
-
-def video_error(path: Path, expected: str, got: str, remedy: str) -> VideoError:
-    """The error about a file, with its absolute path."""
-    return VideoError(f"{path.absolute()}: expected {expected}; got {got}: {remedy}")
 
 
 class Recording:
@@ -85,14 +77,14 @@ class Recording:
     ) -> None:
         self.path, self.allow_damaged = path, allow_damaged
         self._square_pixels, self._short_side = square_pixels, short_side
-        with _open(path) as file:
+        with open_file(path) as file:
             self.bytes = os.fstat(file.fileno()).st_size
-            promised_bytes = _promised_bytes(file, self.bytes)
-            self._has_rate = _has_rate(file)
+            promised = promised_bytes(file, self.bytes)
+            self._has_rate = has_rate(file)
         if self.bytes == 0:
             self._fail("a video", "an empty file", "fetch it again")
-        if self.bytes < promised_bytes and not allow_damaged:
-            self._fail_damaged(f"{promised_bytes} bytes, as its header says", f"{self.bytes}")
+        if self.bytes < promised and not allow_damaged:
+            self._fail_damaged(f"{promised} bytes, as its header says", f"{self.bytes}")
         try:
             # Tags in another encoding than UTF-8 are no reason to refuse a video.
             self._container = av.open(str(path.absolute()), metadata_errors="replace")
@@ -106,6 +98,7 @@ class Recording:
         self.count = self.decoded = 0
         self.shape: tuple[int, ...] = ()
         self.moments: list[float | None] = []
+        self._overdue: set[int] = set()  # time stamps of packets whose frames have not come
         self._matrix = np.eye(2, dtype=int)
         self._deinterlacer: _Deinterlacer | None = None
         self._frame: VideoFrame
@@ -117,7 +110,7 @@ class Recording:
             if self._container.streams.audio:
                 self._fail("a video", "sound only", "choose a file with moving pictures")
             self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
-        self._stream = stream = videos[0]
+        self._stream = stream = next((s for s in videos if s.disposition & Disposition.default), videos[0])
         context = stream.codec_context
         if context is None:
             self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
@@ -125,12 +118,11 @@ class Recording:
             self._fail(f"frames of 1 to {MAX_PIXELS} pixels", f"{context.width} x {context.height}", "fetch it again")
         pixels = (stream.frames or 300) * context.width * context.height
         stream.thread_type = "AUTO" if pixels >= _LONG else "SLICE"
-        self._decode: Callable[[Any], Sequence[VideoFrame]] = lambda packet: packet.decode()
+        self._decoder: Any = context
         if stream.metadata.get("alpha_mode") == "1" and context.name in _WITH_ALPHA:
             with suppress(av.error.FFmpegError, ValueError):  # an FFmpeg without libvpx
-                decoder: Any = CodecContext.create(_WITH_ALPHA[context.name], "r")
-                decoder.extradata = context.extradata
-                self._decode = decoder.decode
+                self._decoder = CodecContext.create(_WITH_ALPHA[context.name], "r")
+                self._decoder.extradata = context.extradata
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +148,7 @@ class Recording:
         """Frames as the decoder gives them, those that are interlaced made whole; as many as it gives."""
         for frame in self._stored_frames():
             self.moments.append(None if frame.pts is None else frame.time)
-            if frame.interlaced_frame and self._deinterlacer is None:
+            if frame.interlaced_frame and self._deinterlacer is None and min(frame.width, frame.height) >= _LEAST:
                 self._deinterlacer = _Deinterlacer()
             if self._deinterlacer:
                 yield from self._deinterlacer.after(frame)
@@ -169,24 +161,39 @@ class Recording:
         """Frames as the decoder gives them; what lies behind one that fails is damage."""
         failed = False
         for packet in self._packets():
+            if packet.size == 0 and packet.pts is not None:  # it stands for the frame before
+                continue
             try:
-                frames = self._decode(packet)
+                frames = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 # A video cut out of another may begin amid frames that lean on what is no longer there.
                 failed = failed or self.decoded > 0 or packet.is_keyframe
                 if failed and self.allow_damaged:
+                    with suppress(av.error.FFmpegError):
+                        yield from self._decoder.decode(None)  # what it still holds
                     return
                 continue
             if failed and frames:
                 self._fail_damaged(
                     "every frame to decode", f"a frame {self.decoded} that does not, with others after it"
                 )
+            self._overdue.difference_update(frame.pts for frame in frames)
             self.decoded += len(frames)
             yield from frames
 
     def _packets(self) -> Iterator[Any]:
+        """The packets of the stream, an empty one at the end; notes what is due, as a decoder may be silent."""
+        silent = self._decoder.name == "hevc" and self._container.format.name in _STAMPED  # errors are only logged
+        key = None
         try:
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                if silent and packet.size and packet.pts is not None and not packet.is_discard:
+                    key = packet.pts if packet.is_keyframe else key
+                    if key is not None and packet.pts >= key:  # those before it may rightly fall away behind a cut
+                        self._overdue.add(packet.pts)
+                yield packet
+        except IndexError:  # PyAV's, at the end of a file in which a stream begins late
+            return
         except av.error.FFmpegError as error:
             if not self.allow_damaged:
                 self._fail_damaged(
@@ -198,11 +205,9 @@ class Recording:
         self._frame = frame
         if self.shape:
             return
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-        if matrix:
-            a, b, _, c, d = np.sign(np.frombuffer(matrix, np.int32)[:5])
-            if abs(a) == abs(d) != abs(b) == abs(c):  # quarter turns and mirrors; others are left as they are stored
-                self._matrix = np.array([[a, c], [b, d]])  # from stored (x, y) to shown (x, y)
+        a, b, _, c, d = np.round(_display_matrix(frame)[:5] / 2**16).astype(int)
+        if abs(a) == abs(d) != abs(b) == abs(c):  # quarter turns and mirrors; others are left as they are stored
+            self._matrix = np.array([[a, c], [b, d]])  # from stored (x, y) to shown (x, y)
         width, height = float(frame.width), float(frame.height)
         aspect = self._stream.sample_aspect_ratio or 0
         if self._square_pixels and 1 / 8 <= aspect <= 8:  # what is beyond is a lie
@@ -266,60 +271,82 @@ class Recording:
         """The same by way of key frames, from a file just opened.
 
         Yields:
-            The pictures in turn; fewer where the file does not keep its word, has no time stamps to go by, or where
+            The pictures in turn; fewer where the file has no time stamps to go by, does not keep its word, or where
             key frames lie so that reading from the start decodes no more than twice as many frames.
         """
-        if (landmarks := self._landmarks()) is None or wanted[-1] >= len(landmarks[0]):
+        stamps, keys = self._landmarks()
+        if wanted[-1] >= len(stamps):
             return
-        stamps, keys = landmarks  # of all frames, of key frames
-        places = np.searchsorted(keys, [stamps[index] for index in wanted], side="right") - 1
-        if places[0] < 0:
+        number = {stamp: index for index, stamp in enumerate(stamps)}
+        before = np.searchsorted(keys, [stamps[index] for index in wanted], side="right") - 1  # key frames, by place
+        if before[0] < 0:
             return
-        legs = [
-            (keys[place], [i for i, own in zip(wanted, places, strict=True) if own == place])
-            for place in np.unique(places)
-        ]
-        if 2 * sum(indices[-1] - stamps.index(key) + 1 for key, indices in legs) > wanted[-1] + 1:
+        legs = {
+            keys[place]: [i for i, own in zip(wanted, before, strict=True) if own == place] for place in set(before)
+        }
+        if 2 * sum(indices[-1] - number[key] + 1 for key, indices in legs.items()) > wanted[-1] + 1:
             return
-        for key, indices in legs:
-            reached = 0
-            for frame in self._from_key_frame(key, [stamps[index] for index in indices]):
-                self._show(frame)
-                yield self.picture()
-                reached += 1
-            if reached < len(indices):
+        for key, indices in sorted(legs.items()):
+            reached = -1
+            for index in self._from_key_frame(stamps, number[key]):
+                reached = index
+                if index in indices:
+                    yield self.picture()
+                if index == indices[-1]:
+                    break
+            if reached < indices[-1]:
                 return
 
-    def _landmarks(self) -> tuple[list[int], list[int]] | None:
-        """Time stamps of all frames and of the key frames, in order; None where they are not to be relied on.
+    def _landmarks(self) -> tuple[list[int], list[int]]:
+        """Time stamps of all frames and of the key frames, in order; none where the first frames do not bear them out.
 
-        Reads the packets without decoding them.
+        Reads all packets, and decodes the first ones: a cut may begin with some that give no frame.
         """
         if self._container.format.name not in _STAMPED:
-            return None
-        packets = [packet for packet in self._packets() if packet.size]
-        stamps = {packet.pts for packet in packets}
-        if None in stamps or len(stamps) < len(packets) or any(packet.is_discard for packet in packets):
-            return None
-        return sorted(stamps), sorted(packet.pts for packet in packets if packet.is_keyframe)
+            return [], []
+        packets, first = [], list[VideoFrame]()
+        for packet in self._packets():
+            if packet.size:
+                packets.append((packet.pts, packet.is_keyframe, packet.is_discard))
+            if len(first) < _PROBED:
+                with suppress(av.error.FFmpegError):
+                    first += self._decoder.decode(packet)
+        stamps = {pts for pts, _, _ in packets}
+        if None in stamps or len(stamps) < len(packets) or any(hidden for _, _, hidden in packets) or not first:
+            return [], []
+        if first[0].pts is None or any(frame.interlaced_frame for frame in first):
+            return [], []
+        known = sorted(pts for pts in stamps if pts >= first[0].pts)
+        if [frame.pts for frame in first] != known[: len(first)]:
+            return [], []
+        return known, sorted(pts for pts, is_key, _ in packets if is_key and pts >= first[0].pts)
 
-    def _from_key_frame(self, key: int, stamps: Sequence[int]) -> Iterator[VideoFrame]:
-        """Frames with some time stamps, in turn, from the key frame before them on; fewer if one is not to be found."""
-        self._container.seek(key, stream=self._stream, backward=True)
-        frames = self._stored_frames()
-        for stamp in stamps:
-            frame = next((frame for frame in frames if frame.pts is None or frame.pts >= stamp), None)
-            if frame is None or frame.pts != stamp or frame.interlaced_frame:
+    def _from_key_frame(self, stamps: Sequence[int], start: int) -> Iterator[int]:
+        """Make each frame from a key frame on the current one; ends where one does not bear the next time stamp."""
+        try:
+            self._container.seek(stamps[start], stream=self._stream, backward=True)
+        except (av.error.FFmpegError, OSError):
+            return
+        self._decoder.flush_buffers()
+        frames = (frame for frame in self._stored_frames() if frame.pts is None or frame.pts >= stamps[start])
+        for index, frame in zip(range(start, len(stamps)), frames, strict=False):
+            if frame.pts != stamps[index] or frame.interlaced_frame:
                 return
-            yield frame
+            self._show(frame)
+            yield index
 
     def _require_whole(self) -> None:
         if self.count == 0:
             self._fail("frames", "none that decodes", "fetch it again, or re-encode it")
-        if self.allow_damaged or self._container.format.name == _STAMPED[0]:  # an edit list may hide any part
+        if self.allow_damaged:
             return
-        last = max((moment for moment in self.moments if moment is not None), default=0)
-        reached = max(self.count, last * float(self._stream.guessed_rate or 0))  # where frames come irregularly
+        moments = [moment for moment in self.moments if moment is not None] or [0.0]
+        tick = float(self._stream.time_base or 0)
+        if any(min(moments) < stamp * tick < max(moments) for stamp in self._overdue):
+            self._fail_damaged("every frame to decode", "one in the middle that does not")
+        if self._container.format.name == _STAMPED[0]:  # an edit list may hide any part
+            return
+        reached = max(self.count, max(moments) / tick + 1 if tick else 0)  # a header may count ticks of the clock
         promised = self._stream.frames
         if promised <= self.bytes and reached < promised / 2:
             self._fail_damaged(f"{promised} frames, as its header says", f"{self.count}")
@@ -370,6 +397,21 @@ class _Deinterlacer:
                 yield self._graph.vpull()
 
 
+def _display_matrix(frame: VideoFrame) -> NDArray[np.int32]:
+    """The nine numbers of how a frame is to be turned, times 65536.
+
+    They are read off a small copy: PyAV's side data and their frame hold each other in memory.
+    """
+    try:
+        matrix: Any = frame.reformat(16, 16, "gray").side_data.get("DISPLAYMATRIX")
+    except (ValueError, av.error.FFmpegError):  # PyAV does not know all kinds; EXIF is one
+        matrix = None
+    if matrix:
+        return np.frombuffer(matrix, np.int32).copy()
+    cosine, sine = np.cos(np.radians(frame.rotation)), np.sin(np.radians(frame.rotation))
+    return np.round(np.array([cosine, -sine, 0, sine, cosine, 0, 0, 0, 1]) * 2**16).astype(np.int32)
+
+
 def _over_white(image: NDArray[np.uint8]) -> Picture:
     """(H, W, 4) with transparency, (H, W, 3) laid over white."""
     alpha = image[..., 3:].astype(np.uint16)
@@ -392,49 +434,3 @@ def _rate_of_a_jumble(moments: Sequence[float]) -> float | None:
         return None
     usual = np.median(steps)
     return float(1 / steps[np.abs(steps - usual) <= usual / 2].mean())
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        if not path.is_file():  # a pipe would block
-            got = "a directory" if path.is_dir() else "no file" if path.exists() else "nothing of that name"
-            raise video_error(path, "a video file", got, "check the path")
-        return path.open("rb")
-    except OSError as error:
-        raise video_error(path, "a readable file", str(error.strerror), "check its permissions") from None
-
-
-def _promised_bytes(file: BinaryIO, size: int) -> int:
-    """Where the last top-level part of an AVI, MP4, MOV, MKV or WebM file ends by its own account; else 0."""
-    end = 0
-    while end < size:
-        file.seek(end)
-        head = file.read(16)
-        if head[:4] == b"RIFF":  # length in 4 bytes, all ones while it is being written
-            length = 8 + int.from_bytes(head[4:8], "little")
-            if length == 8 + 0xFFFFFFFF:
-                return 0
-        elif head[4:8] in _MP4_BOXES:  # length in 4 bytes; 1: in 8 bytes after the name; 0: up to the end
-            length = int.from_bytes(head[:4], "big")
-            length = int.from_bytes(head[8:16], "big") if length == 1 else length or size - end
-        elif (
-            head[:4] in _MATROSKA_PARTS and len(head) == 16 and head[4]
-        ):  # length in as many bytes as leading bits tell
-            width = 9 - head[4].bit_length()
-            length = int.from_bytes(head[4 : 4 + width], "big") - (1 << 7 * width)
-            if length == (1 << 7 * width) - 1:  # all ones: unknown
-                return 0
-            length += 4 + width
-        else:  # padding
-            break
-        end += max(length, 8)
-    return end
-
-
-def _has_rate(file: BinaryIO) -> bool:
-    """False for an AVI whose frame rate is zero: FFmpeg would make up 25 frames per second and stamp them so."""
-    file.seek(0)
-    header = file.read(1 << 16)
-    stream = header.find(b"vids") if header.startswith(b"RIFF") else -1
-    scale, rate = header[stream + 20 : stream + 24], header[stream + 24 : stream + 28]  # dwScale, dwRate of strh
-    return stream < 0 or (any(scale) and any(rate))

@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ import torch
 from av.video.frame import VideoFrame
 
 from labkit.checks import require_dtype, require_positive, require_shape
-from labkit.data.decode import MAX_FPS, Picture, Recording, are_sparse, video_error
+from labkit.data.containers import video_error
+from labkit.data.decode import MAX_FPS, Picture, Recording, are_sparse
 
 MAX_BYTES = 2 * 10**9
 """`read_video` refuses to read all frames of a video where they take more."""
@@ -69,7 +70,7 @@ class VideoInfo:
         return self.num_frames / self.fps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Video:
     """Frames read from a video file.
 
@@ -80,7 +81,7 @@ class Video:
 
     frames: torch.Tensor
     indices: torch.Tensor
-    _scan: Callable[[], VideoInfo] = field(repr=False, compare=False)
+    _scan: Callable[[], VideoInfo] = field(repr=False)
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -154,10 +155,7 @@ def read_video(
         TypeError: ``indices`` is not an int64 tensor.
     """
     path, options = Path(path), (allow_damaged, square_pixels, short_side)
-
-    def scanned() -> VideoInfo:
-        return scan(path, allow_damaged=allow_damaged, square_pixels=square_pixels, short_side=short_side)
-
+    scanned = partial(scan, path, allow_damaged=allow_damaged, square_pixels=square_pixels, short_side=short_side)
     info = None
     if indices is None or callable(indices):
         info = scanned()
@@ -168,7 +166,11 @@ def read_video(
     frames = torch.from_numpy(pixels)  # (number of wanted, C, H, W)
     if not torch.equal(wanted, indices):
         frames = frames[inverse]  # (*indices.shape, C, H, W)
-    return Video(frames, indices, scanned if info is None else lambda: info)
+    return Video(frames, indices, scanned if info is None else partial(_same, info))
+
+
+def _same(info: VideoInfo) -> VideoInfo:
+    return info
 
 
 def write_video(path: str | Path, frames: Iterable[torch.Tensor], fps: float) -> None:
@@ -251,8 +253,10 @@ def _stream_to_write(
 
 
 def _recording(path: str | Path, allow_damaged: bool, square_pixels: bool, short_side: int | None) -> Recording:
-    if short_side is not None:
-        require_positive(short_side, "short_side", "pass pixels, or None for frames as they are")
+    if short_side is not None and (isinstance(short_side, bool) or not isinstance(short_side, int) or short_side < 1):
+        raise ValueError(
+            f"short_side must be a whole number of pixels, 1 or more; got {short_side!r}: None keeps frames as they are"
+        )
     return Recording(Path(path), allow_damaged=allow_damaged, square_pixels=square_pixels, short_side=short_side)
 
 
@@ -291,7 +295,7 @@ def _require_numbers(indices: torch.Tensor) -> None:
 
 def _pixels(path: Path, wanted: Sequence[int], options: tuple[bool, bool, int | None]) -> Picture:
     """Frames by their numbers, which ascend: (N, 3, H, W) uint8."""
-    if are_sparse(wanted):
+    if are_sparse(wanted) and not options[0]:  # whoever allows damage wants the frames before it, found in turn
         with _recording(path, *options) as recording:
             pixels = _stacked(recording.sparse_pictures(wanted), len(wanted))
         if len(pixels) == len(wanted):

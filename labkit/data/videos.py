@@ -32,6 +32,7 @@ from labkit.flow.store import load_flow, stored_flow_shape
 
 VIDEO_SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".flv", ".3gp", ".wmv"}
 INDEX = "videos.jsonl"
+INDEXED = {"index": 2}  # raised by hand when other frames are counted, or other sizes noted, than before
 PARTS = ("train", "test")
 Labels = dict[str, tuple[int, ...]]
 """Labels of each video by its name, the first one first."""
@@ -428,7 +429,7 @@ def survey(
         for what, number in clips.counts.items()
         if sizes[what] != number
     }
-    return errors | run_jobs(_index, sorted({*there}), root / videos, root / INDEX, {"index": 1}, processes=processes)
+    return errors | run_jobs(_index, sorted({*there}), root / videos, root / INDEX, INDEXED, processes=processes)
 
 
 def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:
@@ -448,7 +449,7 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
     for split in (1, 2, 3):
         train, test = (clips(root, split, part) for part in ("train", "test"))
         print(f"split {split}: {len(train)} videos to train, {len(test)} to test")
-    return run_jobs(_index, find_videos(train.folder), train.folder, root / INDEX, {"index": 1}, processes=processes)
+    return run_jobs(_index, find_videos(train.folder), train.folder, root / INDEX, INDEXED, processes=processes)
 
 
 def describe(info: VideoInfo) -> Record:
@@ -464,7 +465,12 @@ def _index(source: Path, out: Path) -> Record:
 
 
 def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path, VideoInfo]:
-    """What an index knows of videos, except where their size in bytes has changed since."""
+    """What an index knows of videos, except where their size in bytes has changed since; an old index knows nothing."""
+    if index.is_file() and read_settings(index) not in (INDEXED, {}):
+        warnings.warn(
+            f"{index} was written by an earlier labkit, and is not used: delete it, then index anew", stacklevel=5
+        )
+        return {}
     records = read_manifest(index)
     known = {}
     for name in paths:

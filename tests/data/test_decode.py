@@ -1,5 +1,6 @@
 """What a frame is: files of many kinds, each against what was put into it."""
 
+import gc
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from labkit.data import VideoError, decode, iter_frames, read_video, scan, video, write_video
 from labkit.data.decode import Recording
@@ -147,7 +149,7 @@ def test_a_short_side_scales_while_decoding_and_never_enlarges(tmp_path):
     assert (small.frames - mean).abs().mean() < 2
     assert torch.equal(read_video(path, short_side=500).frames, read_video(path).frames)
     for read in (scan, read_video, iter_frames):
-        with pytest.raises(ValueError, match="short_side must be a finite number greater than 0; got 0"):
+        with pytest.raises(ValueError, match="short_side must be a whole number of pixels, 1 or more; got 0"):
             read(path, short_side=0)
 
 
@@ -304,11 +306,108 @@ def test_key_frames_that_lie_are_passed_over(long_film, monkeypatch):
     landmarks = Recording._landmarks
 
     def lying(self):
-        known = landmarks(self)
-        return known and ([stamp + (stamp not in known[1]) for stamp in known[0]], known[1])
+        stamps, keys = landmarks(self)
+        return [stamp + (stamp not in keys) for stamp in stamps], keys
 
     monkeypatch.setattr(Recording, "_landmarks", lying)
     assert torch.equal(read_video(path, torch.tensor([355, 399])).frames, every[[355, 399]])
+
+
+@pytest.fixture(scope="module")
+def open_gops(tmp_path_factory):
+    """300 frames in groups of 50 that lean on the group before."""
+    options = {"x264-params": "keyint=50:min-keyint=50:scenecut=0:bframes=3:open-gop=1"}
+    path = tmp_path_factory.mktemp("open") / "film.mp4"
+    return zoo.write(path, (zoo.waves(t, 32, 48) for t in range(300)), rate=25, options=options)
+
+
+def test_a_cut_that_begins_with_frames_that_lean_on_others_is_numbered_by_what_shows(open_gops, tmp_path):
+    begun = []
+
+    def from_the_second_key_frame(number, packet):
+        begun.extend([number] if packet.is_keyframe and number else [])
+        return bool(begun)
+
+    path = zoo.remux(open_gops, tmp_path / "cut.mkv", from_the_second_key_frame)
+    every = read_video(path).frames
+    with av.open(str(path)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) > len(every)  # some packets show nothing
+    for index in (70, 160, len(every) - 1):
+        assert torch.equal(read_video(path, torch.tensor([index])).frames[0], every[index])
+
+
+def test_time_stamps_in_the_order_of_decoding_are_not_relied_on(open_gops, tmp_path):
+    def presented_as_decoded(number, packet):
+        packet.pts = packet.dts
+        return True
+
+    path = zoo.remux(open_gops, tmp_path / "stamped.mkv", presented_as_decoded)
+    every = read_video(path).frames
+    for index in (70, 161, 298):
+        assert torch.equal(read_video(path, torch.tensor([index])).frames[0], every[index])
+
+
+def test_whoever_allows_damage_gets_the_frames_before_it(open_gops, tmp_path):
+    data = bytearray(open_gops.read_bytes())
+    with av.open(str(open_gops)) as container:
+        hit = [packet for packet in container.demux(video=0) if packet.size][120]
+        data[hit.pos : hit.pos + hit.size] = bytes(hit.size)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="expected every frame to decode"):
+        read_video(path)
+    kept = read_video(path, allow_damaged=True).frames
+    assert 100 < len(kept) < 130
+    with pytest.raises(VideoError, match=f"expected a frame 299; got {len(kept)} frames"):
+        read_video(path, torch.tensor([299]), allow_damaged=True)
+
+
+def test_a_hevc_frame_that_is_lost_is_damage(tmp_path):
+    """FFmpeg's decoder only writes to its log."""
+    options = {"x265-params": "log-level=none:keyint=10"}
+    path = zoo.write(tmp_path / "film.mp4", map(zoo.waves, range(60)), "libx265", options=options)
+    assert scan(path).num_frames == 60
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        hit = [packet for packet in container.demux(video=0) if packet.size][25]
+        data[hit.pos + 4 : hit.pos + hit.size] = bytes(hit.size - 4)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="expected every frame to decode; got one in the middle that does not"):
+        scan(path)
+    assert scan(path, allow_damaged=True).num_frames < 60
+
+
+def test_photos_that_know_of_their_camera_are_read(tmp_path):
+    """PyAV does not know the kind of side data that holds EXIF."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    picture = Image.fromarray(zoo.waves(0))
+    picture.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    frames = read_video(tmp_path / "photo.jpg").frames
+    assert frames.shape == (1, 3, 48, 64)
+    assert off(frames.permute(0, 2, 3, 1).numpy(), [np.asarray(picture)]) < 3
+
+
+def test_no_frame_stays_in_memory(tmp_path):
+    path = zoo.write(tmp_path / "film.mp4", map(zoo.waves, range(5)))
+    read_video(path)
+    gc.collect()
+    gc.disable()
+    try:
+        read_video(path)
+        frames = [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)]
+        assert [frame for frame in frames if frame.width > 16] == []
+    finally:
+        gc.enable()
+
+
+def test_an_avi_that_counts_ticks_is_whole(tmp_path):
+    seconds = [t / 20 + (t > 10) for t in range(40)]
+    film = zoo.write(tmp_path / "film.webm", map(zoo.waves, range(40)), "libvpx", rate=1000, seconds=seconds)
+    path = zoo.remux(film, tmp_path / "film.avi")
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames > 1000  # milliseconds
+    assert scan(path).num_frames == 40
 
 
 def test_files_are_closed(tmp_path, monkeypatch):

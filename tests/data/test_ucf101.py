@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import shutil
@@ -241,8 +242,27 @@ def test_completing_names_what_does_not_decode_and_goes_on_later(root):
         complete(UCF101, root)
 
 
+def test_an_index_of_an_earlier_labkit_is_not_used(root):
+    """It may count frames that nobody shows."""
+    (root / INDEX).write_text('{"settings": {"index": 1}}\n')
+    with pytest.warns(UserWarning, match=r"videos.jsonl was written by an earlier labkit, and is not used: delete it"):
+        train = UCF101(root)
+    assert train[0].num_frames == 6
+
+
+def test_the_times_of_a_variable_rate_come_back_from_an_index(root):
+    name = f"{TRAIN[0]}.avi"
+    assert complete(UCF101, root) == {}
+    lines = (root / INDEX).read_text().splitlines()
+    times = [0.0, 0.04, 0.08, 0.5, 1.0, 1.5]
+    changed = [json.dumps(json.loads(line) | {"times": times}) if f'"{name}"' in line else line for line in lines]
+    (root / INDEX).write_text("\n".join(changed) + "\n")
+    assert UCF101(root)[0].times == tuple(times)
+    assert UCF101(root)[1].times is None
+
+
 def test_a_damaged_index_is_an_error(root):
-    (root / INDEX).write_text('{"settings": {"index": 1}}\n{name: "a"}\n')
+    (root / INDEX).write_text('{"settings": {"index": 2}}\n{name: "a"}\n')
     with pytest.raises(JobsError, match=r"videos.jsonl: expected a JSON record in line 2; got '\{name.*: delete the"):
         UCF101(root)
 

@@ -278,7 +278,9 @@ def test_unreadable_file_is_named(write_avi, clip, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(path), "open", refuse)
-    with pytest.raises(VideoError, match="expected a readable file; got Permission denied: check its permissions"):
+    with pytest.raises(
+        VideoError, match="expected a readable file; got Permission denied: check the path and its permissions"
+    ):
         scan(path)
 
 

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,18 @@ def write_trimmed(path: Path, shown: int = 12, count: int = 60, rate: int = 30) 
                 target.mux(packet)
     with av.open(str(whole)) as source:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in source.decode(video=0)])[-shown:]
+
+
+def remux(source: Path, target: Path, change: Callable[[int, av.Packet], bool] = lambda number, packet: True) -> Path:
+    """Copy the packets of a video that ``change(number, packet)`` does not refuse into another container."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as write_to:
+        stored = read.streams.video[0]
+        copy = write_to.add_stream_from_template(stored)
+        for number, packet in enumerate(read.demux(stored)):
+            if packet.dts is not None and change(number, packet):
+                packet.stream = copy
+                write_to.mux(packet)
+    return target
 
 
 def write_joined(path: Path) -> None:
