@@ -1,6 +1,8 @@
-"""Notebooks run by tests: what a run said, and a copy of a notebook with a few lines changed."""
+"""What tests run: notebooks, what they said, copies of them with a few lines changed; programs written in Python."""
 
 import json
+import shlex
+import sys
 
 import nbformat
 
@@ -27,3 +29,11 @@ def changed(source, changes, folder):
     short = folder / "short.py"
     short.write_text(text, encoding="utf-8")
     return short
+
+
+def write_program(path, code):
+    """An executable of Python code. Its first line names no interpreter: a path with a space would not do there."""
+    path.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$0" "$@"\n', encoding="utf-8"
+    )
+    path.chmod(0o755)

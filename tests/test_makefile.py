@@ -3,16 +3,16 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from runs import write_program
 
 MAKEFILE = Path(__file__).parents[1] / "Makefile"
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = """
 import json, os, sys
 with open("calls.jsonl", "a") as file:
-    print(json.dumps([os.path.basename(sys.argv[0]), os.environ.get("VIRTUAL_ENV"), sys.argv[1:]]), file=file)
+    print(json.dumps([os.path.basename(sys.argv[1]), os.environ.get("VIRTUAL_ENV"), sys.argv[2:]]), file=file)
 """
 TOOLS = ["python", "uv", "jupyter", "labkit", "ruff", "mypy", "lint-imports"]
 
@@ -28,9 +28,7 @@ def test_every_target_works_in_a_folder_of_any_name(tmp_path, name):
     for environment in (".venv", ".venv-peers"):
         (folder / environment / "bin").mkdir(parents=True)
     for tool in TOOLS:
-        path = folder / ".venv/bin" / tool
-        path.write_text(STAND_IN, encoding="utf-8")
-        path.chmod(0o755)
+        write_program(folder / ".venv/bin" / tool, STAND_IN)
     targets = ["lab", "course", "test", "test-long", "check", "bench", "notebooks", "lock"]
     command = ["make", *targets, "PYTHON=.venv/bin/python"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -15,6 +15,7 @@ import zlib
 from hashlib import sha256
 
 import pytest
+from runs import write_program
 
 from labkit.data import download as module
 from labkit.data.download import ArchiveError, DownloadError, download, install, unpack, whole_folder
@@ -471,19 +472,16 @@ Attributes = A -rw-r--r--
 
 def fake_tool(folder, name, listing, extraction):
     """A program that prints a list and runs Python to extract; its last argument, or -oFOLDER, is the folder."""
-    program = folder / name
-    program.write_text(
-        f"""#!{sys.executable}
+    code = f"""
 import sys
 from pathlib import Path
-if sys.argv[1] in ("lt", "l"):
+if sys.argv[2] in ("lt", "l"):
     print({listing!r})
 else:
     target = next((Path(a[2:]) for a in sys.argv if a.startswith("-o/")), Path(sys.argv[-1]))
     {extraction}
 """
-    )
-    program.chmod(0o755)
+    write_program(folder / name, code)
 
 
 GOOD = "(target / 'set').mkdir(); (target / 'set/a - b.avi').write_bytes(b'12345')"
