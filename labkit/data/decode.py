@@ -44,9 +44,7 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders le
 _LEAST = 16  # pixels of a side from which on a frame is deinterlaced
 _PROBED = 16  # frames that have to bear the time stamps of the packets
 _SPARSE = 32  # frames decoded for one wanted, from which on it pays to look for key frames
-_LONG = (
-    2 * 10**7
-)  # pixels of a whole file from which on threads that decode several frames at a time pay for their start
+_LONG = 2 * 10**7  # pixels of a whole file from which on it pays to decode several frames side by side
 
 Picture = NDArray[np.uint8]
 
@@ -174,9 +172,8 @@ class Recording:
                     return
                 continue
             if failed and frames:
-                self._fail_damaged(
-                    "every frame to decode", f"a frame {self.decoded} that does not, with others after it"
-                )
+                lost = f"a frame {self.decoded} that does not, with others after it"
+                self._fail_damaged("every frame to decode", lost)
             self._overdue.difference_update(frame.pts for frame in frames)
             self.decoded += len(frames)
             yield from frames
@@ -196,9 +193,8 @@ class Recording:
             return
         except av.error.FFmpegError as error:
             if not self.allow_damaged:
-                self._fail_damaged(
-                    "a file that can be read to its end", f"{error.strerror} after {self.decoded} frames"
-                )
+                reason = f"{error.strerror} after {self.decoded} frames"
+                self._fail_damaged("a file that can be read to its end", reason)
 
     def _show(self, frame: VideoFrame) -> None:
         """Make a frame the current one; the first one settles the size of all."""
@@ -281,9 +277,7 @@ class Recording:
         before = np.searchsorted(keys, [stamps[index] for index in wanted], side="right") - 1  # key frames, by place
         if before[0] < 0:
             return
-        legs = {
-            keys[place]: [i for i, own in zip(wanted, before, strict=True) if own == place] for place in set(before)
-        }
+        legs = {keys[place]: np.array(wanted)[before == place].tolist() for place in set(before.tolist())}
         if 2 * sum(indices[-1] - number[key] + 1 for key, indices in legs.items()) > wanted[-1] + 1:
             return
         for key, indices in sorted(legs.items()):
@@ -319,6 +313,7 @@ class Recording:
         known = sorted(pts for pts in stamps if pts >= first[0].pts)
         if [frame.pts for frame in first] != known[: len(first)]:
             return [], []
+        self._show(first[0])  # it settles the size of all
         return known, sorted(pts for pts, is_key, _ in packets if is_key and pts >= first[0].pts)
 
     def _from_key_frame(self, stamps: Sequence[int], start: int) -> Iterator[int]:
