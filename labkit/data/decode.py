@@ -145,7 +145,8 @@ class Recording:
     def _whole_frames(self) -> Iterator[VideoFrame]:
         """Frames as the decoder gives them, those that are interlaced made whole; as many as it gives."""
         for frame in self._stored_frames():
-            self.moments.append(None if frame.pts is None else frame.time)
+            tick = self._stream.time_base
+            self.moments.append(None if frame.pts is None or tick is None else float(frame.pts * tick))
             if frame.interlaced_frame and self._deinterlacer is None and min(frame.width, frame.height) >= _LEAST:
                 self._deinterlacer = _Deinterlacer()
             if self._deinterlacer:
@@ -427,5 +428,5 @@ def _rate_of_a_jumble(moments: Sequence[float]) -> float | None:
     steps = np.diff(np.unique(moments))
     if len(steps) == 0:
         return None
-    usual = np.median(steps)
+    usual = np.quantile(steps, 0.5, method="lower")  # one of them
     return float(1 / steps[np.abs(steps - usual) <= usual / 2].mean())
