@@ -99,7 +99,8 @@ viz.verdict_tiles(
 # %% [markdown]
 # > A claim that fails here is not refuted. It was made about other videos, and larger nets; the sections below give the
 # > cause as far as we know it. Nor does one that holds hold everywhere. And where it says *unclear*, look before you
-# > blame the paper: often the effect is there, and smaller than the noise of three seeds.
+# > blame the paper: often the effect is there, and smaller than the noise of three seeds. What is *stale* (↻) was
+# > measured before something was put right, and waits to be measured again.
 #
 # ## Where everything is
 #
