@@ -82,11 +82,12 @@ class Video:
     frames: torch.Tensor
     indices: torch.Tensor
     _scan: Callable[[], VideoInfo] = field(repr=False)
+    _known: VideoInfo | None = field(default=None, repr=False)
 
     @cached_property
     def info(self) -> VideoInfo:
         """Of the whole file; scans it when first asked, unless reading the frames has."""
-        return self._scan()
+        return self._known or self._scan()
 
 
 def scan(
@@ -104,7 +105,7 @@ def scan(
 
     Raises:
         VideoError: the file is missing, no video, damaged, or holds no frame that decodes.
-        ValueError: ``short_side`` is not positive.
+        ValueError: ``short_side`` is no whole number of pixels.
     """
     with _recording(path, allow_damaged, square_pixels, short_side) as recording:
         for _ in recording:
@@ -151,7 +152,7 @@ def read_video(
     Raises:
         VideoError: as :func:`scan`; or an index lies beyond the last frame that decodes; or every frame is asked for
             and they take more than `MAX_BYTES`.
-        ValueError: there is no index, or one is negative; ``short_side`` is not positive.
+        ValueError: there is no index, or one is negative; ``short_side`` is no whole number of pixels.
         TypeError: ``indices`` is not an int64 tensor.
     """
     path, options = Path(path), (allow_damaged, square_pixels, short_side)
@@ -166,11 +167,7 @@ def read_video(
     frames = torch.from_numpy(pixels)  # (number of wanted, C, H, W)
     if not torch.equal(wanted, indices):
         frames = frames[inverse]  # (*indices.shape, C, H, W)
-    return Video(frames, indices, scanned if info is None else partial(_same, info))
-
-
-def _same(info: VideoInfo) -> VideoInfo:
-    return info
+    return Video(frames, indices, scanned, info)
 
 
 def write_video(path: str | Path, frames: Iterable[torch.Tensor], fps: float) -> None:
