@@ -1,0 +1,124 @@
+"""``labkit study``: run the rows of a study, and say which there are and what is kept of them."""
+
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from labkit import claims
+from labkit.studies import study_of
+from labkit.studies.filing import recorded, records
+from labkit.studies.preflight import preflight
+from labkit.studies.rows import Row
+from labkit.studies.study import Study
+
+
+def run(
+    number: str,
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    splits: Sequence[int],
+    *,
+    profile: str,
+    out: Path | None,
+    again: bool = False,
+    **settings: Any,
+) -> int:
+    """Run rows, for every seed and split, and write their records down as soon as each is measured.
+
+    A row that has records of this version already is left out. One that fails does not keep the others from running.
+
+    Args:
+        number: of the notebook.
+        rows: names, with ``*`` for anything; all if empty.
+        seeds: of the runs.
+        splits: official splits; empty: those that each row is measured on.
+        profile: of the study.
+        out: folder of artefacts and records; None: ``build/studies`` for the former, the clone's ledger for the latter.
+        again: whether rows that have records are run as well.
+        settings: see `Study`.
+
+    Returns:
+        The exit status: 0 if every row has its records.
+    """
+    kind = study_of(number)
+    names = chosen(kind, rows)
+    if out is None and profile not in claims.COUNTING:
+        raise ValueError(f"profile must be study or paper without --out; got {profile!r}: give a folder")
+    failures = 0
+    for seed in seeds:
+        for split in splits or sorted({split for name in names for split in kind.rows()[name].splits}):
+            study = kind(profile, seed=seed, split=split, out=out, **settings)
+            due = [name for name in names if split in kind.rows()[name].splits]
+            due = [name for name in due if again or not recorded(study, name, _folder(out))]
+            if problems := preflight(study, due) if due else []:
+                print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
+                return 1
+            for name in due:
+                failures += not _run_row(study, name, _folder(out))
+    return 1 if failures else 0
+
+
+def _run_row(study: Study, name: str, folder: Path | None) -> bool:
+    """Measure a row and file its records; whether that went well."""
+    place = f"{name}, split {study.split}, seed {study.seed}"
+    try:
+        values = study.measure(name)
+        lines = records(study, name)
+        claims.write(lines, folder)
+    except Exception as error:  # whatever it is, the other rows go on
+        print(f"✗ {place}: {type(error).__name__}: {error}", file=sys.stderr)
+        return False
+    print(f"✓ {place}: {values!r} in {lines[0].seconds:.0f} s", flush=True)
+    return True
+
+
+def chosen(kind: type[Study], patterns: Sequence[str]) -> list[str]:
+    """Names of the rows that fit one of the patterns, in the order of the study; all without patterns.
+
+    Raises:
+        ValueError: a pattern that fits no row.
+    """
+    names = list(kind.rows())
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(f"rows must be among {', '.join(names)}; got {pattern!r}")
+    return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def listing(number: str, *, profile: str, seeds: Sequence[int], out: Path | None, **settings: Any) -> str:
+    """The rows of a study as text: what each needs, what of it is kept, how often it is measured, how long it took."""
+    kind = study_of(number)
+    studies = [
+        kind(profile, seed=seed, split=split, out=out, **settings)
+        for seed in seeds
+        for split in sorted({split for declared in kind.rows().values() for split in declared.splits})
+    ]
+    lines = [("row", "needs", "kept", "measured", "seconds")]
+    for declared in kind.rows().values():
+        those = [study for study in studies if study.split in declared.splits]
+        lines.append((declared.name, ", ".join(declared.needs) or "nothing", *_state(declared, those, _folder(out))))
+    widths = [max(len(cells[column]) for cells in lines) for column in range(len(lines[0]))]
+    table = [
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in lines
+    ]
+    head = f"{number}  {kind.__name__}, version {kind.version}, profile {profile}, seeds {', '.join(map(str, seeds))}"
+    return "\n".join([head, *table])
+
+
+def _state(declared: Row, studies: Sequence[Study], folder: Path | None) -> tuple[str, str, str]:
+    """How much of what a row needs is kept, on how many seeds and splits it is measured, and its median time."""
+    kept = [
+        any(fnmatchcase(name, need) for name in study.store.names()) for study in studies for need in declared.needs
+    ]
+    records = [lines for study in studies if (lines := recorded(study, declared.name, folder))]
+    times = [lines[0].seconds for lines in records if lines[0].seconds]
+    seconds = f"{median(times):.0f}" if times else "?"
+    return f"{sum(kept)} of {len(kept)}", f"{len(records)} of {len(studies)}", seconds
+
+
+def _folder(out: Path | None) -> Path | None:
+    """Where records go: below the user's folder, or the clone's ledger if None."""
+    return None if out is None else out / "results"

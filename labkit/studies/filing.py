@@ -1,0 +1,57 @@
+"""From measured rows to the records of the ledger, and back: what of a row is written down already."""
+
+from importlib import import_module
+from pathlib import Path
+
+from labkit import claims
+from labkit.studies.study import Study
+
+
+def records(study: Study, name: str) -> list[claims.Record]:
+    """Everything that is to be written down of a row that a study has measured, a record a metric."""
+    lines = []
+    for metric, measure in study.measures[name].items():
+        (train, train_listed), (test, test_listed) = study.clip_counts(metric)
+        lines.append(
+            claims.Record(
+                paper=study.paper,
+                row=name,
+                metric=metric,
+                network=study.network,
+                dataset=study.dataset,
+                split=study.split,
+                profile=study.profile,
+                seed=study.seed,
+                value=round(float(measure.value), 6),
+                stderr=None if measure.stderr is None else round(measure.stderr, 6),
+                hits="" if measure.hits is None else claims.pack_hits(measure.hits),
+                train=train,
+                train_listed=train_listed,
+                test=test,
+                test_listed=test_listed,
+                seconds=round(study.seconds[name], 1),
+                version=study.version,
+                world=import_module("labkit.world").VERSION if study.dataset == "world" else 0,
+                **claims.provenance(),
+            )
+        )
+    return lines
+
+
+def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record]:
+    """The records of a row with the settings of a study and its version; empty if one of its metrics lacks one.
+
+    Args:
+        study: of these settings.
+        name: of the row.
+        folder: where records are; None: the clone's ledger.
+    """
+    settings = (study.network, study.dataset, study.split, study.profile, study.seed, study.version)
+    lines = [
+        line
+        for line in claims.records(study.paper, folder)
+        if line.row == name
+        and (line.network, line.dataset, line.split, line.profile, line.seed, line.version) == settings
+        and (study.missing == "skip" or not line.partial)
+    ]
+    return lines if {line.metric for line in lines} >= set(study.rows()[name].metrics) else []

@@ -1,0 +1,34 @@
+"""Before anything starts: every file, weight and gigabyte that rows need and that is not there."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+
+from labkit.studies.rows import Row
+from labkit.studies.study import Study
+
+
+def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
+    """What rows lack to run to their end, each with what to do about it; empty if they can start.
+
+    Args:
+        study: with its settings.
+        names: of rows; all that are measured on the study's split if empty.
+    """
+    rows = [study.row(name) for name in names]
+    rows = rows or [row for row in study.rows().values() if study.split in row.splits]
+    return [*dict.fromkeys(study.lacking(rows)), *_space(study, rows)]
+
+
+def _space(study: Study, rows: Sequence[Row]) -> Iterator[str]:
+    """Space on the disk for networks of the paper's size."""
+    folder = study.store.folder
+    if folder is None or study.size != "paper":
+        return
+    missing = {need for row in rows for need in row.needs if not study.store.holds(need)}
+    there = next(parent for parent in [folder, *folder.parents] if parent.exists())
+    needed, free = study.gigabytes * len(missing), shutil.disk_usage(there).free / 1e9
+    if free < needed:
+        yield (
+            f"{folder} must have {needed:.0f} GB free for {len(missing)} networks; got {free:.0f} GB: make room, or "
+            "give another folder"
+        )

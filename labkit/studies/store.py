@@ -1,0 +1,108 @@
+"""Where a study keeps what it has trained and computed, so that nothing is done twice.
+
+An *artefact* is the weights of a trained network, or tensors such as scores and features, under a name. A `Store`
+without a folder keeps artefacts as long as the study lives; one with a folder also writes each to a safetensors file::
+
+    out/artefacts/two_stream-v3/world-study-1f0c52ab/cnn_m_tiny-split1-seed1001/
+        temporal.l10.safetensors      weights, with the seconds they took in the header
+        temporal.l5.checkpoint        a training that was interrupted
+
+Files are written whole, and one process at a time works on an artefact; another one that needs it waits, then reads it.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from labkit.files import lock, written_whole
+
+
+class StoreError(ValueError):
+    """A kept artefact cannot be read or written; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Named tensors, the seconds that it took to make them, and whatever else was noted as plain data."""
+
+    tensors: Mapping[str, Tensor]
+    seconds: float
+    notes: Mapping[str, Any]
+
+
+class Store:
+    """Artefacts by name.
+
+    Args:
+        folder: where their files lie; None keeps them in memory only.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def checkpoint(self, name: str) -> Path | None:
+        """Where an interrupted training of this name goes on from; None in memory."""
+        return None if self.folder is None else self.folder / f"{name}.checkpoint"
+
+    def path(self, name: str) -> Path | None:
+        """The file of an artefact; None in memory."""
+        return None if self.folder is None else self.folder / f"{name}.safetensors"
+
+    @contextlib.contextmanager
+    def working_on(self, name: str) -> Iterator[None]:
+        """Hold an artefact against other processes; they wait."""
+        if self.folder is None:
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(self.folder / name, wait=True):
+            yield
+
+    def holds(self, pattern: str) -> bool:
+        """Whether an artefact lies on the disk whose name fits a pattern, ``*`` standing for anything."""
+        return self.folder is not None and any(self.folder.glob(f"{pattern}.safetensors"))
+
+    def load(self, name: str) -> Artefact | None:
+        """An artefact from the disk, or None where there is none.
+
+        Raises:
+            StoreError: the file is damaged, or something else.
+        """
+        path = self.path(name)
+        if path is None or not path.exists():
+            return None
+        try:
+            tensors = safetensors.torch.load_file(path)
+            with safetensors.safe_open(path, framework="pt") as file:
+                noted = json.loads((file.metadata() or {})["labkit"])
+            return Artefact(tensors, noted["seconds"], noted["notes"])
+        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+            raise StoreError(
+                f"{path} must be a kept artefact; it is damaged or something else ({error}): delete it, and it is made "
+                "again"
+            ) from error
+
+    def save(self, name: str, artefact: Artefact) -> None:
+        """Write an artefact, whole, and remove the checkpoint that led to it.
+
+        Raises:
+            StoreError: the disk does not take it.
+        """
+        path, checkpoint = self.path(name), self.checkpoint(name)
+        if path is None or checkpoint is None:
+            return
+        tensors = {key: value.detach().cpu().contiguous().clone() for key, value in artefact.tensors.items()}
+        noted = json.dumps({"seconds": artefact.seconds, "notes": dict(artefact.notes)})
+        try:
+            with written_whole(path) as file:
+                file.write(safetensors.torch.save(tensors, {"labkit": noted}))
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error}): is there space? give another folder") from error
+        checkpoint.unlink(missing_ok=True)
