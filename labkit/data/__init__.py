@@ -3,6 +3,7 @@
 from labkit.data.act import ACT
 from labkit.data.chairs import FlyingChairs
 from labkit.data.containers import VideoError
+from labkit.data.estimated import Estimated
 from labkit.data.fcvid import FCVID
 from labkit.data.folder import PhotoFolder
 from labkit.data.hmdb51 import HMDB51
@@ -25,6 +26,7 @@ __all__ = [
     "HMDB51",
     "TVHI",
     "UCF101",
+    "Estimated",
     "FlyingChairs",
     "Holidays",
     "LabelledPhotos",

@@ -1,0 +1,63 @@
+"""Clips whose flow is estimated from their frames as it is asked for, by an estimator of `labkit.flow`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from labkit.clips import Clip, Clips, Indices, require_indices
+from labkit.flow import dis
+
+Estimator = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class EstimatedClip:
+    """A clip as it is, but for its flow: that is what an estimator makes of each two neighbouring frames.
+
+    Attributes:
+        clip: the clip; its own flow is not used.
+        estimate: ``(first, second) -> flow`` for frames ``(T, 3, H, W)``, such as `labkit.flow.dis`.
+    """
+
+    clip: Clip
+    estimate: Estimator = dis
+    _kept: dict[bool, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.clip, name)
+
+    def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
+        """Estimated flow from the frames asked to the frame after each, or before it: (T, 2, H, W) float32.
+
+        All fields of the clip are estimated the first time, and kept in half precision.
+        """
+        last = self.clip.num_frames - 1
+        start = require_indices(indices, int(backward), last - int(not backward), self.clip.name)
+        if backward not in self._kept:
+            frames = self.clip.frames(range(last + 1))
+            ahead = self.estimate(frames[1:], frames[:-1]) if backward else self.estimate(frames[:-1], frames[1:])
+            self._kept[backward] = ahead.half()  # (last, 2, H, W)
+        return self._kept[backward][torch.tensor(start) - int(backward)].float()
+
+
+class Estimated(Clips):
+    """A set of clips with estimated flow: the same clips, labels and groups.
+
+    Args:
+        clips: the set.
+        estimate: see `EstimatedClip`.
+    """
+
+    def __init__(self, clips: Clips, estimate: Estimator = dis) -> None:
+        self.clips, self.estimate = clips, estimate
+        self.classes, self.labels = clips.classes, clips.labels
+        self.groups, self.num_lacking = clips.groups, clips.num_lacking
+        self._kept: dict[int, EstimatedClip] = {}
+
+    def __getitem__(self, index: int) -> EstimatedClip:
+        """The clip at an index from 0."""
+        if index not in self._kept:
+            self._kept[index] = EstimatedClip(self.clips[index], self.estimate)
+        return self._kept[index]

@@ -1,0 +1,55 @@
+"""Clips whose flow is estimated from their frames."""
+
+import pytest
+import torch
+
+from labkit import flow, world
+from labkit.data import Estimated
+
+
+def shift(first, second):
+    """An estimator that can be told from any other: how much brighter the second frame is, as dx; dy is 1."""
+    brighter = (second.float() - first.float()).mean(dim=(1, 2, 3))
+    return torch.stack([brighter, torch.ones_like(brighter)], dim=1)[:, :, None, None].expand(-1, -1, *first.shape[-2:])
+
+
+@pytest.fixture
+def clips():
+    return world.Actions(seed=1000, part="test", groups=3, clips=1)
+
+
+def test_flow_is_estimated_from_each_frame_to_the_next_or_the_one_before(clips):
+    clip, estimated = clips[0], Estimated(clips, shift)[0]
+    levels = clip.frames(range(clip.num_frames)).float().mean(dim=(1, 2, 3))
+    ahead, behind = estimated.flow([4, 0, 4]), estimated.flow([1, 5], backward=True)
+    expected = torch.stack([levels[5] - levels[4], levels[1] - levels[0], levels[5] - levels[4]])
+    assert torch.allclose(ahead[:, 0, 0, 0], expected, atol=2e-3)
+    assert torch.allclose(behind[:, 0, 0, 0], torch.stack([levels[0] - levels[1], levels[4] - levels[5]]), atol=2e-3)
+    assert ahead.shape == (3, 2, 64, 64)
+    assert ahead.dtype == torch.float32
+
+
+def test_everything_else_is_the_clip_s_own(clips):
+    estimated = Estimated(clips)
+    assert (len(estimated), estimated.classes) == (len(clips), clips.classes)
+    assert torch.equal(estimated[3].frames([2]), clips[3].frames([2]))
+    assert (estimated[3].name, estimated[3].label, estimated[3].group) == (
+        clips[3].name,
+        clips[3].label,
+        clips[3].group,
+    )
+
+
+def test_an_estimator_of_the_lab_comes_near_the_exact_flow(clips):
+    exact, estimated = clips[0].flow(range(8)), Estimated(clips, flow.dis)[0].flow(range(8))
+    error = (exact - estimated).norm(dim=1).mean()
+    assert 0 < error < exact.norm(dim=1).mean()
+
+
+def test_frames_that_have_no_flow_are_named(clips):
+    clip = Estimated(clips)[0]
+    last = clip.num_frames - 1
+    with pytest.raises(IndexError, match=f"must lie within 0 to {last - 1}; got {last}"):
+        clip.flow([last])
+    with pytest.raises(IndexError, match=f"must lie within 1 to {last}; got 0"):
+        clip.flow([0], backward=True)
