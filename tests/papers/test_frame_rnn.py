@@ -33,7 +33,6 @@ from labkit.papers.frame_rnn import (
     loss,
     order_accuracy,
     sample_frames,
-    watching,
 )
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 
@@ -492,32 +491,6 @@ def test_the_loss_is_that_of_the_averaged_probability():
     probabilities = model.steps(codes).exp().mean(dim=1)  # (3, 5)
     torch.testing.assert_close(value, -probabilities[torch.arange(3), labels].log().mean())
     assert shown["accuracy"] == (probabilities.argmax(1) == labels).double().mean()
-
-
-def test_learning_curves_of_other_clips():
-    model = frame_rnn_tiny(6, 2, seed=1).average  # has dropout: it must be off for the other clips, and on again
-    codes, labels = random_codes(12, 10, 6), torch.arange(12) % 2
-    other = random_codes(7, 10, 6, seed=2), torch.arange(7) % 2
-    recipe = Recipe(torch.optim.Adam, {"lr": 0.01}, steps=5, batch=4)
-    data = TensorDataset(codes, labels)
-    history = fit(model, recipe, data, watching(validation=other, test=other), device="cpu", progress=False)
-    again = frame_rnn_tiny(6, 2, seed=1).average
-    plain = fit(again, recipe, data, loss, device="cpu", progress=False)
-    assert [step.loss for step in history] == [step.loss for step in plain]  # watching changes nothing
-    assert history[-1].shown.keys() == {"accuracy", "validation", "test"}
-    assert [step.shown["accuracy"] for step in history] == [step.shown["accuracy"] for step in plain]
-
-    third = frame_rnn_tiny(6, 2, seed=1).average
-    seldom = fit(third, recipe, data, watching(3, validation=other), device="cpu", progress=False)
-    assert [step.step for step in seldom if "validation" in step.shown] == [0, 3]
-    assert seldom[3].shown["validation"] == history[3].shown["validation"]
-
-    first = frame_rnn_tiny(6, 2, seed=1).average.eval()
-    expected = (first(other[0]).argmax(1) == other[1]).double().mean().item()
-    assert history[0].shown["validation"] == history[0].shown["test"] == expected
-    model.train()
-    watching(validation=other)(model, (codes, labels))
-    assert model.training
 
 
 def test_instability_is_the_spread_of_the_second_half():

@@ -50,7 +50,6 @@ from labkit.papers.long_video import (
     soft_targets,
     time_to_learn,
     towers,
-    watching,
 )
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 
@@ -717,11 +716,7 @@ def test_a_head_learns_on_maps_and_is_scored_at_both_levels():
     data = FrameMaps(maps.half(), hot, frames=8)
     head = ConvPooling((3, 2, 2), 3, 8, fc=(16,), dropout=0.0)
     recipe = Recipe(**{**TINY_RECIPE, "steps": 60, "batch": 6})
-    curve = [
-        step.shown.get("held out")
-        for step in fit(head, recipe, data, watching(loss, 20, maps[:, 0, :8], hot), device="cpu", progress=False)
-    ]
-    assert [step for step, value in enumerate(curve) if value is not None] == [0, 20, 40]
+    fit(head, recipe, data, loss, device="cpu", progress=False)
     scores = evaluate(head, data.views(5), progress=False)
     assert scores.clips.shape == (30, 3)
     assert metrics.hit_at_k(scores.videos, scores.labels, 1) == 1

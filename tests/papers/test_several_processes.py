@@ -78,18 +78,8 @@ CASES = {  # model, data, loss
     "two_stream.softmax": lambda: (ts.spatial_tiny(3), labelled(3, 56, 56), ts.softmax_loss),
     "two_stream.multi_task": lambda: (*two_sets(), ts.multi_task_loss),
     "frame_rnn": lambda: (frame_rnn.frame_rnn_tiny(6, 3).birnn, labelled(4, 6), frame_rnn.loss),
-    "frame_rnn.watching": lambda: (
-        frame_rnn.frame_rnn_tiny(6, 3).rnn,
-        labelled(4, 6),
-        frame_rnn.watching(2, validation=(drawn(5, 4, 6), torch.arange(5) % 3)),
-    ),
     "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
-    "long_video.watching": lambda: (
-        deep_lstm().head,
-        hot(2, 128, 3, 3),
-        long_video.watching(long_video.lstm_loss, 2, drawn(5, 2, 128, 3, 3), F.one_hot(torch.arange(5) % 3).bool()),
-    ),
     "action_flow_net.flow": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.flow_loss),
     "action_flow_net.action": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.action_loss),
     "action_flow_net.stacked": lambda: (stacked(), with_flow(2, 32), afn.action_loss),
@@ -99,11 +89,6 @@ CASES = {  # model, data, loss
     "temporal_difference.joint": lambda: (td.train_jointly(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
     "attention_transfer": lambda: (at.attention_resnet_tiny(3), labelled(3, 56, 56), at.loss),
     "attention_transfer.siamese": lambda: (mining(), at.quadruplet_batches(attention(), 32, 5), at.siamese_loss),
-    "attention_transfer.watching": lambda: (
-        mining(),
-        at.quadruplet_batches(attention(), 32, 5),
-        at.watching(2, attention()),
-    ),
     "back_dropout": lambda: (back_dropout.back_dropout_tiny(3), labelled(3, 56, 56), back_dropout.loss),
 }
 
@@ -145,13 +130,17 @@ def dies_at(step):
     return siamese_loss
 
 
+def watched_numbers(model, process):
+    return {"process": process, "parameters": sum(parameter.sum() for parameter in model.parameters())}
+
+
 def one_of_two(folder):
     """What each of two processes does."""
     found = {name: train(name) for name in CASES}
     net, data = normalised()
     fit(net, Recipe(torch.optim.SGD, {"lr": 0.1}, 1, 8), data, ts.softmax_loss, device="cpu", progress=False)
     found["batch norm"] = net.state_dict()
-    checkpoint = {"checkpoint": folder / "siamese.pt", "every": 1, "device": "cpu", "progress": False}
+    checkpoint = {"checkpoint": folder / "siamese.pt", "save_every": 1, "device": "cpu", "progress": False}
     quadruplets = at.quadruplet_batches(attention(), 32, 5)
     try:
         fit(mining(), RECIPE, quadruplets, dies_at(2), **checkpoint)
@@ -161,6 +150,10 @@ def one_of_two(folder):
         fit(resumed := mining(), RECIPE, quadruplets, at.siamese_loss, **checkpoint),
         resumed.state_dict(),
     )
+    model, data, loss = CASES["frame_rnn"]()
+    numbers = functools.partial(watched_numbers, process=float(os.environ["RANK"]))
+    history = fit(still(model), RECIPE, data, loss, watch=numbers, every=2, device="cpu", progress=False)
+    found["watched"] = history, model.state_dict()
     found["bf16"] = train("two_stream.softmax", precision="bf16")  # after "no", in the same process
     torch.save(found, folder / f"{os.environ['RANK']}.pt")
 
@@ -244,6 +237,19 @@ def test_a_run_of_two_processes_goes_on_with_the_same_bits_and_its_checkpoint_is
     quadruplets, alone = at.quadruplet_batches(attention(), 32, 5), mining()
     fit(alone, RECIPE, quadruplets, at.siamese_loss, checkpoint=folder / "siamese.pt", device="cpu", progress=False)
     assert all(torch.equal(value, weights[part]) for part, value in alone.state_dict().items())
+
+
+def test_what_is_watched_is_what_the_first_process_sees(processes):
+    (history, weights), (other_history, other_weights) = (found["watched"] for found in processes[0])
+    shown, other_shown = (
+        [{name: number for name, number in step.shown.items() if name != "accuracy"} for step in steps]
+        for steps in (history, other_history)
+    )
+    assert shown == other_shown
+    assert [sorted(numbers) for numbers in shown] == [["parameters", "process"], [], ["parameters", "process"]]
+    assert shown[0]["process"] == shown[2]["process"] == 0
+    assert shown[0]["parameters"] != shown[2]["parameters"]
+    assert all(torch.equal(value, other_weights[part]) for part, value in weights.items())
 
 
 def test_another_precision_in_the_same_processes(processes):

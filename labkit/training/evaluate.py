@@ -1,0 +1,138 @@
+"""Scores of videos: every view of a video is scored separately, then averaged."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from labkit import checks
+from labkit.training.batches import in_order
+from labkit.training.step import mode
+
+_SOFTMAX = functools.partial(torch.softmax, dim=-1)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The result of `evaluate`, on the CPU; ready for `labkit.metrics`.
+
+    Attributes:
+        videos: float32 ``(N, K)``, the mean over the views of each video.
+        clips: float32 ``(M, K)``, of each view separately, video by video.
+        video_of_clip: int64 ``(M,)``, which row of ``videos`` a view belongs to.
+        labels: ``(N,)`` or ``(N, K)``, as the data gave them, for ``videos``; ``clip_labels`` for ``clips``.
+    """
+
+    videos: Tensor
+    clips: Tensor
+    video_of_clip: Tensor
+    labels: Tensor
+
+    @property
+    def clip_labels(self) -> Tensor:
+        """The label of its video for each view: ``(M,)`` or ``(M, K)``."""
+        return self.labels[self.video_of_clip]
+
+
+def evaluate(
+    model: nn.Module,
+    data: Dataset[Any] | Iterable[Any],
+    *,
+    batch: int = 8,
+    at_once: int = 64,
+    forward: Callable[[nn.Module, Any], Tensor] | None = None,
+    to_scores: Callable[[Tensor], Tensor] = _SOFTMAX,
+    workers: int = 0,
+    seed: int = 0,
+    progress: bool = True,
+) -> Scores:
+    """Score all views of all videos, without gradients and in ``eval()`` mode; the modes are restored afterwards.
+
+    Args:
+        model: runs on the device where it is.
+        data: a data set of ``(views, label)``, views ``(V, ...)``: say 25 frames x 10 crops = 250 views, or 1; or an
+            iterable of batches of them, ``(B, V, ...)`` and ``(B,)``. Views may be a tuple, list or dict of tensors,
+            such as frames and flow. V may change between batches; within a batch it cannot: use ``batch=1`` then.
+        batch: videos loaded together, if ``data`` is a data set.
+        at_once: at most so many views per forward pass; bounds the memory, as V may be large.
+        forward: ``(model, views) -> logits``, views ``(at_once, ...)``, logits ``(at_once, K)``; ``model(views)`` if
+            None. Picks a head, or unpacks.
+        to_scores: what is averaged, a function of logits ``(at_once, K)``: their softmax; or ``torch.sigmoid`` for
+            several labels, or ``torch.nn.Identity()`` for the logits themselves.
+        workers: processes that load data, if it is a data set.
+        seed: for views that are random; sample i is the same each time.
+        progress: whether to show a bar.
+
+    Returns:
+        Scores of videos and of clips, with labels.
+
+    Raises:
+        ValueError: no data, logits that are not finite or not ``(views, K)``, parts with different numbers of views.
+    """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    loader = in_order(data, batch, seed=seed, workers=workers) if hasattr(data, "__getitem__") else data
+    videos, clips, owners, labels = [], [], [], []
+    count = 0
+    with mode(model, training=False), torch.no_grad():
+        for views, label in tqdm(loader, unit="batch", disable=not progress, delay=1):
+            number, each = _number_of_views(views)  # B, V
+            flat = _map_tensors(lambda tensor: tensor.flatten(0, 1), views)  # (B * V, ...)
+            scores = torch.cat(
+                [
+                    _score(model, _part(flat, slice(first, first + at_once), device), forward, to_scores)
+                    for first in range(0, number * each, at_once)
+                ]
+            )  # (B * V, K)
+            clips.append(scores)
+            videos.append(scores.unflatten(0, (number, each)).mean(dim=1))  # (B, K)
+            owners.append(torch.arange(count, count + number).repeat_interleave(each))  # (B * V,)
+            labels.append(torch.as_tensor(label).cpu())
+            count += number
+    if not videos:
+        raise ValueError("data must hold at least one video; got none: check the folder and the split")
+    return Scores(torch.cat(videos), torch.cat(clips), torch.cat(owners), torch.cat(labels))
+
+
+def _score(
+    model: nn.Module,
+    views: Any,
+    forward: Callable[[nn.Module, Any], Tensor] | None,
+    to_scores: Callable[[Tensor], Tensor],
+) -> Tensor:
+    logits = model(views) if forward is None else forward(model, views)
+    checks.require_shape(logits, "M K", "logits", "pick them with forward=lambda model, views: ...")
+    checks.require_finite(logits, "logits")
+    return to_scores(logits.float()).cpu()  # (M, K)
+
+
+def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
+    """A tensor, or a tuple, list or dict of tensors, with the function applied to each of them."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, Mapping):
+        return {name: _map_tensors(function, part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_map_tensors(function, part) for part in value)
+    raise TypeError(f"views must be a tensor, or a tuple, list or dict of them; got {type(value).__name__}")
+
+
+def _part(views: Any, rows: slice, device: torch.device) -> Any:
+    return _map_tensors(lambda tensor: tensor[rows].to(device), views)
+
+
+def _number_of_views(views: Any) -> tuple[int, int]:
+    """B and V of views ``(B, V, ...)``."""
+    sizes: set[tuple[int, ...]] = set()
+    _map_tensors(lambda tensor: sizes.add(tuple(tensor.shape[:2])), views)
+    if len(sizes) != 1 or len(min(sizes)) != 2 or 0 in min(sizes):
+        raise ValueError(
+            f"views must be (B, V, ...), with the same B and V in all parts; they begin with {sorted(sizes)}: a set "
+            "gives (V, ...) for each video, V = 1 for one view"
+        )
+    number, each = min(sizes)
+    return number, each
