@@ -197,10 +197,10 @@ def pretrained(trunk):
     return net
 
 
-def on_frames(net, sees, sets=sports, share=1.0, loss=long_video.loss):
+def on_frames(net, sees, sets=sports, share=1.0, **watch):
     """Train on single frames; the net and the history."""
     seen = sets["train"].map(replace(sees, frames=1, least=1).training_view)
-    return net, fit(net, shortened(pooling, share), seen, loss, device=device, progress=bars)
+    return net, fit(net, shortened(pooling, share), seen, long_video.loss, device=device, progress=bars, **watch)
 
 
 alexnet, history = on_frames(pretrained("alexnet"), view)
@@ -349,14 +349,16 @@ if tiny:
 
 
 # %%
-def learn(stream, head, frames, share=1.0, recipe=pooling, loss=long_video.loss, every=1, net=None, **numbers):
+def learn(
+    stream, head, frames, share=1.0, recipe=pooling, loss=long_video.loss, every=1, net=None, watch=None, **numbers
+):
     """A network that pools or reads so many frames; the net and the history of its training."""
     net = grown(stream, head, frames, **numbers) if net is None else net
     if not tiny:
         seen = stream.sets["train"].map(replace(stream.view, frames=frames).training_view)
         return net, fit(net, shortened(recipe, share), seen, loss, device=device, progress=bars)
     seen = replace(stream.maps["train"], frames=frames, every=every, least=max(least, frames))
-    return net, fit(net.head, shortened(recipe, share), seen, loss, device=device, progress=bars)
+    return net, fit(net.head, shortened(recipe, share), seen, loss, device=device, progress=bars, **(watch or {}))
 
 
 heads = {"conv": "Conv Pooling", "late": "Late Pooling"}
@@ -495,13 +497,19 @@ viz.tower_chart(
 every_so_many = 2 if profile == "smoke" else 15
 
 
+def watch_hit1(inputs, hot, every):
+    """What `fit` needs to show Hit@1 on held-out clips before every so many updates."""
+    inputs, hot = inputs.to(device), hot.to(device)
+    return {"watch": lambda net: {"held out": metrics.hit_at_k(net(inputs), hot, 1)}, "every": every}
+
+
 def reader(gain, frames=many, source=images, share=1.0):
     """An LSTM that has learned with a gain; the net and its curve of (step, Hit@1)."""
-    loss, held = partial(long_video.lstm_loss, gain=gain), None
+    loss, watch = partial(long_video.lstm_loss, gain=gain), None
     if tiny:
-        held = source.maps["test"].maps[:, 0, :frames].float()  # (N, T, C, h, w)
-        loss = long_video.watching(loss, every_so_many, held.to(device), source.maps["test"].hot.to(device))
-    net, history = learn(source, long_video.DeepLSTM, frames, share, recipe=reading, loss=loss)
+        held, hot = source.maps["test"].maps[:, 0, :frames].float(), source.maps["test"].hot  # (N, T, C, h, w), (N, K)
+        watch = watch_hit1(held, hot, every_so_many)
+    net, history = learn(source, long_video.DeepLSTM, frames, share, recipe=reading, loss=loss, watch=watch)
     return net, [(step.step, step.shown["held out"]) for step in history if "held out" in step.shown]
 
 
@@ -741,8 +749,8 @@ for start, name in (("rgb", "from the image net"), ("scratch", "from scratch")):
     net = build("alexnet")
     if start == "rgb":
         long_video.expand(net, alexnet)
-    watch = long_video.watching(long_video.loss, 2 * every_so_many, *(part.to(device) for part in peek))
-    flow_nets[start], history = on_frames(net, motion, share=1.0 if study else 0.6, loss=watch)
+    watch = watch_hit1(*peek, 2 * every_so_many)
+    flow_nets[start], history = on_frames(net, motion, share=1.0 if study else 0.6, **watch)
     curves[name] = [(s.step, s.shown["held out"]) for s in history if "held out" in s.shown]
 best = max(hit for _, hit in curves["from the image net"])
 for curve, start in zip(curves.values(), ("rgb", "scratch"), strict=True):

@@ -364,9 +364,13 @@ def energy_net(attention, concepts, watched=None, hard=True):
     mining = replace(at.TINY_MINING if tiny else at.Mining(), hard=hard)
     siamese = at.siamese_energy_net(concepts, attention.maps, seed=seed, mining=mining)  # of one size in all profiles
     of = recipe(energy_recipe)
-    loss = at.siamese_loss if watched is None else at.watching(max(of.steps // 300, 1), watched)
+
+    def accuracy(model):
+        return {"accuracy": metrics.accuracy(at.energy_scores(model.net, watched), watched.labels)}
+
+    watch, every = None if watched is None else accuracy, max(of.steps // 300, 1)
     batches = at.quadruplet_batches(attention, of.batch, seed)
-    history = fit(siamese, of, batches, loss, device=device, progress=bars)
+    history = fit(siamese, of, batches, at.siamese_loss, watch=watch, every=every, device=device, progress=bars)
     curve = {step.step: step.shown["accuracy"] for step in history if "accuracy" in step.shown}
     return SimpleNamespace(net=siamese.net, curve=curve, history=history)
 

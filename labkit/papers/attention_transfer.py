@@ -626,26 +626,6 @@ def siamese_loss(model: nn.Module, batch: Quadruplets) -> tuple[Tensor, dict[str
     return value, {"energy": energies.mean().item(), "triplet": triplets.mean().item(), "of": int(model.candidates)}
 
 
-def watching(every: int, attention: Attention) -> Callable[[nn.Module, Any], tuple[Tensor, dict[str, Any]]]:
-    """The `siamese_loss`, which shows the accuracy on some videos as ``accuracy`` before every so many steps.
-
-    Steps are counted here: take a new function for each training.
-    """
-    step = -1
-
-    def watched(model: nn.Module, batch: Quadruplets) -> tuple[Tensor, dict[str, Any]]:
-        nonlocal step
-        step += 1
-        assert isinstance(model, SiameseEnergyNet)
-        right = {}
-        if step % every == 0:
-            right["accuracy"] = metrics.accuracy(energy_scores(model.net, attention), attention.labels)
-        value, shown = siamese_loss(model, batch)
-        return value, {**shown, **right}
-
-    return watched
-
-
 def steps_to(curve: Mapping[int, float], target: float, steps: int) -> float:
     """Percent of the training steps until an accuracy is reached and 100 if it never is; ours, to measure mining.
 

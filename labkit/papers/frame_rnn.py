@@ -21,7 +21,6 @@ Where this departs from the paper, or fills what it leaves open:
 - 1-D convolution, the models named as next, and the augmentation have no details at all; see each of them.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -313,34 +312,6 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[s
     inputs, labels = batch
     scores = model(inputs)  # (B, K)
     return F.nll_loss(scores, labels), {"accuracy": metrics.accuracy(scores.detach(), labels)}
-
-
-def watching(
-    every: int = 1, /, **sets: tuple[Tensor, Tensor]
-) -> Callable[[nn.Module, Any], tuple[Tensor, dict[str, Any]]]:
-    """The `loss`, which shows the accuracy on other clips as well before an update: learning curves.
-
-    ``watching(10, validation=(codes, labels))`` has "validation" in ``shown`` of every tenth step, the first included.
-    Each costs a pass over these clips; put the codes on the device of the model.
-
-    Args:
-        every: steps from one look to the next. Steps are counted here: take a new function for each training.
-        sets: by name, codes ``(N, T, D)`` and labels ``(N,)``.
-    """
-    checks.require_positive(every, "every")
-    step = itertools.count()
-
-    def watched(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Any]]:
-        value, shown = loss(model, batch)
-        if next(step) % every:
-            return value, shown
-        model.eval()
-        with torch.no_grad():
-            accuracies = {name: metrics.accuracy(model(codes), labels) for name, (codes, labels) in sets.items()}
-        model.train()
-        return value, {**shown, **accuracies}
-
-    return watched
 
 
 def instability(curve: Sequence[float]) -> float:

@@ -28,7 +28,7 @@ Where the text is silent, or this departs from it:
 import functools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -681,33 +681,6 @@ def lstm_loss(model: nn.Module, batch: tuple[Tensor, Tensor], gain: Gain = "line
     each = -(steps.log_softmax(-1) * soft_targets(hot)[:, None]).sum(-1)  # (B, T)
     weights = gains(steps.shape[1], gain).to(each)
     return (each * weights).sum(1).mean() / weights.sum(), {"Hit@1": metrics.hit_at_k(combine(steps.detach()), hot, 1)}
-
-
-def watching(
-    loss: Callable[..., Any], every: int, inputs: Tensor, hot: Tensor
-) -> Callable[[nn.Module, Any], tuple[Tensor, dict[str, float]]]:
-    """A loss that also shows Hit@1 on other clips, as ``"held out"``, before every so many updates: learning curves.
-
-    Args:
-        loss: ``(model, batch) -> (value, shown)``.
-        every: steps from one look to the next; steps are counted here, so take a new one for each training.
-        inputs: what the model takes, of N clips, on its device.
-        hot: ``(N, K)`` bool.
-    """
-    step = 0
-
-    def watched(model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        nonlocal step
-        value, shown = loss(model, batch)
-        if step % every == 0:
-            model.eval()
-            with torch.no_grad():
-                shown = {**shown, "held out": metrics.hit_at_k(model(inputs), hot, 1)}
-            model.train()
-        step += 1
-        return value, shown
-
-    return watched
 
 
 def time_to_learn(curve: Sequence[tuple[int, float]], goal: float, steps: int) -> float:
