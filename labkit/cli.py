@@ -107,9 +107,9 @@ def _lab(further: Sequence[str]) -> int:
 
 
 def lab_command(folder: Path) -> list[str]:
-    """What opens JupyterLab on the first notebook of a folder."""
-    first = "/lab/tree/00_start_here.ipynb"
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--LabApp.default_url={first}"]
+    """What opens JupyterLab on the first notebook of a folder; links from there to the folders beside it work."""
+    first = f"/lab/tree/{folder.name}/00_start_here.ipynb"
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}", f"--LabApp.default_url={first}"]
     command.append("--ContentsManager.pre_save_hook=labkit.pairing.keep_digest")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container, most likely; JupyterLab would refuse
         command.append("--allow-root")

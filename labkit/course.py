@@ -25,6 +25,7 @@ from traitlets.config import Config
 from labkit.pairing import notebook_of as notebook_of
 from labkit.pairing import write_notebook as write_notebook
 from labkit.pairing import write_text
+from labkit.viz.source import CLONE, file_html
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
@@ -46,6 +47,12 @@ _TEMPLATE = """
   .js-plotly-plot { min-width: 760px; } /* on a narrow page, scroll rather than let labels overlap */
   .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: #374151; }
   .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; }
+  .labkit-file { display: none; position: fixed; inset: 0; z-index: 1000; overflow: auto; background: #FFFFFF; }
+  .labkit-file:target, .labkit-file:has(:target) { display: block; }
+  .labkit-file header { position: sticky; top: 0; padding: 10px 24px; background: #F3F4F6; font-size: 16px; }
+  .labkit-file header a { margin-left: 24px; color: var(--jp-content-link-color, #0D47A1); }
+  .labkit-file pre { margin: 0; padding: 8px 24px 96px; font-size: 13px; }
+  .labkit-file :target { background: #FFF3BF; scroll-margin-top: 30vh; }
 </style>
 {%- endblock -%}
 """
@@ -208,8 +215,32 @@ def export(executed: Path, page: Path) -> Path:
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
     html = re.sub(r'(<div class="jp-[^>]*) tabindex="0"', r"\1", html)  # the tab key goes from player to player
-    write_text(page, html)
+    write_text(page, _with_files(html))
     return page
+
+
+def _with_files(html: str) -> str:
+    """Put every file of labkit that a page has a link to into the page, and lead the link there.
+
+    A file lies over the page while it, or one of its lines, is what the address of the page ends in.
+    """
+    files: dict[str, Path] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        name, before = match["file"], match["before"]
+        if not (CLONE / name).is_file():  # a folder, or what the clone does not have
+            return match[0]
+        files[name] = CLONE / name
+        return f'href="#{name}-{int(before) + 1}"' if before else f'href="#{name}"'
+
+    html = re.sub(r'href="\.\./(?P<file>labkit/[\w/.]+)(#line=(?P<before>\d+),\d+)?"', replace, html)
+    sections = "".join(
+        f'<section class="labkit-file" id="{name}" aria-label="{name}"><header><b>{name}</b>'
+        f'<a href="#labkit-closed">back to the notebook</a></header>{file_html(file, name)}</section>'
+        for name, file in files.items()
+    )
+    before, end, after = html.rpartition("</body>")
+    return f"{before}{sections}{end}{after}"
 
 
 def _is_bare_widget(output: nbformat.NotebookNode) -> bool:

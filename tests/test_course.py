@@ -104,6 +104,19 @@ def test_links_to_notebooks_in_outputs_lead_to_their_pages(tmp_path):
     assert 'href="other.ipynb"' in page
 
 
+def test_links_to_files_of_labkit_lead_into_the_page(tmp_path):
+    links = "[file](../labkit/checks.py) [folder](../labkit/flow) [none](../labkit/no.py) [up](../README.md)"
+    shown = nbformat.v4.new_output("display_data", data={"text/html": '<a href="../labkit/checks.py#line=9,12">x</a>'})
+    cells = [nbformat.v4.new_markdown_cell(links), nbformat.v4.new_code_cell("x", outputs=[shown])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "w.ipynb")
+    page = course.export(tmp_path / "w.ipynb", tmp_path / "w.html").read_text(encoding="utf-8")
+    assert 'href="#labkit/checks.py"' in page
+    assert 'href="#labkit/checks.py-10"' in page  # JupyterLab counts from 0
+    assert page.count('<section class="labkit-file"') == page.count('id="labkit/checks.py-10"') == 1
+    assert all(f'href="../{other}"' in page for other in ("labkit/flow", "labkit/no.py", "README.md"))
+    assert page.index('id="labkit/checks.py"') < page.rindex("</body>")
+
+
 def test_the_page_leaves_out_progress_bars(source, tmp_path):
     code = "from tqdm.auto import tqdm\nfor step in tqdm(range(3), desc='learning'):\n    print('step', step)"
     executed = course.run(source(code), tmp_path / "42.ipynb", {})
@@ -280,7 +293,7 @@ def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, 
     cli.main(["lab", "--port", "9999"])
     assert notebook.read_bytes() == before
     assert commands[0][1:3] == ["-m", "jupyterlab"]
-    assert f"--notebook-dir={tmp_path}" in commands[0]
-    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in commands[0]
+    assert f"--notebook-dir={tmp_path.parent}" in commands[0]  # so that links to ../labkit work
+    assert f"--LabApp.default_url=/lab/tree/{tmp_path.name}/00_start_here.ipynb" in commands[0]
     assert commands[0][-1] == "--no-browser"
     assert commands[1][-2:] == ["--port", "9999"]

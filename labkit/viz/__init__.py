@@ -25,6 +25,7 @@ from labkit.viz.patches import NearestPatches, PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
+from labkit.viz.source import show
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
@@ -73,6 +74,7 @@ __all__ = [
     "paper_table",
     "picture_grid",
     "quiver",
+    "show",
     "signed_to_rgb",
     "step_chart",
     "timeline",

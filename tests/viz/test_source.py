@@ -1,0 +1,169 @@
+import ast
+import inspect
+import re
+import sys
+from html import unescape
+
+import pytest
+import torch
+
+from labkit import viz
+from labkit.flow import backward_warp
+from labkit.papers import frame_rnn
+from labkit.viz.source import CLONE, file_html, show
+
+MODULE = '''\
+import functools
+
+
+def plain(function):
+    @functools.wraps(function)
+    def inner():
+        return function()
+
+    return inner
+
+
+@plain
+def decorated():
+    """Only words."""
+
+
+class Outer:
+    """Words
+    in two lines.
+    """
+
+    size = 3  # pixels
+
+    def first(self):
+        """One line."""
+        text = """no docstring"""
+        return text
+
+    def second(self):
+        """A body of nothing else."""
+
+    class Inner:
+        """Words."""
+
+        async def third(self):
+            """Words."""
+            return None
+
+    def fourth(self): """On the line of its def."""
+'''
+BARE = '''\
+class Outer:
+    size = 3  # pixels
+
+    def first(self):
+        text = """no docstring"""
+        return text
+
+    def second(self):
+        ...
+
+    class Inner:
+        async def third(self):
+            return None
+
+    def fourth(self): """On the line of its def."""'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "module_to_show.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import module_to_show
+
+    yield module_to_show
+    del sys.modules["module_to_show"]
+
+
+def code_of(html):
+    """What a reader sees of the code."""
+    return [
+        unescape(re.sub(r"<[^>]+>", "", pre)).rstrip("\n") for pre in re.findall(r"<pre.*?</pre>", html, flags=re.S)
+    ]
+
+
+def test_a_class_is_printed_as_its_file_has_it():
+    source = show(frame_rnn.ReLURecurrence)
+    assert source.text == repr(source) == inspect.getsource(frame_rnn.ReLURecurrence).rstrip()
+    assert code_of(source._repr_html_()) == [source.text]
+    assert re.search(r'<span class="k">class</span>.*<span class="nc">ReLURecurrence</span>', source.html)
+    assert "--jp-mirror-editor-keyword-color" in source.html  # of the light and of the dark theme
+
+
+def test_the_link_names_the_lines():
+    """Of JupyterLab, whose first line is 0."""
+    file = CLONE / "labkit/flow/warp.py"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    href, path, first, last = re.search(
+        r'<a href="([^"]*)">(\S+), lines (\d+)-(\d+)</a>', show(backward_warp).html
+    ).groups()
+    assert path == "labkit/flow/warp.py"
+    assert href == f"../labkit/flow/warp.py#line={int(first) - 1},{last}"
+    assert lines[int(first) - 1].startswith("def backward_warp(")
+    assert lines[int(last) - 1].startswith("    return")
+    assert lines[int(last) : int(last) + 2] == ["", ""]
+
+
+def test_several_objects_stand_below_each_other_and_methods_at_the_margin():
+    source = viz.show(frame_rnn.ReLURecurrence, frame_rnn.RecurrentClassifier.forward)
+    recurrence, forward = code_of(source.html)
+    assert source.text == f"{recurrence}\n\n\n{forward}"
+    assert forward.startswith("def forward(self, codes: Tensor) -> Tensor:\n    ")
+    assert "<code>RecurrentClassifier.forward</code> · <a" in source.html
+    assert source.html.count("<style>") == 1
+
+
+def test_docstrings_can_be_left_out(module):
+    assert show(module.Outer, docstring=False).text == BARE
+    assert show(module.decorated, docstring=False).text == "@plain\ndef decorated():\n    ..."
+    assert show(module.Outer.Inner.third).text == 'async def third(self):\n    """Words."""\n    return None'
+
+
+@pytest.mark.parametrize("item", [frame_rnn.Direction, frame_rnn.average_probabilities, backward_warp])
+def test_nothing_but_docstrings_is_left_out(item):
+    def without(tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body.pop(0)
+        return ast.dump(tree)
+
+    assert without(ast.parse(show(item).text)) == ast.dump(ast.parse(show(item, docstring=False).text))
+
+
+def test_code_of_other_packages_has_no_link(module):
+    html = show(module.Outer, torch.nn.Identity).html
+    assert "<a " not in html
+    assert "module_to_show, lines 17-39" in html
+    assert "torch.nn.modules.linear, lines" in html
+
+
+in_a_cell: dict = {}
+exec(compile("def f():\n    return 1", "/tmp/ipykernel_1/1.py", "exec"), in_a_cell)
+
+
+@pytest.mark.parametrize(
+    "item", [len, torch.relu, 3, torch.nn.ReLU(), frame_rnn, lambda: 1, in_a_cell["f"], object], ids=repr
+)
+def test_what_no_file_defines_is_refused(item):
+    with pytest.raises(
+        TypeError, match=r"show expects classes, functions or methods .*; got .*: pass the class of an instance"
+    ):
+        show(backward_warp, item)
+
+
+def test_show_wants_an_object():
+    with pytest.raises(TypeError, match="got none"):
+        show()
+
+
+def test_a_whole_file_has_an_id_for_each_line(tmp_path):
+    (tmp_path / "two.py").write_text("a = 1\nb = '<'\n", encoding="utf-8")
+    html = file_html(tmp_path / "two.py", "labkit/two.py")
+    assert re.findall(r' id="([^"]*)"', html) == ["labkit/two.py-1", "labkit/two.py-2"]
+    assert code_of(html) == ["1a = 1\n2b = '<'"]
