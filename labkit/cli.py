@@ -183,7 +183,7 @@ def _claims(only: Sequence[str], dataset: str, profile: str) -> int:
     try:
         papers = ledger().values()
         if unknown := set(only) - {paper.notebook for paper in papers}:
-            print(f"no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims.toml", file=sys.stderr)
+            print(f"no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims/", file=sys.stderr)
             return 2
         verdicts = []
         for paper in papers:
@@ -213,7 +213,7 @@ def _claims_run(number: str, seeds: Sequence[int], profile: str, dataset: str, d
     from labkit.course import NotebookError, run, sources
 
     if number not in {paper.notebook for paper in ledger().values()}:
-        print(f"no paper has the notebook {number}: see labkit/claims.toml", file=sys.stderr)
+        print(f"no paper has the notebook {number}: see labkit/claims/", file=sys.stderr)
         return 2
     source = next((source for source in sources() if source.name[:2] == number), None)
     if source is None:

@@ -31,7 +31,7 @@ class Scoreboard:
     """The numbers of one run of a notebook, beside the paper's and those of earlier runs.
 
     Args:
-        paper: its name in ``claims.toml``, e.g. ``"two_stream"``.
+        paper: its name in the ledger, e.g. ``"two_stream"``.
         profile: of the notebook.
         dataset: ``"world"`` or the name of a real set; only records of the same one are shown.
         seed: of the run.
@@ -77,7 +77,7 @@ class Scoreboard:
             ClaimsError: the ledger knows no such metric.
         """
         if metric not in self.paper.metrics:
-            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims.toml")
+            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims/{self.paper.name}.toml")
         self.live[metric] = float(value)
 
     def __getitem__(self, metric: str) -> float:
@@ -95,7 +95,7 @@ class Scoreboard:
             ClaimsError: the ledger knows no such metric.
         """
         if metric not in self.paper.metrics:
-            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims.toml")
+            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims/{self.paper.name}.toml")
         then = [
             line.value
             for line in self._records()
@@ -120,7 +120,7 @@ class Scoreboard:
         found = self._entry(entry)
         computed = computed or {}
         if unknown := computed.keys() - {row.name for row in found.rows}:
-            raise ValueError(f"computed must name rows of {entry}; got {sorted(unknown)}: see labkit/claims.toml")
+            raise ValueError(f"computed must name rows of {entry}; got {sorted(unknown)}: see the ledger")
         rows = claims.beside(found, self._records(), **self._judged())
         for row, written in zip(rows, found.rows, strict=True):
             now = [self.live.get(metric) for metric in written.ours]

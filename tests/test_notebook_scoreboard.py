@@ -30,7 +30,8 @@ def test_every_system_of_the_comparison_is_measured():
 def test_without_any_record_it_says_so_and_trains_nothing(tmp_path):
     (tmp_path / "records").mkdir()
     folder = repr(str(tmp_path / "records"))
-    nowhere = f"from pathlib import Path\nclaims.results_folder = lambda: Path({folder})\ncounting = "
+    nowhere = "from importlib import import_module\nfrom pathlib import Path\n"
+    nowhere += f"import_module('labkit.claims.records').results_folder = lambda: Path({folder})\ncounting = "
     short = changed(SOURCE, {"counting = ": nowhere, "rounds = 1 if": "rounds = 1 if True or"}, tmp_path)
     printed = said(course.run(short, tmp_path / "10.ipynb", {"profile": "paper", "seed": 1000}))
     assert "60 tables and figures" in printed

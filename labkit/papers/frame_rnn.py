@@ -365,7 +365,7 @@ def class_clustering(codes: Tensor, labels: Tensor) -> tuple[float, float]:
 
 
 class Models(NamedTuple):
-    """All models of this file on codes, under the names they have in the ledger, ``labkit/claims.toml``."""
+    """All models of this file on codes, under the names they have in the ledger, ``labkit/claims/frame_rnn.toml``."""
 
     average: Average
     rnn: RecurrentClassifier

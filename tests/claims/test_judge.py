@@ -1,0 +1,119 @@
+from dataclasses import replace
+
+import pytest
+from puppets import measured, one_claim
+from scipy import stats
+
+from labkit import claims
+from labkit.claims import ClaimsError, Outcome, interval, ledger, verdict
+
+
+def test_the_interval_by_hand():
+    # mean 2, standard deviation 1, t(2 degrees, 95 %) = 2.920 from any table: half width 2.920 / sqrt(3) = 1.686
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 0.314, 3.686), abs=1e-3)
+    # t(4 degrees, 97.5 %) = 2.776: half width 2.776 * sqrt(2.5) / sqrt(5) = 1.963
+    assert interval([1.0, 2.0, 3.0, 4.0, 5.0], level=0.95) == pytest.approx((3.0, 1.037, 4.963), abs=1e-3)
+    with pytest.raises(ValueError, match="at least 2; got 1"):
+        interval([1.0])
+
+
+def test_the_interval_agrees_with_scipys_paired_t_test():
+    ours, theirs = [71.0, 74.5, 70.2, 73.3], [69.1, 73.9, 69.0, 70.4]
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.90)
+    _, low, high = interval([a - b for a, b in zip(ours, theirs, strict=True)])
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(
+    ("statement", "differences", "outcome"),
+    [  # a mean of m over differences m-1, m, m+1 has the interval m -+ 1.686
+        ("a > b by 1", (1.7, 2.7, 3.7), Outcome.HOLDS),  # 1.014 .. 4.386
+        ("a > b by 1", (1.6, 2.6, 3.6), Outcome.UNCLEAR),  # 0.914 ..
+        ("a > b by 1", (-1.6, -0.6, 0.4), Outcome.UNCLEAR),  # .. 1.086
+        ("a > b by 1", (-1.7, -0.7, 0.3), Outcome.FAILS),  # .. 0.986
+        ("a >= b within 1", (-0.3, 0.7, 1.7), Outcome.HOLDS),  # -0.986 ..
+        ("a >= b within 1", (-0.4, 0.6, 1.6), Outcome.UNCLEAR),  # -1.086 ..
+        ("a >= b within 1", (-3.7, -2.7, -1.7), Outcome.FAILS),  # .. -1.014
+        ("a ~ b within 2", (-0.7, 0.3, 1.3), Outcome.HOLDS),  # -1.386 .. 1.986
+        ("a ~ b within 2", (-0.6, 0.4, 1.4), Outcome.UNCLEAR),  # .. 2.086
+        ("a ~ b within 2", (2.7, 3.7, 4.7), Outcome.FAILS),  # 2.014 ..
+        ("a ~ b within 2", (-4.7, -3.7, -2.7), Outcome.FAILS),  # .. -2.014
+        ("a > b by 1", (1, 1, 1), Outcome.FAILS),  # no spread: equal is not above
+        ("a >= b within 1", (-1, -1, -1), Outcome.HOLDS),
+        ("a ~ b within 0", (0, 0, 0), Outcome.HOLDS),
+    ],
+)
+def test_verdicts_by_hand(statement, differences, outcome):
+    base = (50.0, 60.0, 40.0)  # what a seed makes easy or hard for both sides drops out
+    ours = measured("a", *(one + two for one, two in zip(base, differences, strict=True)))
+    found = verdict(one_claim(statement), ours + measured("b", *base))
+    assert found.outcome is outcome
+    assert found.checks[0].mean == pytest.approx(sum(differences) / 3)
+    assert f"{statement}: " in found.reason
+
+
+def test_all_statements_must_hold_and_one_can_fail_the_claim():
+    lines = measured("a", 9, 9, 9) + measured("b", 5, 5, 5) + measured("c", 1, 9, 20)
+    assert verdict(one_claim("a > b by 1"), lines).outcome is Outcome.HOLDS
+    assert verdict(one_claim("a > b by 1", "a > c by 1"), lines).outcome is Outcome.UNCLEAR
+    assert verdict(one_claim("a > b by 1", "a > c by 1", "b > a by 1"), lines).outcome is Outcome.FAILS
+    assert verdict(one_claim("a > b by 1", "a > d by 1"), lines).outcome is Outcome.NOT_RUN
+
+
+def test_too_few_seeds_and_unpaired_seeds_are_not_judged():
+    few = verdict(one_claim("a > b by 1"), measured("a", 9, 9) + measured("b", 1, 1))
+    assert (few.outcome, few.reason) == (Outcome.NOT_RUN, "2 of 3 seeds have every metric of it")
+    apart = measured("a", 9, 9, 9) + measured("b", 1, 1, 1, seeds=[2, 3, 4])
+    assert verdict(one_claim("a > b by 1"), apart).reason == "1 of 3 seeds have every metric of it"
+    assert verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9)).reason == "no record of b"
+    assert verdict(one_claim("a > b by 1"), []).reason == "no record of a, b"
+
+
+@pytest.mark.parametrize("other", [{"profile": "lesson"}, {"dataset": "ucf101"}, {"seeds": [1000, 1001, 1002]}])
+def test_other_profiles_data_and_development_seeds_do_not_count(other):
+    lines = measured("a", 9, 9, 9, **other) + measured("b", 1, 1, 1, **other)
+    assert verdict(one_claim("a > b by 1"), lines).outcome is Outcome.NOT_RUN
+    if "dataset" in other:
+        assert verdict(one_claim("a > b by 1"), lines, dataset="ucf101").outcome is Outcome.HOLDS
+
+
+def test_trials_on_part_of_a_set_are_neither_judged_nor_shown():
+    trials = [replace(line, test=12, test_listed=3783) for line in measured("size.full", 9, 9, 9)]
+    whole = measured("size.third", 1, 1, 1)
+    assert verdict(one_claim("size.full > size.third by 1"), trials + whole).reason == "no record of size.full"
+    all_clips = [replace(line, test=3783) for line in trials]
+    assert verdict(one_claim("size.full > size.third by 1"), all_clips + whole).outcome is Outcome.HOLDS
+    table = next(entry for entry in ledger()["back_dropout"].entries if entry.id == "table 2")
+    shown = {row["name"]: row["ours"][1] for row in claims.beside(table, trials + whole)}
+    assert shown["NB-TL, all penalty clips"] is None
+    assert shown["NB-TL, 1/3 of the penalty clips"] == [1.0, 1.0, 1.0]
+
+
+def test_a_profile_that_means_nothing_cannot_be_asked_for():
+    with pytest.raises(ClaimsError, match="profile must be one of study, paper; got 'lesson'"):
+        verdict(one_claim("a > b by 1"), [], profile="lesson")
+
+
+def test_records_of_an_older_version_are_stale():
+    claim, lines = one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 1, 1, 1)
+    assert verdict(claim, lines, world=1, module=1).outcome is Outcome.HOLDS
+    assert verdict(claim, lines, world=2, module=1).outcome is Outcome.STALE
+    stale = verdict(claim, lines, world=1, module=2)
+    assert (stale.outcome, stale.lacks_cause) == (Outcome.STALE, False)
+    assert "earlier version" in stale.reason
+    fresh = measured("a", 0, 0, 0, seeds=[3, 4, 5], module=2) + measured("b", 1, 1, 1, seeds=[3, 4, 5], module=2)
+    assert verdict(claim, lines + fresh, world=1, module=2).outcome is Outcome.FAILS  # the old ones no longer count
+    real = measured("a", 9, 9, 9, dataset="ucf101", world=0) + measured("b", 1, 1, 1, dataset="ucf101", world=0)
+    assert verdict(claim, real, dataset="ucf101", world=2, module=1).outcome is Outcome.HOLDS  # no world in it
+
+
+def test_a_failed_claim_wants_a_cause():
+    lines = measured("a", 1, 1, 1) + measured("b", 9, 9, 9)
+    assert verdict(one_claim("a > b by 1"), lines).lacks_cause
+    assert not verdict(one_claim("a > b by 1", cause="the world is too small"), lines).lacks_cause
+    assert not verdict(one_claim("b > a by 1"), lines).lacks_cause
+    real = measured("a", 1, 1, 1, dataset="ucf101") + measured("b", 9, 9, 9, dataset="ucf101")
+    elsewhere = verdict(one_claim("a > b by 1", cause="the world is too small"), real, dataset="ucf101")
+    assert elsewhere.outcome is Outcome.FAILS
+    assert "cause" not in elsewhere.plain()  # what is written is about the world
+    assert not elsewhere.lacks_cause

@@ -1,0 +1,202 @@
+import re
+
+import pytest
+from puppets import LEDGER
+
+from labkit import claims
+from labkit.claims import ClaimsError, Outcome, ledger, load, parse
+
+ENTRIES = {
+    "two_stream": 9,
+    "frame_rnn": 5,  # with the models it names without numbers
+    "conv_vlad": 6,
+    "long_video": 10,
+    "action_flow_net": 7,
+    "temporal_difference": 7,
+    "attention_transfer": 9,
+    "back_dropout": 7,
+    "comparison": 1,  # the lab's own, of notebook 10
+}
+CLAIMS = re.findall(
+    r"\S+",
+    """
+    ts.pretrain ts.last_layer ts.dropout ts.stack ts.mean ts.traj ts.bidir ts.temporal ts.slow_fusion ts.complementary
+    ts.svm ts.multitask ts.crops ts.filters
+    rnn.avg_strong rnn.recurrent rnn.lstm_worst rnn.birnn rnn.order rnn.conv1d rnn.overfit rnn.fc6 rnn.cluster
+    vlad.middle vlad.scale2 vlad.repetitive vlad.intra vlad.128 vlad.multi vlad.vs_pool vlad.vs_sift
+    long.convpool long.late long.tdconv long.maxpool long.googlenet long.fps long.testaug long.more_frames long.finetune
+    long.expand long.gain long.inference long.flow_alone long.flow_clean long.flow_noisy long.rgb_init
+    afn.flow_helps afn.multitask afn.chairs afn.stacked_lt_flow afn.upsampling afn.small_motion afn.appearance
+    afn.multi_frame afn.compact afn.future afn.epe_not_accuracy afn.no_overhead
+    tdn.rgb tdn.flow_marginal tdn.features tdn.mixing tdn.levels tdn.complementary tdn.actions tdn.cam
+    att.shift att.unatt att.unatt_finetune att.finetune_unatt att.energynet att.few att.web att.noisy att.voting
+    att.word att.mining
+    nb.last_two nb.ratio nb.size nb.vs_finetune nb.vs_random nb.profile nb.category_bias
+    """,
+)
+
+
+def every_claim():
+    return [claim for paper in ledger().values() for claim in paper.claims]
+
+
+def test_every_table_and_figure_to_re_create_has_its_entry():
+    assert {name: len(paper.entries) for name, paper in ledger().items()} == ENTRIES
+    assert sum(ENTRIES.values()) == 60 + 1
+
+
+def test_every_claim_of_the_design_is_there():
+    assert [claim.id for claim in every_claim()] == CLAIMS
+    assert len(CLAIMS) == 85
+
+
+def test_every_claim_has_a_margin_and_every_metric_a_meaning():
+    for claim in every_claim():
+        assert claim.says.endswith(".")
+        assert claim.where
+        for statement in claim.statements:
+            assert re.search(r" (by|within) [\d.]+$", statement.text), claim.id
+            assert statement.terms
+            for metric in statement.terms:
+                assert len(ledger()[claim.paper].metrics[metric]) > 3
+
+
+def test_no_metric_is_listed_in_vain():
+    # a metric under `metrics` is there because a claim needs it; the others stand in rows, or are ours to compare with
+    unused = {
+        "conv_vlad": {"norm.none", "pool.sum"},
+        "action_flow_net": {"scratch16.large", "lambda_accuracy.0.1", "lambda_accuracy.10", "lambda_epe.0.1"}
+        | {"lambda_epe.1", "lambda_epe.10"},
+        "back_dropout": {"control.contribution", "profile.recall_further", "profile.precision_further", "bias.further"},
+    }
+    for name, paper in ledger().items():
+        in_rows = {cell for entry in paper.entries for row in entry.rows for cell in row.ours}
+        in_claims = {metric for claim in paper.claims for step in claim.statements for metric in step.terms}
+        assert set(paper.metrics) - in_rows - in_claims == unused.get(name, set()), name
+
+
+def paper_numbers(paper):
+    """The paper's own number for each metric; the same metric may stand in several tables, with the same number."""
+    numbers = {}
+    for entry in paper.entries:
+        for row in entry.rows:
+            for metric, cell in zip(row.ours, row.paper, strict=True):
+                if metric and isinstance(cell, int | float):
+                    assert numbers.setdefault(metric, cell) == cell, metric
+    return numbers
+
+
+def test_the_papers_numbers_bear_out_their_claims_but_for_one():
+    checked, broken = 0, []
+    for paper in ledger().values():
+        numbers = paper_numbers(paper)
+        for claim in paper.claims:
+            for statement in claim.statements:
+                if statement.terms.keys() <= numbers.keys():
+                    checked += 1
+                    difference = statement.difference(numbers)
+                    if statement.judge(difference, difference) is not Outcome.HOLDS:
+                        broken.append((claim.id, statement.text))
+    assert checked > 90
+    assert broken == [("rnn.recurrent", "rnn.test > average.test by 0")]  # the text and its own table disagree
+
+
+@pytest.mark.parametrize(
+    ("paper", "metric", "number"),
+    [
+        ("two_stream", "temporal.l10", 81.0),
+        ("two_stream", "splits.small_svm", 59.4),
+        ("frame_rnn", "birnn.test", 50.5),
+        ("conv_vlad", "multi.128", 83.6),
+        ("long_video", "lstm.both", 73.1),
+        ("action_flow_net", "epe.chairs", 9.12),
+        ("temporal_difference", "tdn.rgb", 55.5),
+        ("attention_transfer", "resnet.energynet_noisy", 98.7),
+        ("back_dropout", "size.full", 88.20),
+    ],
+)
+def test_numbers_by_hand(paper, metric, number):
+    assert paper_numbers(ledger()[paper])[metric] == number
+
+
+def test_every_row_has_ours_or_the_reason_why_not():
+    rows = [row for paper in ledger().values() for entry in paper.entries for row in entry.rows]
+    assert len(rows) > 150
+    assert all(any(row.ours) or row.why for row in rows)
+    assert all(entry.rows or entry.shows for paper in ledger().values() for entry in paper.entries)
+
+
+# Reading a ledger
+
+
+def test_reading_by_hand(tmp_path):
+    (tmp_path / "puppets.toml").write_text(LEDGER)
+    paper = load(tmp_path)["puppets"]
+    assert paper.metrics == {
+        "a": "% accuracy: ours too: one",
+        "b": "% accuracy: ours too: two",
+        "c": "%: a third way",
+    }
+    table, figure = paper.entries
+    assert table.rows[0] == claims.Row("ours too", (1.5, None), ("a", "b"), "")
+    assert table.rows[1] == claims.Row("theirs only", ("fast", 2), ("", ""), "not rebuilt")
+    assert (table.id, figure.id, figure.shows) == ("table 1", "figure 1", "A stage.")
+    assert paper.claims[0].statements == tuple(parse("a > b by 1"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "a > b by 1",
+            "a > d by 1",
+            "p.better: unknown metric 'd': add it to a row or to \\[metrics\\] of puppets.toml",
+        ),
+        ("a > b by 1", "a > b", "claim p.better: statement must end in a margin; got 'a > b': add 'by N' after >"),
+        ("a > b by 1", "a > b within 1", "a margin of > must follow the word 'by'"),
+        ("a > b by 1", "a and b by 1", "must compare with one of >, >=, ~"),
+        ("a > b by 1", "a > b ~ c by 1", "must compare with one of"),
+        ("a > b by 1", "a-b > c by 1", "a side must be a sum of metrics and numbers, spaces around"),
+        ('["a > b by 1"]', "[]", "must list at least one statement"),
+        ('holds_if = ["a > b by 1"]', "", "claim p.better: 'holds_if' is missing"),
+        ('["a > b by 1"]', '"a > b by 1"', "'holds_if' must be a list; got 'a > b by 1'"),
+        ('id = "p.better"', 'id = "p.better"\nmargin = 3', "unknown field 'margin'; known are id, says"),
+        ('notebook = "02"', "notebook = 2", "puppets: 'notebook' must be a str; got 2"),
+        ('why = "not rebuilt"', "", "table 1, row 2: must say which metrics stand beside it .* got neither"),
+        ('paper = ["fast", 2]', "paper = [2]", "row 2: paper must have one cell for each of"),
+        (', paper = ["fast", 2]', "", "puppets, row 'theirs only': 'paper' is missing; only tables of the lab's own"),
+        ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
+        ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
+        ("[metrics]", 'marionettes = "none"\n[metrics]', "puppets: unknown field 'marionettes'; known are notebook"),
+        ("[[figure]]", "[[figure", "puppets.toml must be TOML; .*line 20"),
+    ],
+)
+def test_a_faulty_ledger_is_named(tmp_path, old, new, message):
+    assert LEDGER.count(old) == 1
+    (tmp_path / "puppets.toml").write_text(LEDGER.replace(old, new))
+    with pytest.raises(ClaimsError, match=message):
+        load(tmp_path)
+
+
+def test_a_table_of_the_labs_own_claims_nothing_and_has_no_cells_of_a_paper(tmp_path):
+    text = LEDGER[: LEDGER.index("[[claim]]")].replace(', paper = [1.5, "-"]', "")
+    text = text.replace("[metrics]", "claim = []\n\n[metrics]")
+    (tmp_path / "puppets.toml").write_text(text)
+    paper = load(tmp_path)["puppets"]
+    assert paper.claims == ()
+    assert paper.entries[0].rows[0] == claims.Row("ours too", (None, None), ("a", "b"), "")
+
+
+def test_every_system_of_the_comparison_is_measured_alike():
+    (table,) = ledger()["comparison"].entries
+    cells = [row.ours for row in table.rows if any(row.ours)]
+    what = ["accuracy", "appearance", "motion", "order", "parameters", "training", "test", "ratio"]
+    assert [[cell.partition(".")[2] for cell in row] for row in cells] == [what] * 17
+    assert all(len({cell.partition(".")[0] for cell in row}) == 1 for row in cells)
+
+
+def test_an_id_used_twice_is_named(tmp_path):
+    claim = LEDGER[LEDGER.index("[[claim]]") :]
+    (tmp_path / "puppets.toml").write_text(LEDGER + claim)
+    with pytest.raises(ClaimsError, match=r"the id 'p\.better' is used twice"):
+        load(tmp_path)

@@ -1,0 +1,80 @@
+"""What causes and notebooks quote of the lab's own records is what these say."""
+
+import re
+from statistics import fmean
+
+import pytest
+
+from labkit import course
+from labkit.claims import ledger, parse, records
+
+QUOTED = [
+    ("ts.last_layer", "{:.1f} against {:.1f} %", "spatial.fine_tune_d5", "spatial.last_layer_d5"),
+    ("ts.last_layer", "gains {:.0f} points", "spatial.fine_tune_d5 - spatial.last_layer_d5"),
+    ("ts.last_layer", "learns less ({:.1f} %", "spatial.fine_tune_d9"),
+    ("ts.slow_fusion", "has not learned here ({:.1f} %", "spatial.scratch_d9"),
+    ("ts.multitask", "{:.0f} % alone, multi-task learning makes {:.0f} %", "small.alone", "small.multi_task"),
+    ("vlad.vs_pool", "({:.1f} and {:.1f} %)", "pool.sum", "multi.128"),
+    ("vlad.vs_sift", "SIFT {:.0f}.", "sift.vlad"),
+    (
+        "long.convpool",
+        "Late {:.1f}, Slow {:.1f}, Local {:.1f}, Conv {:.1f} %",
+        "pool.late",
+        "pool.slow",
+        "pool.local",
+        "pool.conv",
+    ),
+    ("long.convpool", "the trunk trained along ({:.1f} %)", "expand.direct"),
+    ("long.expand", "{:.1f} %, more than the single-frame net ({:.1f})", "expand.hit1", "alexnet.single"),
+    ("long.gain", "{:.1f} against {:.1f} and {:.1f} %", "gain.linear", "gain.ones", "gain.last"),
+    ("long.flow_noisy", "{:+.1f} and {:+.1f}", "lstm.both - lstm.images", "googlenet.conv_both - googlenet.conv"),
+    ("long.flow_noisy", "gains {:.1f} points", "googlenet.conv120_both - googlenet.conv120"),
+    ("afn.multitask", "{:.1f} against {:.1f} with eight", "multi16.small", "fine_tune16.small"),
+    ("afn.multi_frame", "{:.1f} against {:.1f} %", "multi16.large", "multi2.large"),
+    ("att.unatt", "{:.0f} are what the vote", "resnet.cnn_mean - resnet.cnn_filtered"),
+    ("att.unatt", "plain mean of their scores ({:.1f} %", "resnet.cnn_mean"),
+    ("att.unatt", "against the mean UnAtt gains {:.0f}.", "resnet.unatt_filtered - resnet.cnn_mean"),
+    ("nb.size", "{:.1f} points less", "size.full - size.third"),
+]
+
+
+SAID = [  # by notebooks, whose lines may break anywhere
+    ("02", "({:.0f} against {:.0f} % in our records", "splits.small_average", "splits.small_temporal"),
+    ("02", "is ahead of both ({:.0f})", "splits.small_svm"),
+    ("03", "beside an RNN with {:.0f} %: a second stream helps most ({:.0f})", "rnn.test", "dual.test"),
+    ("03", "({:.0f}, and {:.0f} as an LSTM)", "birnn.test", "birnn_lstm.test"),
+    ("03", "the convolution ({:.0f})", "conv1d.test"),
+    ("03", "does not help ({:.0f}), nor do other codes ({:.0f} and {:.0f})", "rnn2.test", "rnn.fc6", "rnn.pool5"),
+    ("03", "ahead of the RNN ({:.0f} against {:.0f} %)", "average.appearance", "rnn.appearance"),
+    ("05", "with {:.1f} against {:.1f} % on the noisy set", "googlenet.conv120_both", "lstm.both"),
+    ("05", "{:.1f} against {:.1f} on the clean one", "clean.conv120_both", "clean.lstm_both"),
+    ("05", "the two are level ({:.1f} and {:.1f})", "googlenet.conv_both", "lstm.both"),
+    ("07", "what moves in {:.0f} % of the pairs", "pointing.image"),
+    ("07", "what moves in {:.0f} % of the pairs", "pointing.difference"),
+    ("08", "{:.0f} of the", "resnet.cnn_mean - resnet.cnn_filtered"),
+    ("08", "of the {:.0f} points between the vote and UnAtt", "resnet.unatt_filtered - resnet.cnn_filtered"),
+]
+
+
+def means_of(paper, sums):
+    """Sums of metrics, each as its mean over the seeds of the lab's own records."""
+    seeds = {}
+    for line in records(paper):
+        if line.counts_for("world", "study"):
+            seeds.setdefault(line.seed, {})[line.metric] = line.value
+    asked = [parse(f"{written} > 0 by 0")[0] for written in sums]
+    return [fmean(statement.difference(values) for values in seeds.values()) for statement in asked]
+
+
+@pytest.mark.parametrize(("name", "text", "sums"), [(name, text, sums) for name, text, *sums in QUOTED])
+def test_causes_quote_the_records(name, text, sums):
+    paper, claim = next((paper, claim) for paper in ledger().values() for claim in paper.claims if claim.id == name)
+    assert text.format(*means_of(paper.name, sums)) in claim.cause
+
+
+@pytest.mark.parametrize(("notebook", "text", "sums"), [(name, text, sums) for name, text, *sums in SAID])
+def test_notebooks_quote_the_records(notebook, text, sums):
+    paper = next(paper for paper in ledger().values() if paper.notebook == notebook)
+    (source,) = course.notebooks_folder().glob(f"{notebook}_*.py")
+    said = " ".join(re.sub(r"^# >?", "", source.read_text(encoding="utf-8"), flags=re.MULTILINE).split())
+    assert text.format(*means_of(paper.name, sums)) in said

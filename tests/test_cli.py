@@ -1,0 +1,105 @@
+import re
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from puppets import note
+
+from labkit import cli, course
+from labkit.claims import ledger
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(import_module("labkit.claims.records"), "results_folder", lambda: tmp_path)
+    monkeypatch.setattr(cli, "_versions", lambda paper: (1, 1))  # the real ones import torch
+    return tmp_path
+
+
+def test_the_command_without_any_result(results, capsys):
+    assert cli.main(["claims"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("02  Simonyan & Zisserman 2014")
+    assert lines[-1] == "85 claims: ✓ 0 holds, ✗ 0 fails, ? 0 unclear, ↻ 0 stale, · 85 not yet run"
+    assert [line.split()[1] for line in lines if line.startswith("  · ")] == [
+        claim.id for paper in ledger().values() for claim in paper.claims
+    ]
+    assert len({line.index("not yet run") for line in lines if line.startswith("  · ")}) == 1  # aligned
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_command_with_results(results, capsys):
+    for seed in range(3):
+        values = {"size.full": 70 + seed, "size.two_thirds": 60, "size.third": 50, "control.random": 90}
+        note(results, values | {"profile.recall": 40, "profile.precision": 40}, seed=seed)
+    assert cli.main(["claims", "--only", "09"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"✓ nb\.size +holds", out)
+    assert "✓ size.full > size.two_thirds by 0: +11.00 [+9.31, +12.69] over 3 seeds" in out
+    assert re.search(r"✗ nb\.vs_random +fails", out)
+    assert "7 claims: ✓ 1 holds, ✗ 2 fails" in out
+    assert "cause: 0.8 points ahead of a lottery" in out  # of nb.vs_random; nb.profile holds in the lab, so it has none
+    assert "A written cause is missing in labkit/claims for nb.profile" in out
+
+
+def test_the_command_names_what_is_not_there(results, capsys):
+    assert cli.main(["claims", "--only", "42"]) == 2
+    assert "no paper has the notebook 42" in capsys.readouterr().err
+    assert cli.main(["claims", "run", "01"]) == 2
+    assert "no paper has the notebook 01" in capsys.readouterr().err
+    (results / "two_stream.jsonl").write_text("{\n")
+    assert cli.main(["claims"]) == 1
+    assert "two_stream.jsonl, line 1" in capsys.readouterr().err
+
+
+def test_todays_versions_are_read_where_they_are_kept(monkeypatch):
+    kept = {
+        "labkit.world": SimpleNamespace(VERSION=4),
+        "labkit.papers": None,
+        "labkit.papers.puppets": SimpleNamespace(),
+    }
+    monkeypatch.setattr(cli, "find_spec", kept.__contains__)
+    monkeypatch.setattr(cli, "import_module", kept.__getitem__)
+    assert cli._versions("puppets") == (4, None)
+    assert cli._versions("marionettes") == (4, None)
+    kept["labkit.papers.puppets"].VERSION = 7
+    assert cli._versions("puppets") == (4, 7)
+    del kept["labkit.papers"]
+    assert cli._versions("puppets") == (4, None)
+
+
+def test_running_a_notebook_over_seeds(results, capsys, monkeypatch):
+
+    runs = []
+
+    def run(source, output, parameters):
+        runs.append((source.name, output.as_posix(), parameters))
+        if parameters["seed"] == 5:
+            raise course.NotebookError("cell [3] failed")
+        values = {"size.full": 70.0 + parameters["seed"], "size.two_thirds": 60.0, "size.third": 50.0}
+        note(results, values, seed=parameters["seed"])
+        return output
+
+    monkeypatch.setattr(course, "run", run)
+    monkeypatch.setattr(course, "sources", list)
+    assert cli.main(["claims", "run", "09"]) == 2
+    assert "there is no notebook 09 yet" in capsys.readouterr().err
+
+    monkeypatch.setattr(course, "sources", lambda: [Path("notebooks/09_back_dropout.py")])
+    assert cli.main(["claims", "run", "09", "--seeds", "0", "1000"]) == 2
+    assert "seeds that judge lie from 0 to 999; got [1000]" in capsys.readouterr().err
+    assert runs == []
+
+    assert cli.main(["claims", "run", "09", "--seeds", "0", "1", "2"]) == 0
+    assert runs[0] == (
+        "09_back_dropout.py",
+        "build/claims/09_back_dropout.world.study.0.ipynb",
+        {"profile": "study", "dataset": "world", "seed": 0},
+    )
+    assert re.search(r"✓ nb\.size +holds", capsys.readouterr().out)
+
+    assert cli.main(["claims", "run", "09", "--seeds", "5"]) == 1
+    assert "✗ seed 5: cell [3] failed" in capsys.readouterr().err
+    assert cli.main(["claims", "--profile", "paper", "run", "09", "--seeds", "0", "--data-root", "d"]) == 0
+    assert runs[-1][2] == {"profile": "paper", "dataset": "world", "data_root": "d", "seed": 0}
