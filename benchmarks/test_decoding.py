@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from labkit.data import iter_frames, read_video, scan, write_video
-from labkit.sampling import equally_spaced
+from labkit.views.sampling import equally_spaced
 
 REAL = Path(os.environ.get("LABKIT_REAL_DATA", "/nonexistent"), "clips")
 CLIPS = {

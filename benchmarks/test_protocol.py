@@ -9,8 +9,8 @@ import torch
 from labkit import world
 from labkit.backbones.codes import FrameCoder, extract_codes
 from labkit.papers import two_stream
-from labkit.sampling import equally_spaced
 from labkit.training import Recipe, evaluate, fit, uniform_over_classes
+from labkit.views.sampling import equally_spaced
 
 CLASSES = 18
 

@@ -52,8 +52,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from labkit import flow, metrics, sampling, viz, world
+from labkit import flow, metrics, viz, world
 from labkit.data import read_video, scan
+from labkit.views import sampling
 
 sizes = {"smoke": (10, 48, 64), "lesson": (24, 120, 160), "study": (48, 240, 320), "paper": (48, 240, 320)}
 length, height, width = sizes[profile]

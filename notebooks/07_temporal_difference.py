@@ -61,9 +61,9 @@ from labkit import data, metrics, viz, world
 from labkit.attribution import pointing_game
 from labkit.backbones import card, cross_modality_init, load_weights, source_weights, torchvision_weights
 from labkit.backbones.resnet import resnet_tiny
-from labkit.crops import centre_crop
+from labkit.views.crops import centre_crop
 from labkit.papers import temporal_difference as td
-from labkit.sampling import tsn_segments
+from labkit.views.sampling import tsn_segments
 from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
 

@@ -58,7 +58,7 @@ from labkit.backbones.resnet import resnet_tiny
 from labkit.papers import action_flow_net as afn
 from labkit.papers import attention_transfer, back_dropout, frame_rnn, long_video, two_stream
 from labkit.papers import temporal_difference as td
-from labkit.sampling import tsn_segments
+from labkit.views.sampling import tsn_segments
 from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit, uniform_over_classes
 

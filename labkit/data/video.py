@@ -49,8 +49,8 @@ class VideoInfo:
         path: the file.
         num_frames: how many frames decode.
         fps: frames per second: the header's rate where the time stamps bear it out, else the rate of the time stamps,
-            their mean where the rate varies; ``nan`` where neither is credible. The functions of ``labkit.sampling``
-            refuse ``nan``.
+            their mean where the rate varies; ``nan`` where neither is credible. ``labkit.views.sampling`` refuses
+            ``nan``.
         height: of a frame as it is shown (upright, its pixels square), in pixels.
         width: likewise.
         times: when each frame comes on screen, in seconds after the first, where the rate varies; None where it is

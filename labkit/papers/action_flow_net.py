@@ -29,7 +29,7 @@ What the text leaves open, or where this departs from it:
 - *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames
   256 pixels high, windows of four heights and widths. Pairs of chairs are cut likewise, but not rescaled before.
 - *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
-  (`labkit.crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
+  (`photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
 """
 
 import math
@@ -49,8 +49,8 @@ from labkit import checks, metrics
 from labkit.backbones.resnet import ResNet
 from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
 from labkit.clips import Clip
-from labkit.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
 from labkit.flow import flip_flow, pixel_grid, resize_flow, sample_bilinear
+from labkit.views.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
 
 VERSION = 2  # raised by hand whenever results can change
 
@@ -80,12 +80,12 @@ class ClipInput(Colours):
             nets that are compared see the same frames, whether they learn flow or not.
         size: side of the square window, in pixels; a multiple of 32 for nets of the paper's size, of 16 for tiny ones.
         short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
-        sides: heights and widths of training windows before they are resized, see `labkit.crops.corner_crop`.
+        sides: heights and widths of training windows before they are resized, see `labkit.views.crops.corner_crop`.
         flip: whether mirror images count. Not where left and right are different classes.
-        jitter: strength of the colour jitter of training frames, see `labkit.crops.photometric_jitter`; 0 for none.
+        jitter: strength of the colour jitter of training frames, see `photometric_jitter`; 0 for none.
         shift: training pairs move by up to this share of their width, see `translate_and_rotate`; chairs only.
         turn: and turn by up to so many degrees.
-        mean: see `labkit.crops.Colours`.
+        mean: see `labkit.views.crops.Colours`.
         std: likewise.
 
     Raises:
@@ -229,7 +229,7 @@ class ClipInput(Colours):
         frames, flow = (part.reshape(len(part) // deep, deep, *part.shape[1:]) for part, deep in parts)
         return frames, flow
 
-    def _resize_all(self, video: Tensor, size: list[int]) -> Tensor:
+    def _resize_all(self, video: Tensor, size: tuple[int, int]) -> Tensor:
         frames, flow = self._split(video)
         frames = resize(frames, size) if len(frames) else frames.new_zeros(0, 3, *size)
         flow = resize_flow(flow, (size[0], size[1])) if len(flow) else flow.new_zeros(0, 2, *size)

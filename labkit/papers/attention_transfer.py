@@ -50,7 +50,7 @@ from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.taps import tapping
 from labkit.clips import Clip, Clips
-from labkit.crops import CentreSquare, random_flip
+from labkit.views.crops import CentreSquare, random_flip
 
 VERSION = 1  # raised by hand whenever results can change
 
@@ -63,7 +63,7 @@ class ImageView(CentreSquare):
 
     Attributes:
         flip: whether mirror images serve to train. Not where left and right are different classes.
-        size: see `labkit.crops.CentreSquare`, as for ``mean`` and ``std``.
+        size: see `labkit.views.crops.CentreSquare`, as for ``mean`` and ``std``.
 
     Source: section 4.2.
     """

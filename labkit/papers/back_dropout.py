@@ -48,8 +48,8 @@ from tqdm.auto import tqdm
 from labkit import checks, metrics
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
-from labkit.crops import CentreSquare
-from labkit.sampling import equally_spaced, loop
+from labkit.views.crops import CentreSquare
+from labkit.views.sampling import equally_spaced, loop
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""
@@ -71,7 +71,7 @@ class Frames(CentreSquare):
     """How a clip is looked at: frame by frame, always the central square, neither mirrored nor tinted.
 
     Attributes:
-        size: see `labkit.crops.CentreSquare`.
+        size: see `labkit.views.crops.CentreSquare`.
         mean: likewise; not in the text.
         std: likewise.
 

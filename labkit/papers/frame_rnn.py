@@ -34,7 +34,7 @@ from labkit import checks, metrics
 from labkit.backbones.codes import FrameCoder
 from labkit.clips import Clip
 from labkit.flow.stack import crop, flip_frames
-from labkit.sampling import over_first_seconds
+from labkit.views.sampling import over_first_seconds
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""

@@ -46,9 +46,9 @@ from labkit.backbones.googlenet import GoogLeNet
 from labkit.backbones.googlenet import googlenet_tiny as tiny_net
 from labkit.backbones.peephole_lstm import LSTMTrace, PeepholeLSTM
 from labkit.clips import Clip, Clips
-from labkit.crops import Colours, centre_crop, random_crop
 from labkit.flow.stack import flip_flow, flip_frames, resize_flow
-from labkit.sampling import at_frame_rate, loop
+from labkit.views.crops import Colours, centre_crop, random_crop
+from labkit.views.sampling import at_frame_rate, loop
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""
@@ -742,7 +742,7 @@ class VideoInput(Colours):
         flow: see `flow_image` instead of frames: from a frame to the next one of the clip, whatever the rate. The paper
             has clips of 15 frames per second for this.
         bound: of the flow.
-        mean: see `labkit.crops.Colours`.
+        mean: see `labkit.views.crops.Colours`.
         std: likewise.
     """
 

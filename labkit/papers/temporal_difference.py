@@ -23,7 +23,7 @@ What the text leaves open, and what it is here:
   On RGB the thesis wants "a well trained image appearance model", and says for FCVID that a TSN is trained "first":
   here the image subnetwork is the TSN's on all sets.
 - *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
-  (`labkit.crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
+  (`photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
 - *The loss* is the sum of one cross-entropy for each subnetwork: consensus is taken "independently" (Figure 5.2), and
   both are combined "during testing". Combined are scores before the softmax.
 - *Partial BN* fixes mean and variance of all normalisations but the first, here the first of *each* subnetwork, as each
@@ -45,9 +45,9 @@ from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.clips import Clip
-from labkit.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
 from labkit.flow import flip_stack, optical_flow_stacking, resize_flow
-from labkit.sampling import repeat_last, tsn_segments
+from labkit.views.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
+from labkit.views.sampling import repeat_last, tsn_segments
 
 VERSION = 2  # raised by hand whenever results can change
 
@@ -70,10 +70,10 @@ class Snippets(Colours):
         flow: whether snippets are flow, in pixels per frame, or frames, brought to zero mean and unit variance.
         size: side of the square window, in pixels.
         short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
-        sides: heights and widths of training windows before they are resized, see `labkit.crops.corner_crop`.
+        sides: heights and widths of training windows before they are resized, see `labkit.views.crops.corner_crop`.
         flip: whether mirror images count. Not where left and right are different classes.
-        jitter: strength of the colour jitter of training frames, see `labkit.crops.photometric_jitter`; 0 for none.
-        mean: see `labkit.crops.Colours`.
+        jitter: strength of the colour jitter of training frames, see `photometric_jitter`; 0 for none.
+        mean: see `labkit.views.crops.Colours`.
         std: likewise.
     """
 
@@ -155,7 +155,7 @@ class Snippets(Colours):
         snippets = video[places]  # (..., k, 2 or 3, H, W)
         return optical_flow_stacking(snippets) if self.flow else snippets.flatten(-4, -3)  # (..., C, H, W)
 
-    def _resize(self, video: Tensor, size: list[int]) -> Tensor:
+    def _resize(self, video: Tensor, size: tuple[int, int]) -> Tensor:
         if not self.flow:
             return resize(video, size)
         fields = resize_flow(video.unflatten(-3, (self.length, 2)), (size[0], size[1]))  # (..., k, 2, h, w)

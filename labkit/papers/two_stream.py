@@ -32,7 +32,6 @@ from torchvision.transforms.v2.functional import horizontal_flip, resize  # type
 from labkit import checks, metrics
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
-from labkit.crops import Colours, centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
 from labkit.flow import (
     bidirectional_stacking,
     flip_stack,
@@ -41,7 +40,8 @@ from labkit.flow import (
     resize_flow,
     trajectory_stacking,
 )
-from labkit.sampling import equally_spaced, loop
+from labkit.views.crops import Colours, centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
+from labkit.views.sampling import equally_spaced, loop
 
 VERSION = 2  # raised by hand whenever results can change
 
@@ -144,7 +144,7 @@ class FrameInput(StreamInput, Colours):
     Attributes:
         length: number of frames; a clip with fewer repeats its last one.
         jitter: strength of the RGB jitter in training (section 5), of a clip as a whole; 0 for none.
-        mean: see `labkit.crops.Colours`.
+        mean: see `labkit.views.crops.Colours`.
         std: likewise.
     """
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from labkit.data import VideoError, decode, iter_frames, read_video, scan, video, write_video
 from labkit.data.decode import Recording
-from labkit.sampling import at_frame_rate
+from labkit.views.sampling import at_frame_rate
 
 
 def images(path, **options):

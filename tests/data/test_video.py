@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labkit.data import VideoError, iter_frames, read_video, scan, video, write_video
-from labkit.sampling import equally_spaced, over_first_seconds, tsn_segments
+from labkit.views.sampling import equally_spaced, over_first_seconds, tsn_segments
 
 
 def patched(path, old: bytes, new: bytes, skip: int = 0):

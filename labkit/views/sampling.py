@@ -1,4 +1,4 @@
-"""Which frames of a clip to look at: pure functions from a clip's length to frame indices.
+"""Which frames of a clip a network sees: pure functions from the length of a clip to frame indices.
 
 Every function returns int64 indices in ``[0, num_frames)``, in ascending order along the last dimension, and never
 repeats an index, except where a clip of variable frame rate shows one frame for long. A clip too short for what is
@@ -123,7 +123,7 @@ def tsn_segments(
 def at_frame_rate(num_frames: int, fps: float, rate: float, times: Sequence[float] | None = None) -> torch.Tensor:
     """The frames on screen at times ``0, 1 / rate, 2 / rate, ...`` until the clip ends: the clip at a lower frame rate.
 
-    Ng et al. 2015 look at 1 and at 6 frames per second (section 4). Index ``k`` is ``floor(k * fps / rate)``, in exact
+    Ng et al. 2015 take 1 and 6 frames per second (section 4). Index ``k`` is ``floor(k * fps / rate)``, in exact
     arithmetic: ``rate = fps`` gives every frame.
 
     Args:

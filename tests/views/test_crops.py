@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from labkit.crops import (
+from labkit.flow import flip_stack, resize_flow
+from labkit.views.crops import (
     IMAGENET_COLOUR_AXES,
     CentreSquare,
     Colours,
@@ -20,7 +21,6 @@ from labkit.crops import (
     rgb_jitter,
     ten_crop,
 )
-from labkit.flow import flip_stack, resize_flow
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -78,19 +78,19 @@ def test_without_a_generator_the_global_one_is_used():
     assert draws[0] == draws[1] != draws[2]
 
 
-def test_random_flip_mirrors_half_of_the_time_with_the_given_mirror():
+def test_random_flip_flips_half_of_the_time_by_the_given_function():
     stack = numbered(4, 2, 3) + 1
     generator = seeded()
     results = [random_flip(stack, flip_stack, generator) for _ in range(400)]
-    mirrored = [not torch.equal(result, stack) for result in results]
-    assert 150 < sum(mirrored) < 250  # five standard deviations
-    assert all(torch.equal(result, flip_stack(stack)) for result, did in zip(results, mirrored, strict=True) if did)
+    flipped = [not torch.equal(result, stack) for result in results]
+    assert 150 < sum(flipped) < 250  # five standard deviations
+    assert all(torch.equal(result, flip_stack(stack)) for result, did in zip(results, flipped, strict=True) if did)
 
 
 def test_ten_crop_by_hand():
-    windows = ten_crop(numbered(1, 3, 4), 2)
-    assert windows.shape == (10, 1, 2, 2)
-    first = windows[:, 0, 0].tolist()
+    crops = ten_crop(numbered(1, 3, 4), 2)
+    assert crops.shape == (10, 1, 2, 2)
+    first = crops[:, 0, 0].tolist()
     # rows 0 and 1, columns 0 and 2; the centre is rounded: half a pixel down to row 0, exactly column 1
     assert first[:5] == [[0, 1], [2, 3], [4, 5], [6, 7], [1, 2]]
     assert first[5:] == [row[::-1] for row in first[:5]]
@@ -98,24 +98,24 @@ def test_ten_crop_by_hand():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 3), max_size=2), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
-def test_ten_crop_is_five_of_torchvision_and_their_mirror_images(leading, channels, height, width):
+def test_ten_crop_is_five_of_torchvision_and_their_flips(leading, channels, height, width):
     video = torch.randn(*leading, channels, height, width, generator=seeded())
     size = min(height, width)
-    windows = ten_crop(video, size)
-    assert windows.shape == (*leading, 10, channels, size, size)
+    crops = ten_crop(video, size)
+    assert crops.shape == (*leading, 10, channels, size, size)
     pictures = video.reshape(-1, channels, height, width)
-    for ours, picture in zip(windows.reshape(-1, 10, channels, size, size), pictures, strict=True):
+    for ours, picture in zip(crops.reshape(-1, 10, channels, size, size), pictures, strict=True):
         five = torch.stack(v2.FiveCrop(size)(picture))
         assert torch.equal(ours, torch.cat([five, five.flip(-1)]))
 
 
 def test_ten_crop_of_flow_turns_the_vectors_too():
     stack = torch.randn(3, 4, 8, 9, generator=seeded())
-    windows = ten_crop(stack, 8, flip_stack)
-    assert torch.equal(windows[:, 5:], flip_stack(windows[:, :5]))
-    assert torch.equal(windows[:, 5, 0], -stack[:, 0, :, :8].flip(-1))  # x of the first field
-    assert torch.equal(windows[:, 5, 1], stack[:, 1, :, :8].flip(-1))  # y
-    assert torch.equal(ten_crop(stack, 8, None), windows[:, :5])
+    crops = ten_crop(stack, 8, flip_stack)
+    assert torch.equal(crops[:, 5:], flip_stack(crops[:, :5]))
+    assert torch.equal(crops[:, 5, 0], -stack[:, 0, :, :8].flip(-1))  # x of the first field
+    assert torch.equal(crops[:, 5, 1], stack[:, 1, :, :8].flip(-1))  # y
+    assert torch.equal(ten_crop(stack, 8, None), crops[:, :5])
 
 
 def test_imagenet_axes_are_orthogonal_and_as_long_as_their_variances():
@@ -143,17 +143,17 @@ def test_corner_crops_are_the_five_windows_of_each_size():
     video = numbered(1, 5, 7)
     found = {corner_crop(video, 3, [3], generator=seeded(draw)).flatten().tolist()[0] for draw in range(60)}
     assert found == {0.0, 4.0, 14.0, 18.0, 9.0}  # top left values of the four corners and, at (1, 2), the centre
-    window = corner_crop(video, 3, [3], generator=seeded())
-    first = int(window[0, 0, 0])
-    assert torch.equal(window, video[:, first // 7 : first // 7 + 3, first % 7 : first % 7 + 3])
+    crop = corner_crop(video, 3, [3], generator=seeded())
+    first = int(crop[0, 0, 0])
+    assert torch.equal(crop, video[:, first // 7 : first // 7 + 3, first % 7 : first % 7 + 3])
 
 
 def test_corner_crops_jitter_scale_and_aspect_and_leave_the_resizing_to_the_caller():
     shapes, draws = set(), seeded()
 
-    def noted(window, size):
-        shapes.add(tuple(window.shape[-2:]))
-        return window[..., :1, :1].expand(*window.shape[:-2], *size)
+    def noted(crop, size):
+        shapes.add(tuple(crop.shape[-2:]))
+        return crop[..., :1, :1].expand(*crop.shape[:-2], *size)
 
     for _ in range(80):
         assert corner_crop(numbered(2, 3, 8, 9), 4, [8, 6, 4], noted, draws).shape == (2, 3, 4, 4)
@@ -251,11 +251,19 @@ def test_photometric_jitter_of_strength_0_changes_nothing_and_draws_nothing():
         (lambda: photometric_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
         (lambda: photometric_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "must be float32 or float64"),
         (lambda: photometric_jitter(torch.zeros(3, 4, 4), 1.5), ValueError, "strength must be 0 to 1; got 1.5"),
-        (lambda: random_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
+        (
+            lambda: random_crop(torch.zeros(3, 8, 6), 7),
+            ValueError,
+            "crop_size must be 1 to 6, to fit 8 x 6 pixels; got 7",
+        ),
         (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
-        (lambda: centre_crop(torch.zeros(3, 8, 6), 7), ValueError, "size must be 1 to 6, to fit 8 x 6 pixels; got 7"),
+        (
+            lambda: centre_crop(torch.zeros(3, 8, 6), 7),
+            ValueError,
+            "crop_size must be 1 to 6, to fit 8 x 6 pixels; got 7",
+        ),
         (lambda: ten_crop(torch.zeros(3, 8, 6), 7), ValueError, "got 7: resize"),
-        (lambda: corner_crop(torch.zeros(3, 8, 6), 6, [6, 7]), ValueError, "size must be 1 to 6, to fit 8 x 6"),
+        (lambda: corner_crop(torch.zeros(3, 8, 6), 6, [6, 7]), ValueError, "crop_size must be 1 to 6, to fit 8 x 6"),
         (lambda: ten_crop(torch.zeros(8, 6), 6), ValueError, r"video must be \(\.\.\., C, H, W\)"),
         (lambda: rgb_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
         (lambda: rgb_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "frames must be float32 or float64"),

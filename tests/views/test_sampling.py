@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.sampling import at_frame_rate, equally_spaced, loop, over_first_seconds, repeat_last, tsn_segments
+from labkit.views.sampling import at_frame_rate, equally_spaced, loop, over_first_seconds, repeat_last, tsn_segments
 
 untimed = settings(deadline=None, max_examples=50)
 counts = st.integers(1, 500)

@@ -1,8 +1,8 @@
-"""Windows, mirror images and colours: how one picture becomes many, to train and to test.
+"""Crops, horizontal flips and colours: how one image becomes many, to train and to test.
 
-Everything takes ``(..., C, H, W)``, so a frame, a clip and a stack of flow fields are treated alike, and one draw holds
-for the whole of it: all frames of a clip are cut at the same place. A mirror image of flow is not that of a picture, so
-functions that mirror take the function to do it with, such as `labkit.flow.flip_stack`.
+Every function takes ``(..., C, H, W)``, so a frame, a clip and a stack of flow fields are treated alike, and one random
+choice holds for all of it: all frames of a clip are cropped at the same place. Flow that is flipped changes its vectors
+as well, so functions that flip take the function to do it with, such as `labkit.flow.flip_stack`.
 
 Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample.
 """
@@ -24,6 +24,7 @@ from torchvision.transforms.v2.functional import (  # type: ignore[import-untype
 from labkit import checks
 
 Flip = Callable[[Tensor], Tensor]
+Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 # Principal axes of the colours of ImageNet, one a row (R, G, B), each as long as the variance along it; colours in
 # [0, 1]. Computed for fb.resnet.torch and used since in most ports of AlexNet.
@@ -36,135 +37,138 @@ IMAGENET_COLOUR_AXES = torch.tensor(
 )
 
 
-def rescale(video: Tensor, short_side: int | None, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
-    """Make the shorter side so long, the other one in proportion, rounded.
+def rescale(video: Tensor, short_side: int | None, resize: Resize = resize, *, keep_aspect: bool = True) -> Tensor:
+    """Resize images to a given length of their shorter side, the other side in proportion and rounded.
 
     Args:
         video: ``(..., H, W)``.
         short_side: in pixels; nothing happens if None.
-        resize: ``(video, (height, width)) -> video``: torchvision's for pictures, `labkit.flow.resize_flow` for flow.
+        resize: ``(video, (height, width)) -> video``: torchvision's for images, `labkit.flow.resize_flow` for flow.
+        keep_aspect: if False, both sides get this length.
 
     Returns:
         ``(..., height, width)``.
     """
     if short_side is None:
         return video
+    if not keep_aspect:
+        return resize(video, (short_side, short_side))
     height, width = video.shape[-2:]
     factor = short_side / min(height, width)
     return resize(video, (round(factor * height), round(factor * width)))
 
 
-def centre_crop(video: Tensor, size: int) -> Tensor:
-    """Cut the square window in the middle, half a pixel further up and left where it cannot be exact.
+def centre_crop(video: Tensor, crop_size: int) -> Tensor:
+    """Cut out the square in the middle, half a pixel further up and left where it cannot be exact.
 
     Args:
         video: ``(..., H, W)``.
-        size: side of the window in pixels, at most H and W (torchvision's ``center_crop`` pads beyond them).
+        crop_size: side of the square in pixels, at most H and W (torchvision's ``center_crop`` pads beyond them).
 
     Returns:
-        ``(..., size, size)``, a view.
+        ``(..., crop_size, crop_size)``, a view.
 
     Raises:
-        ValueError: the window does not fit.
+        ValueError: the crop does not fit.
     """
-    _require_room(video, size)
+    _require_room(video, crop_size)
     height, width = video.shape[-2:]
-    top, left = (height - size) // 2, (width - size) // 2
-    return video[..., top : top + size, left : left + size]  # (..., size, size)
+    top, left = (height - crop_size) // 2, (width - crop_size) // 2
+    return video[..., top : top + crop_size, left : left + crop_size]  # (..., crop_size, crop_size)
 
 
-def random_crop(video: Tensor, size: int, generator: Generator | None = None) -> Tensor:
-    """Cut a square window at a place drawn uniformly from the whole picture, the same for all that is passed.
+def random_crop(video: Tensor, crop_size: int, generator: Generator | None = None) -> Tensor:
+    """Cut out a square at a place that is uniformly random in the whole image, the same for all that is passed.
 
     Args:
         video: ``(..., H, W)``.
-        size: side of the window in pixels, at most H and W.
+        crop_size: side of the square in pixels, at most H and W.
         generator: source of the place; torch's global one if None.
 
     Returns:
-        ``(..., size, size)``, a view.
+        ``(..., crop_size, crop_size)``, a view.
 
     Raises:
-        ValueError: the window does not fit.
+        ValueError: the crop does not fit.
     """
-    _require_room(video, size)
+    _require_room(video, crop_size)
     height, width = video.shape[-2:]
-    top = int(torch.randint(height - size + 1, (), generator=generator))
-    left = int(torch.randint(width - size + 1, (), generator=generator))
-    return video[..., top : top + size, left : left + size]  # (..., size, size)
+    top = int(torch.randint(height - crop_size + 1, (), generator=generator))
+    left = int(torch.randint(width - crop_size + 1, (), generator=generator))
+    return video[..., top : top + crop_size, left : left + crop_size]  # (..., crop_size, crop_size)
 
 
 def corner_crop(
     video: Tensor,
-    size: int,
-    sides: Sequence[int],
-    resize: Callable[[Tensor, list[int]], Tensor] = resize,
+    crop_size: int,
+    crop_scales: Sequence[int],
+    resize: Resize = resize,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Cut a window from a corner or the centre, its height and its width drawn from ``sides``, and make it square.
+    """Cut out a corner or the centre, of a random height and a random width, and resize it to a square.
 
-    Random windows seldom touch the border; corners make a net look there. Two sides that differ jitter the aspect.
+    Random crops seldom touch the border; corners make a network look there. Two sides that differ jitter the aspect.
 
     Args:
         video: ``(..., C, H, W)``.
-        size: side of the result in pixels.
-        sides: heights and widths to draw from, in pixels, each at most H and W.
-        resize: what brings windows to ``[size, size]``; of torchvision for pictures, and for flow one that scales its
+        crop_size: side of the result in pixels.
+        crop_scales: heights and widths to choose from, in pixels, each at most H and W.
+        resize: brings crops to ``(crop_size, crop_size)``: torchvision's for images, and for flow one that scales its
             vectors along.
-        generator: source of the draws; torch's global one if None.
+        generator: source of the choices; torch's global one if None.
 
     Returns:
-        ``(..., C, size, size)``.
+        ``(..., C, crop_size, crop_size)``.
 
     Raises:
-        ValueError: a side does not fit.
+        ValueError: a height or width does not fit.
 
     Source: Wang et al., "Temporal segment networks", ECCV 2016, section 3.2, "Data Augmentation": frames of 256 x 340,
-    sides of 256, 224, 192 and 168, and a size of 224.
+    heights and widths of 256, 224, 192 and 168, and a size of 224.
     """
-    for side in sides:
+    for side in crop_scales:
         _require_room(video, side)
-    height, width = (sides[int(torch.randint(len(sides), (), generator=generator))] for _ in range(2))
+    height, width = (crop_scales[int(torch.randint(len(crop_scales), (), generator=generator))] for _ in range(2))
     down, right = video.shape[-2] - height, video.shape[-1] - width
-    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
-    top, left = places[int(torch.randint(len(places), (), generator=generator))]
-    window = video[..., top : top + height, left : left + width]  # (..., C, height, width)
-    return window if (height, width) == (size, size) else resize(window, [size, size])  # (..., C, size, size)
+    positions = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    top, left = positions[int(torch.randint(len(positions), (), generator=generator))]
+    crop = video[..., top : top + height, left : left + width]  # (..., C, height, width)
+    return crop if height == width == crop_size else resize(crop, (crop_size, crop_size))
 
 
 def random_flip(video: Tensor, flip: Flip = horizontal_flip, generator: Generator | None = None) -> Tensor:
-    """Mirror in half of all draws, everything that is passed or nothing of it.
+    """Flip horizontally with a probability of one half, everything that is passed or nothing of it.
 
     Args:
         video: whatever ``flip`` takes.
-        flip: mirrors left to right; `labkit.flow.flip_stack` for flow.
-        generator: source of the draw; torch's global one if None.
+        flip: flips left to right; `labkit.flow.flip_stack` for flow.
+        generator: source of the choice; torch's global one if None.
     """
     return flip(video) if torch.rand((), generator=generator) < 0.5 else video
 
 
-def ten_crop(video: Tensor, size: int, flip: Flip | None = horizontal_flip) -> Tensor:
-    """Ten windows of each picture: its corners and its centre, then the mirror images of these.
+def ten_crop(video: Tensor, crop_size: int, flip: Flip | None = horizontal_flip) -> Tensor:
+    """Ten crops of each image: its corners and its centre, then the horizontal flips of these.
 
     Args:
         video: ``(..., C, H, W)``.
-        size: side of the windows in pixels, at most H and W.
-        flip: mirrors left to right; `labkit.flow.flip_stack` for flow; None for the first five alone, where left and
+        crop_size: side of the crops in pixels, at most H and W.
+        flip: flips left to right; `labkit.flow.flip_stack` for flow; None for the first five alone, where left and
             right mean something.
 
     Returns:
-        ``(..., 10, C, size, size)``: top left, top right, bottom left, bottom right, centre, and the same mirrored; or
-        ``(..., 5, C, size, size)``.
+        ``(..., 10, C, crop_size, crop_size)``: top left, top right, bottom left, bottom right, centre, and the same
+        flipped; or ``(..., 5, C, crop_size, crop_size)``.
 
     Raises:
-        ValueError: a window does not fit.
+        ValueError: a crop does not fit.
 
     Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1.
     """
     checks.require_shape(video, "... C H W", "video")
-    _require_room(video, size)
-    windows = torch.stack(five_crop(video, [size, size]), dim=-4)  # (..., 5, C, size, size)
-    return windows if flip is None else torch.cat([windows, flip(windows)], dim=-4)  # (..., 10, C, size, size)
+    _require_room(video, crop_size)
+    crops = torch.stack(five_crop(video, [crop_size, crop_size]), dim=-4)  # (..., 5, C, crop_size, crop_size)
+    return crops if flip is None else torch.cat([crops, flip(crops)], dim=-4)  # (..., 10, C, crop_size, crop_size)
 
 
 def colour_axes(frames: Tensor) -> Tensor:
@@ -223,14 +227,14 @@ def rgb_jitter(
 
 
 def photometric_jitter(frames: Tensor, strength: float = 0.4, generator: Generator | None = None) -> Tensor:
-    """Change brightness, contrast and saturation, in an order that is drawn as well: another light, another camera.
+    """Change brightness, contrast and saturation in random order: another light, another camera.
 
-    Each of the three is multiplied by its own factor, drawn uniformly from 1 - strength to 1 + strength. Contrast is
+    Each of the three is multiplied by its own factor, uniformly random from 1 - strength to 1 + strength. Contrast is
     changed about the mean grey of everything passed, so a colour becomes the same colour in all frames of a clip.
 
     Args:
         frames: ``(..., 3, H, W)`` float, in levels from 0 to 255. What leaves this range is cut off, as a camera would.
-        strength: 0 to 1. 0 changes nothing and draws nothing.
+        strength: 0 to 1. 0 changes nothing and uses no randomness.
         generator: source of order and factors; torch's global one if None.
 
     Returns:
@@ -252,11 +256,11 @@ def photometric_jitter(frames: Tensor, strength: float = 0.4, generator: Generat
     order = torch.randperm(3, generator=generator).tolist()
     factors = (1 + strength * (2 * torch.rand(3, generator=generator) - 1)).tolist()
     channels_first = frames.movedim(-3, 0)  # (3, ..., H, W)
-    picture = channels_first.flatten(1, -2) / 255  # (3, number of rows, W): one tall picture, with one mean grey
+    image = channels_first.flatten(1, -2) / 255  # (3, number of rows, W): one tall image, with one mean grey
     adjust = (adjust_brightness, adjust_contrast, adjust_saturation)
-    for which in order:
-        picture = adjust[which](picture, factors[which])
-    return (255 * picture).reshape(channels_first.shape).movedim(0, -3)
+    for index in order:
+        image = adjust[index](image, factors[index])
+    return (255 * image).reshape(channels_first.shape).movedim(0, -3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,15 +298,15 @@ class CentreSquare(Colours):
     def window(self, frames: Tensor) -> Tensor:
         """The squares ``(T, 3, size, size)`` of uint8 frames ``(T, 3, H, W)``, uint8: to look at."""
         checks.require_shape(frames, "T 3 H W", "frames")
-        return centre_crop(rescale(frames, self.size, resize), self.size)
+        return centre_crop(rescale(frames, self.size), self.size)
 
 
-def _require_room(video: Tensor, size: int) -> None:
+def _require_room(video: Tensor, crop_size: int) -> None:
     checks.require_shape(video, "... H W", "video")
     height, width = video.shape[-2:]
-    if not 1 <= size <= min(height, width):
+    if not 1 <= crop_size <= min(height, width):
         raise ValueError(
-            f"size must be 1 to {min(height, width)}, to fit {height} x {width} pixels; got {size}: resize"
+            f"crop_size must be 1 to {min(height, width)}, to fit {height} x {width} pixels; got {crop_size}: resize"
         )
 
 
