@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     claims.add_argument("--dataset", default="world", help="judge records of this data set")
     claims.add_argument("--profile", default="study", choices=["study", "paper"], help="judge records of this profile")
+    claims.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="judge records of this folder, not the lab's own"
+    )
     actions = claims.add_subparsers(dest="action", metavar="run")
     again = actions.add_parser("run", help="run a notebook once for each seed, then print its verdicts")
     again.add_argument("number", metavar="NN", help="number of the notebook")
@@ -178,7 +181,7 @@ def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
 
 
 def _claims(only: Sequence[str], dataset: str, profile: str) -> int:
-    from labkit.claims import ClaimsError, ledger, records, report, verdict
+    from labkit.claims import ClaimsError, Selection, ledger, records, report, verdict
 
     try:
         papers = ledger().values()
@@ -189,9 +192,9 @@ def _claims(only: Sequence[str], dataset: str, profile: str) -> int:
         for paper in papers:
             if not only or paper.notebook in only:
                 measured = records(paper.name)
-                world, module = _versions(paper.name) if measured else (None, None)
-                judged = {"dataset": dataset, "profile": profile}
-                verdicts += [verdict(c, measured, **judged, world=world, module=module) for c in paper.claims]
+                world, study = _versions(paper.name) if measured else (None, None)
+                selection = Selection(paper, dataset, profile, world=world, version=study)
+                verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
     except ClaimsError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

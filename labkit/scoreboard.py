@@ -1,30 +1,74 @@
 """What a notebook says about its paper: the paper's tables beside ours, and what became of its claims.
 
-A notebook measures some numbers live and leaves the others to earlier, longer runs of itself (profile ``study``), whose
-records come with the lab. `Scoreboard` puts both beside the paper's, and says of each which it is::
+A notebook measures some numbers live and leaves the others to earlier, longer runs, whose records come with the lab.
+`Scoreboard` puts both beside the paper's, and says of each which it is. Where a study measures and files its records::
 
-    board = Scoreboard("two_stream", profile=profile, dataset=dataset, seed=seed)
-    board.clips([train], [test])                # what the numbers are made from
-    board["temporal.l10"] = 100 * accuracy      # as soon as it is known
-    board.table("table 1")                      # live where measured just now, else from the records
+    board = Scoreboard.of(study)
+    board.table("table 1")                      # live where the study has measured it by now, else from the records
     board.verdicts()                            # at the end
+
+and where the notebook does so itself::
+
+    board = Scoreboard("long_video", profile=profile, dataset=dataset, seed=seed)
+    board.clips([train], [test])                # what the numbers are made from
+    board["pool.conv"] = 100 * accuracy         # as soon as it is known
+    board.table("table 3.1")
+    board.verdicts()
     board.keep()                                # study and paper: write down what was measured
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from labkit import claims
-from labkit.claims import COUNTING, ClaimsError, Entry, Record
+from labkit.claims import COUNTING, ClaimsError, Entry, Record, Row, Selection
 from labkit.clips import Clips
 from labkit.viz import Table, claims_list, paper_table
 
-_Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and of how many
+Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
+
+
+class Run(Protocol):
+    """What a board asks of the run whose numbers are live: every study has it.
+
+    ``live`` holds the metrics measured by now; `clip_counts` gives the numbers of clips behind one of them.
+    """
+
+    paper: str
+    profile: str
+    dataset: str
+    seed: int
+    split: int
+    network: str
+    version: int
+    live: dict[str, float]
+
+    def clip_counts(self, metric: str) -> Counts:
+        """Training clips there and listed, test clips there and listed; zeros where nobody knows."""
+
+
+@dataclass
+class _NotebookRun:
+    """A notebook that measures by itself, without a study."""
+
+    paper: str
+    profile: str
+    dataset: str
+    seed: int
+    split: int
+    network: str
+    version: int
+    live: dict[str, float] = field(default_factory=dict)
+    clips: list[tuple[Sequence[str], Counts]] = field(default_factory=list)
+
+    def clip_counts(self, metric: str) -> Counts:
+        matching = [counts for patterns, counts in self.clips if any(fnmatchcase(metric, each) for each in patterns)]
+        return matching[-1] if matching else ((0, 0), (0, 0))
 
 
 class Scoreboard:
@@ -35,40 +79,79 @@ class Scoreboard:
         profile: of the notebook.
         dataset: ``"world"`` or the name of a real set; only records of the same one are shown.
         seed: of the run.
+        network: that is measured; default: the one the ledger names for this profile, if any.
+        split: of the metrics that are means over several splits: 0 if this run takes that mean, else the split it uses.
         folder: where records are; default ``notebooks/results``.
-
-    Attributes:
-        live: metric and value, measured in this run.
 
     Raises:
         ValueError: no such paper, or a data set that its notebook cannot be run on.
     """
 
     def __init__(
-        self, paper: str, *, profile: str, dataset: str = "world", seed: int = 0, folder: Path | None = None
+        self,
+        paper: str,
+        *,
+        profile: str,
+        dataset: str = "world",
+        seed: int = 0,
+        network: str | None = None,
+        split: int = 0,
+        folder: Path | None = None,
     ) -> None:
         if paper not in claims.ledger():
             raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
-        self.paper = claims.ledger()[paper]
-        if dataset not in self.paper.datasets:
-            raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {dataset!r}")
-        self.profile, self.dataset, self.seed, self.folder = profile, dataset, seed, folder
-        self.live: dict[str, float] = {}
-        self._clips: list[tuple[Sequence[str], _Counts]] = []
-        self.world, self.module = _version("labkit.world"), _version(f"labkit.papers.{paper}")
+        if network is None:
+            network = claims.ledger()[paper].networks.get(_counting(profile), "")
+        version = _version(f"labkit.papers.{paper}")
+        self._own = _NotebookRun(paper, profile, dataset, seed, split, network, version)
+        self._show(self._own, folder)
+
+    @classmethod
+    def of(cls, study: Run, folder: Path | None = None) -> "Scoreboard":
+        """The board of a study, which files its own records: what it has measured by now is read at each call.
+
+        Args:
+            study: whose numbers are live.
+            folder: where records are; default ``notebooks/results``.
+
+        Raises:
+            ValueError: the ledger does not know its paper or its data set.
+        """
+        board = cls.__new__(cls)
+        board._own = None
+        board._show(study, folder)
+        return board
+
+    _own: _NotebookRun | None  # where the notebook measures
+
+    def _show(self, run: Run, folder: Path | None) -> None:
+        if run.paper not in claims.ledger():
+            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {run.paper!r}")
+        self.paper = claims.ledger()[run.paper]
+        if run.dataset not in self.paper.datasets:
+            raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {run.dataset!r}")
+        self.dataset, self.folder, self._run = run.dataset, folder, run
+        self._selection = Selection(
+            self.paper, run.dataset, _counting(run.profile), world=_version("labkit.world"), version=run.version
+        )
+
+    @property
+    def live(self) -> Mapping[str, float]:
+        """Metric and value, measured in this run."""
+        return self._run.live
 
     def clips(self, train: Sequence[Clips], test: Sequence[Clips], metrics: Sequence[str] = ("*",)) -> None:
         """Say which clips the numbers of this run are made from; their records then tell how many these are.
 
-        Numbers of a set in which listed clips lack (``missing="skip"``) are a trial: tables say so, and `keep` files
-        them apart from the results of the whole set.
+        Numbers of a set in which listed clips are missing (``missing="skip"``) are a trial: tables say so, and `keep`
+        files them apart from the results of the whole set.
 
         Args:
-            train: the sets of clips learned from, or none.
-            test: the sets measured on.
+            train: the sets of training clips, or none.
+            test: the sets of test clips.
             metrics: names these are the clips of, with ``*`` for anything; a later call outweighs an earlier one.
         """
-        self._clips.append((metrics, (_counted(train), _counted(test))))
+        self._notebook().clips.append((metrics, (_counted(train), _counted(test))))
 
     def __setitem__(self, metric: str, value: float) -> None:
         """Note a number, in the unit the ledger gives.
@@ -76,9 +159,8 @@ class Scoreboard:
         Raises:
             ClaimsError: the ledger knows no such metric.
         """
-        if metric not in self.paper.metrics:
-            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims/{self.paper.name}.toml")
-        self.live[metric] = float(value)
+        self._require(metric)
+        self._notebook().live[metric] = float(value)
 
     def __getitem__(self, metric: str) -> float:
         """A number of this run.
@@ -94,14 +176,10 @@ class Scoreboard:
         Raises:
             ClaimsError: the ledger knows no such metric.
         """
-        if metric not in self.paper.metrics:
-            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims/{self.paper.name}.toml")
-        then = [
-            line.value
-            for line in self._records()
-            if line.metric == metric and line.counts_for(self.dataset, self._counting())
-        ]
-        return self.live.get(metric, sum(then) / len(then) if then else None)
+        self._require(metric)
+        recorded = self._selection.values(record for record in self._records() if record.metric == metric).values()
+        values = [by_metric[metric] for by_metric in recorded]
+        return self.live.get(metric, sum(values) / len(values) if values else None)
 
     def table(
         self, entry: str, *, claimed: tuple[str, ...] = (), computed: Mapping[str, Sequence[float]] | None = None
@@ -117,69 +195,96 @@ class Scoreboard:
         Raises:
             ValueError: no such entry, or none with rows; no such row.
         """
-        found = self._entry(entry)
+        written = self._entry(entry)
         computed = computed or {}
-        if unknown := computed.keys() - {row.name for row in found.rows}:
+        if unknown := computed.keys() - {row.name for row in written.rows}:
             raise ValueError(f"computed must name rows of {entry}; got {sorted(unknown)}: see the ledger")
-        rows = claims.beside(found, self._records(), **self._judged())
-        for row, written in zip(rows, found.rows, strict=True):
-            now = [self.live.get(metric) for metric in written.ours]
+        columns = written.our_columns(self.dataset)
+        rows = claims.beside(written, self._records(), self._selection)
+        for row, about in zip(rows, written.rows, strict=True):
+            metrics = [about.ours[column.index] if column.dataset == self.dataset else "" for column in columns]
+            now = [self.live.get(metric) if self._is_live(about, written) else None for metric in metrics]
             then = row["ours"]
             row["ours"] = [value if value is not None else old for value, old in zip(now, then, strict=True)]
             if any(value is not None for value in now):
                 partly = any(old and new is None for old, new in zip(then, now, strict=True))
-                row["source"], row["why"] = "live in part" if partly else "live", written.why
-                trials = (_partly(*self._made_from(metric)) for metric in written.ours if metric in self.live)
-                row["source"] += next((f", a trial: {told}" for told in trials if told), "")
+                row["source"], row["why"] = "live in part" if partly else "live", about.why
+                trials = (_partly(self._run.clip_counts(metric)) for metric in metrics if metric in self.live)
+                row["source"] += next((f", a trial: {words}" for words in trials if words), "")
             elif any(then):
                 row["source"] = row["source"] or "recorded"
             if row["name"] in computed:
                 row |= {"ours": list(computed[row["name"]]), "why": ""}
         return paper_table(
             rows,
-            title=f"{entry[0].upper()}{entry[1:]}: {found.title}",
-            columns=found.columns,
-            ours=found.headings.get(self.dataset, ""),
-            unit=found.unit,
-            where=found.where,
-            note=found.note,
+            title=f"{entry[0].upper()}{entry[1:]}: {written.title}",
+            columns=written.columns,
+            ours=[(column.heading, column.index) for column in columns],
+            unit=written.unit,
+            where=written.where,
+            note=written.note,
             verdicts=[verdict.plain() for verdict in self.judged() if verdict.claim.id in claimed],
         )
 
     def verdicts(self) -> Table:
-        """All claims of the paper, and what the records make of them; the run at hand does not count before `keep`."""
-        where = f"records of the profile {self._counting()}, data set {self.dataset}"
-        trials = (_partly(*self._made_from(metric)) for metric in self.live)
-        where += next((f"; this run is a trial, {told}, and does not count" for told in trials if told), "")
-        return claims_list([found.plain() for found in self.judged()], title="What became of the claims", where=where)
+        """All claims of the paper, and what the records make of them; a run counts as soon as it is recorded."""
+        where = f"records of the profile {self._selection.profile}, data set {self.dataset}"
+        trials = (_partly(self._run.clip_counts(metric)) for metric in self.live)
+        where += next((f"; this run is a trial, {words}, and does not count" for words in trials if words), "")
+        plain = [verdict.plain() for verdict in self.judged()]
+        return claims_list(plain, title="What became of the claims", where=where)
 
     def judged(self) -> list[claims.Verdict]:
         """All claims of the paper with what the records make of them, as data; see `verdicts`."""
         measured = self._records()
-        return [claims.verdict(claim, measured, **self._judged()) for claim in self.paper.claims]
+        return [claims.verdict(claim, measured, self._selection) for claim in self.paper.claims]
 
     def keep(self) -> list[Record]:
-        """Write the numbers of this run down, if its profile counts; the records written."""
-        written = []
-        for (train, test), metrics in groupby(sorted(self.live, key=self._made_from), key=self._made_from):
-            written += claims.record(
-                self.paper.name,
-                {metric: self.live[metric] for metric in metrics},
-                seed=self.seed,
-                profile=self.profile,
-                dataset=self.dataset,
-                module=self.module or 0,
-                world=(self.world or 0) if self.dataset == "world" else 0,
-                train=train,
-                test=test,
-                folder=self.folder,
+        """Write the numbers of this run down, if its profile counts; the records."""
+        run, origin = self._notebook(), claims.provenance()
+        measured = []
+        for metric, value in run.live.items():
+            (train, train_listed), (test, test_listed) = run.clip_counts(metric)
+            measured.append(
+                Record(
+                    paper=run.paper,
+                    metric=metric,
+                    network=run.network,
+                    dataset=run.dataset,
+                    split=run.split if self.paper.num_splits(metric, run.dataset) > 1 else 1,
+                    profile=run.profile,
+                    seed=run.seed,
+                    value=value,
+                    train=train,
+                    train_listed=train_listed,
+                    test=test,
+                    test_listed=test_listed,
+                    version=run.version,
+                    world=_version("labkit.world") if run.dataset == "world" else 0,
+                    labkit=origin["labkit"],
+                    commit=origin["commit"],
+                    machine=origin["machine"],
+                )
             )
-        return written
+        if run.profile in COUNTING:
+            claims.write(measured, self.folder)
+        return measured
 
-    def _made_from(self, metric: str) -> _Counts:
-        """How many training and test clips a number of this run is made from; zeros where `clips` was not called."""
-        found = [counts for patterns, counts in self._clips if any(fnmatchcase(metric, one) for one in patterns)]
-        return found[-1] if found else ((0, 0), (0, 0))
+    def _notebook(self) -> _NotebookRun:
+        if self._own is None:
+            raise ClaimsError(
+                f"the study of {self.paper.name} files its own records: leave clips, keep and numbers to it"
+            )
+        return self._own
+
+    def _require(self, metric: str) -> None:
+        if metric not in self.paper.metrics:
+            raise ClaimsError(f"{self.paper.name} has no metric {metric!r}: see labkit/claims/{self.paper.name}.toml")
+
+    def _is_live(self, row: Row, entry: Entry) -> bool:
+        """Whether this run's network is the one that a row is about."""
+        named = {each.network for each in entry.rows}
+        return row.network == (self._run.network if self._run.network in named else "")
 
     def _entry(self, name: str) -> Entry:
         known = {entry.id: entry for entry in self.paper.entries if entry.rows}
@@ -190,33 +295,29 @@ class Scoreboard:
     def _records(self) -> list[Record]:
         return claims.records(self.paper.name, self.folder)
 
-    def _counting(self) -> str:
-        return self.profile if self.profile in COUNTING else "study"
 
-    def _judged(self) -> dict[str, Any]:
-        judged = {"dataset": self.dataset, "profile": self._counting()}
-        return judged | {"world": self.world, "module": self.module}
+def _counting(profile: str) -> str:
+    """The profile whose records are shown beside a run."""
+    return profile if profile in COUNTING else "study"
 
 
 def _counted(sets: Sequence[Clips]) -> tuple[int, int]:
-    """How many clips there are, and how many there would be if none lacked."""
-    there = sum(len(some) for some in sets)
-    return there, there + sum(some.num_lacking for some in sets)
+    """How many clips there are, and how many there would be if none were missing."""
+    there = sum(len(clips) for clips in sets)
+    return there, there + sum(clips.num_lacking for clips in sets)
 
 
-def _partly(train: tuple[int, int], test: tuple[int, int]) -> str:
-    """Which part of its clips a number is made from, in words; empty where none lack."""
-    told = [
-        f"{done} {some:,} of {listed:,} {part} clips"
-        for done, part, (some, listed) in (("trained on", "training", train), ("measured on", "test", test))
-        if some < listed
-    ]
-    return " and ".join(told)
+def _partly(counts: Counts) -> str:
+    """Which part of its clips a number is made from, in words; empty where none are missing."""
+    (train, train_listed), (test, test_listed) = counts
+    parts = [f"trained on {train:,} of {train_listed:,} training clips"] if train < train_listed else []
+    parts += [f"measured on {test:,} of {test_listed:,} test clips"] if test < test_listed else []
+    return " and ".join(parts)
 
 
-def _version(module: str) -> int | None:
-    """The number raised by hand when results can change; None where there is no such module yet."""
+def _version(module: str) -> int:
+    """The number raised by hand when results can change; 0 where there is no such module yet."""
     parent = module.rpartition(".")[0]
     if not find_spec(parent) or not find_spec(module):
-        return None
-    return getattr(import_module(module), "VERSION", None)
+        return 0
+    return getattr(import_module(module), "VERSION", 0)

@@ -63,7 +63,8 @@ from labkit.scoreboard import Scoreboard
 
 study = profile != "lesson"  # everything; a lesson leaves out what takes long, and shows records of it
 NEAREST = pictures.InterpolationMode.NEAREST
-board = Scoreboard("conv_vlad", profile=profile, dataset=dataset, seed=seed)
+measured = network if profile == "paper" else "googlenet_tiny"
+board = Scoreboard("conv_vlad", profile=profile, dataset=dataset, seed=seed, network=measured)
 bars = profile != "smoke"  # whether to show progress
 
 # %% [markdown]

@@ -59,7 +59,7 @@ from labkit.papers import long_video, two_stream
 from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
 
-board = Scoreboard("long_video", profile=profile, dataset=dataset, seed=seed)
+board = Scoreboard("long_video", profile=profile, dataset=dataset, seed=seed, split=split)
 study = profile != "lesson"  # every row of every table; a lesson trains a few nets and shows records besides
 tiny = profile != "paper"
 bars = profile != "smoke"  # whether to show progress

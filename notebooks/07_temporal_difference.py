@@ -69,7 +69,8 @@ from labkit.training import Recipe, evaluate, fit
 
 if splits not in ([1], [1, 2, 3]):
     raise ValueError(f"splits must be [1] or [1, 2, 3]; got {splits}")
-board = Scoreboard("temporal_difference", profile=profile, dataset=dataset, seed=seed)
+mean_of = 0 if len(splits) == 3 else 1  # split of the records: 0 is the mean over all
+board = Scoreboard("temporal_difference", profile=profile, dataset=dataset, seed=seed, split=mean_of)
 everything = profile != "lesson"  # a lesson trains two nets and shows records of the others
 tiny = profile != "paper"
 

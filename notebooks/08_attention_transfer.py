@@ -71,7 +71,8 @@ from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
 from labkit.words import own_word_vectors, read_word_vectors
 
-board = Scoreboard("attention_transfer", profile=profile, dataset=dataset, seed=seed)
+mean_of = splits[0] if len(splits) == 1 else 0  # split of the records: 0 is the mean over all
+board = Scoreboard("attention_transfer", profile=profile, dataset=dataset, seed=seed, split=mean_of)
 bars = profile != "smoke"  # whether to show progress
 everything = profile != "lesson"  # a lesson trains one CNN and shows records of the others
 tiny = profile != "paper"

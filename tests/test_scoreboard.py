@@ -1,5 +1,8 @@
+import re
+
 import pytest
 import torch
+from puppets import note
 
 from labkit import claims, course, world
 from labkit.clips import Clips
@@ -52,7 +55,7 @@ def test_a_lesson_leaves_no_record(tmp_path):
 def test_a_study_is_recorded_with_its_versions(tmp_path):
     (line,) = study(tmp_path, 4, temporal__l10=81.5)
     assert claims.records("two_stream", tmp_path) == [line]
-    assert (line.seed, line.value, line.world, line.module) == (4, 81.5, world.VERSION, two_stream.VERSION)
+    assert (line.seed, line.value, line.world, line.version) == (4, 81.5, world.VERSION, two_stream.VERSION)
     board = Scoreboard("two_stream", profile="paper", dataset="ucf101", folder=tmp_path)
     board["temporal.l10"] = 81
     assert board.keep()[0].world == 0  # no world in it
@@ -67,7 +70,7 @@ def test_a_row_that_is_partly_live_says_so(tmp_path):
     board = Scoreboard("comparison", profile="study", folder=tmp_path)
     board["tdn.accuracy"] = 80
     (line,) = board.keep()
-    assert line.module == 0  # no paper's
+    assert line.version == 0  # no paper's
     board = Scoreboard("comparison", profile="lesson", folder=tmp_path)
     board["tdn.test"] = board["spatial.test"] = 3
     rows = {row.split("</th>")[0]: row for row in board.table("table 1").html.split('<th scope="row">')[1:]}
@@ -174,3 +177,90 @@ def test_what_follows_from_the_code_stands_in_its_row(tmp_path):
     assert "513" not in html[: html.index("VGG-16 conv5_3")]
     with pytest.raises(ValueError, match="conv9"):
         board.table("table 2.1", computed={"conv9": [1, 2]})
+
+
+class Study:
+    """What a board asks of a study; it measures as the notebook runs."""
+
+    paper, profile, dataset, seed, split = "conv_vlad", "paper", "holidays", 0, 1
+    network, version = "vgg16", 1
+
+    def __init__(self, **changes):
+        self.live = {}
+        vars(self).update(changes)
+
+    def clip_counts(self, metric):
+        return (0, 0), ((3, 9) if metric == "pool.max" else (9, 9))
+
+
+def rows_of(table):
+    """The cells of ours, in words, by the name of the row."""
+    rows = {}
+    for row in table.html.split('<th scope="row">')[1:]:
+        name, _, cells = row.partition("</th>")
+        rows[name.replace("<small>", " | ").replace("</small>", "")] = re.findall(
+            r'class="ours[^"]*"[^>]*>([^<]+)', cells
+        )
+    return rows
+
+
+def test_a_study_is_shown_as_it_measures(tmp_path):
+    study = Study(network="googlenet")
+    board = Scoreboard.of(study, tmp_path)
+    study.live["multi.full"] = 84.5  # after the board was made
+    study.live["pool.max"] = 70.0
+    assert board["multi.full"] == board.known("multi.full") == 84.5
+    assert rows_of(board.table("table 2.2"))["Theirs, GoogLeNet | live"] == ["84.5"]
+    trial = "live, a trial: measured on 3 of 9 test clips"
+    assert any(trial in name for name in rows_of(board.table("table 2.3")))
+    assert trial.partition("trial: ")[2] in board.verdicts().html
+
+
+def test_a_study_files_its_own_records(tmp_path):
+    board = Scoreboard.of(Study(), tmp_path)
+    for attempt in (board.keep, lambda: board.clips([], []), lambda: board.__setitem__("multi.full", 1)):
+        with pytest.raises(claims.ClaimsError, match="the study of conv_vlad files its own records"):
+            attempt()
+    with pytest.raises(ValueError, match=r"dataset must be one of world, holidays, .*; got 'act'"):
+        Scoreboard.of(Study(dataset="act"))
+    with pytest.raises(ValueError, match="paper must be one of two_stream"):
+        Scoreboard.of(Study(paper="three_stream"))
+
+
+def test_a_number_stands_in_the_row_of_its_network_and_the_column_of_its_data_set(tmp_path):
+    for network, dataset, value in (
+        ("googlenet", "holidays", 84),
+        ("vgg16", "oxford5k", 65),
+        ("vgg16", "holidays", 83),
+    ):
+        note(tmp_path, {"multi.full": value}, paper="conv_vlad", profile="paper", dataset=dataset, network=network)
+    study = Study(live={"multi.full": 71.5}, network="vgg16", dataset="paris6k")
+    table = Scoreboard.of(study, tmp_path).table("table 2.2")
+    assert [part.split("<")[0] for part in table.html.split('<th scope="col" class="ours">')[1:]] == [
+        *("Holidays", "Oxford", "Paris"),
+    ]
+    rows = rows_of(table)
+    (vgg,) = (cells for name, cells in rows.items() if name.startswith("Theirs, VGG-16"))
+    (googlenet,) = (cells for name, cells in rows.items() if name.startswith("Theirs, GoogLeNet"))
+    assert vgg == ["83.0", "65.0", "71.5"]
+    assert googlenet == ["84.0"]
+
+
+def test_a_record_says_its_network_and_split(tmp_path):
+    board = Scoreboard("two_stream", profile="study", folder=tmp_path)
+    board["temporal.l10"], board["splits.temporal"] = 81, 83
+    assert {record.metric: (record.network, record.split) for record in board.keep()} == {
+        "temporal.l10": ("cnn_m_tiny", 1),
+        "splits.temporal": ("cnn_m_tiny", 0),
+    }
+    board = Scoreboard("conv_vlad", profile="paper", dataset="holidays", network="vgg16", folder=tmp_path)
+    board["multi.full"] = 83.8
+    assert board.keep()[0].network == "vgg16"
+    board = Scoreboard("temporal_difference", profile="paper", dataset="hmdb51", split=1, folder=tmp_path)
+    board["tdn.rgb"], board["mixing.gate"] = 55, 55
+    assert {record.split for record in board.keep()} == {1}
+    assert board.judged()[0].outcome is claims.Outcome.NOT_RUN
+    assert board.known("tdn.rgb") == 55  # live; of three splits one is no result
+    assert (
+        Scoreboard("temporal_difference", profile="paper", dataset="hmdb51", folder=tmp_path).known("tdn.rgb") is None
+    )

@@ -2,15 +2,29 @@
 
 - `labkit.claims.ledger`: the papers' tables, figures and claims, one ``<paper>.toml`` each; `labkit.claims.statement`
   explains how a claim is written;
-- `labkit.claims.records`: what was measured, as JSON lines;
+- `labkit.claims.records`: what was measured, as JSON lines; `labkit.claims.provenance`: where and with which code;
+- `labkit.claims.selection`: which of them count;
 - `labkit.claims.judge`: what the records make of a claim;
 - `labkit.claims.report`: verdicts for a terminal, and tables with the paper's numbers beside ours.
 """
 
 from labkit.claims.judge import ENOUGH, LEVEL, Check, Verdict, interval, verdict
-from labkit.claims.ledger import Claim, Entry, Paper, Row, ledger, load
-from labkit.claims.records import COUNTING, DEVELOPMENT, PROFILES, Record, record, records, results_folder
+from labkit.claims.ledger import ledger, load
+from labkit.claims.paper import Claim, Column, Entry, Paper, Row
+from labkit.claims.provenance import provenance
+from labkit.claims.records import (
+    COUNTING,
+    DEVELOPMENT,
+    PROFILES,
+    Record,
+    pack_hits,
+    records,
+    results_folder,
+    unpack_hits,
+    write,
+)
 from labkit.claims.report import beside, report
+from labkit.claims.selection import Selection
 from labkit.claims.statement import SYMBOLS, ClaimsError, Outcome, Statement, parse
 
 __all__ = [
@@ -23,21 +37,26 @@ __all__ = [
     "Check",
     "Claim",
     "ClaimsError",
+    "Column",
     "Entry",
     "Outcome",
     "Paper",
     "Record",
     "Row",
+    "Selection",
     "Statement",
     "Verdict",
     "beside",
     "interval",
     "ledger",
     "load",
+    "pack_hits",
     "parse",
-    "record",
+    "provenance",
     "records",
     "report",
     "results_folder",
+    "unpack_hits",
     "verdict",
+    "write",
 ]

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from scipy.special import stdtrit  # type: ignore[import-untyped]
-
-from labkit.claims.ledger import Claim
-from labkit.claims.records import COUNTING, Record
-from labkit.claims.statement import ClaimsError, Outcome, Statement
+from labkit.claims.paper import Claim
+from labkit.claims.records import Record
+from labkit.claims.selection import Selection
+from labkit.claims.statement import Outcome, Statement
 
 LEVEL = 0.90  # of the two-sided interval
 ENOUGH = 3  # seeds
@@ -59,58 +58,37 @@ class Verdict:
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         reason = "\n".join(dict.fromkeys(check.reason for check in self.checks))
-        told = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
-        return told | ({"cause": self.cause} if self.cause else {})
+        plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
+        return plain | ({"cause": self.cause} if self.cause else {})
 
 
-def verdict(
-    claim: Claim,
-    measured: Iterable[Record],
-    *,
-    dataset: str = "world",
-    profile: str = "study",
-    world: int | None = None,
-    module: int | None = None,
-) -> Verdict:
+def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> Verdict:
     """Say what the records make of a claim.
 
     Args:
-        claim: from the `ledger`.
-        measured: records of its paper; those of a part of a data set do not count.
-        dataset: records of which data set count.
-        profile: records of which profile count, "study" or "paper".
-        world: the version of the embedded world today; records with a lower one are stale. None: none is.
-        module: the version of the paper's module today, likewise.
+        claim: from the ledger.
+        measured: records of its paper.
+        selection: which of them count.
 
     Returns:
         *fails* if one statement fails; else *not yet run*, *stale* or *unclear* if one of them is; else *holds*.
-
-    Raises:
-        ClaimsError: a profile whose numbers mean nothing.
     """
-    if profile not in COUNTING:
-        raise ClaimsError(f"profile must be one of {', '.join(COUNTING)}; got {profile!r}: its numbers judge nothing")
-    fresh: dict[int, dict[str, float]] = {}
-    every: dict[int, dict[str, float]] = {}
-    for line in measured:
-        if line.counts_for(dataset, profile):
-            every.setdefault(line.seed, {})[line.metric] = line.value
-            if not line.older_than(world, module):
-                fresh.setdefault(line.seed, {})[line.metric] = line.value
+    measured = list(measured)
+    fresh, every = selection.values(measured, stale=False), selection.values(measured)
     checks = tuple(_check(statement, fresh, every) for statement in claim.statements)
     severity = [Outcome.FAILS, Outcome.NOT_RUN, Outcome.STALE, Outcome.UNCLEAR, Outcome.HOLDS]
     worst = min(checks, key=lambda check: severity.index(check.outcome))
-    return Verdict(claim, worst.outcome, worst.reason, checks, dataset)
+    return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset)
 
 
 def _check(statement: Statement, fresh: Mapping[int, Mapping[str, float]], every: Mapping[int, Any]) -> Check:
     def complete(seeds: Mapping[int, Mapping[str, float]]) -> list[Mapping[str, float]]:
-        return [values for _, values in sorted(seeds.items()) if statement.terms.keys() <= values.keys()]
+        return [values for values in seeds.values() if statement.terms.keys() <= values.keys()]
 
     paired, nan = complete(fresh), math.nan
     if len(paired) < ENOUGH:
         if len(complete(every)) >= ENOUGH:
-            reason = "measured with an earlier version of the world or the module: run again"
+            reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
         reason = f"{len(paired)} of {ENOUGH} seeds have every metric of it"
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
@@ -124,7 +102,7 @@ def _check(statement: Statement, fresh: Mapping[int, Mapping[str, float]], every
 
 
 def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
-    """Mean and two-sided t interval: mean -+ t(n - 1) s / sqrt(n).
+    """Mean and two-sided t interval: mean ± t(n - 1) s / sqrt(n).
 
     Args:
         values: one for each seed, at least two.
@@ -135,6 +113,10 @@ def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, floa
     """
     if len(values) < 2:
         raise ValueError(f"values must be at least 2; got {len(values)}: an interval needs a spread")
-    mean = fmean(values)
-    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
+    from scipy import stats  # type: ignore[import-untyped]  # takes a second, which reading the ledger should not
+
+    mean, error = fmean(values), stdev(values) / math.sqrt(len(values))
+    if error == 0:  # for which scipy gives NaN
+        return mean, mean, mean
+    low, high = stats.t.interval(level, len(values) - 1, loc=mean, scale=error)
+    return mean, float(low), float(high)

@@ -1,9 +1,15 @@
 """The ledger: every table and figure that the lab re-creates, and every claim of the papers.
 
-This folder has one ``<paper>.toml`` for each paper. A claim is a list of statements (see `labkit.claims.statement`), all
-of which must hold. A row of a table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours``
-the metrics that belong beside them. A row without a metric says why; ``why`` of a table or figure holds for all of its
-rows that have none.
+This folder has one ``<paper>.toml`` for each paper. A claim is a list of statements (see `labkit.claims.statement`),
+all of which must hold. A row of a table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in
+``ours`` the metrics that belong beside them. A row without a metric says why; ``why`` of a table or figure holds for
+all of its rows that have none.
+
+Where columns are data sets, ``datasets`` names them (``{ oxford5k = "Oxford" }``) and ``ours`` may be one metric,
+measured on each; ``headings`` names columns for data sets that are not the paper's. ``splits = 3`` in a table, or in a
+metric ``{ meaning = "...", splits = 3 }``, says that a value is the mean over so many official splits; where data sets
+differ, ``splits = { hmdb51 = 3 }``. ``network`` in a row is the network that the row is about, where it is not the
+paper's usual one, which ``networks`` names for each profile.
 
 The margins are in points of the metric (percent, unless the metric says otherwise) and were written before any run::
 
@@ -19,75 +25,12 @@ They change only with a reason in the commit's message, and never after looking 
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.claims.statement import METRIC, ClaimsError, Statement, parse
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a paper says, in our words, its numbers, what must be measured; ``cause``: why it fails in the world."""
-
-    id: str
-    paper: str
-    says: str
-    where: str
-    statements: tuple[Statement, ...]
-    numbers: str = ""
-    cause: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a paper's table: its numbers, the metrics that stand beside them, or why none does.
-
-    A cell of ``paper`` is a number, words, or ``None`` where the paper leaves it empty, as all are in a table of the
-    lab's own; a cell of ``ours`` is a metric or empty.
-    """
-
-    name: str
-    paper: tuple[float | str | None, ...]
-    ours: tuple[str, ...]
-    why: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A table or figure that the lab re-creates; ``shows`` says what a figure shows, ``note`` what is odd about it.
-
-    ``headings`` says, by data set, what our numbers are of, where the columns name the paper's data sets.
-    """
-
-    id: str
-    paper: str
-    title: str
-    where: str
-    unit: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    shows: str
-    note: str
-    headings: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
-
-    ``datasets`` are what the notebook can be run on, "world" first. A section without claims is no paper but a table of
-    the lab's own, whose rows have no cells of a paper.
-    """
-
-    name: str
-    notebook: str
-    datasets: tuple[str, ...]
-    title: str
-    metrics: Mapping[str, str]
-    entries: tuple[Entry, ...]
-    claims: tuple[Claim, ...]
+from labkit.claims.paper import Claim, Entry, Paper, Row
+from labkit.claims.statement import METRIC, ClaimsError, parse
 
 
 @cache
@@ -116,104 +59,170 @@ def _read(path: Path) -> Paper:
     return _paper(path.stem, content)
 
 
-def _paper(name: str, raw: Any) -> Paper:
-    taken = _take(raw, name, ["notebook", "title", "claim"], {"datasets": [], "metrics": {}, "table": [], "figure": []})
-    entries = [_entry(name, "table", entry) for entry in taken["table"]]
-    entries += [_entry(name, "figure", entry) for entry in taken["figure"]]
-    _require_unique([entry.id for entry in entries], name)
-    in_tables = [
-        (cell, ": ".join(filter(None, (entry.unit, row.name, column))))
-        for entry in entries
-        for row in entry.rows
-        for column, cell in zip(entry.columns, row.ours, strict=True)
-        if cell
+def _paper(name: str, content: Any) -> Paper:
+    optional = {"link": "", "datasets": [], "networks": {}, "metrics": {}, "table": [], "figure": []}
+    fields = _take(content, name, {"notebook": str, "title": str, "claim": list}, optional)
+    datasets = ("world", *fields["datasets"])
+    entries = [
+        _entry(name, kind, entry, datasets, bool(fields["claim"]))
+        for kind in ("table", "figure")
+        for entry in fields[kind]
     ]
-    known = {**dict(in_tables), **taken["metrics"]}
-    if twice := [metric for metric in taken["metrics"] if metric in dict(in_tables)]:
-        raise ClaimsError(f"{name}: {twice[0]} stands in a table and under metrics: drop it from metrics")
-    if odd := [metric for metric in known if not re.fullmatch(METRIC, metric)]:
+    _require_unique([entry.id for entry, _ in entries], name)
+    metrics, splits = _of_tables(name, entries)
+    for metric, meaning in fields["metrics"].items():
+        if metric in metrics:
+            raise ClaimsError(f"{name}: {metric} stands in a table and under metrics: drop it from metrics")
+        if isinstance(meaning, dict):
+            details = _take(meaning, f"{name}, {metric}", {"meaning": str}, {"splits": (1, {})})
+            meaning, splits[metric] = details["meaning"], _splits(f"{name}, {metric}", details["splits"], datasets)
+        metrics[metric] = meaning
+    if odd := [metric for metric in metrics if not re.fullmatch(METRIC, metric)]:
         raise ClaimsError(f"{name}: a metric is lower case, digits, '_' and '.'; got {odd[0]!r}")
-    claims = tuple(_claim(name, claim) for claim in taken["claim"])
-    rows = [row for entry in [*taken["table"], *taken["figure"]] for row in entry.get("rows", [])]
-    if claims and (bare := [row["name"] for row in rows if "paper" not in row]):
-        raise ClaimsError(f"{name}, row {bare[0]!r}: 'paper' is missing; only tables of the lab's own lack it")
+    claims = tuple(_claim(name, claim) for claim in fields["claim"])
     for claim in claims:
         for metric in (metric for statement in claim.statements for metric in statement.terms):
-            if metric not in known:
+            if metric not in metrics:
                 raise ClaimsError(
                     f"{claim.id}: unknown metric {metric!r}: add it to a row or to [metrics] of {name}.toml"
                 )
-    datasets = ("world", *taken["datasets"])
-    return Paper(name, taken["notebook"], datasets, taken["title"], known, tuple(entries), claims)
+    return Paper(
+        name=name,
+        notebook=fields["notebook"],
+        title=fields["title"],
+        link=fields["link"],
+        datasets=datasets,
+        networks=fields["networks"],
+        metrics=metrics,
+        splits={metric: counts for metric, counts in splits.items() if counts},
+        entries=tuple(entry for entry, _ in entries),
+        claims=claims,
+    )
 
 
-def _entry(paper: str, kind: str, raw: Any) -> Entry:
-    optional = {"unit": "", "columns": [], "rows": [], "note": "", "why": "", "headings": {}} | (
-        {} if kind == "figure" else {"shows": ""}
-    )
-    place = f"{paper}, {kind} {_id(raw)}"
-    taken = _take(raw, place, ["id", "title", "where"] + (["shows"] if kind == "figure" else ["rows"]), optional)
-    rows = tuple(
-        _row(f"{place}, row {number}", row, taken["columns"], taken["why"])
-        for number, row in enumerate(taken["rows"], 1)
-    )
-    return Entry(
-        id=f"{kind} {taken['id']}",
+_Splits = dict[str, int]  # by data set
+
+
+def _of_tables(name: str, entries: Sequence[tuple[Entry, _Splits]]) -> tuple[dict[str, str], dict[str, _Splits]]:
+    """The metrics of all rows with unit and meaning, and over how many splits they are means."""
+    meanings: dict[str, str] = {}
+    splits: dict[str, _Splits] = {}
+    for entry, counts in entries:
+        for row in entry.rows:
+            for column, metric in zip(entry.columns, row.ours, strict=True):
+                if metric:
+                    parts = (entry.unit, row.name, "" if column in entry.datasets.values() else column)
+                    meanings.setdefault(metric, ": ".join(filter(None, parts)))
+                    if counts != splits.setdefault(metric, counts):
+                        raise ClaimsError(
+                            f"{name}: {metric} stands in two tables that differ in splits: make them equal"
+                        )
+    return meanings, splits
+
+
+def _entry(paper: str, kind: str, content: Any, datasets: Sequence[str], claimed: bool) -> tuple[Entry, _Splits]:
+    place = f"{paper}, {kind} {_id(content)}"
+    required = {"id": str, "title": str, "where": str} | ({"shows": str} if kind == "figure" else {"rows": list})
+    optional: dict[str, Any] = {"unit": "", "columns": [], "rows": [], "shows": "", "note": "", "why": ""}
+    optional |= {"datasets": {}, "headings": {}, "splits": (1, {})}
+    fields = _take(content, place, required, optional)
+    columns = tuple(fields["columns"])
+    if odd := [name for name in {**fields["datasets"], **fields["headings"]} if name not in datasets]:
+        raise ClaimsError(f"{place}: a data set must be one of {', '.join(datasets)}; got {odd[0]!r}")
+    if odd := [column for column in fields["datasets"].values() if column not in columns]:
+        raise ClaimsError(f"{place}: a data set must have one of the columns {list(columns)}; got {odd[0]!r}")
+    headings = {name: (text,) if isinstance(text, str) else tuple(text) for name, text in fields["headings"].items()}
+    if odd := [name for name, text in headings.items() if len(text) != (1 if fields["datasets"] else len(columns))]:
+        raise ClaimsError(f"{place}: headings of {odd[0]} must be one where columns are data sets, else one a column")
+    of_data_sets = [column in fields["datasets"].values() for column in columns]
+    entry = Entry(
+        id=f"{kind} {fields['id']}",
         paper=paper,
-        title=taken["title"],
-        where=taken["where"],
-        unit=taken["unit"],
-        columns=tuple(taken["columns"]),
-        rows=rows,
-        shows=taken.get("shows", ""),
-        note=taken["note"],
-        headings=taken["headings"],
+        title=fields["title"],
+        where=fields["where"],
+        unit=fields["unit"],
+        columns=columns,
+        rows=tuple(
+            _row(f"{place}, row {number}", row, of_data_sets, fields["why"], claimed)
+            for number, row in enumerate(fields["rows"], 1)
+        ),
+        shows=fields["shows"],
+        note=fields["note"],
+        datasets=fields["datasets"],
+        headings=headings,
     )
+    return entry, _splits(place, fields["splits"], datasets)
 
 
-def _row(place: str, raw: Any, columns: Sequence[str], otherwise: str) -> Row:
-    empty = {"paper": ["-"] * len(columns), "ours": [""] * len(columns), "why": ""}
-    taken = _take(raw, place, ["name"], empty)
-    for side in ("paper", "ours"):
-        if len(taken[side]) != len(columns):
-            raise ClaimsError(f"{place}: {side} must have one cell for each of {list(columns)}; got {taken[side]}")
-    why = taken["why"] or ("" if any(taken["ours"]) else otherwise)
-    if not any(taken["ours"]) and not why:
+def _splits(place: str, splits: Any, datasets: Sequence[str]) -> _Splits:
+    """By data set, over how many splits a value is a mean, where over several."""
+    counts = splits if isinstance(splits, dict) else dict.fromkeys(datasets, splits)
+    if odd := [name for name, count in counts.items() if name not in datasets or count not in (1, 2, 3)]:
+        raise ClaimsError(
+            f"{place}: splits must be 1 to 3, of one of {', '.join(datasets)}; got {odd[0]} = {counts[odd[0]]}"
+        )
+    return {name: count for name, count in counts.items() if count > 1}
+
+
+def _row(place: str, content: Any, of_data_sets: Sequence[bool], otherwise: str, claimed: bool) -> Row:
+    empty = len(of_data_sets)
+    optional = {"paper": ["-"] * empty, "ours": ([""] * empty, ""), "why": "", "network": ""}
+    fields = _take(content, place, {"name": str}, optional)
+    ours = fields["ours"]
+    if isinstance(ours, str):
+        ours = [ours if of_data_set else "" for of_data_set in of_data_sets]
+    for side, cells in (("paper", fields["paper"]), ("ours", ours)):
+        if len(cells) != empty:
+            raise ClaimsError(f"{place}: {side} must have one cell for each of the {empty} columns; got {cells}")
+    if claimed and "paper" not in content:
+        raise ClaimsError(f"{place}: 'paper' is missing; only tables of the lab's own lack it")
+    if len({metric for metric, of_data_set in zip(ours, of_data_sets, strict=True) if of_data_set}) > 1:
+        raise ClaimsError(f"{place}: ours must be the same metric for all data sets; got {ours}")
+    why = fields["why"] or ("" if any(ours) else otherwise)
+    if not any(ours) and not why:
         raise ClaimsError(f"{place}: must say which metrics stand beside it (ours) or the reason (why); got neither")
-    cells = tuple(None if cell == "-" else cell for cell in taken["paper"])
-    return Row(taken["name"], cells, tuple(taken["ours"]), why)
+    paper = tuple(None if cell == "-" else cell for cell in fields["paper"])
+    return Row(fields["name"], paper, tuple(ours), why, fields["network"])
 
 
-def _claim(paper: str, raw: Any) -> Claim:
-    place = f"{paper}, claim {_id(raw)}"
-    taken = _take(raw, place, ["id", "says", "where", "holds_if"], {"numbers": "", "cause": ""})
-    if not taken["holds_if"]:
+def _claim(paper: str, content: Any) -> Claim:
+    place = f"{paper}, claim {_id(content)}"
+    required = {"id": str, "says": str, "where": str, "holds_if": list}
+    fields = _take(content, place, required, {"numbers": "", "cause": ""})
+    if not fields["holds_if"]:
         raise ClaimsError(f"{place}: holds_if must list at least one statement; got none")
     try:
-        statements = tuple(step for text in taken["holds_if"] for step in parse(text))
+        statements = tuple(step for text in fields["holds_if"] for step in parse(text))
     except ClaimsError as error:
         raise ClaimsError(f"{place}: {error}") from error
-    return Claim(taken["id"], paper, taken["says"], taken["where"], statements, taken["numbers"], taken["cause"])
+    return Claim(fields["id"], paper, fields["says"], fields["where"], statements, fields["numbers"], fields["cause"])
 
 
-def _take(raw: Any, place: str, required: Sequence[str], optional: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a TOML table, all named, none missing; optional ones of the type of their default."""
-    if not isinstance(raw, dict):
-        raise ClaimsError(f"{place} must be a table of fields; got {raw!r}")
-    if missing := [field for field in required if field not in raw]:
+def _take(content: Any, place: str, required: Mapping[str, type], optional: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a TOML table: none missing, none unknown, each of its type.
+
+    An optional field has the type of its default; a tuple is a default and an example of another type.
+    """
+    if not isinstance(content, dict):
+        raise ClaimsError(f"{place} must be a table of fields; got {content!r}")
+    if missing := [field for field in required if field not in content]:
         raise ClaimsError(f"{place}: {missing[0]!r} is missing")
-    if unknown := [field for field in raw if field not in required and field not in optional]:
-        raise ClaimsError(f"{place}: unknown field {unknown[0]!r}; known are {', '.join([*required, *optional])}")
-    lists = {"claim", "datasets", "rows", "table", "figure", "columns", "paper", "ours", "holds_if"}
-    for field, value in raw.items():
-        wanted = dict if field in ("metrics", "headings") else list if field in lists else str
-        if not isinstance(value, wanted):
-            raise ClaimsError(f"{place}: {field!r} must be a {wanted.__name__}; got {value!r}")
-    return {**optional, **raw}
+    examples = {field: value if isinstance(value, tuple) else (value,) for field, value in optional.items()}
+    types = {field: {type(value) for value in values} for field, values in examples.items()}
+    types |= {field: {kind} for field, kind in required.items()}
+    if unknown := [field for field in content if field not in types]:
+        raise ClaimsError(
+            f"{place}: unknown field {unknown[0]!r}; known are {', '.join(dict.fromkeys([*required, *optional]))}"
+        )
+    for field, value in content.items():
+        if type(value) not in types[field]:
+            wanted = " or ".join(sorted(kind.__name__ for kind in types[field]))
+            raise ClaimsError(f"{place}: {field!r} must be a {wanted}; got {value!r}")
+    return {field: values[0] for field, values in examples.items()} | content
 
 
-def _id(raw: Any) -> str:
-    return str(raw.get("id", "?")) if isinstance(raw, dict) else "?"
+def _id(content: Any) -> str:
+    return str(content.get("id", "?")) if isinstance(content, dict) else "?"
 
 
 def _require_unique(ids: Iterable[str], place: str) -> None:

@@ -1,179 +1,260 @@
-"""What was measured: JSON lines in ``notebooks/results/``, one file a paper, one line a metric and seed.
+"""What was measured: one record for each metric and seed, kept as JSON lines.
 
-A number from a part of a data set, say from the videos that happened to be there, is kept apart and judges nothing.
+The lab's own results, ``notebooks/results``, have one file for each paper. In any other folder each row of a table and
+seed has a file of its own, so that many machines can share the folder::
+
+    two_stream/world.study.cnn_m_tiny.temporal.l10.split1.seed1001.jsonl
+
+A record of a part of a data set, for instance of the videos that happened to be there, never replaces one of the
+whole set.
 """
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from labkit.claims.ledger import ledger
-from labkit.claims.statement import ClaimsError
+from labkit.claims.statement import METRIC, ClaimsError
 from labkit.files import lock, written_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PROFILES = ("smoke", "lesson", "study", "paper")
 COUNTING = ("study", "paper")  # the profiles whose numbers judge
 DEVELOPMENT = 1000  # seeds from here on shaped the world and the recipes; they judge nothing
 
+_NAME = r"\w*"  # of what stands in the name of a file between two dots
 
-@dataclass(frozen=True, order=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One measured number. Ordered as in the file.
+    """One measured value, and what it was measured with.
 
     Args:
-        dataset: "world" or the name of a real data set.
-        profile: "study" or "paper".
+        paper: its name in the ledger, e.g. "two_stream".
+        row: the row of the study that measured it; empty for records from before there were studies.
         metric: a name from the ledger.
+        network: e.g. "cnn_m_tiny" or "vgg16"; empty where it is unknown, or where there is none.
+        dataset: "world" or the name of a real data set.
+        split: 1, 2 or 3 of the official splits; 0 is a mean over all of them, as earlier versions wrote it.
+        profile: one of `PROFILES`.
         seed: of the run.
         value: in the metric's unit.
+        stderr: standard error of the value over the test clips or queries; None where it was not noted.
+        hits: which test clips were classified correctly, in the order of the set, as `pack_hits` writes it; or empty.
+        train: number of training clips; this and the next three are 0 where they were not noted.
+        train_listed: number of training clips that the lists of the data set name.
+        test: number of test clips.
+        test_listed: number of test clips that the lists of the data set name.
+        seconds: that the row took, its trainings included; 0 where they were not noted.
+        version: of the study, an integer raised by hand.
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.
-        module: version of the paper's module, an integer raised by hand.
-        labkit: version of labkit.
-        train: how many clips it was learned from; this and the next three are 0 where nobody noted it.
-        train_listed: how many clips the lists of that data set name.
-        test: how many clips it was measured on.
-        test_listed: how many clips the lists of that data set name.
+        labkit: version of labkit; this and the next two are from `labkit.claims.provenance`.
+        commit: of the clone.
+        machine: that measured it.
     """
 
-    dataset: str
-    profile: str
+    paper: str
+    row: str = ""
     metric: str
+    network: str = ""
+    dataset: str
+    split: int
+    profile: str
     seed: int
     value: float
-    world: int
-    module: int
-    labkit: str
+    stderr: float | None = None
+    hits: str = ""
     train: int = 0
     train_listed: int = 0
     test: int = 0
     test_listed: int = 0
+    seconds: float = 0.0
+    version: int
+    world: int = 0
+    labkit: str
+    commit: str = ""
+    machine: str = ""
 
     @property
     def partial(self) -> bool:
-        """Whether clips were lacking that the lists name: such a number is a trial, and no result of the data set."""
+        """Whether clips were missing that the lists name: such a value is a trial, and no result of the data set."""
         return self.train < self.train_listed or self.test < self.test_listed
 
     @property
-    def key(self) -> tuple[str, str, str, int, bool]:
+    def key(self) -> tuple[str, int, str, str, str, int, bool]:
         """A later record of a paper with the same key replaces an earlier one."""
-        return self.dataset, self.profile, self.metric, self.seed, self.partial
+        return self.dataset, self.split, self.network, self.profile, self.metric, self.seed, self.partial
 
-    def counts_for(self, dataset: str, profile: str) -> bool:
-        """Whether it is a result of a data set and profile: of all its clips, and of no development seed."""
-        return (self.dataset, self.profile) == (dataset, profile) and self.seed < DEVELOPMENT and not self.partial
 
-    def older_than(self, world: int | None, module: int | None) -> bool:
-        """Whether the world (where it was used) or the module has changed since; None: it has no version."""
-        return self.module < (module or 0) or (self.dataset == "world" and self.world < (world or 0))
+def pack_hits(hits: "Tensor") -> str:
+    """Which test clips were classified correctly, bool ``(N,)``, as text: a bit for each, the first is the highest."""
+    import numpy as np
+
+    return b64encode(np.packbits(hits.cpu().numpy()).tobytes()).decode("ascii")
+
+
+def unpack_hits(text: str, count: int) -> "Tensor":
+    """The opposite of `pack_hits`: bool ``(count,)``.
+
+    Raises:
+        ValueError: the text holds another number of clips.
+    """
+    import numpy as np
+    import torch
+
+    packed = b64decode(text, validate=True)
+    if len(packed) != math.ceil(count / 8):
+        raise ValueError(f"hits of {count} clips must take {math.ceil(count / 8)} bytes; got {len(packed)}")
+    return torch.from_numpy(np.unpackbits(np.frombuffer(packed, np.uint8), count=count)).bool()
+
+
+# Writing and reading
 
 
 def results_folder() -> Path:
-    """Where results are kept: ``notebooks/results`` of the clone this package was installed from."""
+    """Where the lab's own results are: ``notebooks/results`` of the clone this package was installed from."""
     return Path(__file__).resolve().parents[2] / "notebooks" / "results"
 
 
-def record(
-    paper: str,
-    values: Mapping[str, float],
-    *,
-    seed: int,
-    profile: str,
-    module: int,
-    world: int,
-    dataset: str = "world",
-    train: tuple[int, int] = (0, 0),
-    test: tuple[int, int] = (0, 0),
-    folder: Path | None = None,
-) -> list[Record]:
-    """Write down what a run has measured; a record of an earlier run with the same key is replaced.
-
-    Only the profiles ``study`` and ``paper`` are kept. A learner's ``lesson`` and the tests' ``smoke`` change no file:
-    their numbers stand in the notebook and judge nothing.
+def write(measured: Iterable[Record], folder: Path | None = None) -> None:
+    """Keep records; an earlier one with the same key is replaced.
 
     Args:
-        paper: its name in the ledger, say "two_stream".
-        values: metric and value, in the unit the ledger gives.
-        seed: of the run.
-        profile: the notebook's.
-        module: version of the paper's module.
-        world: version of the embedded world; 0 with a real data set.
-        dataset: "world", or the name of a real data set.
-        train: how many clips were learned from, and how many the lists name; (0, 0): not noted. Where clips lack, the
-            record is kept beside that of the whole data set and never replaces it.
-        test: likewise, the clips measured on.
-        folder: where the file is; default `results_folder`.
-
-    Returns:
-        The records, kept or not.
+        measured: what one run of a row gave, or of several.
+        folder: gets one file for each row and seed, written whole, so that nobody has to wait for anybody. Without it
+            the records go into the lab's own results; of these, only the profiles ``study`` and ``paper``.
 
     Raises:
         ClaimsError: unknown paper, profile or metric, a value that is not finite, or a damaged file.
     """
-    if paper not in ledger():
-        raise ClaimsError(f"paper must be one of {', '.join(ledger())}; got {paper!r}")
-    if profile not in PROFILES:
-        raise ClaimsError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}")
-    if unknown := [metric for metric in values if metric not in ledger()[paper].metrics]:
-        raise ClaimsError(f"unknown metric {unknown[0]!r}: add it to labkit/claims/{paper}.toml, or mind the spelling")
-    if odd := [metric for metric, value in values.items() if not math.isfinite(value)]:
-        raise ClaimsError(f"{odd[0]} must be finite; got {values[odd[0]]}: a run that broke off has no result")
-    versions = (int(world), int(module), version("labkit"))
-    fresh = [
-        Record(dataset, profile, metric, int(seed), round(float(value), 6), *versions, *train, *test)
-        for metric, value in values.items()
-    ]
-    if profile in COUNTING:
-        path = (folder or results_folder()) / f"{paper}.jsonl"
+    measured = list(measured)
+    for record in measured:
+        _require_known(record)
+    if folder is None:
+        measured = [record for record in measured if record.profile in COUNTING]
+        for paper in sorted({record.paper for record in measured}):
+            _merge(results_folder() / f"{paper}.jsonl", [record for record in measured if record.paper == paper])
+        return
+    files: dict[Path, dict[Any, Record]] = {}
+    for record in measured:
+        files.setdefault(folder / record.paper / _file_name(record), {})[record.key] = record
+    for path, group in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path.parent, wait=True):
-            kept = {old.key: old for old in _read(path)} | {new.key: new for new in fresh}
-            with written_whole(path) as file:
-                file.write("".join(json.dumps(_as_json(line)) + "\n" for line in sorted(kept.values())).encode())
-    return fresh
+        _store(path, group.values())
 
 
 def records(paper: str, folder: Path | None = None) -> list[Record]:
-    """Read what was measured for a paper; an empty list where nothing was.
+    """Read what was measured for a paper: ``<paper>.jsonl`` and all ``<paper>/*.jsonl`` of a folder.
+
+    Where two lines have the same key, the one from the file of a row wins over that from ``<paper>.jsonl``; of two
+    files of rows the one whose name comes later, and within a file the later line.
+
+    Args:
+        paper: its name in the ledger.
+        folder: where the files are; default `results_folder`.
+
+    Returns:
+        The records, sorted by key; an empty list where there are none.
 
     Raises:
         ClaimsError: a damaged line, with its number.
     """
-    return _read((folder or results_folder()) / f"{paper}.jsonl")
+    home = folder or results_folder()
+    paths = [home / f"{paper}.jsonl", *sorted((home / paper).glob("*.jsonl"))]
+    by_key = {record.key: record for path in paths for record in _read(path, paper)}
+    return [by_key[key] for key in sorted(by_key)]
 
 
-def _read(path: Path) -> list[Record]:
+def _merge(path: Path, fresh: Iterable[Record]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock(path.parent, wait=True):
+        kept = {record.key: record for record in _read(path, path.stem)}
+        _store(path, (kept | {record.key: record for record in fresh}).values())
+
+
+def _store(path: Path, kept: Iterable[Record]) -> None:
+    lines = [json.dumps(_as_json(record)) + "\n" for record in sorted(kept, key=lambda record: record.key)]
+    with written_whole(path) as file:
+        file.write("".join(lines).encode())
+
+
+def _file_name(record: Record) -> str:
+    """Everything in which two files may differ; only the row contains dots, so no two names are alike."""
+    parts = [record.dataset, record.profile, record.network or "-", record.row or "-"]
+    parts += [f"split{record.split}", f"seed{record.seed}"] + ["partial"] * record.partial
+    return ".".join(parts) + ".jsonl"
+
+
+def _read(path: Path, paper: str) -> list[Record]:
     if not path.exists():
         return []
-    found = []
+    lines = []
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), 1):
         try:
-            found.append(_as_record(json.loads(line)))
+            record = _as_record(json.loads(line))
+            if record.paper != paper:
+                raise ValueError(f"paper is {record.paper!r}")
         except (ValueError, TypeError) as error:
             raise ClaimsError(
                 f"{path}, line {number}: must be a record as JSON; {error}: delete the line, then run that seed again"
             ) from error
-    return found
+        lines.append(record)
+    return lines
 
 
-def _as_json(line: Record) -> dict[str, Any]:
-    """The fields of a record, without counts that nobody noted."""
-    counts = ("train", "train_listed", "test", "test_listed")
-    return {name: value for name, value in asdict(line).items() if value or name not in counts}
+def _as_json(record: Record) -> dict[str, Any]:
+    """The fields of a record in their order, without those that are empty."""
+    rounded = {"value": round(float(record.value), 6), "seconds": round(float(record.seconds), 1)}
+    rounded |= {} if record.stderr is None else {"stderr": round(float(record.stderr), 6)}
+    empty = {field.name: field.default for field in fields(Record)}
+    return {name: rounded.get(name, value) for name, value in asdict(record).items() if value != empty[name]}
 
 
 def _as_record(raw: Any) -> Record:
     if not isinstance(raw, dict):
         raise ValueError(f"got {raw!r}")
-    new = Record(**raw)
+    record = Record(**raw)
+    _require_sound(record)
+    return record
+
+
+def _require_sound(record: Record) -> None:
+    """Whether each field has its type and a possible value; else a ValueError that names it."""
+    kinds: dict[Any, Any] = {float: int | float, float | None: int | float | NoneType}
     for field in fields(Record):
-        value = getattr(new, field.name)
-        fits = isinstance(value, int | float) if field.type is float else isinstance(value, field.type)  # type: ignore[arg-type]
-        if isinstance(value, bool) or not fits:
+        value = getattr(record, field.name)
+        if isinstance(value, bool) or not isinstance(value, kinds.get(field.type, field.type)):
             raise ValueError(f"{field.name} is {value!r}")
-    if not math.isfinite(new.value):
-        raise ValueError(f"value is {new.value}")
-    return new
+        if isinstance(value, int | float) and not math.isfinite(value):
+            raise ValueError(f"{field.name} is {value}")
+    for name, pattern in (("dataset", _NAME), ("network", _NAME), ("row", rf"({METRIC})?")):
+        if not re.fullmatch(pattern, getattr(record, name)):
+            raise ValueError(f"{name} is {getattr(record, name)!r}")
+    if record.profile not in PROFILES:
+        raise ValueError(f"profile is {record.profile!r}")
+    if not 0 <= record.split <= 3:
+        raise ValueError(f"split is {record.split}")
+
+
+def _require_known(record: Record) -> None:
+    if record.paper not in ledger():
+        raise ClaimsError(f"paper must be one of {', '.join(ledger())}; got {record.paper!r}")
+    if record.profile not in PROFILES:
+        raise ClaimsError(f"profile must be one of {', '.join(PROFILES)}; got {record.profile!r}")
+    if record.metric not in ledger()[record.paper].metrics:
+        place = f"labkit/claims/{record.paper}.toml"
+        raise ClaimsError(f"unknown metric {record.metric!r}: add it to {place}, or mind the spelling")
+    if not math.isfinite(record.value):
+        raise ClaimsError(f"{record.metric} must be finite; got {record.value}: a run that broke off has no result")
+    try:
+        _require_sound(record)
+    except ValueError as error:
+        raise ClaimsError(f"not a record of {record.metric}: {error}") from error

@@ -96,7 +96,7 @@ def paper_table(
     *,
     title: str,
     columns: Sequence[str],
-    ours: str = "",
+    ours: Sequence[tuple[str, int]] = (),
     unit: str = "",
     where: str = "",
     note: str = "",
@@ -108,12 +108,13 @@ def paper_table(
 
     Args:
         rows: for each row ``name``; ``paper``, a cell for each column: a number, words, or None where the paper leaves
-            it empty; ``ours``, likewise: a number, a list with the value of each seed, words, or None; and optionally
-            ``why``, the reason where ours is missing (a remark where it is not), and ``source``, say "live" or
-            "recorded", where that differs from row to row. A reason is said once for neighbouring rows.
+            it empty; ``ours``, a cell for each of our columns: a number, a list with the value of each seed, words, or
+            None; and optionally ``why``, the reason where ours is missing (a remark where it is not), and ``source``,
+            say "live" or "recorded", where that differs from row to row. A reason is said once for neighbouring rows.
         title: of the table.
-        columns: of the paper's side; ours has the same.
-        ours: what all our numbers are of, in place of these names: where the paper's columns are its data sets.
+        columns: of the paper's side.
+        ours: our columns, each with its heading and the index of the paper's column whose decimals it has; default: the
+            same as the paper's. Those without any number of ours are left out.
         unit: of the numbers.
         where: section and table of the paper.
         note: what a reader should know, in a sentence below.
@@ -126,16 +127,17 @@ def paper_table(
     """
     if not title.strip() or not rows:
         raise ValueError(f"a table needs a title and rows; got {title!r} and {len(rows)} rows: say what it is about")
+    ours = list(ours) or [(name, index) for index, name in enumerate(columns)]
     for row in rows:
-        for side in ("paper", "ours"):
-            if len(row[side]) != len(columns):
+        for side, width in (("paper", len(columns)), ("ours", len(ours))):
+            if len(row[side]) != width:
                 raise ValueError(
-                    f"{side} of {row['name']!r} must have a cell for each of the {len(columns)} columns; "
+                    f"{side} of {row['name']!r} must have a cell for each of the {width} columns; "
                     f"got {len(row[side])}: put None where there is nothing"
                 )
         if all(_missing(cell) for cell in row["ours"]) and not row.get("why"):
             raise ValueError(f"row {row['name']!r} must have ours or the reason why not; got neither: fill in why")
-    shown = [column for column in range(len(columns)) if any(not _missing(row["ours"][column]) for row in rows)]
+    shown = [at for at in range(len(ours)) if any(not _missing(row["ours"][at]) for row in rows)]
     whose = any(not _missing(cell) for row in rows for cell in row["paper"])  # else a table of the lab's own
     remarks = [f'<p class="note">{escape(text)}</p>' for text in (_seeds(rows), note) if text]
     claims = f'<ul aria-label="Claims">{"".join(map(_verdict, verdicts))}</ul>' if verdicts else ""
@@ -143,8 +145,8 @@ def paper_table(
     return Table(
         f'<div class="labkit-table"><style>{_STYLE}</style>'
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">'
-        f"<table><caption>{heading}</caption>{_head(columns, shown, whose, ours)}"
-        f"{_body(rows, columns, shown, whose)}</table></div>"
+        f"<table><caption>{heading}</caption>{_head(columns, [ours[at][0] for at in shown], whose)}"
+        f"{_body(rows, columns, ours, shown, whose)}</table></div>"
         f"{''.join(remarks)}{claims}</div>"
     )
 
@@ -215,23 +217,29 @@ def contents(rows: Sequence[Sequence[str]], *, title: str, columns: Sequence[str
     )
 
 
-def _head(columns: Sequence[str], shown: Sequence[int], whose: bool, heading: str) -> str:
+def _head(columns: Sequence[str], ours: Sequence[str], whose: bool) -> str:
     """Two lines: whose numbers, then the columns; on our side only those where we have something."""
     if not whose:
-        names = "".join(f'<th scope="col" class="ours wraps">{escape(columns[column])}</th>' for column in shown)
+        names = "".join(f'<th scope="col" class="ours wraps">{escape(name)}</th>' for name in ours)
         return f'<thead><tr><th scope="col"><span class="unseen">row</span></th>{names or "<td></td>"}</tr></thead>'
     theirs = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    ours = "".join(f'<th scope="col" class="ours">{escape(heading or columns[column])}</th>' for column in shown)
+    headings = "".join(f'<th scope="col" class="ours">{escape(name)}</th>' for name in ours)
     return (
         "<thead><tr><td></td>"
         f'<th scope="colgroup" colspan="{len(columns)}">the paper</th>'
-        f'<th scope="colgroup" colspan="{max(len(shown), 1)}" class="ours">this lab</th></tr>'
+        f'<th scope="colgroup" colspan="{max(len(ours), 1)}" class="ours">this lab</th></tr>'
         f'<tr><th scope="col"><span class="unseen">row</span></th>{theirs}'
-        f"{ours or '<td class=ours></td>'}</tr></thead>"
+        f"{headings or '<td class=ours></td>'}</tr></thead>"
     )
 
 
-def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequence[int], whose: bool) -> str:
+def _body(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    ours: Sequence[tuple[str, int]],
+    shown: Sequence[int],
+    whose: bool,
+) -> str:
     decimals = [_decimals(rows, column) for column in range(len(columns))]
     lines = []
     for reason, together in groupby(rows, key=_reason):
@@ -241,11 +249,12 @@ def _body(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], shown: Sequ
             head = f'<th scope="row">{escape(row["name"])}{"".join(_small(text) for text in remarks if text)}</th>'
             cells = enumerate(row["paper"]) if whose else ()
             theirs = "".join(f"<td>{_cell(cell, decimals[at])}</td>" for at, cell in cells)
-            ours = "".join(f'<td class="ours">{_cell(row["ours"][at], max(decimals[at], 1))}</td>' for at in shown)
+            cells_of_ours = ((row["ours"][at], max(decimals[ours[at][1]], 1)) for at in shown)
+            measured = "".join(f'<td class="ours">{_cell(cell, places)}</td>' for cell, places in cells_of_ours)
             if reason:  # said once for neighbouring rows
                 spans = f'colspan="{max(len(shown), 1)}" rowspan="{len(group)}"'
-                ours = f'<td class="ours why" {spans}>{escape(reason)}</td>' if number == 0 else ""
-            lines.append(f"<tr>{head}{theirs}{ours}</tr>")
+                measured = f'<td class="ours why" {spans}>{escape(reason)}</td>' if number == 0 else ""
+            lines.append(f"<tr>{head}{theirs}{measured}</tr>")
     return f"<tbody>{''.join(lines)}</tbody>"
 
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from puppets import measured, one_claim
+from puppets import measured, one_claim, verdict
 from scipy import stats
 
 from labkit import claims
-from labkit.claims import ClaimsError, Outcome, interval, ledger, verdict
+from labkit.claims import ClaimsError, Outcome, Selection, interval, ledger
 
 
 def test_the_interval_by_hand():
@@ -13,6 +13,7 @@ def test_the_interval_by_hand():
     assert interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 0.314, 3.686), abs=1e-3)
     # t(4 degrees, 97.5 %) = 2.776: half width 2.776 * sqrt(2.5) / sqrt(5) = 1.963
     assert interval([1.0, 2.0, 3.0, 4.0, 5.0], level=0.95) == pytest.approx((3.0, 1.037, 4.963), abs=1e-3)
+    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5)  # no spread, no width
     with pytest.raises(ValueError, match="at least 2; got 1"):
         interval([1.0])
 
@@ -84,7 +85,9 @@ def test_trials_on_part_of_a_set_are_neither_judged_nor_shown():
     all_clips = [replace(line, test=3783) for line in trials]
     assert verdict(one_claim("size.full > size.third by 1"), all_clips + whole).outcome is Outcome.HOLDS
     table = next(entry for entry in ledger()["back_dropout"].entries if entry.id == "table 2")
-    shown = {row["name"]: row["ours"][1] for row in claims.beside(table, trials + whole)}
+    shown = {
+        row["name"]: row["ours"][1] for row in claims.beside(table, trials + whole, Selection(ledger()["back_dropout"]))
+    }
     assert shown["NB-TL, all penalty clips"] is None
     assert shown["NB-TL, 1/3 of the penalty clips"] == [1.0, 1.0, 1.0]
 
@@ -96,15 +99,15 @@ def test_a_profile_that_means_nothing_cannot_be_asked_for():
 
 def test_records_of_an_older_version_are_stale():
     claim, lines = one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 1, 1, 1)
-    assert verdict(claim, lines, world=1, module=1).outcome is Outcome.HOLDS
-    assert verdict(claim, lines, world=2, module=1).outcome is Outcome.STALE
-    stale = verdict(claim, lines, world=1, module=2)
+    assert verdict(claim, lines, world=1, version=1).outcome is Outcome.HOLDS
+    assert verdict(claim, lines, world=2, version=1).outcome is Outcome.STALE
+    stale = verdict(claim, lines, world=1, version=2)
     assert (stale.outcome, stale.lacks_cause) == (Outcome.STALE, False)
     assert "earlier version" in stale.reason
-    fresh = measured("a", 0, 0, 0, seeds=[3, 4, 5], module=2) + measured("b", 1, 1, 1, seeds=[3, 4, 5], module=2)
-    assert verdict(claim, lines + fresh, world=1, module=2).outcome is Outcome.FAILS  # the old ones no longer count
+    fresh = measured("a", 0, 0, 0, seeds=[3, 4, 5], version=2) + measured("b", 1, 1, 1, seeds=[3, 4, 5], version=2)
+    assert verdict(claim, lines + fresh, world=1, version=2).outcome is Outcome.FAILS  # the old ones no longer count
     real = measured("a", 9, 9, 9, dataset="ucf101", world=0) + measured("b", 1, 1, 1, dataset="ucf101", world=0)
-    assert verdict(claim, real, dataset="ucf101", world=2, module=1).outcome is Outcome.HOLDS  # no world in it
+    assert verdict(claim, real, dataset="ucf101", world=2, version=1).outcome is Outcome.HOLDS  # no world in it
 
 
 def test_a_failed_claim_wants_a_cause():

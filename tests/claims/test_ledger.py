@@ -76,12 +76,16 @@ def test_no_metric_is_listed_in_vain():
 
 
 def paper_numbers(paper):
-    """The paper's own number for each metric; the same metric may stand in several tables, with the same number."""
+    """The paper's own number for each metric; the same metric may stand in several tables, with the same number.
+
+    Of several data sets the first counts, and the network of most rows.
+    """
     numbers = {}
     for entry in paper.entries:
+        others = [*entry.datasets.values()][1:]
         for row in entry.rows:
-            for metric, cell in zip(row.ours, row.paper, strict=True):
-                if metric and isinstance(cell, int | float):
+            for column, metric, cell in zip(entry.columns, row.ours, row.paper, strict=True):
+                if metric and isinstance(cell, int | float) and column not in others and not row.network:
                     assert numbers.setdefault(metric, cell) == cell, metric
     return numbers
 
@@ -136,8 +140,16 @@ def test_reading_by_hand(tmp_path):
         "a": "% accuracy: ours too: one",
         "b": "% accuracy: ours too: two",
         "c": "%: a third way",
+        "d": "%: over all evenings",
+        "e": "%: strings",
     }
-    table, figure = paper.entries
+    assert (paper.link, paper.datasets) == ("https://example.org/puppets", ("world", "theatre", "fair"))
+    assert paper.networks == {"study": "strings_tiny", "paper": "strings"}
+    splits = [(paper.num_splits(metric, "world"), paper.num_splits(metric, "theatre")) for metric in "ade"]
+    assert splits == [(1, 1), (3, 3), (1, 2)]
+    table, stages, figure = paper.entries
+    assert stages.rows[1].ours == ("", "e", "e")
+    assert (stages.rows[0].network, stages.rows[1].network) == ("", "gloves")
     assert table.rows[0] == claims.Row("ours too", (1.5, None), ("a", "b"), "")
     assert table.rows[1] == claims.Row("theirs only", ("fast", 2), ("", ""), "not rebuilt")
     assert (table.id, figure.id, figure.shows) == ("table 1", "figure 1", "A stage.")
@@ -149,8 +161,8 @@ def test_reading_by_hand(tmp_path):
     [
         (
             "a > b by 1",
-            "a > d by 1",
-            "p.better: unknown metric 'd': add it to a row or to \\[metrics\\] of puppets.toml",
+            "a > z by 1",
+            "p.better: unknown metric 'z': add it to a row or to \\[metrics\\] of puppets.toml",
         ),
         ("a > b by 1", "a > b", "claim p.better: statement must end in a margin; got 'a > b': add 'by N' after >"),
         ("a > b by 1", "a > b within 1", "a margin of > must follow the word 'by'"),
@@ -164,11 +176,22 @@ def test_reading_by_hand(tmp_path):
         ('notebook = "02"', "notebook = 2", "puppets: 'notebook' must be a str; got 2"),
         ('why = "not rebuilt"', "", "table 1, row 2: must say which metrics stand beside it .* got neither"),
         ('paper = ["fast", 2]', "paper = [2]", "row 2: paper must have one cell for each of"),
-        (', paper = ["fast", 2]', "", "puppets, row 'theirs only': 'paper' is missing; only tables of the lab's own"),
+        (', paper = ["fast", 2]', "", "puppets, table 1, row 2: 'paper' is missing; only tables of the lab's own"),
         ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
         ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
         ("[metrics]", 'marionettes = "none"\n[metrics]', "puppets: unknown field 'marionettes'; known are notebook"),
-        ("[[figure]]", "[[figure", "puppets.toml must be TOML; .*line 20"),
+        ("[[figure]]", "[[figure", "puppets.toml must be TOML; .*line"),
+        (
+            "splits = 3",
+            "splits = 4",
+            "puppets, d: splits must be 1 to 3, of one of world, theatre, fair; got world = 4",
+        ),
+        ("splits = 3", 'splits = "3"', "puppets, d: 'splits' must be a dict or int; got '3'"),
+        ("{ theatre = 2 }", "{ circus = 2 }", "table 2: splits must be .* got circus = 2"),
+        ('{ world = "', '{ circus = "', "table 2: a data set must be one of world, theatre, fair; got 'circus'"),
+        ('fair = "Fair"', 'fair = "Pier"', "table 2: a data set must have one of the columns .* got 'Pier'"),
+        ('"the world\'s stage"', '["seats", "a", "b"]', "headings of world must be one where columns are data sets"),
+        ('"-"], ours = "e"', '"-"], ours = ["", "e", "f"]', "ours must be the same metric for all data sets"),
     ],
 )
 def test_a_faulty_ledger_is_named(tmp_path, old, new, message):
@@ -179,7 +202,7 @@ def test_a_faulty_ledger_is_named(tmp_path, old, new, message):
 
 
 def test_a_table_of_the_labs_own_claims_nothing_and_has_no_cells_of_a_paper(tmp_path):
-    text = LEDGER[: LEDGER.index("[[claim]]")].replace(', paper = [1.5, "-"]', "")
+    text = LEDGER[: LEDGER.index("[[claim]]")].replace(', paper = [1.5, "-"], ours = ["a"', ', ours = ["a"')
     text = text.replace("[metrics]", "claim = []\n\n[metrics]")
     (tmp_path / "puppets.toml").write_text(text)
     paper = load(tmp_path)["puppets"]
@@ -200,3 +223,13 @@ def test_an_id_used_twice_is_named(tmp_path):
     (tmp_path / "puppets.toml").write_text(LEDGER + claim)
     with pytest.raises(ClaimsError, match=r"the id 'p\.better' is used twice"):
         load(tmp_path)
+
+
+def test_a_metric_is_a_mean_over_as_many_splits_in_every_table(tmp_path):
+    (tmp_path / "puppets.toml").write_text(LEDGER.replace('ours = ["a", "b"]', 'ours = ["a", "e"]'))
+    with pytest.raises(ClaimsError, match="puppets: e stands in two tables that differ in splits"):
+        load(tmp_path)
+
+
+def test_papers_are_in_the_order_of_their_notebooks():
+    assert [paper.notebook for paper in ledger().values()] == [f"{number:02}" for number in range(2, 11)]

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from labkit import course
-from labkit.claims import ledger, parse, records
+from labkit.claims import Selection, ledger, parse, records
 
 QUOTED = [
     ("ts.last_layer", "{:.1f} against {:.1f} %", "spatial.fine_tune_d5", "spatial.last_layer_d5"),
@@ -58,12 +58,9 @@ SAID = [  # by notebooks, whose lines may break anywhere
 
 def means_of(paper, sums):
     """Sums of metrics, each as its mean over the seeds of the lab's own records."""
-    seeds = {}
-    for line in records(paper):
-        if line.counts_for("world", "study"):
-            seeds.setdefault(line.seed, {})[line.metric] = line.value
+    seeds = Selection(ledger()[paper]).values(records(paper)).values()
     asked = [parse(f"{written} > 0 by 0")[0] for written in sums]
-    return [fmean(statement.difference(values) for values in seeds.values()) for statement in asked]
+    return [fmean(statement.difference(values) for values in seeds) for statement in asked]
 
 
 @pytest.mark.parametrize(("name", "text", "sums"), [(name, text, sums) for name, text, *sums in QUOTED])

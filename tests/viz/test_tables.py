@@ -67,6 +67,22 @@ def test_the_papers_cells_and_ours_by_hand():
     ]
 
 
+def test_our_columns_may_be_others_than_the_papers():
+    rows = [
+        {"name": "a", "paper": [1, 42.25], "ours": [None, 40.0, None, [41.0, 43.0]]},
+        {"name": "b", "paper": [2, None], "ours": [None, None, None, None], "why": "not rebuilt"},
+    ]
+    html = table(rows, columns=["clips", "Oxford"], ours=[("clips", 0), ("Oxford", 1), ("Paris", 1), ("the world", 1)])
+    assert texts(html.html) == [
+        ["", "the paper", "this lab"],
+        ["row", "clips", "Oxford", "Oxford", "the world"],  # nothing of ours on Paris, nor on clips
+        ["a", "1", "42.25", "40.00", "42.00 ± 1.41"],
+        ["b", "2", "– none", "not rebuilt"],
+    ]
+    with pytest.raises(ValueError, match="ours of 'a' must have a cell for each of the 1 columns; got 4"):
+        table(rows, columns=["clips", "Oxford"], ours=[("clips", 0)])
+
+
 def test_every_row_is_as_wide_as_the_table():
     for columns, rows in ((2, ROWS), (2, ROWS[1:3])):  # the second table has nothing of ours at all
         cells = Cells(table(rows).html).rows
@@ -114,11 +130,17 @@ def test_the_ledger_and_the_table_use_the_same_words_and_signs():
 
 def test_the_ledgers_tables_can_be_shown():
     for paper in claims.ledger().values():
-        told = [claims.verdict(claim, []).plain() for claim in paper.claims]
+        selection = claims.Selection(paper)
+        told = [claims.verdict(claim, [], selection).plain() for claim in paper.claims]
         for entry in paper.entries:
             if entry.rows:
                 shown = paper_table(
-                    claims.beside(entry, []), title=entry.title, columns=entry.columns, note=entry.note, verdicts=told
+                    claims.beside(entry, [], selection),
+                    title=entry.title,
+                    columns=entry.columns,
+                    ours=[(column.heading, column.index) for column in entry.our_columns("world")],
+                    note=entry.note,
+                    verdicts=told,
                 )
                 assert isinstance(shown, Table)
                 whose = any(cell is not None for row in entry.rows for cell in row.paper)  # else one side, one head

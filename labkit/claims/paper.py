@@ -1,0 +1,115 @@
+"""What the ledger knows of a paper: its tables and figures, its metrics, its claims."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labkit.claims.statement import Statement
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, in our words, its numbers, what must be measured; ``cause``: why it fails in the world."""
+
+    id: str
+    paper: str
+    says: str
+    where: str
+    statements: tuple[Statement, ...]
+    numbers: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a paper's table: its numbers, the metrics that belong beside them, or why there are none.
+
+    A cell of ``paper`` is a number, words, or ``None`` where the paper leaves it empty, as all are in a table of the
+    lab's own; a cell of ``ours`` is a metric or empty. ``network`` is the one that the row is about, where a table
+    compares several; without it the row is about the paper's usual network.
+    """
+
+    name: str
+    paper: tuple[float | str | None, ...]
+    ours: tuple[str, ...]
+    why: str
+    network: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of our numbers: its heading, the data set they are of, and beside which column of the paper."""
+
+    heading: str
+    dataset: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A table or figure that the lab re-creates; ``shows`` says what a figure shows, ``note`` what is odd about it.
+
+    ``datasets`` gives the column of each data set, where the columns are data sets; there ``headings`` says what our
+    numbers of another data set are of. Elsewhere it renames our columns for a data set, e.g. "HMDB51" for the world.
+    """
+
+    id: str
+    paper: str
+    title: str
+    where: str
+    unit: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    shows: str
+    note: str
+    datasets: Mapping[str, str]
+    headings: Mapping[str, tuple[str, ...]]
+
+    def our_columns(self, dataset: str) -> list[Column]:
+        """The columns of our numbers: a column that belongs to a data set has numbers of that one alone.
+
+        Args:
+            dataset: whose numbers the other columns have; a data set without a column of its own gets one.
+        """
+        own = {column: name for name, column in self.datasets.items()}
+        headings = self.columns if own else self.headings.get(dataset, self.columns)
+        columns = [
+            Column(heading, own.get(column, dataset), index)
+            for index, (heading, column) in enumerate(zip(headings, self.columns, strict=True))
+        ]
+        if own and dataset not in self.datasets:
+            (heading,) = self.headings.get(dataset, (dataset,))
+            columns.append(Column(heading, dataset, self.columns.index(next(iter(own)))))
+        return columns
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
+
+    Args:
+        name: of its file in this folder, of its module and its study.
+        notebook: its number.
+        title: authors, year and title.
+        link: to the paper; empty where there is none that we are certain of.
+        datasets: what the notebook can be run on, "world" first.
+        networks: by profile, the network that the paper's numbers are of, where there is one.
+        metrics: by name, unit and meaning.
+        splits: by metric and data set, over how many official splits it is a mean, where over several.
+        entries: its tables and figures.
+        claims: none, where this is no paper but a table of the lab's own, whose rows have no cells of a paper.
+    """
+
+    name: str
+    notebook: str
+    title: str
+    link: str
+    datasets: tuple[str, ...]
+    networks: Mapping[str, str]
+    metrics: Mapping[str, str]
+    splits: Mapping[str, Mapping[str, int]]
+    entries: tuple[Entry, ...]
+    claims: tuple[Claim, ...]
+
+    def num_splits(self, metric: str, dataset: str) -> int:
+        """Over how many official splits of a data set a metric is a mean."""
+        return self.splits.get(metric, {}).get(dataset, 1)
