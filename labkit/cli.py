@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         case "claims":
             if options.action == "run":
                 return _claims_run(options.number, options.seeds, options.profile, options.dataset, options.data_root)
-            return _claims(options.only, options.dataset, options.profile)
+            return _claims(options.only, options.dataset, options.profile, options.results)
         case _:
             return _doctor()
 
@@ -180,8 +180,12 @@ def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
     return 1 if failures else 0
 
 
-def _claims(only: Sequence[str], dataset: str, profile: str) -> int:
+def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None = None) -> int:
     from labkit.claims import ClaimsError, Selection, ledger, records, report, verdict
+
+    if folder and not folder.is_dir():
+        print(f"--results must be a folder with records; got {folder.absolute()}, which is none", file=sys.stderr)
+        return 2
 
     try:
         papers = ledger().values()
@@ -191,7 +195,7 @@ def _claims(only: Sequence[str], dataset: str, profile: str) -> int:
         verdicts = []
         for paper in papers:
             if not only or paper.notebook in only:
-                measured = records(paper.name)
+                measured = records(paper.name, folder)
                 world, study = _versions(paper.name) if measured else (None, None)
                 selection = Selection(paper, dataset, profile, world=world, version=study)
                 verdicts += [verdict(claim, measured, selection) for claim in paper.claims]

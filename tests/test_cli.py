@@ -43,6 +43,18 @@ def test_the_command_with_results(results, capsys):
     assert "A written cause is missing in labkit/claims for nb.profile" in out
 
 
+def test_the_command_judges_records_of_another_folder(results, tmp_path, capsys):
+    other = tmp_path / "other"
+    for seed in range(3):
+        note(other, {"size.full": 70, "size.two_thirds": 60, "size.third": 50}, seed=seed, row="size")
+    assert cli.main(["claims", "--only", "09", "--results", str(other)]) == 0
+    assert re.search(r"✓ nb\.size +holds", capsys.readouterr().out)
+    assert cli.main(["claims", "--only", "09"]) == 0
+    assert "7 not yet run" in capsys.readouterr().out
+    assert cli.main(["claims", "--results", str(tmp_path / "nowhere")]) == 2
+    assert f"must be a folder with records; got {tmp_path / 'nowhere'}" in capsys.readouterr().err
+
+
 def test_the_command_names_what_is_not_there(results, capsys):
     assert cli.main(["claims", "--only", "42"]) == 2
     assert "no paper has the notebook 42" in capsys.readouterr().err
