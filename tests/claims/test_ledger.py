@@ -233,3 +233,9 @@ def test_a_metric_is_a_mean_over_as_many_splits_in_every_table(tmp_path):
 
 def test_papers_are_in_the_order_of_their_notebooks():
     assert [paper.notebook for paper in ledger().values()] == [f"{number:02}" for number in range(2, 11)]
+
+
+def test_links_lead_to_the_paper():
+    links = [paper.link for paper in ledger().values() if paper.link]
+    assert len(set(links)) == len(links) >= 6
+    assert all(re.fullmatch(r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|doi\.org/10\.\S+)", link) for link in links)
