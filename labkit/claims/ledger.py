@@ -226,8 +226,8 @@ def _id(content: Any) -> str:
 
 
 def _require_unique(ids: Iterable[str], place: str) -> None:
-    seen: set[str] = set()
+    known: set[str] = set()
     for name in ids:
-        if name in seen:
+        if name in known:
             raise ClaimsError(f"{place}: the id {name!r} is used twice: rename one")
-        seen.add(name)
+        known.add(name)

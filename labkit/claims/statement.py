@@ -100,12 +100,12 @@ def parse(text: str) -> list[Statement]:
 
 
 def _without_margin(text: str) -> tuple[str, float]:
-    found = re.fullmatch(rf"(.+?)\s+(?:by|within)\s+({_NUMBER})", text.strip())
-    if not found:
+    match = re.fullmatch(rf"(.+?)\s+(?:by|within)\s+({_NUMBER})", text.strip())
+    if not match:
         raise ClaimsError(
             f"statement must end in a margin; got {text!r}: add 'by N' after >, 'within N' after >= and ~, in points"
         )
-    return found[1], float(found[2])
+    return match[1], float(match[2])
 
 
 def _sum(side: str, text: str) -> tuple[dict[str, float], float]:
@@ -114,14 +114,14 @@ def _sum(side: str, text: str) -> tuple[dict[str, float], float]:
     constant = 0.0
     parts = re.split(r"\s+([+-])\s+", side.strip())
     for sign, part in zip(["+", *parts[1::2]], parts[::2], strict=True):
-        found = re.fullmatch(rf"(?:({_NUMBER})\s*\*\s*)?({METRIC})|({_NUMBER})", part)
-        if not found:
+        match = re.fullmatch(rf"(?:({_NUMBER})\s*\*\s*)?({METRIC})|({_NUMBER})", part)
+        if not match:
             raise ClaimsError(
                 f"a side must be a sum of metrics and numbers, spaces around + and -; got {part!r} in {text!r}"
             )
         factor = 1.0 if sign == "+" else -1.0
-        if found[2]:
-            terms[found[2]] = terms.get(found[2], 0.0) + factor * float(found[1] or 1)
+        if match[2]:
+            terms[match[2]] = terms.get(match[2], 0.0) + factor * float(match[1] or 1)
         else:
-            constant += factor * float(found[3])
+            constant += factor * float(match[3])
     return terms, constant
