@@ -240,7 +240,7 @@ def scores(net, stream, frames, every=1, examples=draws):
         return evaluate(net.head.cpu(), seen.views(examples, seed=seed), progress=bars)
     look = replace(stream.view, frames=frames)
     seen = stream.sets["test"].map(partial(look.test_views, examples=examples, seed=seed))
-    return evaluate(net, seen, batch=1, at_once=1, progress=bars)
+    return evaluate(net, seen, batch=1, chunk_size=1, progress=bars)
 
 
 def note(name, found, clip=False, five=False):
@@ -553,7 +553,7 @@ def by_rule(rule):
         look = replace(view, frames=many)
         seen = sports["test"].map(partial(look.test_views, examples=draws, seed=seed))
         ask = lambda net, frames: long_video.combine(net.steps(frames), rule)  # noqa: E731
-        found = evaluate(lstm, seen, batch=1, at_once=1, forward=ask, progress=bars)
+        found = evaluate(lstm, seen, batch=1, chunk_size=1, forward=ask, progress=bars)
     else:
         seen = replace(images.maps["test"], frames=many, least=least).views(draws, seed=seed)
         ask = lambda head, maps: long_video.combine(head.steps(maps), rule)  # noqa: E731
@@ -647,7 +647,7 @@ def whole_videos(net, source=None):
     if source is not None and tiny:
         return evaluate(net.head.cpu(), replace(source.maps["test"], frames=many, least=1).views(1), progress=bars)
     seen = sports["test"].map(replace(view, frames=1, least=1).whole)
-    return evaluate(net, seen, batch=1, at_once=1, progress=bars)
+    return evaluate(net, seen, batch=1, chunk_size=1, progress=bars)
 
 
 if study:

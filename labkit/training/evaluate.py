@@ -44,7 +44,7 @@ def evaluate(
     data: Dataset[Any] | Iterable[Any],
     *,
     batch: int = 8,
-    at_once: int = 64,
+    chunk_size: int = 64,
     forward: Callable[[nn.Module, Any], Tensor] | None = None,
     to_scores: Callable[[Tensor], Tensor] = _SOFTMAX,
     workers: int = 0,
@@ -59,11 +59,11 @@ def evaluate(
             iterable of batches of them, ``(B, V, ...)`` and ``(B,)``. Views may be a tuple, list or dict of tensors,
             such as frames and flow. V may change between batches; within a batch it cannot: use ``batch=1`` then.
         batch: videos loaded together, if ``data`` is a data set.
-        at_once: at most so many views per forward pass; bounds the memory, as V may be large.
-        forward: ``(model, views) -> logits``, views ``(at_once, ...)``, logits ``(at_once, K)``; ``model(views)`` if
+        chunk_size: at most so many views per forward pass; bounds the memory, as V may be large.
+        forward: ``(model, views) -> logits``, views ``(M, ...)`` of one chunk, logits ``(M, K)``; ``model(views)`` if
             None. Picks a head, or unpacks.
-        to_scores: what is averaged, a function of logits ``(at_once, K)``: their softmax; or ``torch.sigmoid`` for
-            several labels, or ``torch.nn.Identity()`` for the logits themselves.
+        to_scores: what is averaged, a function of logits ``(M, K)``: their softmax; or ``torch.sigmoid`` for several
+            labels, or ``torch.nn.Identity()`` for the logits themselves.
         workers: processes that load data, if it is a data set.
         seed: for views that are random; sample i is the same each time.
         progress: whether to show a bar.
@@ -74,6 +74,7 @@ def evaluate(
     Raises:
         ValueError: no data, logits that are not finite or not ``(views, K)``, parts with different numbers of views.
     """
+    checks.require_positive(chunk_size, "chunk_size")
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     loader = in_order(data, batch, seed=seed, workers=workers) if hasattr(data, "__getitem__") else data
     videos, clips, owners, labels = [], [], [], []
@@ -84,8 +85,8 @@ def evaluate(
             flat = _map_tensors(lambda tensor: tensor.flatten(0, 1), views)  # (B * V, ...)
             scores = torch.cat(
                 [
-                    _score(model, _part(flat, slice(first, first + at_once), device), forward, to_scores)
-                    for first in range(0, number * each, at_once)
+                    _score(model, _part(flat, slice(first, first + chunk_size), device), forward, to_scores)
+                    for first in range(0, number * each, chunk_size)
                 ]
             )  # (B * V, K)
             clips.append(scores)

@@ -29,7 +29,7 @@ def overfit_one_batch(
     batch: Any,
     *,
     steps: int = 200,
-    share: float = 0.1,
+    fraction: float = 0.1,
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     seed: int = 0,
 ) -> Overfit:
@@ -44,7 +44,7 @@ def overfit_one_batch(
         loss: as for `fit`; at least 0, and 0 for a perfect answer.
         batch: a few samples, all different.
         steps: at most so many updates; fewer if the goal is reached earlier.
-        share: the goal, as a fraction of the initial loss.
+        fraction: the goal, as a fraction of the initial loss.
         optimizer: builds the optimiser from the parameters; Adam with its own lr of 1e-3 suits most models.
         seed: of whatever is random in the model.
 
@@ -68,7 +68,7 @@ def overfit_one_batch(
             seed_everything(seed, STEP, step)
             value, shown = call_loss(loss, student, batch)
             values.append(value.item())
-            if values[-1] <= share * values[0]:
+            if values[-1] <= fraction * values[0]:
                 return Overfit(values[0], values[-1], step, shown)
             if not np.isfinite(values[-1]):
                 break
@@ -78,7 +78,7 @@ def overfit_one_batch(
             stepper.step()
     unreached = [name for name in parameters if name not in reached]
     raise RuntimeError(
-        f"model must memorise one batch, down to {share:g} times the first loss within {steps} steps; the loss went "
+        f"model must memorise one batch, down to {fraction:g} times the first loss within {steps} steps; the loss went "
         f"from {values[0]:.4g} to {values[-1]:.4g} in {len(values) - 1}"
         + (f"; no gradient ever reached {', '.join(unreached)}" if unreached else "")
         + ": check that the labels belong to the samples, that nothing cuts the gradient, and the learning rate"

@@ -596,8 +596,8 @@ def test_they_can_learn(frames):
         torch.ones(4, fields, 2, 16, 16) * torch.tensor([1.0, -1.0, 2.0, 0.0]).reshape(4, 1, 1, 1, 1),
         batch[2],
     )
-    assert overfit_one_batch(tiny(frames), afn.flow_loss, easy, steps=150, share=0.25).steps > 1
-    assert overfit_one_batch(tiny(frames), afn.multitask_loss, easy, steps=150, share=0.25).steps > 1
+    assert overfit_one_batch(tiny(frames), afn.flow_loss, easy, steps=150, fraction=0.25).steps > 1
+    assert overfit_one_batch(tiny(frames), afn.multitask_loss, easy, steps=150, fraction=0.25).steps > 1
     assert overfit_one_batch(tiny(frames), afn.action_loss, batch, steps=60).steps > 1
     if frames == 2:
         assert overfit_one_batch(stacked(), afn.action_loss, batch, steps=80).steps > 1

@@ -27,7 +27,7 @@ class Videos(Dataset):
 def test_views_are_scored_alone_and_averaged_after_softmax():
     model, data = network(), Videos()
     before = [module.training for module in model.modules()]
-    scores = evaluate(model, data, batch=2, at_once=3, progress=False)
+    scores = evaluate(model, data, batch=2, chunk_size=3, progress=False)
     assert [module.training for module in model.modules()] == before
     model.eval()
     for video in range(5):
@@ -39,9 +39,9 @@ def test_views_are_scored_alone_and_averaged_after_softmax():
     assert not scores.videos.requires_grad
 
 
-@pytest.mark.parametrize(("batch", "at_once", "workers"), [(1, 1, 0), (5, 1000, 0), (3, 7, 2)])
-def test_how_views_are_packed_does_not_matter(batch, at_once, workers):
-    scores = evaluate(network(), Videos(), batch=batch, at_once=at_once, workers=workers, progress=False)
+@pytest.mark.parametrize(("batch", "chunk_size", "workers"), [(1, 1, 0), (5, 1000, 0), (3, 7, 2)])
+def test_how_views_are_packed_does_not_matter(batch, chunk_size, workers):
+    scores = evaluate(network(), Videos(), batch=batch, chunk_size=chunk_size, workers=workers, progress=False)
     expected = evaluate(network(), Videos(), progress=False)
     torch.testing.assert_close(scores.videos, expected.videos)
     torch.testing.assert_close(scores.clips, expected.clips)
@@ -92,6 +92,7 @@ def test_partial_modes_come_back_also_after_an_error():
 @pytest.mark.parametrize(
     ("data", "extra", "error", "message"),
     [
+        (Videos(), {"chunk_size": 0}, ValueError, "chunk_size must be"),
         ([], {}, ValueError, "data must hold at least one video"),
         (iter([(torch.zeros(3), torch.zeros(3))]), {}, ValueError, r"views must be \(B, V, \.\.\.\)"),
         (iter([([torch.zeros(2, 3, 6), torch.zeros(2, 4, 6)], 0)]), {}, ValueError, "the same B and V in all parts"),
