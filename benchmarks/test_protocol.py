@@ -6,7 +6,7 @@ The peer of each is the bare network on random numbers of the same shape, the fa
 import pytest
 import torch
 
-from labkit import world
+from labkit import losses, world
 from labkit.backbones.codes import FrameCoder, extract_codes
 from labkit.papers import two_stream
 from labkit.training import Recipe, evaluate, fit, uniform_over_classes
@@ -57,7 +57,8 @@ class TestTraining:
         train = small.map(view.training_view)
 
         def run():
-            fit(two_stream.temporal_tiny(CLASSES), recipe, train, two_stream.softmax_loss, order=order, progress=False)
+            net = two_stream.temporal_tiny(CLASSES)
+            fit(net, recipe, train, losses.classification_loss, order=order, progress=False)
 
         benchmark.pedantic(run, rounds=3, warmup_rounds=1)
 
@@ -68,7 +69,7 @@ class TestTraining:
             net = two_stream.temporal_tiny(CLASSES)
             optimizer = torch.optim.SGD(net.parameters(), lr=1e-2, momentum=0.9, weight_decay=5e-4)
             for _ in range(20):
-                loss, _ = two_stream.softmax_loss(net, (views, labels))
+                loss, _ = losses.classification_loss(net, (views, labels))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from labkit import metrics, world
+from labkit import losses, metrics, world
 from labkit.backbones import save_weights, source_weights
 from labkit.backbones.googlenet import googlenet_tiny
 from labkit.backbones.resnet import resnet_tiny
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     net = NETS[given.net](len(train.classes))
     recipe = recipe_of(given.net, given.steps or STEPS[given.net], given.seed)
-    fit(net, recipe, train.map(VIEW.training_view), two_stream.softmax_loss, checkpoint=given.checkpoint)
+    fit(net, recipe, train.map(VIEW.training_view), losses.classification_loss, checkpoint=given.checkpoint)
 
     net.cpu()
     scores = evaluate(net, test.map(lambda clip: VIEW.test_views(clip, 1)))

@@ -49,7 +49,7 @@ from functools import partial
 
 import torch
 
-from labkit import data, flow, metrics, viz, world
+from labkit import data, flow, losses, metrics, viz, world
 from labkit.backbones import load_weights, source_weights
 from labkit.papers import two_stream
 from labkit.scoreboard import Scoreboard
@@ -222,7 +222,7 @@ def learn(net, view, recipe, data=large):
     """Train a net on the training clips."""
     train = data["train"].map(view.training_view)
     order = uniform_over_classes(data["train"].labels)
-    fit(net, shortened(recipe), train, two_stream.softmax_loss, order=order, device=device, progress=bars)
+    fit(net, shortened(recipe), train, losses.classification_loss, order=order, device=device, progress=bars)
     return net
 
 
@@ -550,7 +550,7 @@ if 2 in rows_of:
     torch.manual_seed(seed)
     wide, own = temporal_net(len(added.classes)), len(small["test"].classes)
     recipe, order = two_stream.longer(scratch, len(added.classes) / own), uniform_over_classes(added.labels)
-    fit(wide, shortened(recipe), added, two_stream.softmax_loss, order=order, device=device, progress=bars)
+    fit(wide, shortened(recipe), added, losses.classification_loss, order=order, device=device, progress=bars)
     few = {"forward": lambda net, views: net(views)[:, :own]}
     board["small.added_classes"] = percent(scores(wide, stack, small, **few), small)
 board.table("table 2", claimed=("ts.multitask",))

@@ -61,7 +61,7 @@ from statistics import median
 import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
-from labkit import data, flow, metrics, viz, world
+from labkit import data, flow, losses, metrics, viz, world
 from labkit.attribution import occluded_confidences, occlusion_map, square_corners
 from labkit.backbones import card, cross_modality_init, load_weights, source_weights, torchvision_weights
 from labkit.backbones.resnet import resnet_tiny
@@ -499,7 +499,7 @@ torch.manual_seed(seed)
 nets = {"scratch": build["two_frame"](len(classes))}
 nets |= {"fine_tune": flow_net("target"), "multi2": flow_net("target")}
 history = {
-    "scratch": learn(nets["scratch"], labelled, afn.action_loss),
+    "scratch": learn(nets["scratch"], labelled, losses.classification_loss),
     "fine_tune": learn(nets["fine_tune"], both_tasks, watched),
     "multi2": learn(nets["multi2"], both_tasks, names_and_flow),
 }
@@ -618,13 +618,13 @@ def from_photos(which="large"):
 
 one_frame = replace(labelled, frames=1, leaves_room=True)  # the first ones of the pairs
 nets["images"] = from_photos()
-learn(nets["images"], one_frame, afn.action_loss)
+learn(nets["images"], one_frame, losses.classification_loss)
 board["images.large"], said["images"] = percent(nets["images"], one_frame)
 print(f"from photos, one frame: {board['images.large']:.1f} %")
 
 
 # %%
-def trained(name, net, view, loss=afn.action_loss):
+def trained(name, net, view, loss=losses.classification_loss):
     """Train a net on the large set, keep it and what it says, and note its accuracy."""
     nets[name] = net
     learn(net, view, loss)
@@ -673,11 +673,11 @@ def moved_on(name, view, loss):
 
 if everything:
     for name in ("scratch", "fine_tune", "stacked"):
-        moved_on(name, labelled, afn.action_loss)
+        moved_on(name, labelled, losses.classification_loss)
     for name in ("multi2", "multi2_chairs"):
         moved_on(name, both_tasks, names_and_flow)
-    moved_on("images", one_frame, afn.action_loss)
-    moved_on("fine_tune16", video_names, afn.action_loss)
+    moved_on("images", one_frame, losses.classification_loss)
+    moved_on("fine_tune16", video_names, losses.classification_loss)
     moved_on("multi16", video_both, names_and_flow)
 board.table("table 4.1", claimed=("afn.flow_helps", "afn.multitask", "afn.chairs", "afn.multi_frame", "afn.compact"))
 

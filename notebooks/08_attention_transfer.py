@@ -62,7 +62,7 @@ from IPython.display import display
 from torch import nn
 from torchvision.models import ResNet101_Weights, VGG16_Weights, resnet101, vgg16
 
-from labkit import data, metrics, viz, world
+from labkit import data, losses, metrics, viz, world
 from labkit.attribution import grad_cam
 from labkit.backbones import card, cross_modality_init, load_weights, source_weights, torchvision_weights
 from labkit.backbones.taps import tapping
@@ -192,7 +192,8 @@ def recipe(of, factor=1.0):
 
 def fitted(model, some, of, factor=1.0, view=view):
     """Fine-tune a CNN on photos, or on random frames of videos."""
-    fit(model, recipe(of, factor), some.map(view.training_view), at.loss, device=device, progress=bars)
+    images = some.map(view.training_view)
+    fit(model, recipe(of, factor), images, losses.classification_loss, device=device, progress=bars)
     return model
 
 

@@ -54,7 +54,7 @@ import torch
 from IPython.display import display
 from tqdm.auto import tqdm
 
-from labkit import data, metrics, viz, world
+from labkit import data, losses, metrics, viz, world
 from labkit.backbones import card, load_weights, source_weights
 from labkit.papers import back_dropout as nb
 from labkit.scoreboard import Scoreboard
@@ -201,7 +201,8 @@ def shortened(recipe, repeat=0):
 
 def fitted(net, recipe, some, repeat=0):
     """Train a net on clips by a recipe."""
-    fit(net, shortened(recipe, repeat), some.map(view.training_view), nb.loss, device=device, progress=bars)
+    frames = some.map(view.training_view)
+    fit(net, shortened(recipe, repeat), frames, losses.classification_loss, device=device, progress=bars)
     return net
 
 

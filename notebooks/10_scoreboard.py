@@ -51,7 +51,7 @@ import torch
 from IPython.display import display
 from torch import nn
 
-from labkit import claims, course, flow, viz, world
+from labkit import claims, course, flow, losses, viz, world
 from labkit.backbones import card, cross_modality_init, load_weights, source_weights, video_nets
 from labkit.backbones.codes import FrameCoder, extract_codes
 from labkit.backbones.resnet import resnet_tiny
@@ -378,7 +378,7 @@ for name, view, recipe in (
     net = getattr(two_stream, f"{name}_tiny")(count)
     if name == "spatial":
         load_weights(net, source_weights("cnn_m"), skip=("classifier",))
-    learned(net, recipe, train.map(view.training_view), two_stream.softmax_loss, order=evenly)
+    learned(net, recipe, train.map(view.training_view), losses.classification_loss, order=evenly)
     spent[name] = clock() - start
     look(name, net, partial(view.test_views, frames=looks, centre_only=True))
 streams = [systems[name][0] for name in ("spatial", "temporal")]
@@ -491,7 +491,7 @@ torch.manual_seed(seed)
 net = attention_transfer.attention_resnet_tiny(count)
 load_weights(net.net, source_weights("resnet"), skip=("fc",))
 twice = attention_transfer.WEB_IMAGES_TINY | {"steps": 400, "schedule": {260: 1e-3}}  # as notebook 08 for actions
-learned(net, twice, photos.map(image.training_view), two_stream.softmax_loss)
+learned(net, twice, photos.map(image.training_view), losses.classification_loss)
 spent["voting"] = spent["unatt"] = clock() - start
 
 
@@ -512,11 +512,11 @@ torch.manual_seed(seed)
 net = back_dropout.back_dropout_tiny(count)
 load_weights(net, source_weights("cnn_m"), skip=("classifier",))
 tuning, seen = back_dropout.FINE_TUNING_TINY, kept.map(window.training_view)
-learned(net, tuning, seen, back_dropout.loss)
+learned(net, tuning, seen, losses.classification_loss)
 if trains:
     penalty = back_dropout.penalty_set(net, held.map(partial(window.test_views, frames=16)), progress=False)
     back_dropout.drop(net, back_dropout.negative_back_dropout(net, penalty))
-learned(net, back_dropout.re_learning(tuning), seen, back_dropout.loss)
+learned(net, back_dropout.re_learning(tuning), seen, losses.classification_loss)
 spent["nb"] = clock() - start
 look("nb", net, partial(window.test_views, frames=looks))
 
@@ -543,7 +543,7 @@ for name, (build, steps, rate) in modern.items():
     falling = {round(0.7 * steps): rate / 5, round(0.9 * steps): rate / 25} if steps > 20 else None
     options = {"lr": rate, "weight_decay": 0.05 if name == "mvit" else 1e-4}
     recipe = {"optimizer": torch.optim.AdamW, "options": options, "steps": steps, "batch": 16, "schedule": falling}
-    learned(net, {**recipe, "clip_norm": 1.0}, train.map(view.training_view), afn.action_loss)
+    learned(net, {**recipe, "clip_norm": 1.0}, train.map(view.training_view), losses.classification_loss)
     spent[name] = clock() - start
     look(name, net, partial(view.test_views, samples=looks, centre_only=True))
 

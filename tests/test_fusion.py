@@ -2,7 +2,7 @@
 
 import torch
 
-from labkit import metrics, world
+from labkit import losses, metrics, world
 from labkit.backbones.cnn_m import CNNM
 from labkit.papers import two_stream
 from labkit.training import Recipe, evaluate, fit
@@ -14,7 +14,7 @@ SMALL = {"image_size": 40, "channels": (16, 24, 24, 24, 24), "strides": (2, 1), 
 def learned(view, net, train, test):
     options = {"lr": 2e-3}
     recipe = Recipe(torch.optim.Adam, options, steps=150, batch=24, clip_norm=5.0)
-    fit(net, recipe, train.map(view.training_view), two_stream.softmax_loss, progress=False)
+    fit(net, recipe, train.map(view.training_view), losses.classification_loss, progress=False)
     return evaluate(net, test.map(lambda clip: view.test_views(clip, 2, centre_only=True)), progress=False)
 
 

@@ -394,10 +394,10 @@ def _start(decoder: nn.Module) -> None:
 class ActionFlowNet(nn.Module):
     """An encoder, a classifier, and a decoder that classification does without. Figures 4.1 and 4.3.
 
-    What it is called depends on what it has been taught (`flow_loss`, `action_loss`, `multitask_loss`): by flow alone,
-    a *FlowNet*; by flow and then by actions, *FlowNet fine-tune*; by actions alone, *Scratch*; by both together, best
-    after flow alone, *ActionFlowNet*, or *ActionFlowNet-2F* on two frames. Without a decoder: nets on a single image,
-    or on given flow.
+    Its name depends on its training: on flow alone (`flow_loss`), a *FlowNet*; on flow and then on actions
+    (`labkit.losses.classification_loss`), *FlowNet fine-tune*; on actions alone, *Scratch*; on both together
+    (`multitask_loss`), best after flow alone, *ActionFlowNet*, or *ActionFlowNet-2F* on two frames. Without a decoder:
+    networks on a single image, or on given flow.
 
     Args:
         encoder: a `ResNet3D` for many frames; a `ResNet` for frames stacked in channels. Its ``fc`` is the classifier.
@@ -582,18 +582,6 @@ def flow_loss(model: ActionFlowNet, batch: Sequence[Tensor]) -> tuple[Tensor, di
     """
     flows = model.flow(batch[0])
     return epe_loss(flows, batch[1]), {"epe": epe_loss(flows[-1:], batch[1]).item()}
-
-
-def action_loss(model: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Actions alone: Scratch, FlowNet fine-tune, Stacked, nets on an image or on given flow; no decoder runs.
-
-    Args:
-        model: any that gives logits.
-        batch: clips ``(B, T, C, H, W)``, perhaps flow that nobody looks at, and labels ``(B,)``.
-    """
-    logits = model(batch[0])
-    accuracy = metrics.accuracy(logits.detach(), batch[-1])
-    return F.cross_entropy(logits, batch[-1]), {"accuracy": accuracy}
 
 
 def multitask_loss(

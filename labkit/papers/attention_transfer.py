@@ -44,7 +44,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet101, vgg16  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
-from labkit import checks, metrics
+from labkit import checks
 from labkit.attribution import grad_cam, linear_grad_cam
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.backbones.resnet import resnet_tiny
@@ -215,13 +215,6 @@ def attend(
     logits, maps, features = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     numbers = torch.repeat_interleave(torch.tensor(counts))  # (N,)
     return Attention(logits, maps, features, torch.cat(frames), numbers, clips.labels)
-
-
-def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of ``(images, labels)``, and the accuracy: the loss of the CNN for `labkit.training.fit`."""
-    images, labels = batch
-    logits = model(images)
-    return F.cross_entropy(logits, labels), {"accuracy": metrics.accuracy(logits.detach(), labels)}
 
 
 # --- without labelled video: UnAtt, and what the CNN says -------------------------------------------------------------

@@ -41,11 +41,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from labkit import checks, metrics
+from labkit import checks
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
 from labkit.views.crops import CentreSquare
@@ -309,13 +308,6 @@ def drop(net: CNNM, units: Units) -> CNNM:
             own.bias[those] = 0.0
             reader.weight[:, those] = 0.0
     return net
-
-
-def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of ``(frames, labels)``, and the accuracy: for `labkit.training.fit`."""
-    frames, labels = batch
-    logits = model(frames)
-    return F.cross_entropy(logits, labels), {"accuracy": metrics.accuracy(logits.detach(), labels)}
 
 
 # --- procedure: what came of it ---------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from torch import Generator, Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[import-untyped]
 
-from labkit import checks, metrics
+from labkit import checks
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.clips import Clip, Mapped
 from labkit.flow import (
@@ -311,13 +311,6 @@ class MultiTask(nn.Module):
 
 
 # --- procedure: training, more data, fusion, filters ------------------------------------------------------------------
-
-
-def softmax_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of ``(views, labels)``, and the accuracy: the loss for `labkit.training.fit`."""
-    views, labels = batch
-    logits = model(views)
-    return F.cross_entropy(logits, labels), {"accuracy": metrics.accuracy(logits.detach(), labels)}
 
 
 def multi_task_loss(model: MultiTask, batch: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, dict[str, float]]:

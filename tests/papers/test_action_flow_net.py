@@ -14,6 +14,7 @@ from labkit.backbones import cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import inflate
 from labkit.clips import Clips
+from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 
@@ -466,8 +467,8 @@ def test_the_losses_are_sums_of_their_parts(frames):
     )
     words = F.cross_entropy(logits, labels)
     torch.testing.assert_close(afn.flow_loss(model, (clips, goal, labels))[0], motion)
-    torch.testing.assert_close(afn.action_loss(model, (clips, goal, labels))[0], words)
-    torch.testing.assert_close(afn.action_loss(model, (clips, labels))[0], words)
+    torch.testing.assert_close(classification_loss(model, (clips, goal, labels))[0], words)
+    torch.testing.assert_close(classification_loss(model, (clips, labels))[0], words)
     total, shown = afn.multitask_loss(model, (clips, goal, labels), weight=3.0)
     torch.testing.assert_close(total, words + 3 * motion)  # eq. (4.2), (4.4)
     assert shown["epe"] == pytest.approx((flows[-1] - afn.reduce_flow(goal, (16, 16))).norm(dim=2).mean().item())
@@ -482,7 +483,7 @@ def test_which_parameters_each_loss_teaches(frames):
     parts = {part: {name for name in names if name.startswith(part)} for part in ("decoder.", "encoder.fc.")}
     for loss, untaught in (
         (afn.flow_loss, parts["encoder.fc."]),
-        (afn.action_loss, parts["decoder."]),
+        (classification_loss, parts["decoder."]),
         (afn.multitask_loss, set()),
     ):
         model.zero_grad()
@@ -499,7 +500,7 @@ def test_no_layer_of_the_decoder_runs_to_classify(frames, layers):
     model, clips = tiny(frames), pairs(frames=frames)
     labels = torch.tensor([0, 1])
     assert afn.decoder_calls(model, lambda: model(clips)) == 0
-    assert afn.decoder_calls(model, lambda: afn.action_loss(model, (clips, labels))) == 0
+    assert afn.decoder_calls(model, lambda: classification_loss(model, (clips, labels))) == 0
     assert afn.decoder_calls(model, lambda: evaluate(model, [(clips, 1)], progress=False)) == 0
     assert afn.decoder_calls(model, lambda: model.flow(clips)) == layers
     assert afn.decoder_calls(model, lambda: model.both(clips)) == layers
@@ -541,7 +542,7 @@ def test_stacked_reads_the_flow_of_a_net_that_stays_as_it_is(upsample):
     assert model.upsamples is upsample
     before = {name: value.clone() for name, value in model.flow_net.state_dict().items()}
     recipe = Recipe(**{**afn.TINY, "steps": 2, "batch": 2})
-    fit(model, recipe, [(clip, n) for n, clip in enumerate(clips)], afn.action_loss, progress=False)
+    fit(model, recipe, [(clip, n) for n, clip in enumerate(clips)], classification_loss, progress=False)
     assert all(torch.equal(value, before[name]) for name, value in model.flow_net.state_dict().items())
     assert not any(module.training for module in model.train().flow_net.modules())
     assert model.classifier.training
@@ -598,9 +599,9 @@ def test_they_can_learn(frames):
     )
     assert overfit_one_batch(tiny(frames), afn.flow_loss, easy, steps=150, fraction=0.25).steps > 1
     assert overfit_one_batch(tiny(frames), afn.multitask_loss, easy, steps=150, fraction=0.25).steps > 1
-    assert overfit_one_batch(tiny(frames), afn.action_loss, batch, steps=60).steps > 1
+    assert overfit_one_batch(tiny(frames), classification_loss, batch, steps=60).steps > 1
     if frames == 2:
-        assert overfit_one_batch(stacked(), afn.action_loss, batch, steps=80).steps > 1
+        assert overfit_one_batch(stacked(), classification_loss, batch, steps=80).steps > 1
 
 
 # --- flow of any picture, errors --------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from fakes import FakeClip, random_tensor
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2.functional import resize
 
-from labkit import metrics
 from labkit.backbones import load_weights, source_weights
 from labkit.backbones.cnn_m import CNNM
 from labkit.clips import Clips
+from labkit.losses import classification_loss
 from labkit.papers import back_dropout as nb
 from labkit.papers.two_stream import spatial_tiny
 from labkit.training import Recipe, fit, overfit_one_batch
@@ -272,7 +272,7 @@ def test_the_dropped_stay_out_while_the_others_learn_again():
     before = copy.deepcopy(net)
     recipe = {**nb.FINE_TUNING_TINY, "steps": 12, "batch": 6, "schedule": None}
     labels = torch.tensor([0, 1, 2, 3] * 3)
-    fit(net, Recipe(**recipe), TensorDataset(images(12), labels), nb.loss, device="cpu", progress=False)
+    fit(net, Recipe(**recipe), TensorDataset(images(12), labels), classification_loss, device="cpu", progress=False)
     for layer, reader in (("fc7", net.classifier), ("fc6", net.fc7)):
         own, those = getattr(net, layer), units[layer]
         assert not own.weight[those].any()
@@ -377,7 +377,7 @@ def test_the_rates_of_each_layer():
 
     recipe = {**nb.FINE_TUNING, "optimizer": Spy, "steps": 1, "batch": 2, "schedule": None}
     data = TensorDataset(random_tensor(2, 3, 56, 56), torch.tensor([0, 1]))
-    fit(net, Recipe(**recipe), data, nb.loss, device="cpu", progress=False)
+    fit(net, Recipe(**recipe), data, classification_loss, device="cpu", progress=False)
     fast = {name for name, rate in seen.items() if rate == pytest.approx(1e-2)}
     assert fast == {"fc7.weight", "fc7.bias", "classifier.weight", "classifier.bias"}
     assert {rate for name, rate in seen.items() if name not in fast} == {1e-3}
@@ -394,8 +394,4 @@ def test_recipes():
 def test_it_can_learn():
     net = small_net()
     frames, labels = images(8), torch.tensor([0, 1, 2, 3] * 2)
-    done = overfit_one_batch(net, nb.loss, (frames, labels))
-    assert done.shown["accuracy"] == 1.0
-    value, shown = nb.loss(net, (frames, labels))
-    assert value.item() == pytest.approx(torch.nn.functional.cross_entropy(net(frames), labels).item())
-    assert shown["accuracy"] == metrics.accuracy(net(frames).detach(), labels)
+    assert overfit_one_batch(net, classification_loss, (frames, labels)).shown["accuracy"] == 1.0

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.papers import attention_transfer as at
 from labkit.papers import back_dropout, frame_rnn, long_video
@@ -75,21 +76,21 @@ def stacked():
 
 
 CASES = {  # model, data, loss
-    "two_stream.softmax": lambda: (ts.spatial_tiny(3), labelled(3, 56, 56), ts.softmax_loss),
+    "two_stream.softmax": lambda: (ts.spatial_tiny(3), labelled(3, 56, 56), classification_loss),
     "two_stream.multi_task": lambda: (*two_sets(), ts.multi_task_loss),
     "frame_rnn": lambda: (frame_rnn.frame_rnn_tiny(6, 3).birnn, labelled(4, 6), frame_rnn.loss),
     "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
     "action_flow_net.flow": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.flow_loss),
-    "action_flow_net.action": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.action_loss),
-    "action_flow_net.stacked": lambda: (stacked(), with_flow(2, 32), afn.action_loss),
+    "action_flow_net.action": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), classification_loss),
+    "action_flow_net.stacked": lambda: (stacked(), with_flow(2, 32), classification_loss),
     "action_flow_net.multitask": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.multitask_loss),
     "temporal_difference.tsn": lambda: (td.tsn_tiny(3), labelled(2, 3, 32, 32), td.loss),
     "temporal_difference.first": lambda: (td.freeze_image_trunk(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
     "temporal_difference.joint": lambda: (td.train_jointly(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
-    "attention_transfer": lambda: (at.attention_resnet_tiny(3), labelled(3, 56, 56), at.loss),
+    "attention_transfer": lambda: (at.attention_resnet_tiny(3), labelled(3, 56, 56), classification_loss),
     "attention_transfer.siamese": lambda: (mining(), at.quadruplet_batches(attention(), 32, 5), at.siamese_loss),
-    "back_dropout": lambda: (back_dropout.back_dropout_tiny(3), labelled(3, 56, 56), back_dropout.loss),
+    "back_dropout": lambda: (back_dropout.back_dropout_tiny(3), labelled(3, 56, 56), classification_loss),
 }
 
 
@@ -138,7 +139,7 @@ def one_of_two(folder):
     """What each of two processes does."""
     found = {name: train(name) for name in CASES}
     net, data = normalised()
-    fit(net, Recipe(torch.optim.SGD, {"lr": 0.1}, 1, 8), data, ts.softmax_loss, device="cpu", progress=False)
+    fit(net, Recipe(torch.optim.SGD, {"lr": 0.1}, 1, 8), data, classification_loss, device="cpu", progress=False)
     found["batch norm"] = net.state_dict()
     checkpoint = {"checkpoint": folder / "siamese.pt", "save_every": 1, "device": "cpu", "progress": False}
     quadruplets = at.quadruplet_batches(attention(), 32, 5)

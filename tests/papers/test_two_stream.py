@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import resize
 from labkit import flow
 from labkit.backbones import load_weights, save_weights
 from labkit.clips import Clips
+from labkit.losses import classification_loss
 from labkit.papers import two_stream as ts
 from labkit.training import Recipe, batches, evaluate, fit, overfit_one_batch, shared_batches, uniform_over_classes
 
@@ -269,7 +270,7 @@ def test_views_go_through_the_lab_s_own_training_and_evaluation():
     torch.manual_seed(0)
     net = ts.temporal_tiny(2, length=2)
     recipe = Recipe(**{**ts.FROM_SCRATCH_TINY, "steps": 2, "batch": 3, "schedule": None})
-    history = fit(net, recipe, clips.map(view.training_view), ts.softmax_loss, device="cpu", progress=False)
+    history = fit(net, recipe, clips.map(view.training_view), classification_loss, device="cpu", progress=False)
     assert [sorted(step.shown) for step in history] == [["accuracy"], ["accuracy"]]
     scores = evaluate(net, clips.map(lambda clip: view.test_views(clip, frames=2)), progress=False)
     assert scores.clips.shape == (4 * 2 * 10, 2)
@@ -492,7 +493,7 @@ def test_the_last_layer_alone_learns():
     before = {name: parameter.clone() for name, parameter in net.named_parameters()}
     batch = torch.randn(4, 3, 56, 56), torch.tensor([0, 1, 2, 3])
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
-    ts.softmax_loss(net, batch)[0].backward()
+    classification_loss(net, batch)[0].backward()
     optimizer.step()
     moved = [name for name, parameter in net.named_parameters() if not torch.equal(parameter, before[name])]
     assert moved == ["classifier.weight", "classifier.bias"]
@@ -681,7 +682,7 @@ def test_tiny_nets_are_the_same_classes_and_end_in_three_by_three_maps():
 def test_tiny_nets_learn_a_batch_by_heart(build, shape):
     torch.manual_seed(0)
     batch = torch.randn(6, *shape, 56, 56), torch.arange(6)
-    result = overfit_one_batch(build(6), ts.softmax_loss, batch, steps=60)
+    result = overfit_one_batch(build(6), classification_loss, batch, steps=60)
     assert result.shown["accuracy"] == 1.0
 
 
@@ -711,7 +712,7 @@ def test_paper_size_takes_a_training_step_and_a_test_pass(build, view):
     volume, label = view.training_view(clip)
     batch = volume[None], torch.tensor([label])
     several = isinstance(net, ts.MultiTask)
-    value, _ = ts.multi_task_loss(net, [batch, batch]) if several else ts.softmax_loss(net, batch)
+    value, _ = ts.multi_task_loss(net, [batch, batch]) if several else classification_loss(net, batch)
     assert math.isfinite(value.item())
     value.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in net.parameters())
