@@ -24,6 +24,8 @@
 # - whether this computer is ready;
 # - a first taste of each paper in one picture, made from a single short clip.
 #
+# **To know beforehand**: a little Python. From the second paper on it helps to know what a convolutional network is.
+#
 # **Time** half a minute.
 
 # %% tags=["parameters"]
@@ -138,9 +140,9 @@ viz.ClipPlayer(
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
-# Simonyan & Zisserman (2014) let two networks look: one sees a single frame, the other sees nothing but motion.
-# Every pixel of the right picture says where the point seen there goes: the hue is the direction, as on the
-# wheel of the player above. White stands still, and a tint all over is the camera.
+# [Simonyan & Zisserman (2014)](https://arxiv.org/abs/1406.2199) use two networks: one sees a single frame, the
+# other sees nothing but motion. Every pixel of the right picture says where the point seen there goes: the hue is
+# the direction, as on the wheel of the player above. White stands still, and a tint all over is the camera.
 
 # %%
 t = length // 3
@@ -154,9 +156,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 03 · Codes and recurrent networks: *order matters*
 #
-# Giel & Diaz turn each frame into a code, the numbers inside a network that was trained on photos, and read the
-# codes in order with a recurrent network. The two strips hold the same frames; an average over time cannot tell
-# them apart, a reader in order can.
+# Giel & Diaz (2015, a report of Stanford's [CS231n](https://cs231n.stanford.edu)) turn each frame into a code, the
+# numbers inside a network that was trained on photos, and read the codes in order with a recurrent network. The two
+# strips hold the same frames; an average over time cannot tell them apart, a reader in order can.
 
 # %%
 few = torch.linspace(0, length - 1, 6).long()
@@ -171,9 +173,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 04 · Local features and VLAD: *a picture as a bag of patches*
 #
-# Ng, Yang & Davis (2015) describe an image by the features of its patches, pooled without regard to place; VLAD
-# is their way of pooling. Here is a frame as such a bag: all patches are there, but where each belongs is lost
-# (we sorted them by brightness).
+# [Ng, Yang & Davis (2015)](https://arxiv.org/abs/1504.05133) describe an image by the features of its patches,
+# pooled without regard to place; VLAD is their way of pooling. Here is a frame as such a bag: all patches are
+# there, but where each belongs is lost (we sorted them by brightness).
 
 # %%
 size = height // 6
@@ -191,9 +193,10 @@ viz.picture_grid(
 # %% [markdown]
 # ### 05 · Full-length video: *pooling over time*
 #
-# Ng, Hausknecht et al. (2015) take the maximum over all frames of what a network finds. In raw pixels: for
-# every place, the frame in which it was farthest from its mean. Whatever passed by leaves its trace;
-# neighbouring places may remember different moments, which is why the right picture looks patched.
+# [Ng, Hausknecht et al. (2015)](https://arxiv.org/abs/1503.08909) take the maximum over all frames of what a
+# network finds. In raw pixels: for every place, the frame in which it was farthest from its mean. Whatever passed
+# by leaves its trace; neighbouring places may remember different moments, which is why the right picture looks
+# patched.
 
 # %%
 frames = scene.frames.float()
@@ -209,9 +212,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 06 · ActionFlowNet: *seeing where things will go*
 #
-# Ng, Choi et al. (2018) teach a network to predict motion, the future one included, to understand actions
-# better. If the motion is known, the next frame can be put together from this one: each of its pixels is
-# fetched from where it was.
+# [Ng, Choi et al. (2018)](https://arxiv.org/abs/1612.03052) teach a network to predict motion, the future one
+# included, to understand actions better. If the motion is known, the next frame can be put together from this one:
+# each of its pixels is fetched from where it was.
 #
 # **Before you look:** what is there to fetch where a hand has just moved away?
 
@@ -246,8 +249,9 @@ viz.picture_grid(
 # %% [markdown]
 # ### 08 · Attention transfer: *what photos teach about video*
 #
-# Li et al. (2017) learn from photos on the web and look for the same thing in video. Photos are not frames: they
-# are taken closer, often in brighter colours, some in grey, and at the very moment that tells.
+# [Li et al. (2017)](https://arxiv.org/abs/1708.00973) learn from photos on the web and look for the same thing in
+# video. Photos are not frames: they are taken closer, often in brighter colours, some in grey, and at the very
+# moment that tells.
 
 # %%
 photos = world.Stills(of="interactions", seed=seed, size=side, groups=3)
@@ -270,12 +274,12 @@ viz.picture_grid(
 # %% [markdown]
 # ### 09 · Negative back-dropout
 #
-# Ren et al. (2018) remove the neurons that vote for wrong answers. That has no picture without a network: it comes
-# with its notebook.
+# [Ren et al. (2018)](https://doi.org/10.1049/iet-cvi.2016.0309) remove the neurons that vote for wrong answers.
+# That has no picture without a network: it comes with its notebook.
 #
 # ## How to read a notebook
 #
-# - It opens with what you will see and how long it takes.
+# - It opens with what you will see, what to know beforehand and how long it takes.
 # - Before an experiment stands a question. Answer it before you run the cell: being wrong is where the learning
 #   is.
 # - Numbers of ours stand beside the paper's, and it is always said which are whose. Some claims do not hold

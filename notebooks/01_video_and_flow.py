@@ -23,9 +23,11 @@
 # - what a moving camera does to flow, and how little or much of that a simple subtraction repairs;
 # - how flow is handed to a network, and what it costs to store it as JPEG.
 #
-# **Time** about a minute on a two-core laptop. **No paper yet**: this notebook lays the ground that all the
-# others stand on. It redraws two figures of Simonyan & Zisserman (2014): Fig. 2, the components of flow, and
-# Fig. 3, stacking against trajectories.
+# **To know beforehand**: Python, and tensors as in [NumPy](https://numpy.org) or [PyTorch](https://pytorch.org).
+#
+# **Time** about a minute on a two-core laptop. **No paper yet**: this notebook lays the ground that all the others
+# stand on. It redraws two figures of [Simonyan & Zisserman (2014)](https://arxiv.org/abs/1406.2199): Fig. 2, the
+# components of flow, and Fig. 3, stacking against trajectories.
 #
 # **On your own clip**: put its path into the cell below, or run, from the folder of the lab,
 # `.venv/bin/papermill notebooks/01_video_and_flow.ipynb out.ipynb --cwd notebooks -p video /path/to/clip.mp4`.
@@ -445,14 +447,14 @@ viz.heat_maps(
 #
 # ## 5. Three estimators
 #
-# - **Farnebäck** (2003) fits a parabola to the brightness around every pixel and asks how it has shifted.
-#   Assumption: a neighbourhood moves as one.
-# - **DIS** (Kroeger et al. 2016) searches for matching patches on a coarse grid, from small pictures to large
-#   ones, then smooths. Fast.
-# - **TV-L1** (Zach et al. 2007) looks for the field that explains the brightness and jumps as little as
-#   possible: the sum of all its jumps, its total variation, should be small. So it is flat in patches, with
-#   sharp borders where the pictures ask for them. The lab's own version, in PyTorch, takes all pairs of a clip
-#   at once.
+# - **Farnebäck** ([2003](https://doi.org/10.1007/3-540-45103-X_50)) fits a parabola to the brightness around every
+#   pixel and asks how it has shifted. Assumption: a neighbourhood moves as one.
+# - **DIS** ([Kroeger et al. 2016](https://arxiv.org/abs/1603.03590)) searches for matching patches on a coarse
+#   grid, from small pictures to large ones, then smooths. Fast.
+# - **TV-L1** ([Zach et al. 2007](https://doi.org/10.1007/978-3-540-74936-3_22)) looks for the field that explains
+#   the brightness and jumps as little as possible: the sum of all its jumps, its total variation, should be small.
+#   So it is flat in patches, with sharp borders where the pictures ask for them. The lab's own version, in PyTorch,
+#   takes all pairs of a clip at once.
 #
 # Simonyan & Zisserman used yet another, Brox et al. (2004). TV-L1 became usual in later two-stream work.
 #
@@ -667,11 +669,11 @@ viz.ClipPlayer(
 )
 
 # %% [markdown]
-# > With plain stacking the outline walks through the volume. With trajectories the puppet's torso keeps its
-# > place, but around arms and legs the picture tears: a background point that gets covered is carried off by
-# > the limb in front of it. That may be one reason why trajectories gained nothing. In the paper (Table 1b,
-# > UCF-101 split 1, with mean subtraction) one field reaches 73.9 %, five 80.4 %, ten 81.0 %; ten along
-# > trajectories 80.2 %. Notebook 02 builds the networks.
+# > With plain stacking the outline walks through the volume. With trajectories the puppet's torso keeps its place,
+# > but around arms and legs the picture tears: a background point that gets covered is carried off by the limb in
+# > front of it. That may be one reason why trajectories gained nothing. In the paper (Table 1b,
+# > [UCF-101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) split 1, with mean subtraction) one field reaches
+# > 73.9 %, five 80.4 %, ten 81.0 %; ten along trajectories 80.2 %. Notebook 02 builds the networks.
 #
 # ## 8. What it costs to store flow
 #

@@ -15,9 +15,9 @@
 # %% [markdown]
 # # Full-length video: pool it, or read it
 #
-# Ng, Hausknecht, Vijayanarasimhan, Vinyals, Monga & Toderici, *Beyond short snippets: deep networks for video
-# classification*, CVPR 2015; chapter 3 of Ng's thesis, whose sections and tables are cited. File:
-# [long_video.py](../labkit/papers/long_video.py).
+# Ng, Hausknecht, Vijayanarasimhan, Vinyals, Monga & Toderici, [*Beyond short snippets: deep networks for video
+# classification*](https://arxiv.org/abs/1503.08909), CVPR 2015; chapter 3 of Ng's thesis, whose sections and tables
+# are cited. File: [long_video.py](../labkit/papers/long_video.py).
 #
 # **What you will see here**
 #
@@ -26,6 +26,9 @@
 # - a deep LSTM that reads a clip frame by frame: drag a cursor along its gates, cells and opinions (Figures 3.3, 3.4);
 # - which frame won each maximum, and what more frames do to an answer: a slider (Table 3.3);
 # - flow as an image for the same network (Table 3.4), and what becomes of it on clean video (Tables 3.6, 3.7).
+#
+# **To know beforehand**: how a convolutional network classifies an image, what max-pooling does, and a recurrent network
+# ([03](03_frame_rnn.ipynb) has one); optical flow ([01](01_video_and_flow.ipynb)).
 #
 # **Time** about three minutes on two cores; the rows of two tables come from recorded runs.
 
@@ -67,8 +70,9 @@ bars = profile != "smoke"  # whether to show progress
 # %% [markdown]
 # ## The data (section 3.4.1)
 #
-# **The paper** learns from Sports-1M: minutes of video, a label for all of it, and nobody says *when* the sport is to
-# be seen. Frames are taken once a second for five minutes, 300 in all; networks see 30 or 120 of them.
+# **The paper** learns from [Sports-1M](https://github.com/gtoderici/sports-1m-dataset): minutes of video, a label
+# for all of it, and nobody says *when* the sport is to be seen. Frames are taken once a second for five minutes,
+# 300 in all; networks see 30 or 120 of them.
 #
 # > Our clips last ten seconds. Something happens in one of five stretches, and in a quarter of the clips something
 # > else in another one, which makes two labels; the rest is idling, scratching and looking about. The camera is
@@ -150,7 +154,7 @@ viz.ClipPlayer(
 # ## 3.3 · One frame at a time
 #
 # Everything stands on a CNN that looks at single frames, the *trunk*. **The paper** has an AlexNet with filters of 11,
-# 9 and 5 pixels and a GoogLeNet, both from ImageNet.
+# 9 and 5 pixels and a [GoogLeNet](https://arxiv.org/abs/1409.4842), both from [ImageNet](https://www.image-net.org).
 #
 # > Ours are smaller. They come from the world's source task, stills of other puppets, and learn single frames of the
 # > clips next. In the small profiles everything after that is trained on the maps of this trunk, computed once for all
@@ -447,7 +451,8 @@ if tiny:
 #
 # $$o_t = \sigma(W_{xo}x_t + W_{ho}h_{t-1} + W_{co}c_t + b_o), \quad h_t = o_t \tanh(c_t)$$
 #
-# The gates look at the cell through *peepholes* $W_{ci}, W_{cf}, W_{co}$. PyTorch's LSTM has none, so the lab has its own.
+# The gates look at the cell through *peepholes* $W_{ci}, W_{cf}, W_{co}$. [PyTorch](https://pytorch.org)'s LSTM has
+# none, so the lab has its own.
 
 # %%
 gate = {"kind": "first", "round": True, "height": 0.8}
@@ -815,8 +820,9 @@ board.table("table 3.5")
 # %% [markdown]
 # ## 3.4.2 · Clean video, and frame rates (Tables 3.6 and 3.7)
 #
-# **The paper** goes on to UCF-101, with what it has learned on Sports-1M: short clips, one action each, no cuts. There
-# flow helps a lot, and a lower frame rate lets the same number of frames see more.
+# **The paper** continues with [UCF-101](https://www.crcv.ucf.edu/research/data-sets/ucf101/), with what it has
+# learned on Sports-1M: short clips, one action each, no cuts. There flow helps a lot, and a lower frame rate lets
+# the same number of frames see more.
 #
 # > Ours is the second set of the world: twelve actions, five of which the first one has too, a quiet camera, eight
 # > seconds each. High rate: 6 frames a second; low: 1.5. (The paper's 30 and 6 are five apart, ours four.) In a study it
@@ -909,12 +915,12 @@ board.verdicts()
 # %% [markdown]
 # ## On the real data
 #
-# The lists of Sports-1M come with `.venv/bin/python data_scripts/sports1m.py /data/sports1m`; its videos, on YouTube, are
-# yours to bring. UCF101 comes with `.venv/bin/python data_scripts/ucf101.py /data/ucf101`; flow of both with
-# `.venv/bin/python data_scripts/extract_flow.py /data/sports1m --videos videos`, and likewise of `/data/ucf101`. Trunks
-# begin with `/data/alexnet_trunk.safetensors` and `/data/googlenet_trunk.safetensors`: weights from ImageNet under the
-# names of `long_video.alexnet_trunk()` and `long_video.googlenet_trunk()`. torchvision's GoogLeNet fits the second; for
-# the first nobody ships any. Then
+# The lists of Sports-1M come with `.venv/bin/python data_scripts/sports1m.py /data/sports1m`; its videos, on
+# YouTube, are yours to bring. UCF101 comes with `.venv/bin/python data_scripts/ucf101.py /data/ucf101`; flow of
+# both with `.venv/bin/python data_scripts/extract_flow.py /data/sports1m --videos videos`, and likewise of
+# `/data/ucf101`. Trunks begin with `/data/alexnet_trunk.safetensors` and `/data/googlenet_trunk.safetensors`:
+# weights from ImageNet under the names of `long_video.alexnet_trunk()` and `long_video.googlenet_trunk()`.
+# [torchvision](https://docs.pytorch.org/vision/)'s GoogLeNet fits the second; for the first nobody ships any. Then
 #
 # `.venv/bin/papermill notebooks/05_long_video.ipynb sports.ipynb --cwd notebooks -p profile paper -p dataset sports1m
 # -p data_root /data -p device cuda`

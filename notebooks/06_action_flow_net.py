@@ -15,8 +15,9 @@
 # %% [markdown]
 # # ActionFlowNet: learning to see motion while learning to name it
 #
-# Ng, Choi, Neumann & Davis, *ActionFlowNet: learning motion representation for action recognition*, WACV 2018; here
-# after chapter 4 of Ng's thesis of the same year. File: [action_flow_net.py](../labkit/papers/action_flow_net.py).
+# Ng, Choi, Neumann & Davis, [*ActionFlowNet: learning motion representation for action
+# recognition*](https://arxiv.org/abs/1612.03052), WACV 2018; here after chapter 4 of Ng's thesis of the same year.
+# File: [action_flow_net.py](../labkit/papers/action_flow_net.py).
 #
 # **What you will see here**
 #
@@ -28,6 +29,8 @@
 # - what this costs when all you want is the name of the action: nothing, shown by counting;
 # - a black square to move over the picture: what does each network need to see (Figure 4.4)?
 # - which actions gain (Figure 4.6), and why the better flow need not make the better classifier (Table 4.3).
+#
+# **To know beforehand**: convolutional networks, training and fine-tuning; optical flow ([01](01_video_and_flow.ipynb)).
 #
 # **Time** about three minutes on two cores, most of it training.
 
@@ -77,10 +80,12 @@ tiny = profile != "paper"
 # %% [markdown]
 # ## 4.4.1 · The data: few labels, flow for all
 #
-# Names of actions cost somebody's time. Flow costs none: it can be computed for any video, and serves as truth, though
-# it is an estimate (**the thesis** takes EpicFlow's, real videos here TV-L1's or DIS's). In the world it is exact. So
-# there are two sets with few labels: the large one has eighteen actions, ten clips of each to learn from; the small
-# one twelve actions, four clips each. (With `dataset="ucf101"` they are UCF101 and HMDB51, and where the text names
+# Names of actions cost somebody's time. Flow costs none: it can be computed for any video, and serves as truth,
+# though it is an estimate (**the thesis** takes EpicFlow's, real videos here TV-L1's or DIS's). In the world it is
+# exact. So there are two sets with few labels: the large one has eighteen actions, ten clips of each to learn from;
+# the small one twelve actions, four clips each. (With `dataset="ucf101"` they are
+# [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) and
+# [HMDB51](https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/), and where the text names
 # actions of puppets the figures show others.)
 
 
@@ -118,9 +123,9 @@ for name, parts in clips.items():
 # %% [markdown]
 # ## 4.3.1 · Many frames in, as many flow fields out
 #
-# An *encoder*, a ResNet whose filters also reach over time, makes frames smaller and smaller; a *decoder* of
-# deconvolutions makes flow of what is left, with a look back at the finer maps of the encoder at each step. Here it is
-# (Figure 4.1), with the sizes of what it computes.
+# An *encoder*, a [ResNet](https://arxiv.org/abs/1512.03385) whose filters also reach over time, makes frames
+# smaller and smaller; a *decoder* of deconvolutions makes flow of what is left, with a look back at the finer maps
+# of the encoder at each step. Here it is (Figure 4.1), with the sizes of what it computes.
 
 # %%
 kind = "tiny" if tiny else "paper"
@@ -432,9 +437,11 @@ viz.bar_slider(
 )
 
 # %% [markdown]
-# > Large motion is too large for the net of the actions, which has seen none. In the thesis the chairs' net is the worse
-# > one where little moves; here both err alike there, and on the actions themselves the net taught by them is better. FlyingChairs moves things by many pixels; our chairs are made as small as
-# > the picture, and half of their pixels move by less than one: their net has met small motion at school.
+# > Large motion is too large for the net of the actions, which has seen none. In the thesis the chairs' net is the
+# > worse one where little moves; here both err alike there, and on the actions themselves the net taught by them is
+# > better. [FlyingChairs](https://lmb.informatik.uni-freiburg.de/resources/datasets/FlyingChairs.en.html) moves
+# > things by many pixels; our chairs are made as small as the picture, and half of their pixels move by less than
+# > one: their net has met small motion at school.
 
 # %%
 if dataset == "world":  # its pairs say nothing of nets for real videos
@@ -834,9 +841,9 @@ viz.bar_chart(
 #
 # ## 4.4.4 · The better flow, the better classifier? (Table 4.3)
 #
-# **The thesis** finds: no. The chairs' net has the lower error on Sintel, and Stacked on it is the worse classifier by
-# eighteen points. It believes that what counts is not the mean error on other data, but whether small motion and its
-# outlines survive.
+# **The thesis** finds: no. The chairs' net has the lower error on [Sintel](http://sintel.is.tue.mpg.de), and
+# Stacked on it is the worse classifier by eighteen points. It believes that what counts is not the mean error on
+# other data, but whether small motion and its outlines survive.
 
 # %%
 board.table(

@@ -16,7 +16,7 @@
 # # Temporal differences: what has changed, on every level
 #
 # Ng & Davis, *Temporal difference networks for video action recognition*, WACV 2018; here after chapter 5 of Ng's
-# thesis of the same year. (Another "TDN", of 2021, shares the name only.) File:
+# thesis of the same year. (Another ["TDN", of 2021](https://arxiv.org/abs/2012.10071), shares the name only.) File:
 # [temporal_difference.py](../labkit/papers/temporal_difference.py).
 #
 # **What you will see here**
@@ -27,6 +27,9 @@
 # - any two frames of a clip, to choose with sliders: their differences, where both networks look, what they say;
 # - who looks at what moves (Figure 5.3), as a game with points;
 # - how many levels it takes (Table 5.4), and the same on optical flow, from recorded runs.
+#
+# **To know beforehand**: convolutional networks and residual blocks; optical flow ([01](01_video_and_flow.ipynb)) and why
+# two streams are better than one ([02](02_two_stream.ipynb)).
 #
 # **Time** about three minutes on two cores, most of it training.
 
@@ -77,10 +80,12 @@ tiny = profile != "paper"
 # %% [markdown]
 # ## The data
 #
-# Eighteen actions of the lab's puppets, in three families: *appearance pairs*, such as hammer and chop, that a tool or
-# a place gives away; *motion only*, such as wave or jump; and *reversed pairs*, such as sit down and stand up, the
-# same frames in the opposite order. Groups of clips share actor and place and never cross a split. With
-# `dataset="hmdb51"` the clips are those of HMDB51; where the text names actions of puppets the figures show others.
+# Eighteen actions of the lab's puppets, in three families: *appearance pairs*, such as hammer and chop, that a tool
+# or a place gives away; *motion only*, such as wave or jump; and *reversed pairs*, such as sit down and stand up,
+# the same frames in the opposite order. Groups of clips share actor and place and never cross a split. With
+# `dataset="hmdb51"` the clips are those of
+# [HMDB51](https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/); where the text names
+# actions of puppets the figures show others.
 
 
 # %%
@@ -134,8 +139,9 @@ viz.picture_grid(
 # > shakes.
 #
 # **The thesis** takes the same difference of the *features* of a network, $v^{(\ell)} = f^{(\ell)}(I_2) -
-# f^{(\ell)}(I_1)$: they mind small shifts less, and know more about what is there. Features come from a network that
-# has seen stills only: ImageNet's in the thesis, here one that learned 24 things and postures from other puppets.
+# f^{(\ell)}(I_1)$: they mind small shifts less, and know more about what is there. Features come from a network
+# that has seen stills only: [ImageNet](https://www.image-net.org)'s in the thesis, here one that learned 24 things
+# and postures from other puppets.
 
 # %%
 if tiny:
@@ -243,7 +249,7 @@ viz.block_diagram(
 # %% [markdown]
 # With $s$ frames there are $s$ image subnetworks, all the same one, and $s - 1$ difference subnetworks on neighbours.
 # The scores of each kind are averaged by themselves, the *segmental consensus*; then both are. The image subnetwork
-# alone would be a *temporal segment network*, TSN, the rival to beat.
+# alone would be a [*temporal segment network*](https://arxiv.org/abs/1608.00859), TSN, the rival to beat.
 
 # %%
 with torch.no_grad():
@@ -405,8 +411,8 @@ if dataset == "world":
     print(f"mean gain: told by motion {board['gain.motion']:.1f}, by scene or object {board['gain.scene']:.1f} points")
 
 # %% [markdown]
-# **The thesis** finds its five largest gains on FCVID in classes of action: paper cutting, dumbbell workout, making ice
-# cream, push-ups, making hot dogs.
+# **The thesis** finds its five largest gains on [FCVID](https://fvl.fudan.edu.cn/dataset/fcvid/list.htm) in classes
+# of action: paper cutting, dumbbell workout, making ice cream, push-ups, making hot dogs.
 #
 # > From frames without an order nobody can tell sitting down from standing up. Differences can: their sign is the
 # > direction of time. What a hammer looks like, on the other hand, a difference hardly says better

@@ -15,7 +15,8 @@
 # %% [markdown]
 # # Attention transfer: what photos teach about video
 #
-# Li, Wong, Zhao & Kankanhalli, *Attention transfer from web images for video recognition*, ACM Multimedia 2017. File:
+# Li, Wong, Zhao & Kankanhalli, [*Attention transfer from web images for video
+# recognition*](https://arxiv.org/abs/1708.00973), ACM Multimedia 2017. File:
 # [attention_transfer.py](../labkit/papers/attention_transfer.py); the maps are those of
 # [attribution.py](../labkit/attribution.py), the word vectors those of [words.py](../labkit/words.py).
 #
@@ -28,6 +29,8 @@
 # - a small network that learns what energy a map deserves, and which of its examples it should look at (Tables 2, 3);
 # - actions instead of meetings, and a few videos instead of all (Tables 4, 5, Figures 4, 5);
 # - the map of the right concept beside that of the wrong one the CNN fell for (Figure 6).
+#
+# **To know beforehand**: convolutional networks, the softmax, training and fine-tuning. No optical flow.
 #
 # **Time** about two and a half minutes on two cores, most of it training.
 
@@ -80,9 +83,11 @@ tiny = profile != "paper"
 # %% [markdown]
 # ## 4.1 · Photos and videos
 #
-# **The paper** wants to know four meetings of two people when it sees them on television: a handshake, a high five, a
-# hug, a kiss (TV Human Interactions, TVHI). Videos are hard to come by, photos are not: it asks search engines for the
-# four words and gets 17,500 (HII, *noisy*), of which 2,410 are left once someone has looked at each (*filtered*).
+# **The paper** wants to know four meetings of two people when it sees them on television: a handshake, a high five,
+# a hug, a kiss ([TV Human Interactions](https://www.robots.ox.ac.uk/~vgg/data/tv_human_interactions/), TVHI).
+# Videos are hard to come by, photos are not: it asks search engines for the four words and gets 17,500
+# ([HII](https://doi.org/10.5281/zenodo.832380), *noisy*), of which 2,410 are left once someone has looked at each
+# (*filtered*).
 #
 # > Here puppets meet. Their photos are in another style than their videos: closer, posed at the telling moment, before
 # > coloured paper, harder in contrast. A quarter of the noisy ones show something else, but there are more of them.
@@ -146,7 +151,8 @@ viz.picture_grid(
 #
 # ## 4.2 · A CNN learns from photos
 #
-# **The paper** takes ResNet-101 and VGG-16 with ImageNet's weights and fine-tunes them on the photos: shorter side to 224
+# **The paper** takes [ResNet-101](https://arxiv.org/abs/1512.03385) and [VGG-16](https://arxiv.org/abs/1409.1556)
+# with [ImageNet](https://www.image-net.org)'s weights and fine-tunes them on the photos: shorter side to 224
 # pixels, the square in the middle, mirrored at random, batches of 32; 30 % of the photos are held out.
 #
 # > Ours is a ResNet of ten layers, and a CNN-M in VGG's place, on 56 x 56 pixels. They begin with what other puppets have
@@ -212,8 +218,9 @@ print(f"{board['image.resnet_filtered']:.1f} % of the photos held out are recogn
 # %% [markdown]
 # ## 3.1 · Spatial attention maps
 #
-# Which places of a frame speak for a concept? **The paper** asks Grad-CAM: differentiate the score of concept $c$ with
-# respect to the last feature maps $A^k$, average each gradient over all places, $\alpha_k^c$, and
+# Which places of a frame speak for a concept? **The paper** asks [Grad-CAM](https://arxiv.org/abs/1610.02391):
+# differentiate the score of concept $c$ with respect to the last feature maps $A^k$, average each gradient over all
+# places, $\alpha_k^c$, and
 # $$L(F, c) = \mathrm{ReLU}\Big(\sum_k \alpha_k^c A^k\Big).$$
 #
 # > The text has a "vector quantization" of the gradient before it flows back. All it says is: 1 for the concept asked,
@@ -328,7 +335,8 @@ viz.bar_chart(
 # differ in what their maps look like, so one rule for all cannot be best. *EnergyNet* learns one: it takes a map,
 # flattened, and a vector for the concept, two layers turn both into 64 numbers, one more into an energy.
 #
-# The vectors come from words. **The paper** takes word2vec and puts the words of a concept together by Fisher vectors.
+# The vectors come from words. **The paper** takes [word2vec](https://arxiv.org/abs/1301.3781) and puts the words of
+# a concept together by Fisher vectors.
 # > Ours are made of one-line definitions of the lab's classes (`labkit.words`), or read from a file with `words=`.
 
 # %%
@@ -531,8 +539,10 @@ viz.line_chart(
 #
 # ## 4.5 · Actions (Tables 4 and 5, Figures 4 and 5)
 #
-# The same with actions: 101 of them in **the paper**, photos of BU101, videos of UCF101, one frame in five, accuracy
-# instead of mAP. Here the eighteen actions of the puppets, in a lesson the four meetings again.
+# The same with actions: 101 of them in **the paper**, photos of
+# [BU101](http://cs-people.bu.edu/sbargal/BU-action/), videos of
+# [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/), one frame in five, accuracy instead of mAP. Here
+# the eighteen actions of the puppets, in a lesson the four meetings again.
 
 
 # %%

@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Back-dropout: whose gain is it?
 #
-# Ren et al., *Back-dropout transfer learning for action recognition*, IET Computer Vision 2018. File:
-# [back_dropout.py](../labkit/papers/back_dropout.py).
+# Ren et al., [*Back-dropout transfer learning for action recognition*](https://doi.org/10.1049/iet-cvi.2016.0309),
+# IET Computer Vision 2018. File: [back_dropout.py](../labkit/papers/back_dropout.py).
 #
 # **What you will see here**
 #
@@ -29,6 +29,8 @@
 #
 # The method is one idea, quickly told. The larger part of this notebook is about a question that any new method has to
 # face: compared with *what*?
+#
+# **To know beforehand**: convolutional networks, dropout and fine-tuning. No optical flow.
 #
 # **Time** about three minutes on two cores, most of it training.
 
@@ -68,10 +70,11 @@ tiny = profile != "paper"
 # %% [markdown]
 # ## 4.1 · The data
 #
-# Eighteen actions of the lab's puppets stand where **the paper** has UCF101; with `dataset="ucf101"` it is UCF101 itself,
-# and where the text speaks of puppets it means the lab's own. Groups of clips share actor and place and
-# never cross the split. Of the training set "we use 90% to learn the fine-tuned model, and use 10% to create penalty
-# set": a tenth, at random, is held out.
+# Eighteen actions of the lab's puppets stand where **the paper** has
+# [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/); with `dataset="ucf101"` it is UCF101 itself, and
+# where the text speaks of puppets it means the lab's own. Groups of clips share actor and place and never cross the
+# split. Of the training set "we use 90% to learn the fine-tuned model, and use 10% to create penalty set": a tenth,
+# at random, is held out.
 #
 # > The paper seems to mean a tenth of all *frames*. Whoever learns a frame knows its neighbours by heart, so we hold out
 # > whole clips.
@@ -102,10 +105,10 @@ print({name: f"{len(some)} clips of {len(some.groups.unique())} groups" for name
 # %% [markdown]
 # ## 1 · A source that misleads
 #
-# **The paper** starts from a network that has learned objects from ImageNet, and worries about its *category bias*:
-# "the source dataset and the target dataset contain the same or similar categories, but with slightly different
-# meanings". Its example is the ImageNet category "horse riding", which may mislead a network that has to tell *horse
-# riding* from *horse race*.
+# **The paper** starts from a network that has learned objects from [ImageNet](https://www.image-net.org), and
+# worries about its *category bias*: "the source dataset and the target dataset contain the same or similar
+# categories, but with slightly different meanings". Its example is the ImageNet category "horse riding", which may
+# mislead a network that has to tell *horse riding* from *horse race*.
 #
 # The world has such a trap, on purpose. The small network has learned 24 things and postures from stills, and one of
 # these classes is *croquet*. Its mallet looks like the tool of *hammer*, but croquet is played in the forest, where
@@ -701,8 +704,8 @@ board.verdicts()
 # ## On the real data
 #
 # `.venv/bin/python data_scripts/ucf101.py /data/ucf101` fetches UCF101; no flow is needed. The network starts from
-# ImageNet weights of a CNN-M-2048, which nobody ships for PyTorch: put yours at `/data/cnn_m_imagenet.safetensors`, with
-# the names of `labkit.backbones.cnn_m`. Then
+# ImageNet weights of a CNN-M-2048, which nobody ships for [PyTorch](https://pytorch.org): put yours at
+# `/data/cnn_m_imagenet.safetensors`, with the names of `labkit.backbones.cnn_m`. Then
 #
 # `.venv/bin/papermill notebooks/09_back_dropout.ipynb ucf101.ipynb --cwd notebooks -p profile paper -p dataset ucf101
 # -p data_root /data -p device cuda`

@@ -23,7 +23,11 @@
 # - where each table and figure of the papers has its counterpart, with a link;
 # - paper by paper, how far each statement lies beyond its margin, or why it does not get there;
 # - one comparison that no paper could make: all systems on the same clips, with what they cost;
-# - beside them three video nets of today, R3D, S3D and MViT, who get the same clips and as much time.
+# - beside them three video networks of today, [R3D](https://arxiv.org/abs/1711.11248),
+#   [S3D](https://arxiv.org/abs/1712.04851) and [MViT](https://arxiv.org/abs/2112.01526), which get the same clips
+#   and as much time.
+#
+# **To know beforehand**: what the other notebooks are about; one or two of them read is better.
 #
 # **Time** about half a minute. This notebook reads the records that the other ones have left behind. The comparison at
 # its end is trained in profile `study`; a lesson shows its records, and takes the time on your machine.
@@ -185,8 +189,9 @@ show("two_stream")
 # %% [markdown]
 # ### 03 · Codes of frames, read in order
 #
-# On UCF101 the order of ten frames gains a point or nothing. Here a third of the classes is nothing but order, so
-# readers in order win by far: a claim about a data set as much as about a method.
+# On [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) the order of ten frames gains a point or nothing.
+# Here a third of the classes is nothing but order, so readers in order win by far: a claim about a data set as much
+# as about a method.
 
 # %%
 show("frame_rnn")
@@ -523,11 +528,11 @@ look("nb", net, partial(window.test_views, frames=looks))
 # %% [markdown]
 # ### Video nets of today
 #
-# R3D-18, S3D and MViTv2-S are three of the nets that torchvision offers for videos today, made for hundreds of thousands
-# of clips of ten seconds and days of many GPUs. Here they get what ActionFlowNet gets: the same eight frames of 48
-# pixels, the same windows, batches of 16, and three to four CPU minutes each, however far that takes them: R3D and
-# MViT see every clip hardly more than once, S3D six times. They begin from random weights: those that torchvision offers
-# have seen Kinetics, and nobody else here has.
+# R3D-18, S3D and MViTv2-S are three of the nets that [torchvision](https://docs.pytorch.org/vision/) offers for
+# videos today, made for hundreds of thousands of clips of ten seconds and days of many GPUs. Here they get what
+# ActionFlowNet gets: the same eight frames of 48 pixels, the same windows, batches of 16, and three to four CPU
+# minutes each, however far that takes them: R3D and MViT see every clip hardly more than once, S3D six times. They
+# begin from random weights: those that torchvision offers have seen Kinetics, and nobody else here has.
 #
 # **What do you expect?** Ten times the parameters and more, years of progress, 576 clips, three minutes.
 

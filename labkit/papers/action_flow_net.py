@@ -1,7 +1,8 @@
 """ActionFlowNet: a net that learns to see motion while it learns to name actions.
 
 Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, chapter 4; as a paper Ng, Choi,
-Neumann and Davis, "ActionFlowNet: learning motion representation for action recognition", WACV 2018.
+Neumann and Davis, "ActionFlowNet: learning motion representation for action recognition", WACV 2018,
+https://arxiv.org/abs/1612.03052.
 
 With few labels, a net on raw frames hardly finds out about motion. So it gets a second task that needs no labels: an
 *encoder*, a ResNet, reads frames; a *decoder* makes optical flow of its maps, by deconvolutions that look at finer and

@@ -1,5 +1,7 @@
 """Li, Wong, Zhao and Kankanhalli, "Attention transfer from web images for video recognition", ACM Multimedia 2017.
 
+https://doi.org/10.1145/3123266.3123432, https://arxiv.org/abs/1708.00973.
+
 Photos off the web are many and cheap, so a CNN learns actions from them; then it meets video, where everything looks a
 little different, and its scores suffer. Its *attention maps* suffer less, say the authors: what place of the picture
 speaks for a concept. So a frame is judged by its maps, one for each concept. Without any labelled video the energy of a

@@ -1,11 +1,11 @@
 """Negative back-dropout transfer learning (NB-TL): drop the neurons that wrong answers come from, then learn again.
 
-Ren et al., "Back-dropout transfer learning for action recognition", IET Computer Vision, 2018. A CNN-M-2048 that has
-learned to name objects is fine-tuned to name actions from single frames. A tenth of the training clips is held out;
-frames of it that the net gets wrong are the *penalty set*. From each of them one walks back: from the wrong class to
-the neuron that is tied to it most strongly, and from there into the layer below. These neurons are dropped, and the
-net learns again. The idea is that they carry what the source task has taught wrongly, its *category bias*. On UCF101
-the paper rises from 66.5 to 88.2 %.
+Ren et al., "Back-dropout transfer learning for action recognition", IET Computer Vision, 2018,
+https://doi.org/10.1049/iet-cvi.2016.0309. A CNN-M-2048 that has learned to name objects is fine-tuned to name actions
+from single frames. A tenth of the training clips is held out; frames of it that the net gets wrong are the *penalty
+set*. From each of them one walks back: from the wrong class to the neuron that is tied to it most strongly, and from
+there into the layer below. These neurons are dropped, and the net learns again. The idea is that they carry what the
+source task has taught wrongly, its *category bias*. On UCF101 the paper rises from 66.5 to 88.2 %.
 
 In: frames ``(B, 3, 224, 224)``, float32. Out: logits ``(B, K)``; a clip is scored by the mean softmax of its frames.
 

@@ -1,11 +1,12 @@
 """Which layer of a network should look for a thing that it has seen before? Local features, gathered by VLAD.
 
-Ng, Yang and Davis, "Exploiting local features from deep networks for image retrieval", CVPR Workshops 2015, which is
-chapter 2 of Ng's thesis; its sections and tables are cited here. At each of the n x n places of a feature map stands a
-vector with one number for each filter: a local feature, like a SIFT descriptor on a dense grid. k-means finds 100
-typical ones, the visual words; VLAD adds up by how much the features of an image differ from their words. Two images
-are as alike as these sums are close. The last layer, made to tell categories apart, has forgotten which church it was;
-a layer in the middle has not, and neither has the last one on an image of twice the size.
+Ng, Yang and Davis, "Exploiting local features from deep networks for image retrieval", CVPR Workshops 2015,
+https://arxiv.org/abs/1504.05133, which is chapter 2 of Ng's thesis; its sections and tables are cited here. At each of
+the n x n places of a feature map stands a vector with one number for each filter: a local feature, like a SIFT
+descriptor on a dense grid. k-means finds 100 typical ones, the visual words; VLAD adds up by how much the features of
+an image differ from their words. Two images are as alike as these sums are close. The last layer, made to tell
+categories apart, has forgotten which church it was; a layer in the middle has not, and neither has the last one on an
+image of twice the size.
 
 In: uint8 RGB images ``(3, H, W)`` of any size, warped to n x n (scale 1) or 2n x 2n (scale 2). Local features:
 ``(B, n_l * n_l, d)`` float32, row by row; descriptors of images: ``(N, D)`` float32, of length 1.

@@ -1,5 +1,7 @@
 """Ng et al., "Beyond short snippets: deep networks for video classification", CVPR 2015; chapter 3 of Ng's thesis.
 
+https://arxiv.org/abs/1503.08909; Ng, "Video understanding with deep networks", University of Maryland 2018.
+
 A few seconds are a small part of a video's story. A CNN looks at one frame a second, two minutes or five of them, with
 the same weights at every frame; what it finds is put together either by pooling over time, which forgets the order, or
 by a deep LSTM, which reads in order and names a class at every frame. *Where* to pool is the first question: over the

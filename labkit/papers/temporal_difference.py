@@ -2,7 +2,7 @@
 
 Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, chapter 5; as a paper Ng and
 Davis, "Temporal difference networks for video action recognition", WACV 2018. (Another TDN, of Wang, Tong, Ji and Wu,
-CVPR 2021, shares the name only.)
+CVPR 2021, https://arxiv.org/abs/2012.10071, shares the name only.)
 
 An *image subnetwork* looks at a few frames from all over a clip, each by itself, as temporal segment networks (TSN) do.
 A *difference subnetwork* of the same size never sees a frame: what goes in is the difference of two, and before the

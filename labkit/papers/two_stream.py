@@ -1,5 +1,7 @@
 """Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014.
 
+https://arxiv.org/abs/1406.2199.
+
 A video is what it looks like and how it moves. One network, the *spatial stream*, sees a single frame and knows objects
 and scenes; it can learn from images first. Another one, the *temporal stream*, never sees a frame: its input is a stack
 of optical flow fields, motion ready made, which a network that gets stacked frames would have to find out by itself.
