@@ -150,6 +150,8 @@ def random_flip(video: Tensor, flip: Flip = horizontal_flip, generator: Generato
 def ten_crop(video: Tensor, crop_size: int, flip: Flip | None = horizontal_flip) -> Tensor:
     """Ten crops of each image: its corners and its centre, then the horizontal flips of these.
 
+    Where the centre cannot be exact, it is rounded as torchvision rounds it, which may be a pixel off `centre_crop`.
+
     Args:
         video: ``(..., C, H, W)``.
         crop_size: side of the crops in pixels, at most H and W.
