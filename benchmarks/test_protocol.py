@@ -33,8 +33,8 @@ def small():
 @pytest.mark.benchmark(group="one video, 25 frames x 10 crops, CNN-M-2048")
 class TestTesting:
     def test_labkit_evaluate(self, benchmark, clips):
-        net, view = two_stream.spatial_paper(CLASSES).eval(), two_stream.FrameInput()
-        data = clips.subset([0]).map(view.test_views)
+        net, view = two_stream.spatial_paper(CLASSES).eval(), two_stream.spatial_view(short_side=None)
+        data = clips.subset([0]).map(view.test)
         benchmark.pedantic(evaluate, (net, data), {"batch": 1, "progress": False}, rounds=3, warmup_rounds=1)
 
     def test_bare_network(self, benchmark, clips):
@@ -51,10 +51,10 @@ class TestTesting:
 @pytest.mark.benchmark(group="20 training steps of 48, tiny temporal net, ten flow fields")
 class TestTraining:
     def test_labkit_fit(self, benchmark, small):
-        view = two_stream.FlowInput(size=56, flip=False)
+        view = two_stream.temporal_view(crop_size=56, short_side=None, flip=False)
         recipe = Recipe(**{**two_stream.FROM_SCRATCH_TINY, "steps": 20, "schedule": None})
         order = uniform_over_classes(small.labels)
-        train = small.map(view.training_view)
+        train = small.map(view.train)
 
         def run():
             net = two_stream.temporal_tiny(CLASSES)

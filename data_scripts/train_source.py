@@ -34,7 +34,7 @@ NETS = {
 # at first; batch normalisation stands ten times as much
 RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1, "alexnet": 2e-2}
 STEPS = {"cnn_m": 2400, "googlenet": 1200, "resnet": 900, "alexnet": 1200}
-VIEW = two_stream.FrameInput(size=56)
+VIEW = two_stream.spatial_view(crop_size=56, short_side=None)
 
 
 def recipe_of(net: str, steps: int, seed: int) -> Recipe:
@@ -61,15 +61,15 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     net = NETS[given.net](len(train.classes))
     recipe = recipe_of(given.net, given.steps or STEPS[given.net], given.seed)
-    fit(net, recipe, train.map(VIEW.training_view), losses.classification_loss, checkpoint=given.checkpoint)
+    fit(net, recipe, train.map(VIEW.train), losses.classification_loss, checkpoint=given.checkpoint)
 
     net.cpu()
-    scores = evaluate(net, test.map(lambda clip: VIEW.test_views(clip, 1)))
+    scores = evaluate(net, test.map(lambda clip: VIEW.test(clip, 1)))
     card = {
         "data": f"labkit.world.Source(seed={given.seed}, groups={GROUPS}), split 1",
         "world": world.VERSION,
         "seed": given.seed,
-        "size": VIEW.size,
+        "size": VIEW.crop_size,
         "classes": list(train.classes),
         "accuracy": round(metrics.accuracy(scores.videos, scores.labels), 4),
         "measured": f"ten crops of each of {len(test)} stills of the test groups",

@@ -44,7 +44,6 @@ from labkit import parameters
 parameters.check(globals(), dataset=["world", "ucf101"], tables=list, splits=list, missing=["error", "skip"])
 data_root = parameters.user_path(data_root)
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -193,10 +192,11 @@ viz.ClipPlayer(
 tiny = profile != "paper"
 kind, size, side = ("tiny", 56, 64) if tiny else ("paper", 224, 256)
 spatial_net, temporal_net = (getattr(two_stream, f"{name}_{kind}") for name in ("spatial", "temporal"))
-look = {"size": size, "short_side": side, "flip": True}
+look = {"crop_size": size, "short_side": side, "flip": True}
 if dataset == "world":
     look |= {"short_side": None, "flip": False}  # 64 pixels as drawn; to walk left and right are mirror images
-frame, stack = two_stream.FrameInput(**look), two_stream.FlowInput(**look)
+spatial_view, temporal_view = (partial(view, **look) for view in (two_stream.spatial_view, two_stream.temporal_view))
+frame, stack = spatial_view(), temporal_view()
 temporal_net(len(large["test"].classes))
 
 # %% [markdown]
@@ -220,7 +220,7 @@ def shortened(recipe):
 
 def learn(net, view, recipe, data=large):
     """Train a net on the training clips."""
-    train = data["train"].map(view.training_view)
+    train = data["train"].map(view.train)
     order = uniform_over_classes(data["train"].labels)
     fit(net, shortened(recipe), train, losses.classification_loss, order=order, device=device, progress=bars)
     return net
@@ -228,8 +228,8 @@ def learn(net, view, recipe, data=large):
 
 def scores(net, view, data=large, part="test", **how):
     """Softmax scores (N, K) of whole clips."""
-    windows = {"frames": moments, "centre_only": profile == "smoke"}
-    seen = data[part].map(partial(view.test_views, **windows))
+    windows = {"num_samples": moments, "centre_only": profile == "smoke"}
+    seen = data[part].map(partial(view.test, **windows))
     return evaluate(net, seen, batch=8 if tiny else 1, progress=bars, **how).videos.cpu()
 
 
@@ -325,7 +325,7 @@ def recalls(found, data=large):
 def temporal(view, data=large):
     """A temporal net, from scratch, and its scores."""
     torch.manual_seed(seed)
-    net = learn(temporal_net(len(data["test"].classes), length=view.length), view, scratch, data)
+    net = learn(temporal_net(len(data["test"].classes), length=view.sample.length), view, scratch, data)
     return net, scores(net, view, data)
 
 
@@ -338,7 +338,7 @@ elif rows_of:  # Figures 4 to 6 show the first of these nets in any case; Table 
     ways = {"l10": {}} | ({"bidir": more["bidir"]} if 3 in rows_of else {})
 temporal_scores = {}
 for name, choice in ways.items():
-    net, temporal_scores[name] = temporal(replace(stack, **choice))
+    net, temporal_scores[name] = temporal(temporal_view(**choice))
     board[f"temporal.{name}"] = percent(temporal_scores[name])
     if name == "l10":
         motion = net
@@ -367,14 +367,14 @@ if 1 in rows_of and dataset == "world":
         part: world.Actions(seed=seed, part=part, difficulty=world.Difficulty(camera=0)) for part in ("train", "test")
     }
     for name, choice in {"still_l10": {}, "still_l10_raw": {"subtract_mean": False}}.items():
-        board[f"temporal.{name}"] = percent(temporal(replace(stack, **choice), tripod)[1], tripod)
+        board[f"temporal.{name}"] = percent(temporal(temporal_view(**choice), tripod)[1], tripod)
 if 1 in rows_of:
     torch.manual_seed(seed)
     slow = getattr(two_stream, f"slow_fusion_{kind}")(len(large["test"].classes))
-    eleven = replace(frame, length=11)
+    eleven = spatial_view(length=11)
     board["slow_fusion"] = percent(scores(learn(slow, eleven, scratch), eleven))
     board["crops.whole"] = board["spatial.fine_tune_d5"]
-    centre = replace(frame, centre=60 if tiny else side)
+    centre = spatial_view(centre=60 if tiny else side)
     board["crops.centre"] = percent(scores(spatial("fine_tune", 0.5, centre), centre))
 
 # %% [markdown]
@@ -518,7 +518,7 @@ def multi_task(data):
     both_sets = [data[name]["train"] for name in ("large", "small")]
     net = getattr(two_stream, f"multi_task_{kind}")([len(part.classes) for part in both_sets])
     recipe = shortened(two_stream.longer(scratch, len(both_sets)))
-    views = [part.map(stack.training_view) for part in both_sets]
+    views = [part.map(stack.train) for part in both_sets]
     orders = [uniform_over_classes(part.labels) for part in both_sets]
     shared = shared_batches(views, recipe.batch, seed=seed, orders=orders)
     fit(net, recipe, shared, two_stream.multi_task_loss, device=device, progress=bars)
@@ -546,7 +546,7 @@ if 2 in rows_of:
 
 # %%
 if 2 in rows_of:
-    added = two_stream.AddedClasses(small["train"].map(stack.training_view), large["train"].map(stack.training_view))
+    added = two_stream.AddedClasses(small["train"].map(stack.train), large["train"].map(stack.train))
     torch.manual_seed(seed)
     wide, own = temporal_net(len(added.classes)), len(small["test"].classes)
     recipe, order = two_stream.longer(scratch, len(added.classes) / own), uniform_over_classes(added.labels)
@@ -654,6 +654,6 @@ board.verdicts()
 # there, and any other profile looks at real videos with the small nets.
 #
 # **Try it.** Change `seed` above: other actors, places and motions. Or give the temporal net five fields instead of
-# ten (`replace(stack, length=5)`), and see who suffers.
+# ten (`temporal_view(length=5)`), and see who suffers.
 #
 # **Next:** [03_frame_rnn](03_frame_rnn.ipynb).

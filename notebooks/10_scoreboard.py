@@ -371,8 +371,8 @@ def note(name, found):
 # ### Two streams, and codes read in order
 
 # %%
-look_at = {"size": 56, "short_side": None, "flip": False}  # to walk left and right are mirror images
-still, motion = two_stream.FrameInput(**look_at), two_stream.FlowInput(**look_at)
+look_at = {"crop_size": 56, "short_side": None, "flip": False}  # to walk left and right are mirror images
+still, motion = two_stream.spatial_view(**look_at), two_stream.temporal_view(**look_at)
 evenly = uniform_over_classes(train.labels)
 for name, view, recipe in (
     ("spatial", still, two_stream.FINE_TUNING_TINY),
@@ -383,9 +383,9 @@ for name, view, recipe in (
     net = getattr(two_stream, f"{name}_tiny")(count)
     if name == "spatial":
         load_weights(net, source_weights("cnn_m"), skip=("classifier",))
-    learned(net, recipe, train.map(view.training_view), losses.classification_loss, order=evenly)
+    learned(net, recipe, train.map(view.train), losses.classification_loss, order=evenly)
     spent[name] = clock() - start
-    look(name, net, partial(view.test_views, frames=looks, centre_only=True))
+    look(name, net, partial(view.test, num_samples=looks, centre_only=True))
 streams = [systems[name][0] for name in ("spatial", "temporal")]
 board["two_stream.parameters"] = size_of(*streams) / 1e6
 if trains:

@@ -14,20 +14,20 @@ SMALL = {"image_size": 40, "channels": (16, 24, 24, 24, 24), "strides": (2, 1), 
 def learned(view, net, train, test):
     options = {"lr": 2e-3}
     recipe = Recipe(torch.optim.Adam, options, steps=150, batch=24, clip_norm=5.0)
-    fit(net, recipe, train.map(view.training_view), losses.classification_loss, progress=False)
-    return evaluate(net, test.map(lambda clip: view.test_views(clip, 2, centre_only=True)), progress=False)
+    fit(net, recipe, train.map(view.train), losses.classification_loss, progress=False)
+    return evaluate(net, test.map(lambda clip: view.test(clip, 2, centre_only=True)), progress=False)
 
 
 def test_two_streams_are_better_than_either():
     settings = {"classes": CLASSES, "size": 48, "frames": 8, "groups": 24, "clips": 1, "difficulty": world.EASY}
     train, test = (world.Actions(part=part, **settings) for part in ("train", "test"))
-    spatial_input = two_stream.FrameInput(size=40, flip=False)
-    temporal_input = two_stream.FlowInput(size=40, flip=False, length=5)
+    crops = {"crop_size": 40, "short_side": None, "flip": False}
+    spatial_view, temporal_view = two_stream.spatial_view(**crops), two_stream.temporal_view(**crops, length=5)
     torch.manual_seed(0)
     spatial_net = CNNM(len(CLASSES), dropout=0.2, **SMALL)
     temporal_net = CNNM(len(CLASSES), in_channels=10, lrn2=False, dropout=0.2, **SMALL)
-    spatial = learned(spatial_input, spatial_net, train, test)
-    temporal = learned(temporal_input, temporal_net, train, test)
+    spatial = learned(spatial_view, spatial_net, train, test)
+    temporal = learned(temporal_view, temporal_net, train, test)
     fused = two_stream.average_fusion(spatial.videos, temporal.videos)
     alone = [metrics.accuracy(scores.videos, test.labels) for scores in (spatial, temporal)]
     together = metrics.accuracy(fused, test.labels)

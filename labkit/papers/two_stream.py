@@ -17,9 +17,7 @@ the paper adapts; a clip that is too short repeats its last field or frame, and 
 starts over; left and right may be told apart (``flip=False``), which mirrored views forbid. More at the lines.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,211 +25,16 @@ import torch
 import torch.nn.functional as F
 from scipy.special import betaincc  # type: ignore[import-untyped]
 from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[import-untyped]
 
 from labkit import checks
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
-from labkit.clips import Clip, Mapped
-from labkit.flow import (
-    bidirectional_stacking,
-    flip_stack,
-    mean_flow_subtraction,
-    optical_flow_stacking,
-    resize_flow,
-    trajectory_stacking,
-)
-from labkit.views.crops import Colours, centre_crop, random_crop, random_flip, rescale, rgb_jitter, ten_crop
-from labkit.views.sampling import equally_spaced, loop
+from labkit.clips import Mapped
+from labkit.views import RGB, Consecutive, FlowStack, View
+from labkit.views.crops import rgb_jitter
 
 VERSION = 2  # raised by hand whenever results can change
-
-# --- blocks: what the streams see -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamInput(ABC):
-    """How a stream looks at a clip: one random view to train, many fixed views to test.
-
-    Attributes:
-        size: side of the square window, in pixels; frames are larger.
-        short_side: frames and flow are rescaled to this many pixels along their shorter side, 256 in the paper
-            (section 5); as they are if None.
-        flip: whether mirror images count as views. Not where left and right are different classes.
-        centre: training windows come from anywhere in the frame if None, "not just its 256 x 256 center" (section 5);
-            or just from the central square of this side. Windows to test are those of the whole frame either way.
-    """
-
-    size: int = 224
-    short_side: int | None = None
-    flip: bool = True
-    centre: int | None = None
-
-    @abstractmethod
-    def starts(self, num_frames: int) -> range:
-        """Frames tau at which a clip of this length can be looked at; at least one."""
-
-    @abstractmethod
-    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
-        """What is there to see at frames tau ``(S,)`` before windows are cut: ``(S, ..., H, W)``."""
-
-    def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor, int]:
-        """A random window at a random time, perhaps mirrored, and the label of the clip: for ``clips.map``.
-
-        Args:
-            clip: frames at least as large as the window.
-            generator: source of all draws; torch's global one if None, which `labkit.training` seeds for each draw.
-
-        Raises:
-            ValueError: the window does not fit into the frame.
-
-        Source: section 5, "Training".
-        """
-        starts = self.starts(clip.num_frames)
-        start = starts[int(torch.randint(len(starts), (), generator=generator))]
-        (volume,) = self.volumes(clip, torch.tensor([start]))
-        if self.centre is not None:
-            volume = centre_crop(volume, self.centre)
-        volume = random_crop(volume, self.size, generator)
-        if self.flip:
-            volume = random_flip(volume, self._mirror, generator)
-        return self._finish(self._vary(volume, generator)), clip.label
-
-    def test_views(self, clip: Clip, frames: int = 25, *, centre_only: bool = False) -> tuple[Tensor, int]:
-        """Equally spaced frames, ten windows of each, and the label of the clip: for ``clips.map``.
-
-        A clip with fewer than ``frames`` places to look at starts over, so that every clip has as many views. In the
-        paper's size 250 views of 10 flow fields take 1 GB: evaluate one video at a time.
-
-        Args:
-            clip: frames at least as large as the window.
-            frames: how many, 25 in the paper.
-            centre_only: the central window alone, not mirrored: a tenth of the work.
-
-        Returns:
-            Views ``(V, ...)``, V = ``frames`` times 10 (5 without mirror images, 1 if ``centre_only``), frame by frame.
-
-        Raises:
-            ValueError: the window does not fit into the frame.
-
-        Source: section 5, "Testing".
-        """
-        starts = torch.tensor(self.starts(clip.num_frames))
-        timeline = loop(len(starts), at_least=frames)
-        volumes = self.volumes(clip, starts[timeline[equally_spaced(len(timeline), frames)]])  # (frames, ..., H, W)
-        mirror = self._mirror if self.flip and not centre_only else None
-        windows = ten_crop(volumes, self.size, mirror)  # (frames, ..., 10, C, size, size)
-        if centre_only:
-            windows = windows[..., 4:5, :, :, :]
-        windows = windows.movedim(-4, 1).flatten(0, 1)  # (V, ..., C, size, size)
-        return self._finish(windows), clip.label
-
-    def _mirror(self, volume: Tensor) -> Tensor:
-        return horizontal_flip(volume)
-
-    def _vary(self, volume: Tensor, generator: Generator | None) -> Tensor:
-        return volume
-
-    def _finish(self, volume: Tensor) -> Tensor:
-        return volume
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameInput(StreamInput, Colours):
-    """Single frames for the spatial stream, or short clips of consecutive ones for slow fusion.
-
-    Views are float32, ``(3, size, size)``, or ``(length, 3, size, size)`` if ``length`` is above 1.
-
-    Attributes:
-        length: number of frames; a clip with fewer repeats its last one.
-        jitter: strength of the RGB jitter in training (section 5), of a clip as a whole; 0 for none.
-        mean: see `labkit.views.crops.Colours`.
-        std: likewise.
-    """
-
-    length: int = 1
-    jitter: float = 0.1
-
-    def starts(self, num_frames: int) -> range:
-        """Every frame that has ``length - 1`` frames after it."""
-        return range(max(num_frames - self.length + 1, 1))
-
-    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
-        """Frames as they are: ``(S, 3, H, W)`` or ``(S, length, 3, H, W)``, uint8."""
-        indices = (starts[:, None] + torch.arange(self.length)).clamp(max=clip.num_frames - 1)
-        frames = _read(  # (S, length, 3, H, W)
-            lambda wanted: rescale(clip.frames(wanted), self.short_side, resize), indices
-        )
-        return frames.squeeze(1) if self.length == 1 else frames
-
-    def _vary(self, volume: Tensor, generator: Generator | None) -> Tensor:
-        return rgb_jitter(volume.float(), self.jitter, generator=generator)
-
-    def _finish(self, volume: Tensor) -> Tensor:
-        return self.centred(volume)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowInput(StreamInput):
-    """Stacks of optical flow for the temporal stream: all four configurations of section 3.1.
-
-    Views are float32, ``(2L, size, size)``, in pixels per frame. Where a clip is too short for a stack, fields beyond
-    its ends are the last one there, repeated.
-
-    Attributes:
-        length: number of flow fields, L.
-        trajectories: read them along the paths of the pixels, eq. (2), instead of at the same place, eq. (1).
-        bidirectional: L/2 fields ahead of frame tau, and L/2 backward ones behind it.
-        subtract_mean: take from each field its mean vector, over the whole frame, before a window is cut.
-
-    Raises:
-        ValueError: no field, or an odd number of them for both directions.
-    """
-
-    length: int = 10
-    trajectories: bool = False
-    bidirectional: bool = False
-    subtract_mean: bool = True
-
-    def __post_init__(self) -> None:
-        if self.length < 1 or (self.bidirectional and self.length % 2):
-            wanted = "an even number of fields, half of them each way" if self.bidirectional else "at least 1 field"
-            raise ValueError(f"length must be {wanted}; got {self.length}")
-
-    def starts(self, num_frames: int) -> range:
-        """Every frame tau with L fields after it, or L/2 on either side; of a clip too short its first or middle."""
-        behind = self.length // 2 if self.bidirectional else 0
-        first, last = behind, num_frames - 1 - (self.length - behind)
-        middle = max((first + last) // 2, 0)
-        return range(first, last + 1) if first <= last else range(middle, middle + 1)
-
-    def volumes(self, clip: Clip, starts: Tensor) -> Tensor:
-        """Stacks of the whole frame: ``(S, 2L, H, W)``, float32, in pixels per frame."""
-        steps = torch.arange(self.length // 2 if self.bidirectional else self.length)
-        ahead = (starts[:, None] + steps).clamp(max=clip.num_frames - 2)  # (S, L), from tau to tau + L - 1
-
-        def fields(wanted: Tensor, backward: bool = False) -> Tensor:
-            return rescale(clip.flow(wanted, backward=backward), self.short_side, resize_flow)
-
-        forward = _read(fields, ahead)  # (S, L, 2, H, W)
-        if self.bidirectional:
-            behind = (starts[:, None] - steps.flip(0)).clamp(min=1)  # (S, L/2), from tau - L/2 + 1 to tau
-            backward = _read(partial(fields, backward=True), behind)  # (S, L/2, 2, H, W)
-            stack = bidirectional_stacking(forward, backward, self.trajectories)  # (S, 2L, H, W)
-        else:
-            stack = (trajectory_stacking if self.trajectories else optical_flow_stacking)(forward)  # (S, 2L, H, W)
-        return mean_flow_subtraction(stack) if self.subtract_mean else stack
-
-    def _mirror(self, volume: Tensor) -> Tensor:
-        return flip_stack(volume)  # a mirrored motion goes the other way: x changes its sign
-
-
-def _read(read: Callable[[Tensor], Tensor], indices: Tensor) -> Tensor:
-    """Frames or fields at indices of any shape, each read once: ``(*indices.shape, C, H, W)``."""
-    wanted, places = indices.unique(return_inverse=True)
-    return read(wanted)[places]
-
 
 # --- models -----------------------------------------------------------------------------------------------------------
 # Both streams are `labkit.backbones.cnn_m.CNNM`, built at the end of this file.
@@ -378,7 +181,7 @@ class AddedClasses(Dataset[tuple[Tensor, int]]):
     ``_``: Fencing is fencing.
 
     Args:
-        small: seen through its training view.
+        small: as ``clips.map(view.train)``.
         large: likewise.
         added: names of classes of the large set. If None, all whose names the small one does not have; and of UCF101,
             as `UCF101_AS_HMDB51` says, those that it does not have under another name: 78, if it is HMDB51.
@@ -543,9 +346,81 @@ def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
     return torch.where(best > 0, kinds, 3), shares
 
 
-# --- builders ---------------------------------------------------------------------------------------------------------
-# The same classes in two sizes. Tiny nets look at 56 of 64 pixels, as the paper's at 224 of 256: `FlowInput(size=56)`.
-# Their dropout is 0.5 by default: at 0.9 they learn too, but take several times as many steps to begin.
+# --- builders: views --------------------------------------------------------------------------------------------------
+# Sections 3.1 and 5. To train, a random crop of 224 x 224 pixels from the whole frame, or stack, half of them flipped;
+# to test, 25 equally spaced ones, ten crops of each.
+
+
+def spatial_view(
+    *,
+    length: int = 1,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    flip: bool = True,
+    jitter: float = 0.1,
+    centre: int | None = None,
+) -> View:
+    """How the spatial stream sees a clip: a single frame ``(3, crop_size, crop_size)``, normalised.
+
+    Args:
+        length: several frames in a row for slow fusion, ``(length, 3, crop_size, crop_size)``.
+        crop_size: side of the crop, in pixels.
+        short_side: of the frame that it is taken from; as it is if None.
+        flip: whether horizontal flips count as views. Not where left and right are different classes.
+        jitter: strength of the RGB jitter of training frames; 0 for none.
+        centre: training crops come "not just from its 256 x 256 center" if None; or from the central square of so many
+            pixels only.
+    """
+    return View(
+        sample=Consecutive(None if length == 1 else length),
+        modality=RGB(),
+        short_side=short_side,
+        crop_size=crop_size,
+        centre=centre,
+        flip=flip,
+        jitter=partial(rgb_jitter, strength=jitter),
+    )
+
+
+def temporal_view(
+    *,
+    length: int = 10,
+    trajectories: bool = False,
+    bidirectional: bool = False,
+    subtract_mean: bool = True,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    flip: bool = True,
+) -> View:
+    """How the temporal stream sees a clip: a stack of flow ``(2L, crop_size, crop_size)``, in pixels per frame.
+
+    Args:
+        length: number of flow fields, L.
+        trajectories: read them along the paths of the pixels, eq. (2), instead of at the same location, eq. (1).
+        bidirectional: L/2 fields forward from frame tau, and L/2 backward.
+        subtract_mean: take from each field its mean vector, over the whole frame, before it is cropped.
+        crop_size: side of the crop, in pixels.
+        short_side: of the flow that it is taken from; as it is if None.
+        flip: see `spatial_view`.
+
+    Raises:
+        ValueError: no field, or an odd number of them for both directions.
+    """
+    if length < 1 or (bidirectional and length % 2):
+        wanted = "an even number of fields, half of them each way" if bidirectional else "at least 1 field"
+        raise ValueError(f"length must be {wanted}; got {length}")
+    return View(
+        sample=Consecutive(length, centred=bidirectional),
+        modality=FlowStack(trajectories=trajectories, bidirectional=bidirectional, subtract_mean=subtract_mean),
+        short_side=short_side,
+        crop_size=crop_size,
+        flip=flip,
+    )
+
+
+# --- builders: networks -----------------------------------------------------------------------------------------------
+# The same classes in two sizes. Tiny networks see 56 of 64 pixels, as the paper's see 224 of 256. Their dropout is 0.5
+# by default: at 0.9 they learn too, but take several times as many steps to begin.
 
 
 def spatial_paper(num_classes: int, *, dropout: float = 0.5) -> CNNM:

@@ -33,9 +33,9 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     assert stills.classes == tuple(facts["classes"])
     assert str(len(stills)) in facts["measured"]
     few = torch.arange(0, len(stills), 3)  # each third: 480 stills, whose accuracy is within 4 points of that of all
-    view = two_stream.FrameInput(size=56)
+    view = two_stream.spatial_view(crop_size=56, short_side=None)
     seen = stills.subset(few)
-    scores = evaluate(net, seen.map(lambda clip: view.test_views(clip, 1)), progress=False)
+    scores = evaluate(net, seen.map(lambda clip: view.test(clip, 1)), progress=False)
     assert metrics.accuracy(scores.videos, scores.labels) == pytest.approx(facts["accuracy"], abs=0.04)
 
 

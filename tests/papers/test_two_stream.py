@@ -1,7 +1,6 @@
 import itertools
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from fakes import FakeClip
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import resize
 
 from labkit import flow
 from labkit.backbones import load_weights, save_weights
@@ -34,245 +32,69 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def windows(volume, size):
-    """Every window of a volume, and the place of each."""
-    places = itertools.product(range(volume.shape[-2] - size + 1), range(volume.shape[-1] - size + 1))
-    return {(y, x): volume[..., y : y + size, x : x + size] for y, x in places}
+# --- views ------------------------------------------------------------------------------------------------------------
 
 
-# --- the input of the temporal stream ---------------------------------------------------------------------------------
+def test_the_spatial_stream_sees_a_frame_and_slow_fusion_eleven():
+    clip = FakeClip(num_frames=12, height=20, width=24)
+    small = {"crop_size": 8, "short_side": None, "flip": False, "jitter": 0.0}
+    assert ts.spatial_view(**small).train(clip)[0].shape == (3, 8, 8)
+    assert ts.spatial_view(**small, length=11).train(clip)[0].shape == (11, 3, 8, 8)
+    centre = ts.spatial_view(**small, centre=8).train(clip, indices=torch.tensor(5))[0]
+    torch.testing.assert_close(ts.spatial_view().modality.to_image(centre), clip.all_frames[5, :, 6:14, 8:16])
+    jittered, _ = ts.spatial_view(**{**small, "jitter": 0.1}, centre=8).train(clip, indices=torch.tensor(5))
+    shift = (jittered - centre).flatten(1)  # RGB jitter: the same colour is added to all pixels
+    torch.testing.assert_close(shift, shift[:, :1].expand_as(shift), atol=1e-4, rtol=0)
+    assert shift.abs().min() > 0
 
 
-@pytest.mark.parametrize("length", [1, 5, 10])
-def test_equation_1_on_a_clip(length):
-    clip = FakeClip()
-    view = ts.FlowInput(length=length, subtract_mean=False)
-    (volume,) = view.volumes(clip, torch.tensor([3]))
-    assert volume.shape == (2 * length, 12, 15)
-    for k in range(1, length + 1):  # eq. (1), counted as the paper does
-        assert torch.equal(volume[2 * k - 2], clip.ahead[3 + k - 1, 0])
-        assert torch.equal(volume[2 * k - 1], clip.ahead[3 + k - 1, 1])
+def test_the_temporal_stream_sees_all_four_configurations_of_flow():
+    clip = FakeClip(num_frames=11, height=8, width=8)  # a single stack of ten fields
+    ahead, behind = clip.ahead[:10], clip.behind[1:]
+    expected = {
+        (): flow.optical_flow_stacking(ahead),
+        ("trajectories",): flow.trajectory_stacking(ahead),
+        ("bidirectional",): flow.bidirectional_stacking(ahead[5:], behind[:5]),
+        ("trajectories", "bidirectional"): flow.bidirectional_stacking(ahead[5:], behind[:5], True),
+    }
+    for options, stack in expected.items():
+        for subtract_mean in (False, True):
+            view = ts.temporal_view(
+                **dict.fromkeys(options, True),
+                subtract_mean=subtract_mean,
+                crop_size=8,
+                short_side=None,
+                flip=False,
+            )
+            wanted = flow.mean_flow_subtraction(stack) if subtract_mean else stack
+            assert torch.equal(view.train(clip)[0], wanted)
+            assert torch.equal(view.test(clip, 1, centre_only=True)[0][0], wanted)
 
 
-def test_half_the_fields_lie_behind_and_start_where_backward_flow_starts():
-    clip = FakeClip()
-    (volume,) = ts.FlowInput(length=4, bidirectional=True, subtract_mean=False).volumes(clip, torch.tensor([5]))
-    # between tau and tau + 2: 5 -> 6, 6 -> 7; between tau - 2 and tau: 5 -> 4, 4 -> 3
-    expected = torch.cat([clip.ahead[5], clip.ahead[6], clip.behind[5], clip.behind[4]])
-    assert torch.equal(volume, expected)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_trajectories_are_those_of_the_flow_package(bidirectional):
-    clip = FakeClip()
-    view = ts.FlowInput(length=6, bidirectional=bidirectional, trajectories=True, subtract_mean=False)
-    (volume,) = view.volumes(clip, torch.tensor([4]))
-    if bidirectional:
-        ahead, behind = clip.ahead[4:7], clip.behind[[4, 3, 2]]
-        expected = torch.cat([flow.trajectory_stacking(ahead), flow.trajectory_stacking(behind)])
-    else:
-        expected = flow.trajectory_stacking(clip.ahead[4:10])
-    assert torch.equal(volume, expected)
-
-
-def test_means_are_subtracted_over_the_whole_frame_before_a_window_is_cut():
-    clip = FakeClip()
-    clip.ahead += 7  # the camera
-    for trajectories in (False, True):
-        with_mean = ts.FlowInput(length=3, trajectories=trajectories, subtract_mean=False, size=6, flip=False)
-        without = ts.FlowInput(length=3, trajectories=trajectories, size=6, flip=False)
-        raw, centred = (view.volumes(clip, torch.tensor([2]))[0] for view in (with_mean, without))
-        torch.testing.assert_close(centred, raw - raw.mean(dim=(1, 2), keepdim=True))
-        view, _ = without.training_view(clip, seeded(1))
-        assert view.mean(dim=(1, 2)).abs().min() > 1e-4  # a window of its own has another mean
-
-
-@pytest.mark.parametrize(
-    ("view", "num_frames", "expected"),
-    [
-        (ts.FlowInput(length=10), 16, range(0, 6)),  # the last stack: fields 5 to 14, from frame 14 to 15
-        (ts.FlowInput(length=10), 11, range(0, 1)),
-        (ts.FlowInput(length=10), 6, range(0, 1)),
-        (ts.FlowInput(length=1), 16, range(0, 15)),
-        (ts.FlowInput(length=10, bidirectional=True), 16, range(5, 11)),
-        (ts.FlowInput(length=10, bidirectional=True), 7, range(3, 4)),
-        (ts.FlowInput(length=2, bidirectional=True), 2, range(0, 1)),
-        (ts.FrameInput(), 16, range(0, 16)),
-        (ts.FrameInput(length=11), 16, range(0, 6)),
-        (ts.FrameInput(length=11), 3, range(0, 1)),
-    ],
-)
-def test_places_to_look_at_by_hand(view, num_frames, expected):
-    assert view.starts(num_frames) == expected
-
-
-@pytest.mark.parametrize("num_frames", range(2, 14))
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_every_place_has_its_fields_and_short_clips_repeat_the_last_one(num_frames, bidirectional):
-    clip = FakeClip(num_frames)
-    view = ts.FlowInput(length=6, bidirectional=bidirectional, subtract_mean=False)
-    for start in view.starts(num_frames):
-        (volume,) = view.volumes(clip, torch.tensor([start]))
-        steps = range(3) if bidirectional else range(6)
-        fields = [clip.ahead[min(start + k, num_frames - 2)] for k in steps]
-        if bidirectional:
-            fields += [clip.behind[max(start - k, 1)] for k in steps]
-        assert torch.equal(volume, torch.cat(fields))
-        if num_frames > 6:
-            assert len({field.sum().item() for field in fields}) == 6  # nothing repeated
+def test_views_are_those_of_section_5():
+    frame, stack = ts.spatial_view(), ts.temporal_view()
+    clip = FakeClip(num_frames=11, height=300, width=280)
+    for view, channels in ((frame, 3), (stack, 20)):
+        assert (view.short_side, view.crop_size, view.flip, view.centre) == (256, 224, True, None)
+        assert view.test(clip, 2)[0].shape == (20, channels, 224, 224)
 
 
 def test_an_odd_number_of_fields_has_no_halves():
     with pytest.raises(ValueError, match="length must be an even number of fields, half of them each way; got 5"):
-        ts.FlowInput(length=5, bidirectional=True)
+        ts.temporal_view(length=5, bidirectional=True)
     with pytest.raises(ValueError, match="length must be at least 1 field; got 0"):
-        ts.FlowInput(length=0)
-
-
-# --- views to train and to test ---------------------------------------------------------------------------------------
-
-
-def test_training_views_are_windows_from_everywhere_half_of_them_mirrored_with_x_negated():
-    clip, view = FakeClip(num_frames=5), ts.FlowInput(length=2, size=10)
-    whole = {start: view.volumes(clip, torch.tensor([start]))[0] for start in view.starts(5)}
-    known = {}
-    for start, volume in whole.items():
-        for place, window in windows(volume, 10).items():
-            known[window.sum().item(), window[0, 0, 0].item()] = (start, *place, False)
-            mirrored = window.flip(-1) * torch.tensor([-1.0, 1, -1, 1])[:, None, None]  # x of both fields
-            known[mirrored.sum().item(), mirrored[0, 0, 0].item()] = (start, *place, True)
-    generator, seen = seeded(), []
-    for _ in range(1500):
-        window, label = view.training_view(clip, generator)
-        assert label == 1
-        seen.append(known[window.sum().item(), window[0, 0, 0].item()])
-    assert set(seen) == set(known.values())  # 3 times, 3 x 6 places, 2 sides
-    for axis, choices in enumerate((3, 3, 6, 2)):
-        counts = [[place[axis] for place in seen].count(value) for value in range(choices)]
-        spread = math.sqrt(1500 / choices * (1 - 1 / choices))
-        assert max(abs(count - 1500 / choices) for count in counts) < 5 * spread
-
-
-def test_windows_from_the_centre_stay_there_and_unmirrored_views_stay_so():
-    clip = FakeClip(num_frames=3, height=13, width=17)
-    view = ts.FlowInput(length=1, size=8, centre=9, flip=False, subtract_mean=False)
-    seen = set()
-    generator = seeded()
-    for _ in range(60):
-        window, _ = view.training_view(clip, generator)
-        seen |= {
-            (start, place)
-            for start in (0, 1)
-            for place, one in windows(clip.ahead[start], 8).items()
-            if torch.equal(one, window)
-        }
-    assert seen == {(start, (y, x)) for start in (0, 1) for y in (2, 3) for x in (4, 5)}  # rows 2-10, columns 4-12
-
-
-def test_the_same_seed_gives_the_same_view_with_or_without_a_generator():
-    clip = FakeClip()
-    for view in (ts.FlowInput(size=8), ts.FrameInput(size=8), ts.FrameInput(size=8, length=3)):
-        assert torch.equal(view.training_view(clip, seeded(4))[0], view.training_view(clip, seeded(4))[0])
-        assert not torch.equal(view.training_view(clip, seeded(4))[0], view.training_view(clip, seeded(5))[0])
-        drawn = []
-        for _ in range(2):
-            torch.manual_seed(4)
-            drawn.append(view.training_view(clip)[0])
-        assert torch.equal(*drawn)
-
-
-def test_frames_are_normalised_and_jittered_as_a_whole():
-    clip = FakeClip(num_frames=1, height=8, width=8)
-    view = ts.FrameInput(size=8, flip=False, jitter=0.0, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
-    plain, label = view.training_view(clip)
-    expected = [(clip.all_frames[0, c].float() - m) / s for c, (m, s) in enumerate([(10, 2), (20, 4), (30, 5)])]
-    assert plain.dtype == torch.float32
-    torch.testing.assert_close(plain, torch.stack(expected))
-    assert label == 1
-    jittered, _ = ts.FrameInput(size=8, flip=False, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0)).training_view(clip)
-    shift = (jittered - plain).flatten(1)
-    torch.testing.assert_close(shift, shift[:, :1].expand_as(shift), atol=1e-4, rtol=0)
-    assert shift.abs().min() > 0
-    views, _ = view.test_views(clip, frames=1)
-    torch.testing.assert_close(views[4], plain)  # the centre; nothing is jittered to test
-
-
-def test_slow_fusion_sees_consecutive_frames_through_one_window():
-    clip = FakeClip(num_frames=13)
-    view = ts.FrameInput(length=11, size=10, flip=False, jitter=0.0, mean=(0.0,) * 3, std=(1.0,) * 3)
-    found = []
-    generator = seeded()
-    for _ in range(60):
-        window, _ = view.training_view(clip, generator)
-        assert window.shape == (11, 3, 10, 10)
-        for start in range(3):
-            places = windows(clip.all_frames[start : start + 11].float(), 10)
-            found += [start for one in places.values() if torch.equal(one, window)]
-    assert len(found) == 60
-    assert set(found) == {0, 1, 2}
-    assert view.test_views(clip, frames=2)[0].shape == (2 * 5, 11, 3, 10, 10)
-
-
-def test_test_views_are_25_frames_of_ten_windows_frame_by_frame():
-    clip, view = FakeClip(num_frames=110, height=6, width=7), ts.FlowInput(length=10, size=5)
-    views, label = view.test_views(clip)
-    assert views.shape == (250, 20, 5, 5)
-    assert label == 1
-    starts = list(range(2, 100, 4))  # 100 places: the middle of each 25th
-    for place, start in enumerate(starts):
-        volume = flow.mean_flow_subtraction(flow.optical_flow_stacking(clip.ahead[start : start + 10]))
-        five = [volume[:, y : y + 5, x : x + 5] for y, x in ((0, 0), (0, 2), (1, 0), (1, 2), (0, 1))]
-        expected = torch.stack(five + [flow.flip_stack(window) for window in five])
-        torch.testing.assert_close(views[10 * place : 10 * place + 10], expected, atol=1e-6, rtol=0)
-
-
-def test_fields_that_stacks_share_are_read_once():
-    clip = FakeClip(num_frames=20)
-    ts.FlowInput(length=10, size=8).test_views(clip, frames=10)
-    assert clip.reads == [list(range(19))]
-
-
-def test_a_clip_with_few_places_starts_over_and_fewer_windows_are_the_first_ones():
-    clip, view = FakeClip(num_frames=13), ts.FlowInput(length=10, size=8)  # starts 0, 1, 2
-    views, _ = view.test_views(clip, frames=7)
-    assert views.shape == (70, 20, 8, 8)
-    frames = views.unflatten(0, (7, 10))
-    for place, start in enumerate((0, 1, 2, 0, 1, 2, 0)):
-        assert torch.equal(frames[place], frames[start])
-    assert torch.equal(view.test_views(clip, frames=7, centre_only=True)[0], frames[:, 4])
-    unflipped, _ = ts.FlowInput(length=10, size=8, flip=False).test_views(clip, frames=7)
-    assert torch.equal(unflipped.unflatten(0, (7, 5)), frames[:, :5])
-
-
-@pytest.mark.parametrize(("height", "width", "expected"), [(24, 30, (12, 15)), (45, 20, (27, 12)), (12, 16, (12, 16))])
-def test_frames_and_flow_are_rescaled_beforehand(height, width, expected):
-    clip = FakeClip(height=height, width=width)
-    frames, fields = (view(size=12, short_side=12) for view in (ts.FrameInput, ts.FlowInput))
-    seen = frames.volumes(clip, torch.tensor([3]))
-    assert seen.shape == (1, 3, *expected)
-    torch.testing.assert_close(seen[0], resize(clip.all_frames[3], expected))
-    (stack,) = replace(fields, subtract_mean=False).volumes(clip, torch.tensor([2]))
-    torch.testing.assert_close(stack, flow.resize_flow(clip.ahead[2:12], expected).flatten(0, 1))
-    (stack,) = replace(fields, subtract_mean=False, bidirectional=True).volumes(clip, torch.tensor([7]))
-    torch.testing.assert_close(stack[10:], flow.resize_flow(clip.behind[3:8].flip(0), expected).flatten(0, 1))
-
-
-def test_a_frame_smaller_than_the_window_is_an_error():
-    with pytest.raises(ValueError, match="size must be 1 to 12, to fit 12 x 15 pixels; got 224: resize"):
-        ts.FlowInput().training_view(FakeClip())
-    with pytest.raises(ValueError, match="got 224: resize"):
-        ts.FrameInput().test_views(FakeClip())
+        ts.temporal_view(length=0)
 
 
 def test_views_go_through_the_lab_s_own_training_and_evaluation():
     clips = FakeClips(("a", "b"), [0, 1, 0, 1], num_frames=4, height=60, width=64)
-    view = ts.FlowInput(length=2, size=56)
+    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
     torch.manual_seed(0)
     net = ts.temporal_tiny(2, length=2)
     recipe = Recipe(**{**ts.FROM_SCRATCH_TINY, "steps": 2, "batch": 3, "schedule": None})
-    history = fit(net, recipe, clips.map(view.training_view), classification_loss, device="cpu", progress=False)
+    history = fit(net, recipe, clips.map(view.train), classification_loss, device="cpu", progress=False)
     assert [sorted(step.shown) for step in history] == [["accuracy"], ["accuracy"]]
-    scores = evaluate(net, clips.map(lambda clip: view.test_views(clip, frames=2)), progress=False)
+    scores = evaluate(net, clips.map(lambda clip: view.test(clip, 2)), progress=False)
     assert scores.clips.shape == (4 * 2 * 10, 2)
     torch.testing.assert_close(scores.videos.sum(dim=1), torch.ones(4))
     assert scores.labels.tolist() == [0, 1, 0, 1]
@@ -381,10 +203,10 @@ def test_multi_task_takes_over_what_a_net_has_learned(tmp_path):
 
 
 def test_multi_task_trains_on_two_sets_through_a_loader_factory():
-    view = ts.FlowInput(length=2, size=56)
+    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
     sizes = {"num_frames": 4, "height": 56, "width": 60}
-    large = FakeClips(("a", "b"), [0, 1, 0, 1, 0], **sizes).map(view.training_view)
-    small = FakeClips(("c", "d", "e"), [0, 1, 2], **sizes).map(view.training_view)
+    large = FakeClips(("a", "b"), [0, 1, 0, 1, 0], **sizes).map(view.train)
+    small = FakeClips(("c", "d", "e"), [0, 1, 2], **sizes).map(view.train)
     torch.manual_seed(0)
     net = ts.MultiTask(ts.temporal_tiny(2, length=2), (2, 3))
 
@@ -661,8 +483,8 @@ def test_paper_sizes():
     assert ["norm2" in dict(net.features.named_children()) for net in (spatial, temporal, slow, both.trunk)] == [
         True, False, True, False,
     ]  # fmt: skip
-    assert ts.temporal_paper.__kwdefaults__["length"] == ts.FlowInput().length == 10
-    assert spatial.image_size == ts.FrameInput().size == ts.FlowInput().size == 224
+    assert ts.temporal_paper.__kwdefaults__["length"] == ts.temporal_view().sample.length == 10
+    assert spatial.image_size == ts.spatial_view().crop_size == ts.temporal_view().crop_size == 224
 
 
 def test_tiny_nets_are_the_same_classes_and_end_in_three_by_three_maps():
@@ -699,9 +521,9 @@ def test_the_multi_task_net_learns_two_batches_by_heart():
 @pytest.mark.parametrize(
     ("build", "view"),
     [
-        (ts.spatial_paper, ts.FrameInput()),
-        (ts.slow_fusion_paper, ts.FrameInput(length=11)),
-        (lambda classes: ts.multi_task_paper((classes, 51)), ts.FlowInput()),
+        (ts.spatial_paper, ts.spatial_view()),
+        (ts.slow_fusion_paper, ts.spatial_view(length=11)),
+        (lambda classes: ts.multi_task_paper((classes, 51)), ts.temporal_view()),
     ],
     ids=["spatial", "slow fusion", "multi-task"],  # the temporal net alone: tests/backbones/test_cnn_m.py
 )
@@ -709,7 +531,7 @@ def test_paper_size_takes_a_training_step_and_a_test_pass(build, view):
     clip = FakeClip(num_frames=12, height=256, width=340)
     torch.manual_seed(0)
     net = build(101)
-    volume, label = view.training_view(clip)
+    volume, label = view.train(clip)
     batch = volume[None], torch.tensor([label])
     several = isinstance(net, ts.MultiTask)
     value, _ = ts.multi_task_loss(net, [batch, batch]) if several else classification_loss(net, batch)
@@ -720,7 +542,7 @@ def test_paper_size_takes_a_training_step_and_a_test_pass(build, view):
     torch.optim.SGD(net.parameters(), **ts.FROM_SCRATCH["options"]).step()
     assert not torch.equal(net.get_parameter("trunk.fc7.bias" if several else "fc7.bias"), before)
 
-    views, _ = view.test_views(clip, frames=1, centre_only=True)
+    views, _ = view.test(clip, 1, centre_only=True)
     with torch.no_grad():
         logits = net.eval().logits(views, 1) if several else net.eval()(views)
     assert logits.shape == (1, 51 if several else 101)
