@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class EstimatedClip:
     estimate: Estimator = dis
     _kept: dict[bool, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.clip, name)
 
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
@@ -56,8 +57,8 @@ class Estimated(Clips):
         self.groups, self.num_lacking = clips.groups, clips.num_lacking
         self._kept: dict[int, EstimatedClip] = {}
 
-    def __getitem__(self, index: int) -> EstimatedClip:
+    def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0."""
         if index not in self._kept:
             self._kept[index] = EstimatedClip(self.clips[index], self.estimate)
-        return self._kept[index]
+        return cast(Clip, self._kept[index])
