@@ -33,12 +33,12 @@ def small():
 @pytest.mark.benchmark(group="one video, 25 frames x 10 crops, CNN-M-2048")
 class TestTesting:
     def test_labkit_evaluate(self, benchmark, clips):
-        net, view = two_stream.spatial_paper(CLASSES).eval(), two_stream.spatial_view(short_side=None)
+        net, view = two_stream.spatial_network(CLASSES).eval(), two_stream.spatial_view(short_side=None)
         data = clips.subset([0]).map(view.test)
         benchmark.pedantic(evaluate, (net, data), {"batch": 1, "progress": False}, rounds=3, warmup_rounds=1)
 
     def test_bare_network(self, benchmark, clips):
-        net, views = two_stream.spatial_paper(CLASSES).eval(), torch.randn(250, 3, 224, 224)
+        net, views = two_stream.spatial_network(CLASSES).eval(), torch.randn(250, 3, 224, 224)
 
         def forward():
             with torch.no_grad():
@@ -52,12 +52,12 @@ class TestTesting:
 class TestTraining:
     def test_labkit_fit(self, benchmark, small):
         view = two_stream.temporal_view(crop_size=56, short_side=None, flip=False)
-        recipe = Recipe(**{**two_stream.FROM_SCRATCH_TINY, "steps": 20, "schedule": None})
+        recipe = Recipe(**{**two_stream.RECIPES["tiny"]["from_scratch"], "steps": 20, "schedule": None})
         order = uniform_over_classes(small.labels)
         train = small.map(view.train)
 
         def run():
-            net = two_stream.temporal_tiny(CLASSES)
+            net = two_stream.temporal_network(CLASSES, size="tiny")
             fit(net, recipe, train, losses.classification_loss, order=order, progress=False)
 
         benchmark.pedantic(run, rounds=3, warmup_rounds=1)
@@ -66,7 +66,7 @@ class TestTraining:
         views, labels = torch.randn(48, 20, 56, 56), torch.arange(48) % CLASSES
 
         def run():
-            net = two_stream.temporal_tiny(CLASSES)
+            net = two_stream.temporal_network(CLASSES, size="tiny")
             optimizer = torch.optim.SGD(net.parameters(), lr=1e-2, momentum=0.9, weight_decay=5e-4)
             for _ in range(20):
                 loss, _ = losses.classification_loss(net, (views, labels))
@@ -80,14 +80,14 @@ class TestTraining:
 @pytest.mark.benchmark(group="codes of ten frames, CNN-M-2048")
 class TestCodes:
     def test_labkit_extract(self, benchmark, clips):
-        coder = FrameCoder(two_stream.spatial_paper(CLASSES).eval(), "fc7", size=(224, 224))
+        coder = FrameCoder(two_stream.spatial_network(CLASSES).eval(), "fc7", size=(224, 224))
         pick = lambda clip: equally_spaced(clip.num_frames, 10)  # noqa: E731
         benchmark.pedantic(
             extract_codes, (clips.subset([0]), coder, pick), {"progress": False}, rounds=3, warmup_rounds=1
         )
 
     def test_bare_network(self, benchmark):
-        net, frames = two_stream.spatial_paper(CLASSES).eval(), torch.randn(10, 3, 224, 224)
+        net, frames = two_stream.spatial_network(CLASSES).eval(), torch.randn(10, 3, 224, 224)
 
         def forward():
             with torch.no_grad():

@@ -13,6 +13,7 @@ names a file.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from labkit.training import Recipe, evaluate, fit
 
 GROUPS = 180
 NETS = {
-    "cnn_m": two_stream.spatial_tiny,
+    "cnn_m": partial(two_stream.spatial_network, size="tiny"),
     "googlenet": googlenet_tiny,
     "resnet": resnet_tiny,
     "alexnet": long_video.alexnet_tiny,

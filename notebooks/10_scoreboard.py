@@ -375,12 +375,12 @@ look_at = {"crop_size": 56, "short_side": None, "flip": False}  # to walk left a
 still, motion = two_stream.spatial_view(**look_at), two_stream.temporal_view(**look_at)
 evenly = uniform_over_classes(train.labels)
 for name, view, recipe in (
-    ("spatial", still, two_stream.FINE_TUNING_TINY),
-    ("temporal", motion, two_stream.FROM_SCRATCH_TINY),
+    ("spatial", still, two_stream.RECIPES["tiny"]["fine_tuning"]),
+    ("temporal", motion, two_stream.RECIPES["tiny"]["from_scratch"]),
 ):
     start = clock()
     torch.manual_seed(seed)
-    net = getattr(two_stream, f"{name}_tiny")(count)
+    net = getattr(two_stream, f"{name}_network")(count, size="tiny")
     if name == "spatial":
         load_weights(net, source_weights("cnn_m"), skip=("classifier",))
     learned(net, recipe, train.map(view.train), losses.classification_loss, order=evenly)
@@ -393,7 +393,9 @@ if trains:
     board["two_stream.training"] = spent["spatial"] + spent["temporal"]
 
 # %%
-coder = FrameCoder(two_stream.spatial_tiny(len(card(source_weights("cnn_m"))["classes"])), "fc7", size=(56, 56))
+coder = FrameCoder(
+    two_stream.spatial_network(len(card(source_weights("cnn_m"))["classes"]), size="tiny"), "fc7", size=(56, 56)
+)
 load_weights(coder.net, source_weights("cnn_m"))
 start = clock()
 codes = extract_codes(train, coder, frame_rnn.sample_frames, progress=learns)

@@ -1,29 +1,35 @@
 """Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014.
 
-https://arxiv.org/abs/1406.2199.
+https://arxiv.org/abs/1406.2199
 
-A video is what it looks like and how it moves. One network, the *spatial stream*, sees a single frame and knows objects
-and scenes; it can learn from images first. Another one, the *temporal stream*, never sees a frame: its input is a stack
-of optical flow fields, motion ready made, which a network that gets stacked frames would have to find out by itself.
-Both are CNN-M-2048, both are trained alone, and their softmax scores are averaged, or weighed by an SVM.
+A video is what it looks like and how it moves. One network, the *spatial stream*, sees a single frame; it knows objects
+and scenes, and can be pre-trained on images. Another one, the *temporal stream*, never sees a frame: its input is a
+stack of optical flow fields, ready-made motion, which a network on stacked frames would have to find out by itself.
+Both are CNN-M-2048 (`labkit.backbones.cnn_m`), both are trained alone, and their softmax scores are averaged or fused
+by an SVM.
 
-Shapes: a spatial view is ``(3, 224, 224)``, a temporal one ``(2L, 224, 224)``, each stack a product of
-`labkit.flow.stack`; slow fusion sees clips ``(11, 3, 224, 224)``. Nets give logits ``(B, K)``, of which
-`labkit.training.evaluate` averages the softmax over the views of a video.
+Shapes: a spatial view is ``(3, 224, 224)``, a temporal one ``(2L, 224, 224)``, made by `labkit.flow.stack`; slow fusion
+sees clips ``(11, 3, 224, 224)``. Networks give logits ``(B, K)``, whose softmax is averaged over the views of a video.
 
-Where the text is silent: colours are brought to zero mean and unit variance (flow stays in pixels per frame), so frames
-and flow can begin with the same weights and learning rate; weight decay is that of Krizhevsky et al., whose training
-the paper adapts; a clip that is too short repeats its last field or frame, and one with fewer places than test frames
-starts over; left and right may be told apart (``flip=False``), which mirrored views forbid. More at the lines.
+Where this departs from the paper, or fills what it leaves open; more at the lines:
+
+- Flow is what the clips have: exact in the lab's world, by TV-L1 or DIS of real videos; the paper's is Brox's. It is
+  computed at the size of the video and then rescaled with its vectors; the paper rescales the videos first.
+- A fifth of the training clips is held out from all networks for the SVM; the paper does not say what it learns from.
+- Colours have zero mean and unit variance (flow stays in pixels per frame), so that frames and flow can have the same
+  initialisation and learning rate. Weight decay is that of Krizhevsky et al., whose training the paper adapts.
+- A clip that is too short repeats its last frame or field; one with fewer moments than test frames starts over.
+- Left and right may be different classes: then ``flip=False``.
+- The other data set's clips that help the small one are those of its training part on the same split; the paper takes
+  all splits of the other set together.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from scipy.special import betaincc  # type: ignore[import-untyped]
 from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -34,7 +40,7 @@ from labkit.clips import Mapped
 from labkit.views import RGB, Consecutive, FlowStack, View
 from labkit.views.crops import rgb_jitter
 
-VERSION = 2  # raised by hand whenever results can change
+Size = Literal["paper", "tiny"]
 
 # --- models -----------------------------------------------------------------------------------------------------------
 # Both streams are `labkit.backbones.cnn_m.CNNM`, built at the end of this file.
@@ -46,7 +52,7 @@ class SlowFusion(CNNM):
     The paper says no more than "a ConvNet to a stack of RGB frames (11 frames in our case)", after Karpathy et al.
     There filters span 4, 2 and 2 frames, each layer moving on by 2, which makes 4, 2 and 1 steps in time out of 10
     frames. Here the first spans 5, so that 11 frames give as many steps and every frame is seen. Everything from conv3
-    on, and all sizes in space, are those of the spatial net.
+    on, and all sizes in space, are those of the spatial network.
 
     The filters of a layer are the same at all its steps: they are convolutions over time, written as convolutions of
     neighbouring frames stacked in channels.
@@ -57,8 +63,8 @@ class SlowFusion(CNNM):
 
     FRAMES, SPAN = 11, 5
 
-    def __init__(self, num_classes: int, **numbers: Any) -> None:
-        super().__init__(num_classes, in_channels=3 * self.SPAN, **numbers)
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(num_classes, in_channels=3 * self.SPAN, **kwargs)
         for name in ("conv2", "conv3"):
             setattr(self.features, name, _PairedConv2d(getattr(self.features, name)))
 
@@ -71,7 +77,7 @@ class SlowFusion(CNNM):
 
 
 class _PairedConv2d(nn.Conv2d):
-    """A convolution over two neighbours in time, moving on by two: ``(B * T, C, H, W)`` to ``(B * T / 2, ...)``."""
+    """A convolution over two neighbours in time, with stride 2: ``(B * T, C, H, W)`` to ``(B * T / 2, ...)``."""
 
     def __init__(self, like: nn.Conv2d) -> None:
         size, stride, padding = like.kernel_size[0], like.stride[0], int(like.padding[0])
@@ -84,21 +90,21 @@ class _PairedConv2d(nn.Conv2d):
 
 
 class MultiTask(nn.Module):
-    """One net for several data sets: everything is shared but the softmax layers on top of fc7, one for each set.
+    """One network for several data sets: all is shared but the softmax layers on top of fc7, one for each set.
 
     Args:
-        net: its hidden layers are taken over, its classifier is not.
+        network: its hidden layers are used, its classifier is not.
         num_classes: of each set.
 
     Source: section 4.
     """
 
-    def __init__(self, net: CNNM, num_classes: Sequence[int]) -> None:
+    def __init__(self, network: CNNM, num_classes: Sequence[int]) -> None:
         super().__init__()
-        width = net.classifier.in_features
-        self.trunk = net
-        self.trunk.classifier = nn.Identity()  # type: ignore[assignment]
-        self.heads = nn.ModuleList(nn.Linear(width, classes) for classes in num_classes)
+        in_features = network.classifier.in_features
+        self.backbone = network
+        self.backbone.classifier = nn.Identity()  # type: ignore[assignment]
+        self.heads = nn.ModuleList(nn.Linear(in_features, classes) for classes in num_classes)
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.01)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
@@ -107,12 +113,12 @@ class MultiTask(nn.Module):
         """Logits ``(B_i, K_i)`` of views ``(B_i, C, H, W)``, one batch of each set, each by its own head."""
         if len(views) != len(self.heads):
             raise ValueError(f"views must be a batch of each of {len(self.heads)} sets; got {len(views)}: see logits()")
-        codes = self.trunk(torch.cat(views)).split([len(part) for part in views])  # (B_i, 2048) each
+        codes = self.backbone(torch.cat(views)).split([len(part) for part in views])  # (B_i, 2048) each
         return tuple(head(part) for head, part in zip(self.heads, codes, strict=True))
 
     def logits(self, views: Tensor, task: int) -> Tensor:
         """Logits ``(B, K)`` of views of one set; to test: ``evaluate(..., forward=lambda m, v: m.logits(v, 0))``."""
-        return self.heads[task](self.trunk(views))
+        return self.heads[task](self.backbone(views))
 
 
 # --- procedure: training, more data, fusion, filters ------------------------------------------------------------------
@@ -126,15 +132,29 @@ def multi_task_loss(model: MultiTask, batch: Sequence[tuple[Tensor, Tensor]]) ->
         batch: ``(views, labels)`` of each set, their sizes free: see `labkit.training.shared_batches`.
     """
     logits = model(*(views for views, _ in batch))
-    losses = [F.cross_entropy(one, labels) for one, (_, labels) in zip(logits, batch, strict=True)]
+    losses = [F.cross_entropy(scores, labels) for scores, (_, labels) in zip(logits, batch, strict=True)]
     return torch.stack(losses).sum(), {f"loss of set {i}": loss.item() for i, loss in enumerate(losses)}
 
 
-def last_layer_only(net: CNNM) -> CNNM:
-    """Freeze all but the classifier, in place: setting (iii) of the spatial nets (section 6, Table 1a)."""
-    net.requires_grad_(False)
-    net.classifier.requires_grad_(True)
-    return net
+def last_layer_only(network: CNNM) -> CNNM:
+    """Freeze all but the classifier, in place: setting (iii) of the spatial networks (section 6, Table 1a)."""
+    network.requires_grad_(False)
+    network.classifier.requires_grad_(True)
+    return network
+
+
+def transfer(source: nn.Module, target: nn.Module) -> None:
+    """Copy all layers but the classifier from one network to another: fine-tuning on another data set starts there.
+
+    Raises:
+        ValueError: the networks differ in more than the classifier.
+    """
+    weights = {name: value for name, value in source.state_dict().items() if not name.startswith("classifier.")}
+    own = {name: value for name, value in target.state_dict().items() if name.startswith("classifier.")}
+    try:
+        target.load_state_dict({**weights, **own})
+    except RuntimeError as error:
+        raise ValueError(f"networks must differ in their classifiers only; got others: {error}") from error
 
 
 UCF101_AS_HMDB51: Mapping[str, str] = {
@@ -228,24 +248,24 @@ def _plain(name: str) -> str:
     return name.casefold().replace("_", "")
 
 
-def average_fusion(spatial: Tensor, temporal: Tensor, share: float = 0.5) -> Tensor:
+def average_fusion(spatial: Tensor, temporal: Tensor, weight: float = 0.5) -> Tensor:
     """Average the softmax scores of both streams (section 2).
 
     Args:
         spatial: ``(N, K)``, scores of N videos.
         temporal: the same shape.
-        share: weight of the temporal stream, 0 to 1; one half in the paper.
+        weight: of the temporal stream, 0 to 1; one half in the paper.
 
     Returns:
         ``(N, K)``.
 
     Raises:
-        ValueError: shapes differ, or a share outside of 0 to 1.
+        ValueError: shapes differ, or a weight outside of 0 to 1.
     """
     checks.require_same_shape(spatial, temporal, ("spatial", "temporal"), "scores of the same videos")
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must be 0 to 1, the weight of the temporal stream; got {share}")
-    return (1 - share) * spatial + share * temporal
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be 0 to 1, that of the temporal stream; got {weight}")
+    return (1 - weight) * spatial + weight * temporal
 
 
 def svm_fusion(
@@ -253,9 +273,9 @@ def svm_fusion(
 ) -> Tensor:
     """Fuse the streams by a multi-class linear SVM on their stacked, L2-normalised softmax scores (section 2).
 
-    The paper does not say on which scores the SVM is trained. Those of the clips that the nets were trained on are all
-    but perfect and teach it nothing: hold clips out, whole groups of them (`labkit.clips.Clips.hold_out_groups`), from
-    the training of both nets.
+    The paper does not say on which scores the SVM is trained. Those of the clips that the networks were trained on are
+    almost perfect and teach it nothing: hold clips out, whole groups of them (`labkit.clips.Clips.hold_out_groups`),
+    from the training of both networks.
 
     Args:
         known: softmax scores ``(N, K)`` of each stream, of held-out videos.
@@ -287,63 +307,6 @@ def _stacked(scores: Sequence[Tensor], name: str) -> Tensor:
     for stream in scores:
         checks.require_same_shape(stream, scores[0], (name, f"{name}[0]"), "scores of the same videos by each stream")
     return torch.cat([F.normalize(stream.double(), dim=1) for stream in scores], dim=1)  # (N, number of streams * K)
-
-
-FILTER_KINDS = ("spatial derivative", "temporal derivative", "average", "none of these")
-
-
-def filter_kinds(weights: Tensor, level: float = 0.01) -> tuple[Tensor, Tensor]:
-    """What the first filters of a temporal net look like: derivatives in space, in time, averages, or none of these.
-
-    The paper shows them and says what can be seen (section 3.3, Figure 4); this measures it. A filter is a sum of
-    parts at right angles to each other, and the squares of its weights are shared out among them:
-
-    * *spatial derivative*: in each channel a slope in some direction under a bell (a derivative of a Gaussian with a
-      standard deviation of a quarter of the filter), whatever its course over time;
-    * *average*: the bell itself, the same for all fields;
-    * *temporal derivative*: the bell, weighed differently from field to field, with weights that sum to 0;
-    * the rest.
-
-    Random weights give each part a share in proportion to its dimensions. A filter looks like a part if its share is so
-    large that less than ``level`` of all random (Gaussian) filters reach it; of several such parts, like the largest.
-    So weights before training look like each of the three with a probability of ``level`` at most.
-
-    Args:
-        weights: ``(F, 2L, S, S)``, of conv1, x and y interleaved, forward flow.
-        level: how rare a share must be.
-
-    Returns:
-        ``kinds``: int64 ``(F,)``, index into `FILTER_KINDS`.
-        ``shares``: float64 ``(F, 3)``, 0 to 1, of the first three kinds; their sum is at most 1.
-
-    Raises:
-        ValueError: an odd number of channels, or filters that are not square or smaller than 3 x 3.
-    """
-    checks.require_shape(weights, "F C S S", "weights", "the weights of conv1 of a temporal net")
-    channels, size = weights.shape[1:3]
-    if channels % 2 or size < 3:
-        raise ValueError(
-            f"weights must be (F, 2L, S, S), S at least 3; got {tuple(weights.shape)}: x and y interleaved"
-        )
-    length = channels // 2
-    flat = weights.detach().double().cpu().unflatten(1, (length, 2)).flatten(-2)  # (F, L, 2, S * S)
-    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2  # (S,)
-    bell = torch.exp(-(place**2) / (2 * (size / 4) ** 2))  # (S,)
-    slope = place * bell  # (S,)
-    patterns = torch.stack([torch.outer(a, b).flatten() for a, b in ((bell, bell), (bell, slope), (slope, bell))])
-    along = flat @ F.normalize(patterns, dim=1).T  # (F, L, 2, 3): of the bell, its slope in x, its slope in y
-    over_time = along[..., 0]  # (F, L, 2)
-    mean = over_time.mean(dim=1, keepdim=True).expand_as(over_time)  # (F, L, 2)
-    parts = [along[..., 1:].flatten(2), over_time - mean, mean]  # spatial, temporal, average
-    energies = torch.stack([part.square().sum(dim=(1, 2)) for part in parts], dim=1)  # (F, 3)
-    totals = flat.square().sum(dim=(1, 2, 3))[:, None]  # (F, 1)
-    shares = (energies / totals).nan_to_num(0.0).clamp(max=1.0)  # (F, 3); a filter of zeros is 0 / 0
-    # the share of d out of n dimensions of a Gaussian vector has a Beta(d / 2, (n - d) / 2) distribution
-    half = torch.tensor([4.0 * length, 2.0 * (length - 1), 2.0]) / 2  # (3,)
-    chance = torch.from_numpy(betaincc(half.numpy(), (channels * size**2 / 2 - half).numpy(), shares.numpy()))
-    striking = torch.where(chance < level, shares, -1.0)  # (F, 3); without dimensions chance is NaN
-    best, kinds = striking.max(dim=1)
-    return torch.where(best > 0, kinds, 3), shares
 
 
 # --- builders: views --------------------------------------------------------------------------------------------------
@@ -419,88 +382,75 @@ def temporal_view(
 
 
 # --- builders: networks -----------------------------------------------------------------------------------------------
-# The same classes in two sizes. Tiny networks see 56 of 64 pixels, as the paper's see 224 of 256. Their dropout is 0.5
-# by default: at 0.9 they learn too, but take several times as many steps to begin.
+# The same classes in two sizes: "paper" sees crops of 224 x 224 pixels, "tiny" of 56 x 56. Tiny networks have a dropout
+# of 0.5 by default: with 0.9 they learn too, but take several times as many steps to leave chance level.
+
+SIZES: Mapping[str, Mapping[str, Any]] = {"paper": {}, "tiny": TINY_CNN_M}
+DROPOUT = {"paper": 0.9, "tiny": 0.5}  # of networks trained from scratch: "aggressive" in the paper (section 6)
 
 
-def spatial_paper(num_classes: int, *, dropout: float = 0.5) -> CNNM:
-    """The spatial stream, CNN-M-2048. Dropout is 0.5 or 0.9 (Table 1a); 0.5 is better on top of fixed layers."""
-    return CNNM(num_classes, dropout=dropout)
+def spatial_network(num_classes: int, *, size: Size = "paper", dropout: float = 0.5) -> CNNM:
+    """The spatial stream, CNN-M-2048. Dropout is 0.5 or 0.9 (Table 1a); 0.5 is better on top of frozen layers."""
+    return CNNM(num_classes, dropout=dropout, **SIZES[size])
 
 
-def spatial_tiny(num_classes: int, *, dropout: float = 0.5) -> CNNM:
-    """The spatial stream for windows of 56 x 56 pixels."""
-    return CNNM(num_classes, dropout=dropout, **TINY_CNN_M)
+def temporal_network(num_classes: int, *, length: int = 10, size: Size = "paper", dropout: float | None = None) -> CNNM:
+    """The temporal stream: 2L input channels, and no second normalisation, "to reduce memory consumption"."""
+    dropout = DROPOUT[size] if dropout is None else dropout
+    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **SIZES[size])
 
 
-def temporal_paper(num_classes: int, *, length: int = 10, dropout: float = 0.9) -> CNNM:
-    """The temporal stream: 2L input channels, no second normalisation, "aggressive" dropout (section 6)."""
-    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout)
+def slow_fusion_network(num_classes: int, *, size: Size = "paper") -> SlowFusion:
+    """Slow fusion from scratch; its dropout is not given: that of the networks it is compared with (section 6)."""
+    return SlowFusion(num_classes, dropout=DROPOUT[size], **SIZES[size])
 
 
-def temporal_tiny(num_classes: int, *, length: int = 10, dropout: float = 0.5) -> CNNM:
-    """The temporal stream for windows of 56 x 56 pixels."""
-    return CNNM(num_classes, in_channels=2 * length, lrn2=False, dropout=dropout, **TINY_CNN_M)
+def multi_task_network(num_classes: Sequence[int] = (101, 51), *, size: Size = "paper") -> MultiTask:
+    """The temporal stream for several data sets at once, UCF101 and HMDB51 in the paper."""
+    return MultiTask(temporal_network(num_classes[0], size=size), num_classes)
 
 
-def slow_fusion_paper(num_classes: int, *, dropout: float = 0.9) -> SlowFusion:
-    """Slow fusion from scratch; its dropout is not given, 0.9 is that of the nets it is compared with (section 6)."""
-    return SlowFusion(num_classes, dropout=dropout)
+# --- recipes: Recipe(**RECIPES["paper"]["from_scratch"]) --------------------------------------------------------------
+# Batches are drawn by `labkit.training.uniform_over_classes`. In multi-task training the paper says neither how much of
+# a batch each set gives nor how long such a network is trained. Here the sets share each batch evenly
+# (`labkit.training.shared_batches`), and training is `longer`, until each set has given as many clips as to a network
+# of its own: the rows of Table 2 differ in what is added, not in what is left.
 
-
-def slow_fusion_tiny(num_classes: int, *, dropout: float = 0.5) -> SlowFusion:
-    """Slow fusion for windows of 56 x 56 pixels."""
-    return SlowFusion(num_classes, dropout=dropout, **TINY_CNN_M)
-
-
-def multi_task_paper(num_classes: Sequence[int] = (101, 51), *, dropout: float = 0.9) -> MultiTask:
-    """The temporal stream for UCF-101 and HMDB-51 at once."""
-    return MultiTask(temporal_paper(num_classes[0], dropout=dropout), num_classes)
-
-
-def multi_task_tiny(num_classes: Sequence[int], *, dropout: float = 0.5) -> MultiTask:
-    """The temporal stream for two sets at once, windows of 56 x 56 pixels."""
-    return MultiTask(temporal_tiny(num_classes[0], dropout=dropout), num_classes)
-
-
-# --- recipes: Recipe(**FROM_SCRATCH) ----------------------------------------------------------------------------------
-# Batches are drawn by `labkit.training.uniform_over_classes`. In multi-task training the paper does not say who gives
-# how much of a batch: take half from each set, by `labkit.training.shared_batches`. Nor does it say for how long a net
-# learns that sees more than one set. Here the other set's clips come on top: it learns `longer`, until a set has given
-# as many clips as to a net of its own, so that the rows of Table 2 differ in what is added, not in what is left.
-
-FROM_SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
+_SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
     "optimizer": torch.optim.SGD,
     "options": {"lr": 1e-2, "momentum": 0.9, "weight_decay": 5e-4},
     "steps": 80_000,
     "batch": 256,
     "schedule": {50_000: 1e-3, 70_000: 1e-4},
 }
-FINE_TUNING: Mapping[str, Any] = {  # section 5, "In the fine-tuning scenario"; for the last layer alone, too
-    **FROM_SCRATCH,
-    "steps": 20_000,
-    "schedule": {14_000: 1e-3},
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "paper": {
+        "from_scratch": _SCRATCH,
+        # section 5, "In the fine-tuning scenario"; for the last layer alone, too
+        "fine_tuning": {**_SCRATCH, "steps": 20_000, "schedule": {14_000: 1e-3}},
+    },
+    # The same proportions for a laptop. Measured once: after 250 such steps the temporal stream of the world had 87 %.
+    "tiny": {
+        "from_scratch": {**_SCRATCH, "steps": 400, "batch": 48, "schedule": {250: 1e-3, 350: 1e-4}},
+        "fine_tuning": {**_SCRATCH, "steps": 400, "batch": 48, "schedule": {280: 1e-3}},
+    },
 }
-# The same proportions for a laptop. Measured once: after 250 such steps 87 % on the 18 actions of the world, temporal.
-FROM_SCRATCH_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 400, "batch": 48, "schedule": {250: 1e-3, 350: 1e-4}}
-FINE_TUNING_TINY: Mapping[str, Any] = {**FROM_SCRATCH, "steps": 400, "batch": 48, "schedule": {280: 1e-3}}
 
 
 def slower(recipe: Mapping[str, Any], factor: float = 0.3) -> dict[str, Any]:
-    """A recipe whose learning rates are ``factor`` times as high: for tiny nets with dropout 0.9.
+    """A recipe whose learning rates are ``factor`` times as high: for tiny networks with a dropout of 0.9.
 
-    The paper has one schedule for both strengths of dropout. But 0.9 leaves a tiny net 51 of its 512 units, where the
-    paper's has 410 and 205, and with gradients that noisy it does not leave chance at the paper's learning rate.
+    The paper has one schedule for both strengths of dropout. But 0.9 leaves a tiny network 51 of its 512 units, where
+    the paper's has 410 and 205; with gradients that noisy it stays at chance level at the paper's learning rate.
     """
     options = {**recipe["options"], "lr": factor * recipe["options"]["lr"]}
     return {**recipe, "options": options, "schedule": {step: factor * lr for step, lr in recipe["schedule"].items()}}
 
 
 def longer(recipe: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """A recipe of ``factor`` times as many steps, its milestones moved along: for nets that learn from several sets.
+    """A recipe of ``factor`` times as many steps, its milestones moved along: to learn from several sets.
 
-    Twice for two sets that share each batch; ``all classes / classes of the small set`` for `AddedClasses`, whose
-    batches are drawn uniformly over all of them.
+    Twice for two sets that share each batch; the number of all classes over that of the small set's for `AddedClasses`.
     """
     milestones = {round(factor * step): lr for step, lr in recipe["schedule"].items()}
     return {**recipe, "steps": round(factor * recipe["steps"]), "schedule": milestones}

@@ -1,6 +1,7 @@
 """The small weights that come with the lab are what their card says."""
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from labkit.papers import long_video, two_stream
 from labkit.training import evaluate
 
 NETS = {
-    "cnn_m": two_stream.spatial_tiny,
+    "cnn_m": partial(two_stream.spatial_network, size="tiny"),
     "googlenet": googlenet_tiny,
     "resnet": resnet_tiny,
     "alexnet": long_video.alexnet_tiny,

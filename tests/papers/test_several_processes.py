@@ -68,7 +68,9 @@ def deep_lstm():
 
 def two_sets():
     sets = (labelled(4, 56, 56), labelled(4, 56, 56, classes=2))
-    return ts.MultiTask(ts.temporal_tiny(3, length=2), (3, 2)), shared_batches(sets, RECIPE.batch, seed=5)
+    return ts.MultiTask(ts.temporal_network(3, length=2, size="tiny"), (3, 2)), shared_batches(
+        sets, RECIPE.batch, seed=5
+    )
 
 
 def stacked():
@@ -76,7 +78,7 @@ def stacked():
 
 
 CASES = {  # model, data, loss
-    "two_stream.softmax": lambda: (ts.spatial_tiny(3), labelled(3, 56, 56), classification_loss),
+    "two_stream.softmax": lambda: (ts.spatial_network(3, size="tiny"), labelled(3, 56, 56), classification_loss),
     "two_stream.multi_task": lambda: (*two_sets(), ts.multi_task_loss),
     "frame_rnn": lambda: (frame_rnn.frame_rnn_tiny(6, 3).birnn, labelled(4, 6), frame_rnn.loss),
     "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),

@@ -90,8 +90,8 @@ def test_views_go_through_the_lab_s_own_training_and_evaluation():
     clips = FakeClips(("a", "b"), [0, 1, 0, 1], num_frames=4, height=60, width=64)
     view = ts.temporal_view(length=2, crop_size=56, short_side=None)
     torch.manual_seed(0)
-    net = ts.temporal_tiny(2, length=2)
-    recipe = Recipe(**{**ts.FROM_SCRATCH_TINY, "steps": 2, "batch": 3, "schedule": None})
+    net = ts.temporal_network(2, length=2, size="tiny")
+    recipe = Recipe(**{**ts.RECIPES["tiny"]["from_scratch"], "steps": 2, "batch": 3, "schedule": None})
     history = fit(net, recipe, clips.map(view.train), classification_loss, device="cpu", progress=False)
     assert [sorted(step.shown) for step in history] == [["accuracy"], ["accuracy"]]
     scores = evaluate(net, clips.map(lambda clip: view.test(clip, 2)), progress=False)
@@ -105,7 +105,7 @@ def test_views_go_through_the_lab_s_own_training_and_evaluation():
 
 def test_slow_fusion_is_three_convolutions_over_space_and_time():
     torch.manual_seed(0)
-    net = ts.slow_fusion_tiny(5).eval()
+    net = ts.slow_fusion_network(5, size="tiny").eval()
     clips = torch.randn(2, 11, 3, 56, 56)
 
     def over_time(maps, conv, span, stride, padding):
@@ -135,13 +135,13 @@ def test_slow_fusion_is_three_convolutions_over_space_and_time():
 def test_slow_fusion_uses_every_frame():
     torch.manual_seed(0)
     clips = torch.randn(1, 11, 3, 56, 56, requires_grad=True)
-    ts.slow_fusion_tiny(5).eval()(clips).square().sum().backward()
+    ts.slow_fusion_network(5, size="tiny").eval()(clips).square().sum().backward()
     assert (clips.grad.abs().amax(dim=(0, 2, 3, 4)) > 0).all()
 
 
 def test_slow_fusion_wants_eleven_frames():
     with pytest.raises(ValueError, match=r"clips must be \(B, 11, 3, 56, 56\); got \(1, 10, 3, 56, 56\)"):
-        ts.slow_fusion_tiny(5)(torch.zeros(1, 10, 3, 56, 56))
+        ts.slow_fusion_network(5, size="tiny")(torch.zeros(1, 10, 3, 56, 56))
 
 
 # --- more data --------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def two_sets(seed=0):
 
 def test_multi_task_loss_is_the_sum_of_what_each_head_makes_of_its_own_set():
     torch.manual_seed(0)
-    net = ts.multi_task_tiny((4, 3)).eval()
+    net = ts.multi_task_network((4, 3), size="tiny").eval()
     (first, labels), (second, others) = batch = two_sets()
     logits = net(first, second)
     assert [tuple(part.shape) for part in logits] == [(3, 4), (2, 3)]
@@ -169,9 +169,9 @@ def test_multi_task_loss_is_the_sum_of_what_each_head_makes_of_its_own_set():
     assert shown == pytest.approx({"loss of set 0": by_hand[0].item(), "loss of set 1": by_hand[1].item()})
 
 
-def test_each_set_moves_the_trunk_and_its_own_head_only():
+def test_each_set_moves_the_backbone_and_its_own_head_only():
     torch.manual_seed(0)
-    net = ts.multi_task_tiny((4, 3)).eval()
+    net = ts.multi_task_network((4, 3), size="tiny").eval()
     batch = two_sets()
     ts.multi_task_loss(net, batch)[0].backward()
     both = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
@@ -184,19 +184,19 @@ def test_each_set_moves_the_trunk_and_its_own_head_only():
     assert "heads.0.weight" not in alone[1]
     torch.testing.assert_close(both["heads.0.weight"], alone[0]["heads.0.weight"])
     torch.testing.assert_close(both["heads.1.bias"], alone[1]["heads.1.bias"])
-    name = "trunk.features.conv1.weight"
+    name = "backbone.features.conv1.weight"
     torch.testing.assert_close(both[name], alone[0][name] + alone[1][name], atol=1e-6, rtol=1e-4)
 
 
 def test_multi_task_takes_over_what_a_net_has_learned(tmp_path):
     torch.manual_seed(0)
-    learned = ts.temporal_tiny(9)
+    learned = ts.temporal_network(9, size="tiny")
     save_weights(tmp_path / "large.safetensors", learned, {"data": "noise", "seed": 0})
-    fresh = ts.temporal_tiny(4)
+    fresh = ts.temporal_network(4, size="tiny")
     load_weights(fresh, tmp_path / "large.safetensors", skip=("classifier",))
     net = ts.MultiTask(fresh, (4, 3))
     views = torch.randn(2, 20, 56, 56)
-    torch.testing.assert_close(net.eval().trunk(views), learned.eval().taps(views)["fc7"])
+    torch.testing.assert_close(net.eval().backbone(views), learned.eval().taps(views)["fc7"])
     assert [tuple(head.weight.shape) for head in net.heads] == [(4, 512), (3, 512)]
     with pytest.raises(ValueError, match="views must be a batch of each of 2 sets; got 1"):
         net(views)
@@ -208,7 +208,7 @@ def test_multi_task_trains_on_two_sets_through_a_loader_factory():
     large = FakeClips(("a", "b"), [0, 1, 0, 1, 0], **sizes).map(view.train)
     small = FakeClips(("c", "d", "e"), [0, 1, 2], **sizes).map(view.train)
     torch.manual_seed(0)
-    net = ts.MultiTask(ts.temporal_tiny(2, length=2), (2, 3))
+    net = ts.MultiTask(ts.temporal_network(2, length=2, size="tiny"), (2, 3))
 
     recipe = Recipe(torch.optim.SGD, {"lr": 1e-3}, steps=2, batch=4)
     pairs = shared_batches([large, small], recipe.batch, seed=0)
@@ -293,7 +293,7 @@ def test_of_the_official_classes_78_are_added():
 def test_every_row_of_table_2_draws_as_many_clips_of_the_small_set():
     """Alone, with added classes and in multi-task training."""
     small, large = Numbered("small", ("a", "b"), [0, 1, 1]), Numbered("large", ("c", "d", "e"), [0, 1, 2, 2])
-    recipe = {**ts.FROM_SCRATCH, "steps": 400, "batch": 8, "schedule": {200: 1e-3}}
+    recipe = {**ts.RECIPES["paper"]["from_scratch"], "steps": 400, "batch": 8, "schedule": {200: 1e-3}}
     alone = recipe["steps"] * recipe["batch"]
 
     both = ts.longer(recipe, 2)
@@ -311,7 +311,7 @@ def test_every_row_of_table_2_draws_as_many_clips_of_the_small_set():
 
 def test_the_last_layer_alone_learns():
     torch.manual_seed(0)
-    net = ts.last_layer_only(ts.spatial_tiny(4))
+    net = ts.last_layer_only(ts.spatial_network(4, size="tiny"))
     before = {name: parameter.clone() for name, parameter in net.named_parameters()}
     batch = torch.randn(4, 3, 56, 56), torch.tensor([0, 1, 2, 3])
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
@@ -331,7 +331,7 @@ def test_average_fusion_by_hand():
     assert torch.equal(ts.average_fusion(spatial, temporal, 1.0), temporal)
     with pytest.raises(ValueError, match="spatial and temporal must have the same shape"):
         ts.average_fusion(spatial, temporal[:1])
-    with pytest.raises(ValueError, match="share must be 0 to 1"):
+    with pytest.raises(ValueError, match="weight must be 0 to 1"):
         ts.average_fusion(spatial, temporal, 1.5)
 
 
@@ -400,67 +400,6 @@ def test_the_svm_needs_every_class():
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
-def made_filters(length=10, size=7):
-    """A filter of each kind, made from their definitions: (4, 2L, S, S)."""
-    y, x = torch.meshgrid(*[torch.arange(size) - (size - 1) / 2] * 2, indexing="ij")
-    bell = torch.exp(-(x**2 + y**2) / (2 * (size / 4) ** 2))
-    slope = (0.6 * x - 0.8 * y) * bell
-    course = torch.linspace(-1, 1, length)
-    filters = torch.zeros(4, length, 2, size, size)
-    filters[0, :, 1] = slope  # of dy, always
-    filters[1, :, 0] = course[:, None, None] * bell  # of dx: late minus early
-    filters[2] = bell
-    filters[3] = (-1.0) ** (x + y)  # a chequerboard
-    return filters.flatten(1, 2)
-
-
-def test_filters_of_each_kind_are_told_apart():
-    kinds, shares = ts.filter_kinds(made_filters())
-    assert kinds.tolist() == [0, 1, 2, 3]
-    torch.testing.assert_close(shares[:3], torch.eye(3, dtype=torch.float64), atol=1e-6, rtol=0)
-    assert shares[3].max() < 0.01
-    assert [ts.FILTER_KINDS[kind] for kind in kinds[:2]] == ["spatial derivative", "temporal derivative"]
-
-
-def test_shares_of_a_mixture_are_those_of_its_energy():
-    filters = made_filters()
-    unit = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
-    mixed = 0.6 * unit[0] - 0.8 * unit[1]
-    kinds, shares = ts.filter_kinds(torch.stack([mixed, -5 * mixed]))
-    torch.testing.assert_close(shares, torch.tensor([[0.36, 0.64, 0]], dtype=torch.float64).expand(2, 3))
-    assert kinds.tolist() == [1, 1]
-
-
-def test_filters_buried_in_noise_are_found_and_noise_alone_is_not():
-    noise = torch.randn(20_000, 6, 5, 5, generator=seeded())
-    kinds, shares = ts.filter_kinds(noise, level=0.02)
-    rates = torch.bincount(kinds, minlength=4)[:3] / 20_000
-    assert rates.max() < 0.02 + 5 * math.sqrt(0.02 / 20_000)
-    assert rates.min() > 0.015  # ties lose a little
-    torch.testing.assert_close(shares.mean(dim=0) * 150, torch.tensor([12.0, 4, 2]).double(), rtol=0.03, atol=0)
-    # half the energy of each filter is noise
-    made = made_filters(3, 5)[:3]
-    made = made / made.flatten(1).norm(dim=1)[:, None, None, None]
-    for kind in range(3):
-        buried = made[kind] + noise[:200] / noise[:200].flatten(1).norm(dim=1)[:, None, None, None]
-        assert (ts.filter_kinds(buried)[0] == kind).all()
-
-
-def test_one_field_has_no_derivative_in_time():
-    filters = torch.cat([made_filters(1)[[0, 2]], torch.zeros(1, 2, 7, 7)])
-    kinds, shares = ts.filter_kinds(filters)
-    assert kinds.tolist() == [0, 2, 3]
-    assert shares[:, 1].abs().max() < 1e-20
-    assert shares[2].tolist() == [0, 0, 0]
-    noise = ts.filter_kinds(torch.randn(500, 2, 7, 7, generator=seeded()))[0]
-    assert (noise != 1).all()
-
-
-def test_only_filters_of_flow_have_kinds():
-    with pytest.raises(ValueError, match=r"weights must be \(F, 2L, S, S\), S at least 3; got \(96, 3, 7, 7\)"):
-        ts.filter_kinds(torch.zeros(96, 3, 7, 7))
-
-
 # --- builders and recipes ---------------------------------------------------------------------------------------------
 
 
@@ -470,25 +409,30 @@ def count(net):
 
 def test_paper_sizes():
     with torch.device("meta"):
-        spatial, temporal = ts.spatial_paper(101), ts.temporal_paper(101)
-        one, slow, both = ts.temporal_paper(51, length=1), ts.slow_fusion_paper(101), ts.multi_task_paper()
+        spatial, temporal = ts.spatial_network(101), ts.temporal_network(101)
+        one, slow, both = ts.temporal_network(51, length=1), ts.slow_fusion_network(101), ts.multi_task_network()
     assert count(spatial) == 90_627_813
     assert count(temporal) == 90_627_813 + 17 * 49 * 96  # 20 channels instead of 3
     assert count(one) == 90_627_813 - 1 * 49 * 96 - 50 * 2049
     assert count(slow) == 90_627_813 + 12 * 49 * 96 + 96 * 256 * 25 + 256 * 512 * 9  # longer in time: conv1 to conv3
     assert count(both) == count(temporal) + 51 * 2049
-    assert [(net.drop6.p, net.drop7.p) for net in (spatial, temporal, slow, both.trunk)] == [(0.5, 0.5)] + [
+    assert [(net.drop6.p, net.drop7.p) for net in (spatial, temporal, slow, both.backbone)] == [(0.5, 0.5)] + [
         (0.9, 0.9)
     ] * 3
-    assert ["norm2" in dict(net.features.named_children()) for net in (spatial, temporal, slow, both.trunk)] == [
+    assert ["norm2" in dict(net.features.named_children()) for net in (spatial, temporal, slow, both.backbone)] == [
         True, False, True, False,
     ]  # fmt: skip
-    assert ts.temporal_paper.__kwdefaults__["length"] == ts.temporal_view().sample.length == 10
+    assert ts.temporal_network.__kwdefaults__["length"] == ts.temporal_view().sample.length == 10
     assert spatial.image_size == ts.spatial_view().crop_size == ts.temporal_view().crop_size == 224
 
 
 def test_tiny_nets_are_the_same_classes_and_end_in_three_by_three_maps():
-    nets = [ts.spatial_tiny(5), ts.temporal_tiny(5), ts.slow_fusion_tiny(5), ts.multi_task_tiny((5, 3)).trunk]
+    nets = [
+        ts.spatial_network(5, size="tiny"),
+        ts.temporal_network(5, size="tiny"),
+        ts.slow_fusion_network(5, size="tiny"),
+        ts.multi_task_network((5, 3), size="tiny").backbone,
+    ]
     shapes = [(3,), (20,), (11, 3), (20,)]
     for net, shape in zip(nets, shapes, strict=True):
         taps = net.taps(torch.zeros(1, *shape, 56, 56))
@@ -499,19 +443,19 @@ def test_tiny_nets_are_the_same_classes_and_end_in_three_by_three_maps():
 
 @pytest.mark.parametrize(
     ("build", "shape"),
-    [(ts.spatial_tiny, (3,)), (ts.temporal_tiny, (20,)), (ts.slow_fusion_tiny, (11, 3))],
+    [(ts.spatial_network, (3,)), (ts.temporal_network, (20,)), (ts.slow_fusion_network, (11, 3))],
 )
 def test_tiny_nets_learn_a_batch_by_heart(build, shape):
     torch.manual_seed(0)
     batch = torch.randn(6, *shape, 56, 56), torch.arange(6)
-    result = overfit_one_batch(build(6), classification_loss, batch, steps=60)
+    result = overfit_one_batch(build(6, size="tiny"), classification_loss, batch, steps=60)
     assert result.shown["accuracy"] == 1.0
 
 
 def test_the_multi_task_net_learns_two_batches_by_heart():
     torch.manual_seed(0)
     overfit_one_batch(
-        ts.multi_task_tiny((4, 3)),
+        ts.multi_task_network((4, 3), size="tiny"),
         ts.multi_task_loss,
         [two_sets()[0], (two_sets()[1][0], torch.tensor([1, 2]))],
         steps=60,
@@ -521,9 +465,9 @@ def test_the_multi_task_net_learns_two_batches_by_heart():
 @pytest.mark.parametrize(
     ("build", "view"),
     [
-        (ts.spatial_paper, ts.spatial_view()),
-        (ts.slow_fusion_paper, ts.spatial_view(length=11)),
-        (lambda classes: ts.multi_task_paper((classes, 51)), ts.temporal_view()),
+        (ts.spatial_network, ts.spatial_view()),
+        (ts.slow_fusion_network, ts.spatial_view(length=11)),
+        (lambda classes: ts.multi_task_network((classes, 51)), ts.temporal_view()),
     ],
     ids=["spatial", "slow fusion", "multi-task"],  # the temporal net alone: tests/backbones/test_cnn_m.py
 )
@@ -538,9 +482,9 @@ def test_paper_size_takes_a_training_step_and_a_test_pass(build, view):
     assert math.isfinite(value.item())
     value.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in net.parameters())
-    before = net.get_parameter("trunk.fc7.bias" if several else "fc7.bias").clone()
-    torch.optim.SGD(net.parameters(), **ts.FROM_SCRATCH["options"]).step()
-    assert not torch.equal(net.get_parameter("trunk.fc7.bias" if several else "fc7.bias"), before)
+    before = net.get_parameter("backbone.fc7.bias" if several else "fc7.bias").clone()
+    torch.optim.SGD(net.parameters(), **ts.RECIPES["paper"]["from_scratch"]["options"]).step()
+    assert not torch.equal(net.get_parameter("backbone.fc7.bias" if several else "fc7.bias"), before)
 
     views, _ = view.test(clip, 1, centre_only=True)
     with torch.no_grad():
@@ -550,17 +494,16 @@ def test_paper_size_takes_a_training_step_and_a_test_pass(build, view):
 
 
 def test_recipes_are_those_of_section_5():
-    scratch, tuning = Recipe(**ts.FROM_SCRATCH), Recipe(**ts.FINE_TUNING)
+    scratch, tuning = Recipe(**ts.RECIPES["paper"]["from_scratch"]), Recipe(**ts.RECIPES["paper"]["fine_tuning"])
     assert (scratch.steps, scratch.batch, tuning.steps, tuning.batch) == (80_000, 256, 20_000, 256)
     rates = [scratch.factor(step) * 1e-2 for step in (0, 49_999, 50_000, 69_999, 70_000, 79_999)]
     assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4])
     assert [tuning.factor(step) * 1e-2 for step in (13_999, 14_000, 19_999)] == pytest.approx([1e-2, 1e-3, 1e-3])
     assert scratch.options["momentum"] == tuning.options["momentum"] == 0.9
     assert scratch.optimizer is torch.optim.SGD
-    for tiny in (ts.FROM_SCRATCH_TINY, ts.FINE_TUNING_TINY):
+    for tiny in (ts.RECIPES["tiny"]["from_scratch"], ts.RECIPES["tiny"]["fine_tuning"]):
         assert Recipe(**tiny, seed=3).seed == 3
-    gentle = Recipe(**ts.slower(ts.FINE_TUNING_TINY))
+    gentle = Recipe(**ts.slower(ts.RECIPES["tiny"]["fine_tuning"]))
     assert gentle.options == {"lr": pytest.approx(3e-3), "momentum": 0.9, "weight_decay": 5e-4}
     assert [gentle.factor(step) for step in (279, 280)] == pytest.approx([1, 0.1])
-    assert gentle.steps == ts.FINE_TUNING_TINY["steps"]
-    assert isinstance(ts.VERSION, int)
+    assert gentle.steps == ts.RECIPES["tiny"]["fine_tuning"]["steps"]
