@@ -1,4 +1,4 @@
-"""The command ``labkit``: lab, course, export, notebooks, claims, doctor."""
+"""The command ``labkit``: lab, course, export, notebooks, study, claims, doctor."""
 
 import argparse
 import contextlib
@@ -6,8 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +40,8 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             return _export(options.notebook)
         case "notebooks":
             return _notebooks(options.number, options.from_ipynb, options.discard)
+        case "study":
+            return _study(options)
         case "claims":
             if options.action == "run":
                 return _claims_run(options.number, options.seeds, options.profile, options.dataset, options.data_root)
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     edited = pairs.add_mutually_exclusive_group()
     edited.add_argument("--from-ipynb", action="store_true", help="bring cells of an edited .ipynb back into its .py")
     edited.add_argument("--discard", action="store_true", help="the .py wins: an edited .ipynb is overwritten")
+    _add_study(commands)
     claims = commands.add_parser("claims", help="does what the papers claim hold here? a verdict for each claim")
     claims.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     claims.add_argument("--dataset", default="world", help="judge records of this data set")
@@ -89,6 +90,52 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--data-root", default=None, metavar="FOLDER", help="where that data set lies")
     commands.add_parser("doctor", help="is this machine ready? what mends it?")
     return parser
+
+
+def _add_study(commands: Any) -> None:
+    study = commands.add_parser("study", help="the papers' experiments, row by row: run them, or list them")
+    actions = study.add_subparsers(dest="action", required=True, metavar="run|list")
+    run = actions.add_parser("run", help="run rows, and write their records down; an interrupted run goes on")
+    listing = actions.add_parser("list", help="the rows: what each needs, what is kept, what is measured")
+    for action in (run, listing):
+        action.add_argument("number", metavar="NN", help="number of the notebook")
+        action.add_argument("--profile", default="study", choices=["smoke", "lesson", "study", "paper"])
+        action.add_argument("--seeds", type=_numbers, default=[0, 1, 2], metavar="N,N", help="e.g. 0,1,2 or 10-19")
+        action.add_argument("--dataset", default="world", help="or a real data set")
+        action.add_argument("--data-root", default="", metavar="FOLDER", help="where that data set is")
+        action.add_argument("--network", default="", help="which network; default: the paper's first")
+        action.add_argument("--out", type=Path, metavar="FOLDER", help="for what is kept, and records")
+    run.add_argument("--rows", type=_names, default=[], metavar="ROW,ROW", help="names, * for anything; default: all")
+    run.add_argument("--splits", type=_numbers, default=[], metavar="N,N", help="default: those each row is made of")
+    run.add_argument("--device", default="auto", help="cpu, cuda, mps; default: the best there is")
+    run.add_argument("--precision", default="no", choices=["no", "bf16", "fp16"], help="of training; default: float32")
+    run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
+    run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")
+    run.add_argument("--again", action="store_true", help="run rows that have records already as well")
+
+
+def _numbers(text: str) -> list[int]:
+    """Whole numbers and ranges of them, ``"0,1,10-12"``."""
+    spans = [part.split("-") for part in text.split(",")]
+    return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _study(options: argparse.Namespace) -> int:
+    from labkit.studies import command
+
+    settings = {name: value for name, value in vars(options).items() if name not in ("command", "action", "number")}
+    try:
+        if options.action == "list":
+            print(command.listing(options.number, **settings))
+            return 0
+        return command.run(options.number, **settings)
+    except ValueError as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 2
 
 
 def _lab(further: Sequence[str]) -> int:
@@ -181,7 +228,9 @@ def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
 
 
 def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None = None) -> int:
+    from labkit import world
     from labkit.claims import ClaimsError, Selection, ledger, records, report, verdict
+    from labkit.scoreboard import version_of
 
     if folder and not folder.is_dir():
         print(f"--results must be a folder with records; got {folder.absolute()}, which is none", file=sys.stderr)
@@ -196,23 +245,14 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
         for paper in papers:
             if not only or paper.notebook in only:
                 measured = records(paper.name, folder)
-                world, study = _versions(paper.name) if measured else (None, None)
-                selection = Selection(paper, dataset, profile, world=world, version=study)
+                version = version_of(paper) if measured else None
+                selection = Selection(paper, dataset, profile, world=world.VERSION, version=version)
                 verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
     except ClaimsError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
     print(report(verdicts))
     return 0
-
-
-def _versions(paper: str) -> tuple[int | None, int | None]:
-    """Today's versions of the embedded world and of a paper's module; None where there is no such number."""
-
-    def of(module: str) -> int | None:
-        return getattr(import_module(module), "VERSION", None) if find_spec(module) else None
-
-    return of("labkit.world"), of(f"labkit.papers.{paper}") if find_spec("labkit.papers") else None
 
 
 def _claims_run(number: str, seeds: Sequence[int], profile: str, dataset: str, data_root: str | None) -> int:

@@ -28,6 +28,7 @@ from typing import Protocol
 from labkit import claims
 from labkit.claims import COUNTING, ClaimsError, Entry, Record, Row, Selection
 from labkit.clips import Clips
+from labkit.studies import study_of
 from labkit.viz import Table, claims_list, paper_table
 
 Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
@@ -102,7 +103,7 @@ class Scoreboard:
             raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
         if network is None:
             network = claims.ledger()[paper].networks.get(_counting(profile), "")
-        version = _version(f"labkit.papers.{paper}")
+        version = version_of(claims.ledger()[paper])
         self._own = _NotebookRun(paper, profile, dataset, seed, split, network, version)
         self._show(self._own, folder)
 
@@ -132,7 +133,11 @@ class Scoreboard:
             raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {run.dataset!r}")
         self.dataset, self.folder, self._run = run.dataset, folder, run
         self._selection = Selection(
-            self.paper, run.dataset, _counting(run.profile), world=_version("labkit.world"), version=run.version
+            self.paper,
+            run.dataset,
+            _counting(run.profile),
+            world=import_module("labkit.world").VERSION,
+            version=run.version,
         )
 
     @property
@@ -260,7 +265,7 @@ class Scoreboard:
                     test=test,
                     test_listed=test_listed,
                     version=run.version,
-                    world=_version("labkit.world") if run.dataset == "world" else 0,
+                    world=import_module("labkit.world").VERSION if run.dataset == "world" else 0,
                     labkit=origin["labkit"],
                     commit=origin["commit"],
                     machine=origin["machine"],
@@ -315,9 +320,9 @@ def _partly(counts: Counts) -> str:
     return " and ".join(parts)
 
 
-def _version(module: str) -> int:
-    """The number raised by hand when results can change; 0 where there is no such module yet."""
-    parent = module.rpartition(".")[0]
-    if not find_spec(parent) or not find_spec(module):
-        return 0
-    return getattr(import_module(module), "VERSION", 0)
+def version_of(paper: claims.Paper) -> int:
+    """Today's version of a paper's study, raised by hand when results can change; 0 where it has none."""
+    if find_spec(f"labkit.studies.{paper.name}"):
+        return study_of(paper.notebook).version
+    module = f"labkit.papers.{paper.name}"
+    return import_module(module).VERSION if find_spec(module) else 0

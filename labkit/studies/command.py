@@ -110,9 +110,7 @@ def listing(number: str, *, profile: str, seeds: Sequence[int], out: Path | None
 
 def _state(declared: Row, studies: Sequence[Study], folder: Path | None) -> tuple[str, str, str]:
     """How much of what a row needs is kept, on how many seeds and splits it is measured, and its median time."""
-    kept = [
-        any(fnmatchcase(name, need) for name in study.store.names()) for study in studies for need in declared.needs
-    ]
+    kept = [study.store.holds(need) for study in studies for need in declared.needs]
     records = [lines for study in studies if (lines := recorded(study, declared.name, folder))]
     times = [lines[0].seconds for lines in records if lines[0].seconds]
     seconds = f"{median(times):.0f}" if times else "?"

@@ -89,6 +89,7 @@ class Row:
 
 def row(
     name: str,
+    /,
     *,
     metrics: Sequence[str] = (),
     needs: Sequence[str] | None = None,
@@ -102,7 +103,7 @@ def row(
         metrics: that it makes; the one of its own name if empty.
         needs: see `Row`; the thing of its own name if None.
         splits: see `Row`.
-        arguments: what the method is called with.
+        **arguments: what the method is called with.
 
     The method returns a `Measure` if there is one metric, or a mapping of all its metrics to their measures.
     """

@@ -16,7 +16,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +103,7 @@ class Study:
             raise ValueError(f"data_root must be the folder of {dataset}; got none")
         self.profile, self.dataset, self.data_root, self.split, self.seed = profile, dataset, data_root, split, seed
         self.scale = self.scales[profile]
-        self.size = "paper" if profile == "paper" else "tiny"
+        self.size: Literal["paper", "tiny"] = "paper" if profile == "paper" else "tiny"
         self.network = (network or self.networks[0]) + ("" if self.size == "paper" else "_tiny")
         self.device, self.precision, self.workers, self.missing = device, precision, workers, missing
         self.progress = profile != "smoke" if progress is None else progress
@@ -116,7 +116,7 @@ class Study:
         self.curves: dict[str, list[Step]] = {}
         self.asked: list[Training] = []
         self._memory: dict[str, Any] = {}
-        self._siblings: dict[str, Study] = {}
+        self._siblings: dict[str, Self] = {}
 
     def _address(self) -> Path:
         """Where artefacts lie in ``out``: whatever can change them is in it."""
@@ -124,7 +124,7 @@ class Study:
         settings = f"{self.dataset}-{self.profile}-{scale}{'-partial' * (self.missing == 'skip')}"
         return Path(f"{self.paper}-v{self.version}", settings, f"{self.network}-split{self.split}-seed{self.seed}")
 
-    def sibling(self, **changes: Any) -> "Study":
+    def sibling(self, **changes: Any) -> Self:
         """The same study with other settings, e.g. ``split=1``; its trainings count as asked for by both."""
         key = repr(sorted(changes.items()))
         if key not in self._siblings:

@@ -1,0 +1,457 @@
+"""The experiments of Simonyan and Zisserman, NIPS 2014: Tables 1 to 4, Figure 4, and what the text says besides.
+
+The large set is UCF101, the small one HMDB51; in the lab's world they are eighteen and twelve actions of puppets, five
+of them in both. A fifth of the training clips of each class, whole groups of them, is held out from all networks, for
+the SVM to learn from and for choices to be made on; the paper trains on these clips as well.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from labkit import data, metrics, world
+from labkit.backbones import load_weights, source_weights
+from labkit.backbones.cnn_m import CNNM
+from labkit.clips import Clips
+from labkit.losses import classification_loss
+from labkit.papers import two_stream
+from labkit.studies.filters import filter_kinds
+from labkit.studies.rows import Measure, Row, row
+from labkit.studies.study import Study
+from labkit.training import Recipe, shared_batches, uniform_over_classes
+from labkit.views import View
+
+SPLITS = (1, 2, 3)
+INPUTS: Mapping[str, Mapping[str, Any]] = {
+    "l1": {"length": 1},
+    "l5": {"length": 5},
+    "l10": {},
+    "l10_raw": {"subtract_mean": False},
+    "traj": {"trajectories": True},
+    "traj_raw": {"trajectories": True, "subtract_mean": False},
+    "bidir": {"bidirectional": True},
+}
+"""What the temporal networks of Table 1b see."""
+
+
+class Scale(NamedTuple):
+    """What a profile changes.
+
+    Attributes:
+        groups: of the world's large set and of its small one; a quarter of them is the test part.
+        clips: of each class in each group.
+        dropouts: with which the spatial networks are trained among which the best is chosen.
+        steps: fraction of the recipe's steps.
+        batch: samples of an update; None: the recipe's.
+        moments: frames, or stacks, of a clip that are looked at in testing.
+        centre_only: whether only the centre crop of each is.
+        videos: loaded together in testing.
+    """
+
+    groups: int
+    clips: int
+    dropouts: tuple[float, ...]
+    steps: float
+    batch: int | None
+    moments: int
+    centre_only: bool
+    videos: int
+
+
+class Sets(NamedTuple):
+    """The three parts of a data set: networks are trained on the first, choices made on the second."""
+
+    train: Clips
+    held_out: Clips
+    test: Clips
+
+
+class TwoStream(Study):
+    """All rows of the paper's tables."""
+
+    paper = "two_stream"
+    version = 2
+    networks = ("cnn_m",)
+    scales: ClassVar[Mapping[str, Scale]] = {
+        "smoke": Scale(6, 1, (0.5, 0.9), 0.01, 8, 1, True, 8),
+        "lesson": Scale(24, 2, (0.5,), 0.6, None, 2, False, 8),
+        "study": Scale(24, 2, (0.5, 0.9), 1.0, None, 3, False, 8),
+        "paper": Scale(24, 2, (0.5, 0.9), 1.0, None, 25, False, 1),
+    }
+
+    # --- data
+
+    @cached_property
+    def large(self) -> Sets:
+        """UCF101, or the eighteen actions of the world."""
+        if self.dataset == "world":
+            return _with_held_out(*(self._actions(world.Actions, part) for part in ("train", "test")))
+        return _with_held_out(*(self._official(data.UCF101, "ucf101", part) for part in ("train", "test")))
+
+    @cached_property
+    def small(self) -> Sets:
+        """HMDB51, or the twelve actions of the world's second set, of which one group of clips is trained on.
+
+        As HMDB51, which is cut from films, the second set is restless: its camera moves three times as much.
+        """
+        if self.dataset == "world":
+            restless = world.Difficulty(camera=3, clutter=2, jitter=3)
+            parts = (self._actions(world.SecondActions, part, difficulty=restless) for part in ("train", "test"))
+            sets = _with_held_out(*parts)
+            of_one_group = torch.isin(sets.train.groups, sets.train.groups.unique()[:1])  # (N,)
+            return sets._replace(train=sets.train.subset(of_one_group.nonzero().flatten()))
+        return _with_held_out(*(self._official(data.HMDB51, "hmdb51", part) for part in ("train", "test")))
+
+    def sets(self, name: str) -> Sets:
+        """The ``"large"`` or the ``"small"`` data set."""
+        return {"large": lambda: self.large, "small": lambda: self.small}[name]()
+
+    def _actions(self, kind: Any, part: str, **options: Any) -> Clips:
+        options = {"split": self.split, "groups": self.scale.groups, "clips": self.scale.clips, **options}
+        return kind(seed=self.seed, part=part, **options)
+
+    def _official(self, kind: Any, folder: str, part: str) -> Clips:
+        return kind(Path(self.data_root, folder), part=part, split=self.split, missing=self.missing)
+
+    def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
+        """The small set for metrics that are named after it, else the large one."""
+        sets = self.small if metric.startswith(("small.", "splits.small_")) else self.large
+        return [sets.train], [sets.test]
+
+    # --- what the networks see, and how they train
+
+    @property
+    def _sizes(self) -> dict[str, Any]:
+        """Crop and rescaling. Clips of the world are 64 pixels as drawn, and walking left is not walking right."""
+        crop_size, short_side = (224, 256) if self.size == "paper" else (56, 64)
+        if self.dataset == "world":
+            return {"crop_size": crop_size, "short_side": None, "flip": False}
+        return {"crop_size": crop_size, "short_side": short_side}
+
+    def frame_view(self, **options: Any) -> View:
+        """Single frames, for the spatial stream."""
+        return two_stream.spatial_view(**self._sizes, **options)
+
+    def flow_view(self, **options: Any) -> View:
+        """Stacks of flow, for the temporal stream."""
+        return two_stream.temporal_view(**self._sizes, **options)
+
+    def recipe(self, name: str = "from_scratch", longer: float = 1.0, slower: float = 1.0) -> Recipe:
+        """The paper's recipe, shortened to this scale; see `labkit.papers.two_stream` for ``longer`` and ``slower``."""
+        recipe = two_stream.RECIPES[self.size][name]
+        recipe = two_stream.slower(two_stream.longer(recipe, longer), slower)
+        steps = max(round(recipe["steps"] * self.scale.steps), 2)
+        schedule = {round(step * self.scale.steps): lr for step, lr in recipe["schedule"].items()}
+        if self.scale.batch is not None:  # so few steps have no milestones
+            return Recipe(**{**recipe, "steps": steps, "schedule": None, "batch": self.scale.batch, "seed": self.seed})
+        return Recipe(**{**recipe, "steps": steps, "schedule": schedule, "seed": self.seed})
+
+    def _train(self, name: str, network: nn.Module, view: View, sets: Sets, recipe: Recipe) -> Any:
+        order = uniform_over_classes(sets.train.labels)
+        return self.train(name, network, classification_loss, sets.train.map(view.train), recipe, order=order)
+
+    def _scores(self, name: str, network: nn.Module, view: View, clips: Clips, **options: Any) -> Tensor:
+        """Softmax scores ``(N, K)`` of whole clips: several moments, several crops of each, their mean."""
+        test = partial(view.test, num_samples=self.scale.moments, centre_only=self.scale.centre_only)
+        return self.scores(f"scores.{name}", network, clips.map(test), batch=self.scale.videos, **options)
+
+    # --- Table 1a: the spatial stream
+
+    def spatial(
+        self, start: str = "fine_tune", dropout: float = 0.5, *, centre: bool = False, on: str = "large"
+    ) -> CNNM:
+        """A spatial network: from scratch, pre-trained on images and fine-tuned, or with its last layer trained only.
+
+        Args:
+            start: ``"scratch"``, ``"fine_tune"`` or ``"last_layer"``.
+            dropout: 0.5 or 0.9.
+            centre: whether it is trained on crops of the central square alone.
+            on: ``"large"`` or ``"small"``.
+        """
+        sets = self.sets(on)
+        network = self.initialised(
+            lambda: two_stream.spatial_network(len(sets.test.classes), size=self.size, dropout=dropout)
+        )
+        if start != "scratch":
+            load_weights(network, self.imagenet_weights, skip=("classifier",))
+        if start == "last_layer":
+            two_stream.last_layer_only(network)
+        noisy = self.size == "tiny" and dropout > 0.5
+        recipe = self.recipe("from_scratch" if start == "scratch" else "fine_tuning", slower=0.3 if noisy else 1.0)
+        view = self.frame_view(centre=60 if self.size == "tiny" else 256) if centre else self.frame_view()
+        name = f"{'small.' * (on == 'small')}spatial.{start}_d{round(10 * dropout)}{'_centre' * centre}"
+        return self._train(name, network, view, sets, recipe)
+
+    @property
+    def imagenet_weights(self) -> Path:
+        """Weights of a network trained on images: of the world's source task, or CNN-M-2048 trained on ImageNet."""
+        return source_weights("cnn_m") if self.size == "tiny" else Path(self.data_root, "cnn_m_imagenet.safetensors")
+
+    def spatial_scores(self, name: str, part: str = "test", on: str = "large", centre: bool = False) -> Tensor:
+        """Scores ``(N, K)`` of the clips of a part by a spatial network, by its name, e.g. ``"fine_tune_d5"``."""
+        start, _, dropout = name.rpartition("_d")
+        network = self.spatial(start, int(dropout) / 10, centre=centre, on=on)
+        name = f"{on}.{part}.spatial.{name}{'_centre' * centre}"
+        return self._scores(name, network, self.frame_view(), getattr(self.sets(on), part))
+
+    @row("spatial.scratch_d5", network="scratch_d5")
+    @row("spatial.scratch_d9", network="scratch_d9")
+    @row("spatial.fine_tune_d5", network="fine_tune_d5")
+    @row("spatial.fine_tune_d9", network="fine_tune_d9")
+    @row("spatial.last_layer_d5", network="last_layer_d5")
+    @row("spatial.last_layer_d9", network="last_layer_d9")
+    def table_1a(self, network: str) -> Measure:
+        """Section 6, Table 1a: where the spatial stream starts from, and its dropout."""
+        return self.accuracy(self.spatial_scores(network), self.large.test.labels)
+
+    @row("crops.whole", needs=["spatial.fine_tune_d5"], centre=False)
+    @row("crops.centre", needs=["spatial.fine_tune_d5_centre"], centre=True)
+    def crops(self, centre: bool) -> Measure:
+        """Section 5: training crops from anywhere in the frame against those of the central square."""
+        return self.accuracy(self.spatial_scores("fine_tune_d5", centre=centre), self.large.test.labels)
+
+    def best_spatial(self) -> str:
+        """The spatial network that is best on the held-out clips of split 1: test clips must not choose."""
+        if self.split != 1:
+            return self.sibling(split=1).best_spatial()
+        names = [
+            f"{start}_d{round(10 * dropout)}"
+            for start in ("scratch", "fine_tune", "last_layer")
+            for dropout in self.scale.dropouts
+        ]
+        labels = self.large.held_out.labels
+        return max(names, key=lambda name: metrics.accuracy(self.spatial_scores(name, "held_out"), labels))
+
+    # --- Table 1b: the temporal stream
+
+    def temporal(self, name: str = "l10", on: str = "large", start: str = "scratch") -> CNNM:
+        """A temporal network, by the name of its input in `INPUTS`; on the small set also fine-tuned from the large."""
+        sets = self.sets(on)
+        network = self._temporal_network(name, len(sets.test.classes))
+        if start == "fine_tune":
+            two_stream.transfer(self.temporal(name), network)
+        recipe = self.recipe("from_scratch" if start == "scratch" else "fine_tuning")
+        prefix = "temporal" if on == "large" else f"small.temporal.{start}"
+        return self._train(f"{prefix}.{name}", network, self.flow_view(**INPUTS[name]), sets, recipe)
+
+    def _temporal_network(self, name: str, num_classes: int) -> CNNM:
+        length = INPUTS[name].get("length", 10)
+        return self.initialised(lambda: two_stream.temporal_network(num_classes, length=length, size=self.size))
+
+    def temporal_scores(
+        self, name: str = "l10", part: str = "test", on: str = "large", start: str = "scratch"
+    ) -> Tensor:
+        """Scores ``(N, K)`` of the clips of a part by a temporal network."""
+        network, view = self.temporal(name, on, start), self.flow_view(**INPUTS[name])
+        return self._scores(f"{on}.{part}.temporal.{start}.{name}", network, view, getattr(self.sets(on), part))
+
+    @row("temporal.l1", name="l1")
+    @row("temporal.l5", name="l5")
+    @row("temporal.l10", name="l10")
+    @row("temporal.l10_raw", name="l10_raw")
+    @row("temporal.traj", name="traj")
+    @row("temporal.traj_raw", name="traj_raw")
+    @row("temporal.bidir", name="bidir")
+    def table_1b(self, name: str) -> Measure:
+        """Section 6, Table 1b: what the temporal stream sees."""
+        return self.accuracy(self.temporal_scores(name), self.large.test.labels)
+
+    @row("temporal.still_l10", clips="still", name="l10", needs=["still.temporal.l10"])
+    @row("temporal.still_l10_raw", clips="still", name="l10_raw", needs=["still.temporal.l10_raw"])
+    @row("temporal.estimated_l10", clips="estimated", name="l10", needs=["estimated.temporal.l10"])
+    @row("temporal.estimated_traj", clips="estimated", name="traj", needs=["estimated.temporal.traj"])
+    def on_other_clips(self, clips: str, name: str) -> Measure:
+        """Ours, in the world: the camera does not move; or flow is estimated from the frames, as the paper's is."""
+        sets, view = self.other_clips(clips), self.flow_view(**INPUTS[name])
+        network = self._temporal_network(name, len(sets.test.classes))
+        network = self._train(f"{clips}.temporal.{name}", network, view, sets, self.recipe())
+        return self.accuracy(self._scores(f"{clips}.temporal.{name}", network, view, sets.test), sets.test.labels)
+
+    def other_clips(self, clips: str) -> Sets:
+        """The large set as a camera on a tripod films it (``"still"``), or with flow by DIS (``"estimated"``)."""
+        if self.dataset != "world":
+            raise ValueError(f"dataset must be 'world' for other clips than those; got {self.dataset!r}: skip this row")
+        if clips == "estimated":
+            return Sets(*(data.Estimated(part) for part in self.large))
+        still = world.Difficulty(camera=0)
+        train, test = (self._actions(world.Actions, part, difficulty=still) for part in ("train", "test"))
+        return Sets(train, train, test)
+
+    @row("slow_fusion")
+    def slow_fusion(self) -> Measure:
+        """Section 6: eleven stacked frames, from scratch, in place of stacked flow."""
+        classes, view = len(self.large.test.classes), self.frame_view(length=11)
+        network = self.initialised(lambda: two_stream.slow_fusion_network(classes, size=self.size))
+        network = self._train("slow_fusion", network, view, self.large, self.recipe())
+        return self.accuracy(self._scores("slow_fusion", network, view, self.large.test), self.large.test.labels)
+
+    # --- Figure 4: the first layer
+
+    def filters(self, trained: bool = True) -> Tensor:
+        """Weights ``(F, 2L, 7, 7)`` of the first layer of the temporal network with ten fields, or those before."""
+        network = self.temporal() if trained else self._temporal_network("l10", len(self.large.test.classes))
+        return network.features.get_parameter("conv1.weight").detach().cpu()
+
+    @row("filters", metrics=["filters.spatial", "filters.temporal"], needs=["temporal.l10"], trained=True)
+    @row(
+        "filters.untrained",
+        metrics=["filters.spatial_untrained", "filters.temporal_untrained"],
+        needs=[],
+        trained=False,
+    )
+    def figure_4(self, trained: bool) -> dict[str, Measure]:
+        """Section 3.3, Figure 4: percent of filters that look like a derivative in space, or in time."""
+        kinds = filter_kinds(self.filters(trained))[0]
+        suffix = "" if trained else "_untrained"
+        return {
+            f"filters.{kind}{suffix}": Measure(100 * (kinds == number).double().mean().item())
+            for number, kind in enumerate(("spatial", "temporal"))
+        }
+
+    # --- Table 2: a small set profits from a large one
+
+    def multi_task(self) -> two_stream.MultiTask:
+        """One network for both sets, which share each batch and together last twice as long as one."""
+        sets = (self.large, self.small)
+        view, classes = self.flow_view(), [len(part.test.classes) for part in sets]
+        network = self.initialised(lambda: two_stream.multi_task_network(classes, size=self.size))
+        recipe = self.recipe(longer=len(sets))
+        batches = shared_batches(
+            [part.train.map(view.train) for part in sets],
+            recipe.batch,
+            seed=self.seed,
+            orders=[uniform_over_classes(part.train.labels) for part in sets],
+            workers=self.workers,
+        )
+        return self.train("multi_task", network, two_stream.multi_task_loss, batches, recipe)
+
+    def multi_task_scores(self, on: str = "large", part: str = "test") -> Tensor:
+        """Scores ``(N, K)`` of the clips of a part by the head of their set."""
+        task = ("large", "small").index(on)
+        clips = getattr(self.sets(on), part)
+        forward = {"forward": lambda network, views: network.logits(views, task)}
+        return self._scores(f"{on}.{part}.multi_task", self.multi_task(), self.flow_view(), clips, **forward)
+
+    @row("temporal.multi_task", needs=["multi_task"], on="large")
+    @row("small.multi_task", needs=["multi_task"], on="small")
+    def with_two_heads(self, on: str) -> Measure:
+        """Section 4; Table 2, last row, and section 6 for the large set."""
+        return self.accuracy(self.multi_task_scores(on), self.sets(on).test.labels)
+
+    @row("small.alone", needs=["small.temporal.scratch.l10"], start="scratch")
+    @row("small.fine_tune", needs=["temporal.l10", "small.temporal.fine_tune.l10"], start="fine_tune")
+    def alone_or_fine_tuned(self, start: str) -> Measure:
+        """Table 2, the first two rows."""
+        return self.accuracy(self.temporal_scores(on="small", start=start), self.small.test.labels)
+
+    @row("small.added_classes")
+    def added_classes(self) -> Measure:
+        """Table 2, third row: one task out of the small set and the classes that only the large one has."""
+        view = self.flow_view()
+        both = two_stream.AddedClasses(self.small.train.map(view.train), self.large.train.map(view.train))
+        own = len(self.small.test.classes)
+        network = self._temporal_network("l10", len(both.classes))
+        recipe, order = self.recipe(longer=len(both.classes) / own), uniform_over_classes(both.labels)
+        network = self.train("small.added_classes", network, classification_loss, both, recipe, order=order)
+        of_small = {"forward": lambda network, views: network(views)[:, :own]}
+        scores = self._scores("small.added_classes", network, view, self.small.test, **of_small)
+        return self.accuracy(scores, self.small.test.labels)
+
+    # --- Tables 3 and 4: both streams together
+
+    @row("fusion.average", needs=["spatial.*", "temporal.l10"], name="l10")
+    @row("fusion.bidir", needs=["spatial.*", "temporal.bidir"], name="bidir")
+    def table_3(self, name: str) -> Measure:
+        """Table 3: the scores of the best spatial network and of a temporal one, averaged."""
+        both = two_stream.average_fusion(self.spatial_scores(self.best_spatial()), self.temporal_scores(name))
+        return self.accuracy(both, self.large.test.labels)
+
+    @row("fusion.multi_task", needs=["spatial.*", "multi_task"], way="average")
+    @row("fusion.multi_task_svm", needs=["spatial.*", "multi_task"], way="svm")
+    def table_3_multi_task(self, way: str) -> Measure:
+        """Table 3, the last two rows: the temporal stream has learned from both sets."""
+        return self.accuracy(self._stream(way), self.large.test.labels)
+
+    @row(
+        "splits.spatial",
+        metrics=["splits.spatial", "splits.small_spatial"],
+        splits=SPLITS,
+        needs=["spatial.*", "small.spatial.*"],
+        way="spatial",
+    )
+    @row(
+        "splits.temporal",
+        metrics=["splits.temporal", "splits.small_temporal"],
+        splits=SPLITS,
+        needs=["multi_task"],
+        way="temporal",
+    )
+    @row(
+        "splits.average",
+        metrics=["splits.average", "splits.small_average"],
+        splits=SPLITS,
+        needs=["spatial.*", "small.spatial.*", "multi_task"],
+        way="average",
+    )
+    @row(
+        "splits.svm",
+        metrics=["splits.svm", "splits.small_svm"],
+        splits=SPLITS,
+        needs=["spatial.*", "small.spatial.*", "multi_task"],
+        way="svm",
+    )
+    def table_4(self, way: str) -> dict[str, Measure]:
+        """Table 4, the four rows of the paper's own, on both sets; the lab averages over the splits."""
+        return {
+            f"splits.{prefix}{way}": self.accuracy(self._stream(way, on), self.sets(on).test.labels)
+            for on, prefix in (("large", ""), ("small", "small_"))
+        }
+
+    def _stream(self, way: str, on: str = "large") -> Tensor:
+        """Scores ``(N, K)`` of the test clips by one stream, by the average of both, or by an SVM on both."""
+        spatial = partial(self.spatial_scores, self.best_spatial(), on=on)
+        temporal = partial(self.multi_task_scores, on)
+        if way == "spatial":
+            return spatial()
+        if way == "temporal":
+            return temporal()
+        if way == "average":
+            return two_stream.average_fusion(spatial(), temporal())
+        sets = self.sets(on)
+        known = [spatial(part="held_out"), temporal(part="held_out")]
+        return two_stream.svm_fusion(known, sets.held_out.labels, [spatial(), temporal()], seed=self.seed)
+
+    # --- before anything starts
+
+    def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
+        """Videos, flow and weights that rows need and that are not there."""
+        yield from super().lacking(rows)
+        needs = {name for declared in rows for name in declared.needs}
+        weights = self.imagenet_weights
+        if any("fine_tune" in name or "last_layer" in name for name in needs) and not weights.exists():
+            yield f"{weights} must hold weights of a CNN-M-2048 trained on ImageNet; there is no such file"
+        if self.dataset != "world":
+            yield from self._lacking_flow(needs)
+
+    def _lacking_flow(self, needs: set[str]) -> Iterator[str]:
+        """Sets of videos whose flow has not been computed, one way or both."""
+        with_flow = any(not name.startswith(("spatial", "small.spatial", "slow_fusion")) for name in needs)
+        wanted = {"forward.jsonl": with_flow, "backward.jsonl": any("bidir" in name for name in needs)}
+        for videos in (Path(self.data_root, "ucf101"), Path(self.data_root, "hmdb51")):
+            for name, needed in wanted.items():
+                if needed and not (videos / "flow" / name).exists():
+                    backward = " --backward" if name.startswith("backward") else ""
+                    yield (
+                        f"{videos / 'flow' / name} must tell of the flow of the videos; there is no such file: run "
+                        f"data_scripts/extract_flow.py {videos}{backward}"
+                    )
+
+
+def _with_held_out(train: Clips, test: Clips) -> Sets:
+    """A fifth of each class's training clips, whole groups, is held out."""
+    kept, held_out = train.hold_out_groups(1 / 5)
+    return Sets(kept, held_out, test)

@@ -1,0 +1,134 @@
+"""What all studies have in common."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from made_up import MadeUp
+
+from labkit.studies import study_of
+from labkit.studies.rows import Measure, mean_of, per_clip, row
+from labkit.studies.study import Study
+
+
+def test_a_network_is_trained_once_and_comes_back_as_the_same_object():
+    study = MadeUp("smoke")
+    assert study.linear() is study.linear()
+    assert [training.now for training in study.asked] == [True, False, False]
+
+
+def test_a_kept_network_is_loaded_and_gives_the_same_numbers(tmp_path):
+    first = MadeUp("smoke", seed=3, out=tmp_path)
+    values = first.measure("temporal.l1", "filters")
+    again = MadeUp("smoke", seed=3, out=tmp_path)
+    assert again.measure("temporal.l1", "filters") == values
+    assert not any(training.now for training in again.asked)
+    trained = sum(training.seconds for training in first.asked if training.now)
+    assert again.seconds["filters"] > trained > 0  # trainings count, although they were done before
+
+
+def test_other_settings_are_kept_apart(tmp_path):
+    folders = {
+        MadeUp("smoke", out=tmp_path, **settings).store.folder
+        for settings in ({}, {"seed": 1}, {"split": 2}, {"missing": "skip"})
+    }
+    assert len({*folders, MadeUp("study", out=tmp_path).store.folder}) == 5
+
+    class Later(MadeUp):
+        version = 2
+
+    class Larger(MadeUp):
+        scales: ClassVar = {"smoke": MadeUp.scales["smoke"]._replace(points=41)}
+
+    assert len({*folders, *(kind("smoke", out=tmp_path).store.folder for kind in (Later, Larger))}) == 6
+
+
+def test_smoke_and_lesson_keep_nothing_by_themselves_and_a_study_does():
+    assert MadeUp("smoke").store.folder is None
+    assert "studies" in MadeUp("study").store.folder.parts
+
+
+def test_a_row_that_measures_something_else_than_it_declares_is_an_error():
+    class Wrong(MadeUp):
+        @row("temporal.l10")
+        def odd(self):
+            return {"temporal.l5": Measure(1.0)}
+
+    with pytest.raises(
+        ValueError, match=r"row 'temporal.l10' must measure \('temporal.l10',\); got \('temporal.l5',\)"
+    ):
+        Wrong("smoke").measure("temporal.l10")
+
+
+def test_two_rows_of_one_name_are_an_error():
+    class Twice(Study):
+        @row("temporal.l1", needs=[])
+        def first(self):
+            return Measure(1.0)
+
+        @row("temporal.l1", needs=[])
+        def second(self):
+            return Measure(2.0)
+
+    with pytest.raises(ValueError, match=r"Twice has two called 'temporal\.l1'"):
+        Twice.rows()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"profile": "lessons"}, "profile must be one of smoke, study; got 'lessons'"),
+        ({"dataset": "ucf"}, "dataset must be one of world, ucf101; got 'ucf'"),
+        ({"dataset": "ucf101"}, "data_root must be the folder of ucf101; got none"),
+        ({"network": "cubic"}, "network must be one of linear; got 'cubic'"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MadeUp(**{"profile": "smoke", **settings})
+
+
+def test_wrong_rows_are_named():
+    with pytest.raises(ValueError, match=r"row must be one of temporal\.l1, temporal\.l5, filters; got 'temporal\.l2'"):
+        MadeUp("smoke").measure("temporal.l2")
+    with pytest.raises(ValueError, match=r"must run on a split among \(1,\); got split 2"):
+        MadeUp("smoke", split=2).measure("temporal.l1")
+
+
+def test_initialisation_depends_on_the_seed_alone_and_leaves_the_generator_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, same, other = (MadeUp("smoke", seed=seed).initialised(lambda: torch.rand(3)) for seed in (7, 7, 8))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(7)
+    assert torch.equal(first, torch.rand(3))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_a_measure_of_hits_by_hand():
+    measure = per_clip(torch.tensor([True, True, True, False]))
+    assert measure.value == 75
+    assert measure.stderr == pytest.approx(100 * 0.5 / 2)  # standard deviation of 1 1 1 0 is one half
+    assert measure.hits.tolist() == [True, True, True, False]
+
+
+def test_the_mean_of_two_trainings_by_hand():
+    both = mean_of([per_clip(torch.tensor([True, False])), per_clip(torch.tensor([True, True]))])
+    assert both.value == 75
+    assert both.stderr == pytest.approx(100 * (0.125**0.5) / 2**0.5)  # of 1 and 1/2
+    assert both.hits is None
+
+
+def test_a_sibling_shares_what_was_asked_for():
+    study = MadeUp("smoke", seed=2)
+    other = study.sibling(split=2)
+    assert (other.split, other.seed) == (2, 2)
+    assert study.sibling(split=2) is other
+    other.linear()
+    assert [training.name for training in study.asked] == ["linear.0.1"] * 2
+
+
+def test_a_number_without_a_study_is_an_error():
+    with pytest.raises(ValueError, match="number must be one of 02"):
+        study_of("99")

@@ -1,0 +1,149 @@
+"""The experiments on two streams: each row alone, in the world and on real videos, small and of the paper's size."""
+
+from fnmatch import fnmatchcase
+from typing import ClassVar
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from labkit.papers import two_stream
+from labkit.studies.preflight import preflight
+from labkit.studies.two_stream import INPUTS, Scale, TwoStream
+
+ROWS = list(TwoStream.rows())
+
+
+def smoke(like=None):
+    """A study in the profile smoke, with nothing trained; with the clips of another, which need not be read again."""
+    study = TwoStream("smoke", seed=1000)
+    if like is not None:
+        study.large, study.small = like.large, like.small
+    return study
+
+
+@pytest.fixture(scope="module")
+def together():
+    """One study that has measured all rows."""
+    study = smoke()
+    study.measure(*ROWS)
+    return study
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_alone_has_the_same_value_and_trains_what_it_says(name, together):
+    alone = smoke(together)
+    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+    asked, needs = {training.name for training in alone.asked}, alone.row(name).needs
+    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
+    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+
+
+def test_the_values_are_percentages_with_their_hits(together):
+    measure = together.measures["temporal.l10"]["temporal.l10"]
+    assert len(measure.hits) == len(together.large.test)
+    assert measure.value == pytest.approx(100 * measure.hits.double().mean().item())
+    assert all(0 <= value <= 100 for value in together.live.values())
+
+
+def test_no_clip_is_in_two_parts_and_the_small_set_has_one_group_to_train_on(together):
+    for sets in (together.large, together.small):
+        names = [{clip.name for clip in part} for part in sets]
+        assert len(set.union(*names)) == sum(map(len, names))
+        assert all(len(part.labels.unique()) == len(part.classes) for part in sets)
+    assert len(together.small.train.groups.unique()) == 1
+
+
+def test_counts_are_those_of_the_set_that_a_metric_is_of(together):
+    large, small = together.large, together.small
+    assert together.clip_counts("temporal.l10") == ((len(large.train),) * 2, (len(large.test),) * 2)
+    for metric in ("small.alone", "splits.small_svm"):
+        assert together.clip_counts(metric) == ((len(small.train),) * 2, (len(small.test),) * 2)
+
+
+def test_the_spatial_network_is_chosen_on_held_out_clips_of_the_first_split(together):
+    labels = together.large.held_out.labels
+    names = [f"{start}_d{d}" for start in ("scratch", "fine_tune", "last_layer") for d in (5, 9)]
+    right = {n: (together.spatial_scores(n, "held_out").argmax(1) == labels).sum().item() for n in names}
+    assert right[together.best_spatial()] == max(right.values())
+    assert together.sibling(split=2).best_spatial() == together.best_spatial()
+
+
+def test_recipes_keep_the_paper_s_proportions():
+    study, paper = TwoStream("lesson").recipe(), TwoStream("paper").recipe()
+    assert (paper.steps, paper.batch, paper.schedule) == (80_000, 256, {50_000: 1e-3, 70_000: 1e-4})
+    assert (study.steps, study.schedule) == (240, {150: 1e-3, 210: 1e-4})
+    assert TwoStream("paper").recipe("fine_tuning").steps == 20_000
+    assert TwoStream("paper").recipe(longer=2).steps == 160_000
+    assert TwoStream("study").recipe(slower=0.3).options["lr"] == pytest.approx(0.003)
+
+
+def test_inputs_are_those_of_table_1b():
+    study = TwoStream("smoke")
+    clip = study.large.test[0]
+    channels = {name: study.flow_view(**options).train(clip)[0].shape[0] for name, options in INPUTS.items()}
+    assert channels == {"l1": 2, "l5": 10} | dict.fromkeys(("l10", "l10_raw", "traj", "traj_raw", "bidir"), 20)
+
+
+def test_before_anything_starts_it_says_what_is_missing(tmp_path):
+    study = TwoStream("paper", dataset="ucf101", data_root=str(tmp_path), out=tmp_path)
+    (problem, *others) = preflight(study, ["temporal.bidir", "spatial.fine_tune_d5"])
+    assert str(tmp_path / "ucf101") in problem
+    assert any("cnn_m_imagenet.safetensors must hold weights of a CNN-M-2048" in other for other in others)
+    assert any("backward.jsonl" in other and "--backward" in other for other in others)
+
+
+def test_a_row_of_the_world_alone_says_so(real_root):
+    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_root), missing="skip")
+    with pytest.raises(ValueError, match="dataset must be 'world' for other clips than those; got 'ucf101'"):
+        study.measure("temporal.still_l10")
+
+
+SECOND_FILMS = {  # a class needs two films, one to train on and one to hold out; by other names on the official lists
+    "cartwheel": "Acrobacias_de_un_fenomeno_cartwheel_f_cm_np1_ba_bad_8.avi",
+    "wave": "50_FIRST_DATES_wave_f_cm_np1_fr_med_0.avi",
+}
+
+
+@pytest.fixture(scope="module")
+def real_root(real_sets):
+    """The real clips of both sets, and their flow in both directions by the script."""
+    import extract_flow
+
+    hmdb51 = real_sets / "hmdb51/hmdb51_org/clips"
+    for name, film in SECOND_FILMS.items():
+        (hmdb51 / film).symlink_to(next(hmdb51.glob(f"*_{name}_*")).resolve())
+    for name in ("ucf101", "hmdb51"):
+        for options in ([], ["--backward"]):
+            assert extract_flow.main([str(real_sets / name), "--estimator", "dis", *options]) == 0
+    return real_sets
+
+
+OF_REAL_VIDEOS = [
+    name for name in ROWS if not name.startswith(("temporal.still", "temporal.estimated")) and not name.endswith("svm")
+]
+
+
+def test_every_row_but_the_svm_s_runs_on_real_videos(real_root):
+    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_root), missing="skip")
+    assert not preflight(study, OF_REAL_VIDEOS)
+    study.measure(*OF_REAL_VIDEOS)
+    assert study.clip_counts("temporal.l10") == ((1, 7953), (3, 3783))
+    with pytest.raises(ValueError, match="labels must have samples of all 101 classes"):
+        study.measure("splits.svm")  # held-out groups of one clip: an SVM has nothing to learn from
+
+
+class InShort(TwoStream):
+    """The paper's networks, for two steps."""
+
+    scales: ClassVar = {"paper": Scale(24, 2, (0.5,), 0.0, 2, 1, True, 1)}
+
+
+@pytest.mark.long
+def test_networks_of_the_paper_s_size_run_on_real_videos(real_root):
+    torch.manual_seed(0)
+    save_file(two_stream.spatial_network(1000).state_dict(), real_root / "cnn_m_imagenet.safetensors")
+    study = InShort("paper", dataset="ucf101", data_root=str(real_root), missing="skip")
+    assert study.spatial("fine_tune").fc6.in_features == 512 * 6 * 6
+    rows = ["crops.centre", "fusion.bidir", "slow_fusion", "small.added_classes", "temporal.multi_task"]
+    assert all(0 <= value <= 100 for value in study.measure(*rows).values())
