@@ -5,6 +5,7 @@ from labkit.viz.board import System, forest_plot, trade_off_chart, verdict_tiles
 from labkit.viz.browse import confusion_browser
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
+from labkit.viz.drawings import two_streams
 from labkit.viz.figures import (
     bar_chart,
     bar_slider,
@@ -26,6 +27,7 @@ from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.source import show
+from labkit.viz.stacks import input_volumes
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
@@ -69,6 +71,7 @@ __all__ = [
     "frame_strip",
     "heat_maps",
     "heat_to_rgb",
+    "input_volumes",
     "line_chart",
     "marked_places",
     "paper_table",
@@ -81,6 +84,7 @@ __all__ = [
     "tower_chart",
     "trade_off_chart",
     "trajectory_plot",
+    "two_streams",
     "typical_speed",
     "verdict_tiles",
     "vote_chart",
