@@ -30,7 +30,7 @@ class Checkpoint:
     Args:
         path: of the file; its folder must exist. None: nothing is saved, nothing resumed.
         parts: by name, everything with a state: model, optimiser and so on; None for a part that is not used.
-        identity: gives a digest of the training, see `identify`; called at once, if there is a path.
+        identity: gives a digest of the training, see `identify`; called immediately, if there is a path.
 
     Attributes:
         path: absolute, or None.

@@ -70,7 +70,7 @@ def fit(
             stand in ``shown`` of that step. With several processes, process 0 calls it for all.
         every: steps between two calls of ``watch``.
         checkpoint: file to save to and to resume from; its folder must exist. If it holds the finished training, this
-            returns at once.
+            returns immediately.
         save_every: steps between two checkpoints; the end is always saved.
         device: "auto" takes the best available; "cpu", "cuda", "mps". Several GPUs: ``accelerate launch script.py``.
         precision: "no" (float32), "bf16" or "fp16": mixed precision.
