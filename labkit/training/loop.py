@@ -1,4 +1,4 @@
-"""The training loop. Read `fit` from top to bottom; everything else here is a line of it that needs more words."""
+"""The training loop: read `fit` from top to bottom; every other function here is one of its lines in detail."""
 
 import contextlib
 import functools
@@ -113,26 +113,31 @@ def fit(
         stepper.zero_grad()  # the model may come with gradients
         started = time.perf_counter()
         for step in range(start, recipe.steps):
+            # everything that depends on the number of the step: batch, randomness, learning rates
             batch = send_to_device(_next(batches, step, recipe.steps), accelerator.device)
             seed_everything(recipe.seed, STEP, step, accelerator.process_index)
             factor = recipe.factor(step)
             for group, lr in zip(optimizer.param_groups, initial_lrs, strict=True):
                 group["lr"] = lr * factor
 
+            # the loss, and what is watched, before the update
             with _step_noted(step):
-                watched = _watched(watch, model, accelerator) if watch and step % every == 0 else {}
+                watched = _watched(watch, model, accelerator) if watch is not None and step % every == 0 else {}
                 with accelerator.autocast():
                     value = forward(batch)
                 shown = _merged(compute.shown, watched)
             number = accelerator.reduce(value.detach(), reduction="mean").item()
             if not np.isfinite(number):
                 raise _diverged(f"the loss of step {step} is {number}", base_lr * factor, recipe, saved)
+
+            # the update
             accelerator.backward(value)
             if recipe.clip_norm is not None:
                 accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             stepper.step()
             stepper.zero_grad()
 
+            # what is kept of it
             seconds = seconds_before + time.perf_counter() - started
             history.append(Step(step, number, base_lr * factor, seconds, shown))
             bar.update()
