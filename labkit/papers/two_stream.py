@@ -18,8 +18,8 @@ Where this departs from the paper, or fills what it leaves open; more at the lin
 - A fifth of the training clips is held out from all networks for the SVM; the paper does not say what it learns from.
 - Colours have zero mean and unit variance (flow stays in pixels per frame), so that frames and flow can have the same
   initialisation and learning rate. Weight decay is that of Krizhevsky et al., whose training the paper adapts.
-- A clip that is too short repeats its last frame or field; one with fewer moments than test frames starts over.
-- Left and right may be different classes: then ``flip=False``.
+- A clip that is too short repeats its last frame or field; one with fewer moments than test frames starts over. Left
+  and right may be different classes: then ``flip=False``.
 - The other data set's clips that help the small one are those of its training part on the same split; the paper takes
   all splits of the other set together.
 """
@@ -43,7 +43,7 @@ from labkit.views.crops import rgb_jitter
 Size = Literal["paper", "tiny"]
 
 # --- models -----------------------------------------------------------------------------------------------------------
-# Both streams are `labkit.backbones.cnn_m.CNNM`, built at the end of this file.
+# Both streams are `labkit.backbones.cnn_m.CNNM`.
 
 
 class SlowFusion(CNNM):
@@ -54,8 +54,7 @@ class SlowFusion(CNNM):
     frames. Here the first spans 5, so that 11 frames give as many steps and every frame is seen. Everything from conv3
     on, and all sizes in space, are those of the spatial network.
 
-    The filters of a layer are the same at all its steps: they are convolutions over time, written as convolutions of
-    neighbouring frames stacked in channels.
+    They are convolutions over time, written as convolutions of neighbouring frames stacked in channels.
 
     Source: section 6; Karpathy et al., "Large-scale video classification with convolutional neural networks", CVPR
     2014, section 3.1.
@@ -94,9 +93,7 @@ class MultiTask(nn.Module):
 
     Args:
         network: its hidden layers are used, its classifier is not.
-        num_classes: of each set.
-
-    Source: section 4.
+        num_classes: of each set (section 4).
     """
 
     def __init__(self, network: CNNM, num_classes: Sequence[int]) -> None:
@@ -310,8 +307,7 @@ def _stacked(scores: Sequence[Tensor], name: str) -> Tensor:
 
 
 # --- builders: views --------------------------------------------------------------------------------------------------
-# Sections 3.1 and 5. To train, a random crop of 224 x 224 pixels from the whole frame, or stack, half of them flipped;
-# to test, 25 equally spaced ones, ten crops of each.
+# Sections 3.1 and 5. To train, a random crop of the whole frame, half of them flipped; to test, 25 moments x 10 crops.
 
 
 def spatial_view(
@@ -331,8 +327,7 @@ def spatial_view(
         short_side: of the frame that it is taken from; as it is if None.
         flip: whether horizontal flips count as views. Not where left and right are different classes.
         jitter: strength of the RGB jitter of training frames; 0 for none.
-        centre: training crops come "not just from its 256 x 256 center" if None; or from the central square of so many
-            pixels only.
+        centre: training crops come from the central square of so many pixels; from the whole frame if None.
     """
     return View(
         sample=Consecutive(None if length == 1 else length),
@@ -411,10 +406,9 @@ def multi_task_network(num_classes: Sequence[int] = (101, 51), *, size: Size = "
 
 
 # --- recipes: Recipe(**RECIPES["paper"]["from_scratch"]) --------------------------------------------------------------
-# Batches are drawn by `labkit.training.uniform_over_classes`. In multi-task training the paper says neither how much of
-# a batch each set gives nor how long such a network is trained. Here the sets share each batch evenly
-# (`labkit.training.shared_batches`), and training is `longer`, until each set has given as many clips as to a network
-# of its own: the rows of Table 2 differ in what is added, not in what is left.
+# Batches are drawn by `labkit.training.uniform_over_classes`. The paper does not say how several sets share a batch, and
+# how long such a network is trained. Here they do so evenly (`labkit.training.shared_batches`), and training is `longer`,
+# until each has given as many clips as to a network of its own: rows of Table 2 differ in what is added alone.
 
 _SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
     "optimizer": torch.optim.SGD,

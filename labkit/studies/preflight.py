@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from labkit.studies.rows import Row
 from labkit.studies.study import Study
@@ -17,6 +18,14 @@ def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
     rows = [study.row(name) for name in names]
     rows = rows or [row for row in study.rows().values() if study.split in row.splits]
     return [*dict.fromkeys(study.lacking(rows)), *_space(study, rows)]
+
+
+def lacking_flow(videos: Path, *, backward: bool = False) -> Iterator[str]:
+    """Whether the flow of a folder of videos has been computed, forward and, if need be, backward."""
+    for name, option in (("forward", ""), ("backward", " --backward"))[: 1 + backward]:
+        settings = videos / "flow" / f"{name}.jsonl"
+        if not settings.exists():
+            yield f"{settings} must be there; got no {name} flow: run data_scripts/extract_flow.py {videos}{option}"
 
 
 def _space(study: Study, rows: Sequence[Row]) -> Iterator[str]:

@@ -182,7 +182,7 @@ class Study:
             precision=self.precision,
             **options,
         )
-        watched = [step for step in history if "watch" in options and step.step % options["every"] == 0]
+        watched = [step for step in history if "watch" in options and step.step % options.get("every", 1) == 0]
         curve = [(step.step, step.loss, step.lr, step.seconds, step.shown) for step in watched]
         artefact = Artefact(model.state_dict(), history[-1].seconds, {"curve": curve})
         self.store.save(name, artefact)

@@ -20,6 +20,7 @@ from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import two_stream
 from labkit.studies.filters import filter_kinds
+from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, row
 from labkit.studies.study import Study
 from labkit.training import Recipe, shared_batches, uniform_over_classes
@@ -146,9 +147,10 @@ class TwoStream(Study):
         recipe = two_stream.slower(two_stream.longer(recipe, longer), slower)
         steps = max(round(recipe["steps"] * self.scale.steps), 2)
         schedule = {round(step * self.scale.steps): lr for step, lr in recipe["schedule"].items()}
+        shape = {"schedule": schedule, "batch": recipe["batch"]}
         if self.scale.batch is not None:  # so few steps have no milestones
-            return Recipe(**{**recipe, "steps": steps, "schedule": None, "batch": self.scale.batch, "seed": self.seed})
-        return Recipe(**{**recipe, "steps": steps, "schedule": schedule, "seed": self.seed})
+            shape = {"schedule": None, "batch": self.scale.batch}
+        return Recipe(**{**recipe, **shape, "steps": steps, "seed": self.seed})
 
     def _train(self, name: str, network: nn.Module, view: View, sets: Sets, recipe: Recipe) -> Any:
         order = uniform_over_classes(sets.train.labels)
@@ -161,9 +163,7 @@ class TwoStream(Study):
 
     # --- Table 1a: the spatial stream
 
-    def spatial(
-        self, start: str = "fine_tune", dropout: float = 0.5, *, centre: bool = False, on: str = "large"
-    ) -> CNNM:
+    def spatial(self, start: str, dropout: float = 0.5, *, centre: bool = False, on: str = "large") -> CNNM:
         """A spatial network: from scratch, pre-trained on images and fine-tuned, or with its last layer trained only.
 
         Args:
@@ -218,11 +218,8 @@ class TwoStream(Study):
         """The spatial network that is best on the held-out clips of split 1: test clips must not choose."""
         if self.split != 1:
             return self.sibling(split=1).best_spatial()
-        names = [
-            f"{start}_d{round(10 * dropout)}"
-            for start in ("scratch", "fine_tune", "last_layer")
-            for dropout in self.scale.dropouts
-        ]
+        starts = ("scratch", "fine_tune", "last_layer")
+        names = [f"{start}_d{round(10 * dropout)}" for start in starts for dropout in self.scale.dropouts]
         labels = self.large.held_out.labels
         return max(names, key=lambda name: metrics.accuracy(self.spatial_scores(name, "held_out"), labels))
 
@@ -413,7 +410,10 @@ class TwoStream(Study):
 
     def _stream(self, way: str, on: str = "large") -> Tensor:
         """Scores ``(N, K)`` of the test clips by one stream, by the average of both, or by an SVM on both."""
-        spatial = partial(self.spatial_scores, self.best_spatial(), on=on)
+
+        def spatial(part: str = "test") -> Tensor:
+            return self.spatial_scores(self.best_spatial(), part, on)
+
         temporal = partial(self.multi_task_scores, on)
         if way == "spatial":
             return spatial()
@@ -422,7 +422,7 @@ class TwoStream(Study):
         if way == "average":
             return two_stream.average_fusion(spatial(), temporal())
         sets = self.sets(on)
-        known = [spatial(part="held_out"), temporal(part="held_out")]
+        known = [spatial("held_out"), temporal("held_out")]
         return two_stream.svm_fusion(known, sets.held_out.labels, [spatial(), temporal()], seed=self.seed)
 
     # --- before anything starts
@@ -431,24 +431,13 @@ class TwoStream(Study):
         """Videos, flow and weights that rows need and that are not there."""
         yield from super().lacking(rows)
         needs = {name for declared in rows for name in declared.needs}
-        weights = self.imagenet_weights
-        if any("fine_tune" in name or "last_layer" in name for name in needs) and not weights.exists():
-            yield f"{weights} must hold weights of a CNN-M-2048 trained on ImageNet; there is no such file"
-        if self.dataset != "world":
-            yield from self._lacking_flow(needs)
-
-    def _lacking_flow(self, needs: set[str]) -> Iterator[str]:
-        """Sets of videos whose flow has not been computed, one way or both."""
-        with_flow = any(not name.startswith(("spatial", "small.spatial", "slow_fusion")) for name in needs)
-        wanted = {"forward.jsonl": with_flow, "backward.jsonl": any("bidir" in name for name in needs)}
-        for videos in (Path(self.data_root, "ucf101"), Path(self.data_root, "hmdb51")):
-            for name, needed in wanted.items():
-                if needed and not (videos / "flow" / name).exists():
-                    backward = " --backward" if name.startswith("backward") else ""
-                    yield (
-                        f"{videos / 'flow' / name} must tell of the flow of the videos; there is no such file: run "
-                        f"data_scripts/extract_flow.py {videos}{backward}"
-                    )
+        pre_trained = any("spatial" in name and "scratch" not in name for name in needs)
+        if pre_trained and not self.imagenet_weights.exists():
+            yield f"{self.imagenet_weights} must hold a CNN-M-2048 trained on ImageNet; there is no such file"
+        if self.dataset != "world" and any("spatial" not in name and name != "slow_fusion" for name in needs):
+            backward = any("bidir" in name for name in needs)
+            for folder in ("ucf101", "hmdb51"):
+                yield from lacking_flow(Path(self.data_root, folder), backward=backward)
 
 
 def _with_held_out(train: Clips, test: Clips) -> Sets:

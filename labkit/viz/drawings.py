@@ -32,8 +32,8 @@ def two_streams() -> Figure:
     return block_diagram(
         blocks,
         arrows,
-        title="Figure 1, redrawn: two streams that meet at the end<br>above the spatial stream, below the temporal one; "
-        "they differ in their inputs, and in the normalisation after conv2",
-        alt="Two rows of boxes from left to right. Above, one frame passes five convolutions, two fully connected layers "
-        "and a softmax; below, a stack of flow passes the same layers. Both end in a box, class score fusion.",
+        title="Figure 1, redrawn: two streams that meet at the end<br>above the spatial stream, below the temporal "
+        "one; they differ in their inputs, and in the normalisation after conv2",
+        alt="Two rows of boxes from left to right. Above, one frame passes five convolutions, two fully connected "
+        "layers and a softmax; below, a stack of flow passes the same layers. Both end in a box, class score fusion.",
     )
