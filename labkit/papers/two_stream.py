@@ -406,9 +406,9 @@ def multi_task_network(num_classes: Sequence[int] = (101, 51), *, size: Size = "
 
 
 # --- recipes: Recipe(**RECIPES["paper"]["from_scratch"]) --------------------------------------------------------------
-# Batches are drawn by `labkit.training.uniform_over_classes`. The paper does not say how several sets share a batch, and
-# how long such a network is trained. Here they do so evenly (`labkit.training.shared_batches`), and training is `longer`,
-# until each has given as many clips as to a network of its own: rows of Table 2 differ in what is added alone.
+# Batches are drawn by `labkit.training.uniform_over_classes`. How several sets share a batch, and for how long, is not
+# said: here evenly (`labkit.training.shared_batches`), and `longer`, until each has given as many clips as to a network
+# of its own, so that the rows of Table 2 differ in what is added alone.
 
 _SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
     "optimizer": torch.optim.SGD,
