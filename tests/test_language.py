@@ -16,12 +16,15 @@ import jupytext
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOVED = (
+MOVED = (  # files and folders that have had their English pass: these are held to it
     "README.md",
     "CONTRIBUTING.md",
     "benchmarks/README.md",
     "labkit/losses.py",
     "labkit/training",
+    "labkit/viz/filters.py",
+    "labkit/viz/source.py",
+    "labkit/viz/switch.py",
 )  # files and folders that have had their English pass: these are held to it
 NEXT = (  # the ones whose turn comes next: move a line up when its file passes
     "notebooks/02_two_stream.py",

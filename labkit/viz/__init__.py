@@ -20,6 +20,7 @@ from labkit.viz.figures import (
     timeline,
     trajectory_plot,
 )
+from labkit.viz.filters import filter_details, filter_mosaic
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
 from labkit.viz.patches import NearestPatches, PatchExplorer
@@ -31,6 +32,7 @@ from labkit.viz.stacks import input_volumes
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
+from labkit.viz.switch import switched
 from labkit.viz.tables import Table, claims_list, contents, folded, paper_table
 from labkit.viz.towers import tower_chart
 from labkit.viz.votes import Ballot, VotedOut, vote_chart
@@ -62,6 +64,8 @@ __all__ = [
     "colour_wheel",
     "confusion_browser",
     "contents",
+    "filter_details",
+    "filter_mosaic",
     "finish",
     "flow_components",
     "flow_fields",
@@ -80,6 +84,7 @@ __all__ = [
     "show",
     "signed_to_rgb",
     "step_chart",
+    "switched",
     "timeline",
     "tower_chart",
     "trade_off_chart",
