@@ -25,7 +25,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/viz/filters.py",
     "labkit/viz/source.py",
     "labkit/viz/switch.py",
-)  # files and folders that have had their English pass: these are held to it
+)
 NEXT = (  # the ones whose turn comes next: move a line up when its file passes
     "notebooks/02_two_stream.py",
     "notebooks/03_frame_rnn.py",

@@ -3,9 +3,9 @@
 from labkit.viz.attention import AttentionExplorer
 from labkit.viz.board import System, forest_plot, trade_off_chart, verdict_tiles
 from labkit.viz.browse import confusion_browser
+from labkit.viz.classes import class_sheet, confusion_switch, recall_chart, recall_slider, recalls
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.drawings import two_streams
 from labkit.viz.figures import (
     bar_chart,
     bar_slider,
@@ -60,9 +60,11 @@ __all__ = [
     "bar_slider",
     "block_diagram",
     "claims_list",
+    "class_sheet",
     "clip_story",
     "colour_wheel",
     "confusion_browser",
+    "confusion_switch",
     "contents",
     "filter_details",
     "filter_mosaic",
@@ -81,6 +83,9 @@ __all__ = [
     "paper_table",
     "picture_grid",
     "quiver",
+    "recall_chart",
+    "recall_slider",
+    "recalls",
     "show",
     "signed_to_rgb",
     "step_chart",
@@ -89,7 +94,6 @@ __all__ = [
     "tower_chart",
     "trade_off_chart",
     "trajectory_plot",
-    "two_streams",
     "typical_speed",
     "verdict_tiles",
     "vote_chart",

@@ -1,10 +1,11 @@
-"""What lessons measure by class, and which clips they show."""
+"""Figures by class."""
 
 import pytest
 import torch
 
 from labkit import world
-from labkit.studies.instruments import accuracies, examples_of_cells, moving_points, readable, recalls
+from labkit.viz import class_sheet, confusion_switch, recall_chart, recall_slider, recalls
+from labkit.viz.classes import examples_of_cells, readable
 
 
 @pytest.fixture
@@ -36,16 +37,14 @@ def test_examples_lie_in_their_cells(clips):
     assert torch.equal(frames[0], clips[0].frames([0])[0])
 
 
-def test_points_lie_where_much_moves():
-    fields = torch.zeros(2, 2, 10, 20)
-    fields[:, 0, 4, 5:15] = 3.0  # ten pixels of 200, the twentieth
-    points = moving_points(fields, 5)
-    assert len(points) == 5
-    assert set(points[:, 1].tolist()) == {4.0}
-    assert all(5 <= x < 15 for x in points[:, 0].tolist())
-
-
-def test_accuracies_by_hand():
-    labels = torch.tensor([0, 1])
-    weighted = {0.0: torch.tensor([[1.0, 0], [1, 0]]), 1.0: torch.tensor([[1.0, 0], [0, 1]])}
-    assert accuracies(weighted, labels) == ([0.0, 1.0], [50.0, 100.0])
+def test_figures_say_what_they_show(clips):
+    scores = {"right": scores_of(clips.labels.tolist(), 18), "always the first": scores_of([0] * len(clips), 18)}
+    chart = recall_chart(scores, clips, title="Recall", in_order=True)
+    assert [bar.name for bar in chart.data] == ["right", "always the first"]
+    assert sum(chart.data[1].y) == 100
+    slider = recall_slider(dict(enumerate(scores.values())), clips, title="Recall", slider="weight")
+    assert "0: 100 %, 1: 11 %" in slider.layout.meta["alt"]
+    table = confusion_switch(scores, clips, title="Confusion").html
+    assert "100 % of the clips lie on the diagonal" in table
+    assert "11 % of the clips lie on the diagonal" in table
+    assert len(class_sheet(clips, title="Classes").data) == 18

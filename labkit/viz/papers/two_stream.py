@@ -1,0 +1,189 @@
+"""The figures of Simonyan and Zisserman, NIPS 2014, on the lab's own clips, and a few more."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit import flow, metrics
+from labkit.clips import Clip, Clips
+from labkit.viz.classes import readable
+from labkit.viz.colour import flow_to_rgb, signed_to_rgb, typical_speed
+from labkit.viz.diagram import Block, block_diagram
+from labkit.viz.figures import line_chart, picture_grid, trajectory_plot
+from labkit.viz.filters import filter_details, filter_mosaic
+from labkit.viz.player import ClipPlayer
+from labkit.viz.stacks import input_volumes
+from labkit.viz.style import Figure
+
+_CONV2 = "conv2<br>5×5×256<br>stride 2<br>"
+_STREAMS = {
+    "spatial": ["one frame<br>3×224×224", "conv1<br>7×7×96<br>stride 2<br>norm, pool", f"{_CONV2}norm, pool"],
+    "temporal": ["stack of flow<br>20×224×224", "conv1<br>7×7×96<br>stride 2<br>norm, pool", f"{_CONV2}pool"],
+}
+_SHARED = [
+    "conv3<br>3×3×512<br>stride 1",
+    "conv4<br>3×3×512<br>stride 1",
+    "conv5<br>3×3×512<br>stride 1<br>pool",
+    "full6<br>4096<br>dropout",
+    "full7<br>2048<br>dropout",
+    "softmax",
+]
+
+
+def architecture() -> Figure:
+    """Figure 1: two networks that meet at the end."""
+    blocks, arrows = {"fusion": Block("class<br>score<br>fusion", 9, 0.85, width=0.88, height=1.2)}, []
+    for row, (stream, first) in enumerate(_STREAMS.items()):
+        kind = ("first", "second")[row]
+        layers = [*first, *_SHARED]
+        blocks[f"{stream} 0"] = Block(layers[0], -0.1, 1.7 * row, width=1.05, height=1.2)
+        for number, layer in enumerate(layers[1:], start=1):
+            blocks[f"{stream} {number}"] = Block(layer, number, 1.7 * row, kind, width=0.88, height=1.2)
+            arrows.append((f"{stream} {number - 1}", f"{stream} {number}"))
+        arrows.append((f"{stream} {len(layers) - 1}", "fusion"))
+    return block_diagram(
+        blocks,
+        arrows,
+        title="Figure 1, redrawn: two streams that meet at the end<br>above the spatial stream, below the temporal "
+        "one; they differ in their inputs, and in the normalisation after conv2",
+        alt="Two rows of boxes from left to right. Above, one frame passes five convolutions, two fully connected "
+        "layers and a softmax; below, a stack of flow passes the same layers. Both end in a box, class score fusion.",
+    )
+
+
+def flow_and_components(clip: Clip, name: str) -> Figure:
+    """Figure 2: two frames from the middle of a clip, the flow between them, its components; and what DIS estimates."""
+    middle = clip.num_frames // 2
+    frames, field = clip.frames([middle, middle + 1]), clip.flow([middle])[0]
+    return picture_grid(
+        [
+            *frames,
+            flow_to_rgb(field),
+            *signed_to_rgb(field, field.abs().max().item()),
+            flow_to_rgb(flow.dis(frames[:1], frames[1:])[0]),
+        ],
+        columns=6,
+        labels=["frame", "the next frame", "flow", "to the right, dx", "down, dy", "flow as DIS estimates it"],
+        title=f"Figure 2, on our data: flow and its two components ({readable(name)})",
+        alt="Two consecutive frames; the flow between them in colour; its horizontal and its vertical component in "
+        "grey; and the flow that an estimator makes of the two frames, with blurred outlines.",
+    )
+
+
+def paths(clip: Clip, steps: int = 6, count: int = 12) -> Figure:
+    """Figure 3: where trajectory stacking reads, from points among the twentieth of all pixels that see most motion."""
+    fields = clip.flow(range(steps))  # (L, 2, H, W)
+    distance = fields.norm(dim=1).sum(dim=0).flatten()  # (H * W,), over all steps
+    most = distance.topk(max(distance.numel() // 20, 1)).indices
+    chosen, width = most[:: max(len(most) // count, 1)], fields.shape[-1]
+    points = torch.stack([chosen % width, chosen // width], dim=-1).float()  # (N, 2), x and y
+    return trajectory_plot(
+        clip.frames([0])[0],
+        flow.trajectories(fields, points),
+        title="Figure 3, on our data: the paths along which trajectory stacking reads",
+        alt=f"Paths of {steps} steps drawn on a frame, starting where much moves. Stacking reads at the starting "
+        "points only.",
+    )
+
+
+def volume_player(clip: Clip, steps: int = 6) -> ClipPlayer:
+    """The input volume field by field: stacked, along trajectories, and in both directions of time."""
+    return ClipPlayer(
+        *input_volumes(clip, steps),
+        title="The input volume, step by step",
+        alt="Three ways to stack flow, side by side: at the same location, along trajectories, and in both directions.",
+        fps=3,
+    )
+
+
+def mean_subtraction(clips: Clips) -> Figure:
+    """The first field of the clip in which the camera moves most, before and after its mean vector is subtracted."""
+    clip = max(clips, key=lambda clip: clip.flow([0])[0].mean(dim=(1, 2)).norm().item())
+    before = clip.flow([0])[0]  # (2, H, W)
+    after, speed = flow.mean_flow_subtraction(before), typical_speed(before[None])
+    energy = 1 - (after.square().sum() / before.square().sum()).item()
+    return picture_grid(
+        [clip.frames([0])[0], flow_to_rgb(before, speed), flow_to_rgb(after, speed)],
+        columns=3,
+        labels=["frame", "flow", "without its mean vector"],
+        title=f"The mean vector holds {100 * energy:.0f} % of the energy of this field",
+        alt="A frame; its flow, coloured all over because the camera moves; and the flow without its mean vector.",
+    )
+
+
+def motion_boundaries(field: Tensor) -> Figure:
+    """Both components of a flow field ``(2, H, W)``, and their horizontal derivatives by a filter of three weights."""
+    weights = torch.tensor([[[[-0.5, 0.0, 0.5]]]])
+    derivative = F.conv2d(field[:, None], weights, padding=(0, 1))[:, 0]  # (2, H, W)
+    return picture_grid(
+        [*signed_to_rgb(field, field.abs().max().item()), *signed_to_rgb(derivative, derivative.abs().max().item())],
+        columns=4,
+        labels=["dx", "dy", "dx, filtered by (-1, 0, 1)", "dy, filtered by (-1, 0, 1)"],
+        title="A filter of three weights finds motion boundaries",
+        alt="The components of a flow field, grey where nothing moves; and the same after a horizontal derivative, in "
+        "which the left and right outlines of the moving parts remain.",
+    )
+
+
+def training_views(images: Sequence[Tensor]) -> Figure:
+    """What a network sees of one clip in training: crops ``(3, S, S)`` uint8."""
+    return picture_grid(
+        list(images),
+        columns=len(images),
+        title=f"The same clip, {len(images)} times in training",
+        alt="Crops of frames of one clip, each from another location and moment, with slightly other colours.",
+    )
+
+
+def filters(weights: Tensor, kinds: Tensor, fractions: Tensor, names: Sequence[str]) -> Figure:
+    """Figure 4: the filters ``(F, 2L, S, S)`` of the first layer, sorted by what `filter_kinds` says of them."""
+    length = weights.shape[1] // 2
+    return filter_mosaic(
+        weights,
+        kinds,
+        kind_names=names,
+        row_labels=[f"{component} {step}" for step in range(1, length + 1) for component in ("dx", "dy")],
+        strengths=fractions.amax(dim=1),
+        title="Figure 4, on our data: filters of the first layer<br>a column each; rows are the channels of the stack",
+        alt="A grid of small grey patterns, one column a filter, grouped by what they look like.",
+    )
+
+
+def clearest_filters(weights: Tensor, kinds: Tensor, fractions: Tensor, names: Sequence[str], clip: Clip) -> Figure:
+    """The filter that is most of each kind: its pattern, its course over the fields, and its response to a clip."""
+    stack = flow.optical_flow_stacking(clip.flow(range(weights.shape[1] // 2)))  # (2L, H, W)
+    responses = F.conv2d(stack[None], weights, stride=2)[0]  # (F, h, w)
+    chosen = {f"filter {k}: {names[int(kinds[k])]}": k for k in fractions.argmax(dim=0).tolist()}
+    return filter_details(
+        {name: weights[k] for name, k in chosen.items()},
+        clip.frames([0])[0],
+        {name: responses[k] for name, k in chosen.items()},
+        title=f"{len(chosen)} filters, and where they respond<br>orange is positive, blue negative",
+        alt="For each filter its pattern, the course of its weights over the flow fields, a frame, and a map of its "
+        "response.",
+    )
+
+
+def fusion_curves(scores: Mapping[str, tuple[Mapping[float, Tensor], Tensor]]) -> Figure:
+    """Accuracy over the weight of the temporal stream, a line for each part of the data.
+
+    Args:
+        scores: by the name of the part, fused scores ``(N, K)`` by weight, and the labels ``(N,)``.
+    """
+    lines = {
+        name: (list(fused), [100 * metrics.accuracy(values, labels) for values in fused.values()])
+        for name, (fused, labels) in scores.items()
+    }
+    ends = "; ".join(
+        f"{name}: {accuracy[0]:.0f} % without it, {max(accuracy):.0f} % at best"
+        for name, (_, accuracy) in lines.items()
+    )
+    return line_chart(
+        lines,
+        title="Which weight would you choose?",
+        alt=f"Accuracy over the weight of the temporal stream. {'; '.join(ends)}.",
+        x_title="weight of the temporal stream",
+        y_title="accuracy (%)",
+    )

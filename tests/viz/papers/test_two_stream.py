@@ -1,0 +1,55 @@
+"""The figures of two streams: made of what they are given, and described."""
+
+import pytest
+import torch
+
+from labkit import flow, world
+from labkit.viz.papers import two_stream as figures
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return world.Actions(seed=1000, part="test", groups=3, clips=1)
+
+
+def alt_of(figure):
+    return figure.layout.meta["alt"]
+
+
+def test_the_architecture_has_nine_layers_a_stream_and_a_fusion():
+    figure = figures.architecture()
+    assert len(figure.layout.shapes) == 19
+    texts = [note.text for note in figure.layout.annotations]
+    assert sum("norm" in text for text in texts) == 3  # conv2 of the temporal stream has none
+
+
+def test_the_mean_is_that_of_the_clip_whose_camera_moves_most(clips):
+    speeds = [clip.flow([0])[0].mean(dim=(1, 2)).norm() for clip in clips]
+    field = clips[int(torch.stack(speeds).argmax())].flow([0])[0]
+    energy = 1 - flow.mean_flow_subtraction(field).square().sum() / field.square().sum()
+    assert f"holds {100 * energy:.0f} %" in figures.mean_subtraction(clips).layout.title.text
+
+
+def test_every_picture_is_described(clips):
+    clip = clips[0]
+    weights = torch.randn(6, 20, 7, 7, generator=torch.Generator().manual_seed(0))
+    kinds, fractions = torch.tensor([0, 1, 2, 3, 3, 3]), torch.rand(6, 3, dtype=torch.float64)
+    names = ("spatial derivative", "temporal derivative", "average", "none of these")
+    drawn = [
+        figures.flow_and_components(clip, "hammer"),
+        figures.paths(clip),
+        figures.motion_boundaries(clip.flow([3])[0]),
+        figures.training_views([clip.frames([0])[0]] * 3),
+        figures.filters(weights, kinds, fractions, names),
+        figures.clearest_filters(weights, kinds, fractions, names, clip),
+    ]
+    assert all(len(alt_of(figure)) > 30 for figure in drawn)
+    assert figures.volume_player(clip).scene["alt"]
+
+
+def test_fusion_curves_by_hand():
+    right, wrong = torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[0.0, 1], [0, 1]])
+    figure = figures.fusion_curves({"test clips": ({0.0: wrong, 1.0: right}, torch.tensor([0, 1]))})
+    assert list(figure.data[0].x) == [0, 1]
+    assert list(figure.data[0].y) == [50, 100]
+    assert "test clips: 50 % without it, 100 % at best" in alt_of(figure)
