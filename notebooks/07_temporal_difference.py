@@ -158,7 +158,7 @@ first_phase = td.TINY if tiny else td.HMDB51_RGB
 def tdn(view, labels, **options):
     """A TDN for snippets of a kind, both subnetworks starting from stills."""
     torch.manual_seed(seed)
-    net = builders[1](len(labels), in_channels=view.channels, **options)
+    net = builders[1](len(labels), in_channels=10 if view is flow else 3, **options)
     cross_modality_init(net.image, source)
     cross_modality_init(net.difference, source)
     return net
@@ -166,11 +166,12 @@ def tdn(view, labels, **options):
 
 # %%
 if tiny:
-    rgb = td.Snippets(size=56, short_side=64, sides=(64, 56, 48), flip=dataset != "world")  # walk left, walk right
-    rgb = replace(rgb, short_side=None) if dataset == "world" else rgb
+    crops = {"crop_size": 56, "short_side": 64, "crop_scales": (64, 56, 48)}
+    if dataset == "world":
+        crops |= {"short_side": None, "flip": False}  # walk left, walk right
 else:
-    rgb = td.Snippets(segments=2)  # as the thesis has it for HMDB51
-flow = replace(rgb, flow=True, length=5)
+    crops = {"num_segments": 2}  # as the thesis has it for HMDB51
+rgb, flow = td.rgb_view(**crops), td.flow_view(**crops)
 untrained = tdn(rgb, classes).eval()
 with torch.no_grad():
     seen = untrained.look(rgb.at(sitting, [here, there])[None])
@@ -183,8 +184,8 @@ def strength(motion):
 
 def enlarged(pictures):
     """Pictures (..., 3, h, w) with their cells as large squares, as large as the window."""
-    return pictures.repeat_interleave(rgb.size // pictures.shape[-1], -1).repeat_interleave(
-        rgb.size // pictures.shape[-2], -2
+    return pictures.repeat_interleave(rgb.crop_size // pictures.shape[-1], -1).repeat_interleave(
+        rgb.crop_size // pictures.shape[-2], -2
     )
 
 
@@ -240,7 +241,7 @@ def wiring(net, size):
 
 
 viz.block_diagram(
-    *wiring(untrained, rgb.size),
+    *wiring(untrained, rgb.crop_size),
     title="Figure 5.1, alive: the image subnetwork on two frames (blue), the difference subnetwork (orange)<br>below each name the side of its maps, in cells",
     alt="Two rows of blue blocks, one for each frame, from conv1 to res5 and scores. Behind every stage but the last the difference of both is taken and added to a row of orange blocks below, the difference subnetwork, which ends in scores of its own.",
     unit=100,
@@ -253,7 +254,7 @@ viz.block_diagram(
 
 # %%
 with torch.no_grad():
-    three = untrained.look(torch.zeros(1, 3, rgb.channels, rgb.size, rgb.size))
+    three = untrained.look(torch.zeros(1, 3, 3, rgb.crop_size, rgb.crop_size))
 images, differences = three.image.shape[1], three.difference.shape[1]
 blocks = {f"f{i}": viz.Block(f"frame {i + 1}", 2 * i, 2.1, width=0.8) for i in range(images)}
 blocks |= {f"i{i}": viz.Block("image<br>subnetwork", 2 * i, 1.0, kind="first", width=0.8) for i in range(images)}
@@ -307,7 +308,7 @@ def fitted(net, view, labelled, recipe):
     milestones = {round(at * scale): lr for at, lr in (recipe["schedule"] or {}).items()}
     short = {"batch": 6, "schedule": None} if profile == "smoke" else {"schedule": milestones}
     recipe = Recipe(**{**recipe, **short, "steps": steps, "seed": seed})
-    fit(net, recipe, labelled["train"].map(view.training_view), td.loss, device=device, progress=profile != "smoke")
+    fit(net, recipe, labelled["train"].map(view.train), td.loss, device=device, progress=profile != "smoke")
     return net
 
 
@@ -321,7 +322,7 @@ def two_phases(net, view, labelled, recipe):
 def begun(view, labelled, recipe):
     """A TSN, to begin with: fine-tuned from stills."""
     torch.manual_seed(seed)
-    net = builders[0](len(labelled["test"].classes), in_channels=view.channels)
+    net = builders[0](len(labelled["test"].classes), in_channels=10 if view is flow else 3)
     cross_modality_init(net.image, source)
     return fitted(net, view, labelled, recipe)
 
@@ -344,7 +345,7 @@ samples = {"smoke": 1, "lesson": 3, "study": 3}.get(profile, 25)
 
 def logits(net, view, some=test):
     """Scores of whole clips (N, n, K): of the n subnetworks."""
-    seen = some.map(partial(view.test_views, samples=samples, centre_only=tiny))
+    seen = some.map(partial(view.test, num_samples=samples, centre_only=tiny))
     found = evaluate(
         net,
         seen,
@@ -461,8 +462,8 @@ def explorer(net, clip, view, count=8):
     net = net.cpu().eval()
     with torch.no_grad():
         look, scores = net.look(snippets[ends]), net(snippets[ends])
-        image, difference = td.activation_maps(net, look, (view.size, view.size))
-    frames = view.picture(snippets)
+        image, difference = td.activation_maps(net, look, (view.crop_size, view.crop_size))
+    frames = view.modality.to_image(snippets)
     means = frames[ends].float().mean(1).round().to(torch.uint8)  # (count ** 2, 3, h, w)
     pairs = {"difference subnetwork": overlaid(means, difference[:, 0, clip.label])}
     for level, motion in look.motion.items():
@@ -510,8 +511,8 @@ for name in chosen:
     times = tsn_segments(clip.num_frames, 2).flatten()
     snippets = rgb.at(clip, times)
     with torch.no_grad():
-        maps = td.activation_maps(tdn_rgb, tdn_rgb.look(snippets[None]), (rgb.size, rgb.size))
-    frames = rgb.picture(snippets)
+        maps = td.activation_maps(tdn_rgb, tdn_rgb.look(snippets[None]), (rgb.crop_size, rgb.crop_size))
+    frames = rgb.modality.to_image(snippets)
     mean = frames.float().mean(0).round().to(torch.uint8)
     rows += [*frames, *overlaid(frames, maps[0][0, :, clip.label]), overlaid(mean, maps[1][0, 0, clip.label])]
     word = classes[clip.label]
@@ -547,11 +548,11 @@ def pointing(net, view, some):
     """Hits of both subnetworks and chance, in percent, over the pairs of clips in which something moves."""
     net, hits = net.cpu().eval(), {"image": [], "difference": [], "chance": []}
     for clip in some:
-        times = tsn_segments(clip.num_frames, view.segments).flatten().tolist()
+        times = tsn_segments(clip.num_frames, view.sample.num_segments).flatten().tolist()
         with torch.no_grad():
             maps = [one[0, :, clip.label] for one in td.activation_maps(net, net.look(view.at(clip, times)[None]))]
         for number, (start, end) in enumerate(pairwise(times)):
-            mask = moving(clip, start, end, view.size)
+            mask = moving(clip, start, end, view.crop_size)
             if mask.float().mean() < 0.01:
                 continue
             both = [pointing_game(maps[0][number + late], mask)[0] for late in (0, 1)]
@@ -577,8 +578,8 @@ if dataset == "world":
 if dataset == "world":
     clip = well_read("squat")
     one, other = (int(time) for time in tsn_segments(clip.num_frames, 2).flatten())
-    mask = moving(clip, one, other, rgb.size)
-    frames = centre_crop(clip.frames([one, other]), rgb.size)
+    mask = moving(clip, one, other, rgb.crop_size)
+    frames = centre_crop(clip.frames([one, other]), rgb.crop_size)
     figure = viz.picture_grid(
         [*frames, mask[None].float()],
         labels=[f"frame {one}", f"frame {other}", "what moved, exactly"],

@@ -466,8 +466,8 @@ for name, length, build, weights, steps, batch in (
 # %%
 source = resnet_tiny(len(card(source_weights("resnet"))["classes"]))
 load_weights(source, source_weights("resnet"))
-snippets = td.Snippets(size=56, short_side=None, sides=(64, 56, 48), flip=False)
-seen = train.map(snippets.training_view)
+snippets = td.rgb_view(crop_size=56, short_side=None, crop_scales=(64, 56, 48), flip=False)
+seen = train.map(snippets.train)
 start = clock()
 torch.manual_seed(seed)
 tsn, tdn = td.tsn_tiny(count), td.tdn_tiny(count)
@@ -481,7 +481,7 @@ for name, net in (("tsn", tsn), ("tdn", tdn)):
     for recipe, prepare in ((td.TINY, td.freeze_image_trunk), (td.joint(td.TINY), td.train_jointly)):
         learned(prepare(net) if name == "tdn" else net, recipe, seen, td.loss)
     spent[name] = first + clock() - start
-    views = partial(snippets.test_views, samples=looks, centre_only=True)
+    views = partial(snippets.test, num_samples=looks, centre_only=True)
     look(name, net, views, lambda net, clips: net(clips).mean(1), nn.Identity())
 
 # %% [markdown]

@@ -23,7 +23,7 @@ What the text leaves open, and what it is here:
   On RGB the thesis wants "a well trained image appearance model", and says for FCVID that a TSN is trained "first":
   here the image subnetwork is the TSN's on all sets.
 - *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
-  (`photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
+  (`crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
 - *The loss* is the sum of one cross-entropy for each subnetwork: consensus is taken "independently" (Figure 5.2), and
   both are combined "during testing". Combined are scores before the softmax.
 - *Partial BN* fixes mean and variance of all normalisations but the first, here the first of *each* subnetwork, as each
@@ -33,141 +33,23 @@ What the text leaves open, and what it is here:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
-from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[import-untyped]
+from torch import Tensor, nn
 
 from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
-from labkit.clips import Clip
-from labkit.flow import flip_stack, optical_flow_stacking, resize_flow
-from labkit.views.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
-from labkit.views.sampling import repeat_last, tsn_segments
+from labkit.views import RGB, FlowStack, SegmentSnippets, View
+from labkit.views.crops import photometric_jitter
 
 VERSION = 2  # raised by hand whenever results can change
 
 LEVELS = ("input", "conv1", "res2", "res3", "res4")
 """Where differences may be taken. Not at res5: they would meet the classifier at once (section 5.3.2)."""
-
-
-# --- blocks: what is seen of a clip -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snippets(Colours):
-    """One snippet of k consecutive frames, or flow fields, from each of s segments of a clip.
-
-    All snippets of a clip are cut and coloured alike, or differences would show the cutting.
-
-    Attributes:
-        segments: s; 2 for HMDB51, 3 for ACT and FCVID (section 5.4.2).
-        length: k; 1 for frames, 5 for flow (section 5.3.4).
-        flow: whether snippets are flow, in pixels per frame, or frames, brought to zero mean and unit variance.
-        size: side of the square window, in pixels.
-        short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
-        sides: heights and widths of training windows before they are resized, see `labkit.views.crops.corner_crop`.
-        flip: whether mirror images count. Not where left and right are different classes.
-        jitter: strength of the colour jitter of training frames, see `photometric_jitter`; 0 for none.
-        mean: see `labkit.views.crops.Colours`.
-        std: likewise.
-    """
-
-    segments: int = 3
-    length: int = 1
-    flow: bool = False
-    size: int = 224
-    short_side: int | None = 256
-    sides: tuple[int, ...] = (256, 224, 192, 168)
-    flip: bool = True
-    jitter: float = 0.4
-
-    @property
-    def channels(self) -> int:
-        """C, of each snippet."""
-        return (2 if self.flow else 3) * self.length
-
-    def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor, int]:
-        """Snippets at random places of their segments, a random window of them, and the label: for ``clips.map``.
-
-        Args:
-            clip: frames at least as large as the window. One that is too short repeats its last frame.
-            generator: source of all draws; torch's global one if None, which `labkit.training` seeds for each draw.
-
-        Returns:
-            ``(s, C, size, size)`` float32, and the label.
-
-        Source: sections 5.3.4 and 5.4.2, after Wang et al., ECCV 2016, section 3.2.
-        """
-        video = self._read(clip, self.draw(clip, generator))  # (s, C, H, W)
-        window = corner_crop(video, self.size, self.sides, self._resize, generator)
-        if self.flip:
-            window = random_flip(window, self._mirror, generator)
-        if not self.flow:
-            window = photometric_jitter(window.float(), self.jitter, generator)
-        return self._finish(window), clip.label
-
-    def test_views(
-        self, clip: Clip, samples: int = 25, *, centre_only: bool = False, generator: Generator | None = None
-    ) -> tuple[Tensor, int]:
-        """Random samples of snippets, ten windows of each, and the label: for ``clips.map``.
-
-        Args:
-            clip: frames at least as large as the window. 25 samples of 3 frames of 224 pixels are 450 MB.
-            samples: how often snippets are drawn.
-            centre_only: the central window alone, not mirrored: a tenth of the work.
-            generator: source of the draws; torch's global one if None.
-
-        Returns:
-            Views ``(V, s, C, size, size)``, V = ``samples`` times 10 (5 without mirror images, 1 if ``centre_only``).
-
-        Source: section 5.4.2: 25 clips, 4 corners and the centre, and their mirror images.
-        """
-        drawn = torch.stack([self.draw(clip, generator) for _ in range(samples)])  # (samples, s, k)
-        wanted, places = drawn.flatten(0, 1).unique(dim=0, return_inverse=True)  # each snippet is read once
-        video = self._read(clip, wanted)[places.unflatten(0, (samples, -1))]  # (samples, s, C, H, W)
-        if centre_only:
-            return self._finish(centre_crop(video, self.size)), clip.label
-        windows = ten_crop(video, self.size, self._mirror if self.flip else None)  # (samples, s, 10, C, size, size)
-        return self._finish(windows.movedim(2, 1).flatten(0, 1)), clip.label
-
-    def at(self, clip: Clip, indices: Sequence[int] | Tensor) -> Tensor:
-        """Snippets that begin at given frames, the central window: ``(s, C, size, size)``, to look into a net."""
-        starts = torch.as_tensor(indices)
-        return self._finish(centre_crop(self._read(clip, starts[:, None] + torch.arange(self.length)), self.size))
-
-    def draw(self, clip: Clip, generator: Generator | None = None) -> Tensor:
-        """Indices ``(s, k)`` of the frames, or fields, of random snippets."""
-        there = clip.num_frames - 1 if self.flow else clip.num_frames
-        timeline = repeat_last(there, at_least=self.segments * self.length)
-        source = torch.default_generator if generator is None else generator
-        return timeline[tsn_segments(len(timeline), self.segments, self.length, source)]
-
-    def _read(self, clip: Clip, indices: Tensor) -> Tensor:
-        """Snippets ``(..., C, H, W)`` of indices ``(..., k)``; each frame or field is read once."""
-        wanted, places = indices.unique(return_inverse=True)
-        video = clip.flow(wanted) if self.flow else clip.frames(wanted)  # (T, 2 or 3, H, W)
-        video = rescale(video, self.short_side, resize_flow if self.flow else resize)
-        snippets = video[places]  # (..., k, 2 or 3, H, W)
-        return optical_flow_stacking(snippets) if self.flow else snippets.flatten(-4, -3)  # (..., C, H, W)
-
-    def _resize(self, video: Tensor, size: tuple[int, int]) -> Tensor:
-        if not self.flow:
-            return resize(video, size)
-        fields = resize_flow(video.unflatten(-3, (self.length, 2)), (size[0], size[1]))  # (..., k, 2, h, w)
-        return fields.flatten(-4, -3)  # (..., C, h, w)
-
-    def _mirror(self, video: Tensor) -> Tensor:
-        return flip_stack(video) if self.flow else horizontal_flip(video)
-
-    def _finish(self, video: Tensor) -> Tensor:
-        if self.flow:
-            return video
-        return self.centred(video.unflatten(-3, (self.length, 3))).flatten(-4, -3)
 
 
 # --- blocks: differences and how they are mixed in --------------------------------------------------------------------
@@ -394,7 +276,7 @@ def _trunk(net: ResNet) -> list[nn.Parameter]:
 
 def _require_snippets(snippets: Tensor, net: ResNet, at_least: int) -> None:
     channels = net.conv1.in_channels
-    checks.require_shape(snippets, f"B s {channels} H W", "snippets", "one from each segment, see Snippets")
+    checks.require_shape(snippets, f"B s {channels} H W", "snippets", "one from each segment, see rgb_view")
     if snippets.shape[1] < at_least:
         raise ValueError(
             f"snippets must be {at_least} a clip at least; got {snippets.shape[1]}: a pair makes a difference"
@@ -474,7 +356,65 @@ def activation_maps(model: TDN, look: Look, size: tuple[int, int] | None = None)
     return image, difference
 
 
-# --- builders ---------------------------------------------------------------------------------------------------------
+# --- builders: views --------------------------------------------------------------------------------------------------
+# Sections 5.3.4 and 5.4.2, after Wang et al., ECCV 2016, section 3.2: corner crops of a random snippet of each segment;
+# to test, 25 random samples, ten crops of each. All snippets of a clip are cropped and coloured alike, or differences
+# would show the cropping.
+
+CROP_SCALES = (256, 224, 192, 168)
+
+
+def rgb_view(
+    *,
+    num_segments: int = 3,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    crop_scales: tuple[int, ...] = CROP_SCALES,
+    flip: bool = True,
+    jitter: float = 0.4,
+) -> View:
+    """A frame of each segment, ``(s, 3, crop_size, crop_size)``, normalised.
+
+    Args:
+        num_segments: s; 2 for HMDB51, 3 for ACT and FCVID.
+        crop_size: side of the crop, in pixels.
+        short_side: of the frames it is taken from; as they are if None.
+        crop_scales: heights and widths of training crops before they are resized.
+        flip: whether horizontal flips count as views. Not where left and right are different classes.
+        jitter: strength of the colour jitter of training frames; 0 for none.
+    """
+    return View(
+        sample=SegmentSnippets(num_segments),
+        modality=RGB(),
+        short_side=short_side,
+        crop_size=crop_size,
+        crop_scales=crop_scales,
+        flip=flip,
+        jitter=partial(photometric_jitter, strength=jitter),
+    )
+
+
+def flow_view(
+    *,
+    num_segments: int = 3,
+    length: int = 5,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    crop_scales: tuple[int, ...] = CROP_SCALES,
+    flip: bool = True,
+) -> View:
+    """A stack of flow fields of each segment, ``(s, 2 * length, crop_size, crop_size)``; the rest as in `rgb_view`."""
+    return View(
+        sample=SegmentSnippets(num_segments, length),
+        modality=FlowStack(),
+        short_side=short_side,
+        crop_size=crop_size,
+        crop_scales=crop_scales,
+        flip=flip,
+    )
+
+
+# --- builders: networks -----------------------------------------------------------------------------------------------
 # The same classes in two sizes. Weights to begin with: `labkit.backbones.cross_modality_init` of an ImageNet net, into
 # ``image`` of a TSN and into ``difference``; the ``image`` of a TDN is that of a trained TSN (section 5.3.4).
 

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
-from torchvision.transforms.v2.functional import horizontal_flip
 
 from labkit import flow
 from labkit.backbones import cross_modality_init
@@ -30,104 +29,44 @@ def snippets(batch=2, segments=3, size=32, channels=3, seed=0):
     return torch.randn(batch, segments, channels, size, size, generator=seeded(seed))
 
 
-PLAIN = {"size": 16, "short_side": None, "sides": (16,), "jitter": 0.0, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+# --- views ------------------------------------------------------------------------------------------------------------
 
 
-# --- snippets ---------------------------------------------------------------------------------------------------------
+def test_snippets_are_frames_or_stacks_of_five_fields_of_each_segment():
+    clip, crops = FakeClip(), {"crop_size": 16, "short_side": None, "crop_scales": (20, 16, 12), "flip": False}
+    rgb, fields = td.rgb_view(**crops), td.flow_view(**crops, num_segments=2)
+    assert rgb.train(clip, seeded())[0].shape == (3, 3, 16, 16)
+    assert fields.train(clip, seeded())[0].shape == (2, 10, 16, 16)
+    assert rgb.test(clip, 4)[0].shape == (20, 3, 3, 16, 16)
+    stacks = flow.optical_flow_stacking(torch.stack([clip.ahead[3:5], clip.ahead[8:10]]))  # of two fields each
+    assert torch.equal(fields.at(clip, [[3, 4], [8, 9]]), stacks[..., 2:18, 4:20])
 
 
-def test_each_snippet_lies_in_its_segment_at_a_random_place():
-    clip, view = FakeClip(num_frames=16), td.Snippets(segments=3)
-    drawn = torch.stack([view.draw(clip, seeded(i)) for i in range(300)]).squeeze(2)  # (300, 3)
-    assert [sorted(set(column.tolist())) for column in drawn.T] == [[*range(5)], [*range(5, 10)], [*range(10, 16)]]
-    fields = td.Snippets(segments=2, length=5, flow=True)
-    drawn = torch.stack([fields.draw(clip, seeded(i)) for i in range(100)])  # (100, 2, 5), of 15 fields
-    assert torch.equal(drawn - drawn[..., :1], torch.arange(5).expand(100, 2, 5))
-    assert [sorted(set(column.tolist())) for column in drawn[..., 0].T] == [[0, 1, 2], [7, 8, 9, 10]]
-
-
-def test_a_clip_that_is_too_short_repeats_its_last_frame():
-    short = FakeClip(num_frames=2)
-    assert td.Snippets(segments=3).draw(short, seeded()).flatten().tolist() == [0, 1, 1]
-    assert td.Snippets(segments=2, length=2, flow=True).draw(short, seeded()).tolist() == [[0, 0], [0, 0]]
-
-
-def test_frames_and_flow_are_where_they_should_be():
-    clip = FakeClip()
-    seen = td.Snippets(**{**PLAIN, "size": 20}).at(clip, [2, 9])
-    assert torch.equal(seen, clip.all_frames[[2, 9], :, :, 2:22].float())
-    seen = td.Snippets(**PLAIN, length=5, flow=True).at(clip, [3, 8])
-    assert torch.equal(
-        seen, torch.stack([clip.ahead[3:8].flatten(0, 1), clip.ahead[8:13].flatten(0, 1)])[..., 2:18, 4:20]
-    )
-    assert td.Snippets(length=5, flow=True).channels == 10
-    assert td.Snippets().channels == 3
-
-
-def test_colours_become_zero_mean_and_unit_variance():
-    clip = FakeClip()
-    view = td.Snippets(size=20, short_side=None)
-    mean, std = torch.tensor([123.7, 116.3, 103.5]), torch.tensor([58.4, 57.1, 57.4])
-    expected = (clip.all_frames[[4], :, :, 2:22] - mean[:, None, None]) / std[:, None, None]
-    torch.testing.assert_close(view.at(clip, [4]), expected)
-
-
-def test_all_snippets_of_a_clip_are_cut_mirrored_and_coloured_alike():
+def test_all_snippets_of_a_clip_are_cropped_flipped_and_coloured_alike():
     clip = FakeClip()
     clip.all_frames[:] = clip.all_frames[0]  # nothing moves
-    view = td.Snippets(size=12, short_side=None, sides=(20, 16, 12))
-    kinds = set()
-    for draw in range(20):
-        seen, label = view.training_view(clip, seeded(draw))
-        assert seen.shape == (3, 3, 12, 12)
-        assert label == 1
-        assert not td.eulerian_motion(seen[None]).any()
-        kinds.add(round(seen.sum().item(), 3))
-    assert len(kinds) == 20  # another window or colour each time
+    view, sums = td.rgb_view(crop_size=12, short_side=None, crop_scales=(20, 16, 12)), set()
+    for seed in range(20):
+        snippets, _ = view.train(clip, seeded(seed))
+        assert not td.eulerian_motion(snippets[None]).any()
+        sums.add(round(snippets.sum().item(), 3))
+    assert len(sums) == 20  # another crop or colour each time
 
 
-def test_jitter_changes_contrast_and_saturation_and_is_for_frames_alone():
+def test_jitter_changes_contrast_and_saturation():
     clip = FakeClip(height=16, width=16)
-    view = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flip=False)
-    for draw in range(20):
-        seen, _ = view.training_view(clip, seeded(draw))
-        plain = view.at(clip, view.draw(clip, seeded(draw)).flatten())
-        assert (seen - plain).flatten(2).std(dim=2).min() > 1  # not the same colour added to every pixel
-    fields = td.Snippets(**{**PLAIN, "jitter": 0.4}, segments=1, flow=True, flip=False)
-    seen, _ = fields.training_view(clip, seeded())
-    assert torch.equal(seen, fields.at(clip, fields.draw(clip, seeded()).flatten()))
+    crops = {"num_segments": 1, "crop_size": 16, "short_side": None, "crop_scales": (16,), "flip": False}
+    for seed in range(20):
+        jittered, plain = (td.rgb_view(**crops, jitter=jitter).train(clip, seeded(seed))[0] for jitter in (0.4, 0.0))
+        assert (jittered - plain).flatten(2).std(dim=2).min() > 0.02  # not the same colour added to every pixel
 
 
-def test_mirrored_or_scaled_flow_has_other_vectors():
-    clip = FakeClip(height=16, width=16)
-    view = td.Snippets(**PLAIN, segments=1, length=2, flow=True)
-    plain = view.at(clip, [0])
-    clip.num_frames = 3  # a single place for two fields
-    seen = [view.training_view(clip, seeded(draw))[0] for draw in range(20)]
-    assert any(torch.equal(one, plain) for one in seen)
-    assert all(torch.equal(one, plain) or torch.equal(one, flow.flip_stack(plain)) for one in seen)
-    half = td.Snippets(**{**PLAIN, "size": 8}, segments=1, length=2, flow=True, flip=False)
-    torch.testing.assert_close(
-        half.training_view(clip, seeded())[0], flow.resize_flow(plain.unflatten(1, (2, 2)), (8, 8)).flatten(1, 2)
-    )
-    rescaled = td.Snippets(**{**PLAIN, "size": 8, "short_side": 8}, segments=1, length=2, flow=True).at(clip, [0])
-    torch.testing.assert_close(rescaled, flow.resize_flow(plain.unflatten(1, (2, 2)), (8, 8)).flatten(1, 2))
-
-
-def test_ten_windows_of_every_sample_to_test():
-    clip, view = FakeClip(), td.Snippets(**PLAIN, segments=2)
-    views, label = view.test_views(clip, 4, generator=seeded(3))
-    assert views.shape == (40, 2, 3, 16, 16)
-    assert label == 1
-    generator = seeded(3)
-    for sample in range(4):
-        pair = clip.frames(view.draw(clip, generator).flatten()).float()
-        corners = [pair[..., y : y + 16, x : x + 16] for y, x in ((0, 0), (0, 8), (4, 0), (4, 8), (2, 4))]
-        ten = corners + [horizontal_flip(corner) for corner in corners]
-        assert torch.equal(views[10 * sample : 10 * sample + 10], torch.stack(ten))
-    centre, _ = view.test_views(clip, 4, centre_only=True, generator=seeded(3))
-    assert torch.equal(centre, views[4::10])
-    assert len(td.Snippets(**PLAIN, flip=False).test_views(clip, 2)[0]) == 10
+def test_views_are_those_of_section_5_4_2():
+    clip = FakeClip(num_frames=20, height=300, width=280)
+    for view, channels in ((td.rgb_view(), 3), (td.flow_view(), 10)):
+        assert (view.short_side, view.crop_size, view.flip) == (256, 224, True)
+        assert view.crop_scales == (256, 224, 192, 168)
+        assert view.test(clip, 2)[0].shape == (20, 3, channels, 224, 224)
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
