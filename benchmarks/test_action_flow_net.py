@@ -17,10 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.attribution import occlusion_map, occlusion_sensitivity
 from labkit.backbones.resnet3d import resnet3d_18
-from labkit.papers.action_flow_net import ClipInput, two_frame_tiny
+from labkit.papers.action_flow_net import two_frame_tiny
+from labkit.views import RGB
 
 CLASSES, LABEL, SIDE, STRIDE = 101, 3, 8, 4
-BLACK = ClipInput(frames=2).black.tolist()
+BLACK = RGB().black.tolist()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,14 +21,15 @@ from labkit import world
 from labkit.backbones import save_weights, source_weights
 from labkit.papers import action_flow_net as afn
 from labkit.training import Recipe, fit
+from labkit.views import View
 
 SEED = 1000  # of the world: seeds below judge claims
-WINDOW = {"size": 48, "short_side": None, "sides": (64, 56, 48)}
-TWO = afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 2, "flip": True})
+CROPS = {"crop_size": 48, "short_side": None, "crop_scales": (64, 56, 48)}
+TWO = afn.clip_view(2, **CROPS, **afn.FLOW)
 NETS = {
     "target": (afn.two_frame_tiny, TWO, 3000, 32),
-    "chairs": (afn.two_frame_tiny, afn.ClipInput(**{**afn.CHAIRS, **WINDOW}), 3000, 32),
-    "target_multi": (afn.multi_frame_tiny, afn.ClipInput(**WINDOW, **afn.FLOW | {"frames": 8}), 1000, 16),
+    "chairs": (afn.two_frame_tiny, afn.clip_view(**{**afn.CHAIRS, **CROPS}), 3000, 32),
+    "target_multi": (afn.multi_frame_tiny, afn.clip_view(8, **CROPS, **afn.FLOW), 1000, 16),
 }
 
 
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     net = build(1)  # nobody asks its classifier
     recipe = recipe_of(given.steps or steps, batch, given.seed)
-    fit(net, recipe, clips["train"].map(view.training_view), afn.flow_loss, checkpoint=given.checkpoint)
+    fit(net, recipe, clips["train"].map(view.train), afn.flow_loss, checkpoint=given.checkpoint)
 
     out = given.out or source_weights(f"flownet_{given.net}")
     out.parent.mkdir(exist_ok=True)
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         "data": f"labkit.world.{type(clips['test']).__name__}(seed={given.seed}), training part, without labels",
         "world": world.VERSION,
         "seed": given.seed,
-        "size": view.size,
+        "size": view.crop_size,
         "epe": round(float(errors.net.mean()), 4),
         "epe_zero": round(float(errors.zero.mean()), 4),
         "measured": f"{len(clips['test'])} test clips of 64 x 64 pixels; epe_zero if nothing moved",
@@ -89,9 +90,9 @@ def load_into(net: afn.ActionFlowNet, half: afn.ActionFlowNet) -> afn.ActionFlow
     return net.eval()
 
 
-def errors_of(net: afn.ActionFlowNet, clips: world.PuppetClips, view: afn.ClipInput) -> afn.FlowErrors:
+def errors_of(net: afn.ActionFlowNet, clips: world.PuppetClips, view: View) -> afn.FlowErrors:
     """End-point errors of each field, whole frames."""
-    return afn.flow_errors(partial(afn.full_flow, net, multiple=16), clips.map(view.flow_view))
+    return afn.flow_errors(partial(afn.full_flow, net, multiple=16), clips.map(partial(afn.frames_and_flow, view)))
 
 
 if __name__ == "__main__":

@@ -133,11 +133,11 @@ build = {
     name: getattr(afn, f"{name}_{kind}") for name in ("multi_frame", "two_frame", "one_frame", "stacked")
 }  # the same classes, other numbers
 size, many = (48, 8) if tiny else (224, 16)
-window = {"size": size, "short_side": 256, "sides": (256, 224, 192, 168)}
+crops = {"crop_size": size}
 if tiny:
-    window = {"size": size, "short_side": None if dataset == "world" else 64, "sides": (64, 56, 48)}
-two = afn.ClipInput(frames=2, flip=dataset != "world", **window)  # to walk left and right are mirror images
-video = replace(two, frames=many)
+    crops |= {"short_side": None if dataset == "world" else 64, "crop_scales": (64, 56, 48)}
+clip_view = partial(afn.clip_view, flip=dataset != "world", **crops)  # to walk left and right are mirror images
+two, video = clip_view(2), clip_view(many)
 with torch.device("meta"):
     maps = build["multi_frame"](len(classes)).maps(torch.zeros(1, many, 3, size, size))
 maps = {f"res{stage}": tuple(found.shape[1:]) for stage, found in enumerate(maps, start=2)}
@@ -197,11 +197,11 @@ def taught(taught_by, net):
         name = {"two_frame": taught_by, "multi_frame": f"{taught_by}_multi"}[net]
         load_weights(model, source_weights(f"flownet_{name}"), skip=("encoder.fc",))
         return model.eval()
-    seen = replace(video if net == "multi_frame" else two, **afn.FLOW)
+    seen = clip_view(many if net == "multi_frame" else 2, **afn.FLOW)
     pairs = clips["large"]["train"]
     if taught_by == "chairs":
-        seen, pairs = afn.ClipInput(**afn.CHAIRS), data.FlyingChairs(Path(data_root, "chairs"), missing=missing)
-    fit(model, recipe_of(0, 0), pairs.map(seen.training_view), afn.flow_loss, device=device, progress=bars)
+        seen, pairs = afn.clip_view(**afn.CHAIRS), data.FlyingChairs(Path(data_root, "chairs"), missing=missing)
+    fit(model, recipe_of(0, 0), pairs.map(seen.train), afn.flow_loss, device=device, progress=bars)
     return model.eval()
 
 
@@ -246,12 +246,12 @@ def a_clip(name):
 # %%
 def strip(model, clip, title):
     """The last eight frames of a clip, the flow the net gives for them, and the truth, or what stands for it."""
-    frames, truth = video.flow_view(clip)
+    frames, truth = afn.frames_and_flow(video, clip)
     with torch.no_grad():
         found = flow_of(model)(frames[None])[0].cpu()
     truth = truth.nan_to_num()
     top = viz.typical_speed(truth)
-    rows = [video.picture(frames)[-8:], viz.flow_to_rgb(found[-8:], top), viz.flow_to_rgb(truth[-8:], top)]
+    rows = [video.modality.to_image(frames)[-8:], viz.flow_to_rgb(found[-8:], top), viz.flow_to_rgb(truth[-8:], top)]
     for row in rows[1:]:
         row[-1] = framed(row[-1], max(row.shape[-1] // 32, 1))
     labels = [f"t = {t + 1}" for t in range(many - 8, many)] + ["net"] * 7 + ["the future"] + [truth_name] * 8
@@ -276,7 +276,9 @@ strip(net16, a_clip("walk_left"), "The same for another clip")
 # which is what the net would have to know.
 
 # %%
-errors = afn.flow_errors(flow_of(net16), test.map(video.flow_view), batch=8 if dataset == "world" else 1)
+errors = afn.flow_errors(
+    flow_of(net16), test.map(partial(afn.frames_and_flow, video)), batch=8 if dataset == "world" else 1
+)
 if dataset == "world" or not tiny:
     for name, found in errors._asdict().items():
         board[f"future_epe.{name}"] = float(found[-1])
@@ -300,7 +302,7 @@ viz.line_chart(
 # %%
 def error_layers(model, clip, view):
     """Panels of a player: the clip, predicted flow, what it is held against, and where they differ."""
-    frames, truth = view.flow_view(clip)
+    frames, truth = afn.frames_and_flow(view, clip)
     with torch.no_grad():
         found = flow_of(model)(frames[None])[0].cpu()
     wrong = metrics.end_point_error_map(found, truth).nan_to_num()  # (F, H, W)
@@ -309,7 +311,7 @@ def error_layers(model, clip, view):
     layer = partial(viz.Layer, caption=f"hue: direction; rim of the wheel: {top:.2g} pixels per frame", key=wheel)
     red = viz.heat_to_rgb(wrong, 0.0, top)
     return [
-        viz.Panel("frames", {"frames": viz.Layer(view.picture(frames), alt="the clip")}),
+        viz.Panel("frames", {"frames": viz.Layer(view.modality.to_image(frames), alt="the clip")}),
         viz.Panel("the net's flow", {"flow": layer(viz.flow_to_rgb(found, top), alt="predicted flow")}),
         viz.Panel(truth_name, {"flow": layer(viz.flow_to_rgb(truth.nan_to_num(), top), alt=truth_name)}),
         viz.Panel(
@@ -390,7 +392,7 @@ def classical(estimate):
     """Normalised pairs (B, 2, 3, H, W) to flow (B, 1, 2, H, W) by an estimator without learning."""
 
     def estimator(pairs):
-        pictures = two.picture(pairs)
+        pictures = two.modality.to_image(pairs)
         return estimate(pictures[:, 0], pictures[:, 1])[:, None]
 
     return estimator
@@ -418,7 +420,10 @@ if data_root and Path(data_root, "sintel").is_dir():
 def errors_on(some):
     """Mean end-point error of every estimator on some clips, and of no motion at all."""
     batch = 16 if isinstance(some, world.PuppetClips) else 1  # real pairs differ in size
-    found = {who: afn.flow_errors(one, some.map(whole.flow_view), batch) for who, one in estimators.items()}
+    found = {
+        who: afn.flow_errors(one, some.map(partial(afn.frames_and_flow, whole)), batch)
+        for who, one in estimators.items()
+    }
     return {who: float(one.net) for who, one in found.items()} | {"no motion": float(next(iter(found.values())).zero)}
 
 
@@ -454,7 +459,7 @@ if dataset == "world" or elsewhere == "Sintel":
         board.clips([], [pairs[elsewhere]], [f"epe.{who}"])
         board[f"epe.{who}"] = epe[elsewhere][f"net, {who}"]
 one = pairs["small motion"][0]
-frames, truth = whole.flow_view(one)
+frames, truth = afn.frames_and_flow(whole, one)
 with torch.no_grad():
     shown = {who: estimate(frames[None])[0, 0].cpu() for who, estimate in estimators.items()}
 viz.flow_fields(
@@ -478,8 +483,8 @@ viz.flow_fields(
 # > Here it is five moments, and the central window.
 
 # %%
-labelled = replace(two, **afn.ACTIONS)
-both_tasks = replace(two, **{**afn.ACTIONS, "truth": True})
+labelled = clip_view(2, **afn.ACTIONS)
+both_tasks = clip_view(2, **{**afn.ACTIONS, "with_flow": True})
 samples = {"smoke": 1, "lesson": 5, "study": 5}.get(profile, 25)
 names_and_flow = partial(afn.multitask_loss, weight=flow_weight)
 watched = partial(afn.multitask_loss, weight=0.0)  # what is left of flow is measured on the way, and teaches nothing
@@ -488,16 +493,16 @@ watched = partial(afn.multitask_loss, weight=0.0)  # what is left of flow is mea
 def percent(model, view, which="large"):
     """Accuracy on the test clips, the scores of several moments of each averaged."""
     some = clips[which]["test"]
-    views = some.map(partial(replace(view, truth=False).test_views, samples=samples, centre_only=tiny))
+    views = some.map(partial(view.test, num_samples=samples, centre_only=tiny))
     found = evaluate(model, views, batch=8 if tiny else 1, progress=profile == "paper")
     return 100 * metrics.accuracy(found.videos, some.labels), found.videos
 
 
 def learn(model, view, loss, which="large"):
     """Train a net on the few clips."""
-    steps, batch = (400, 16) if view.frames > 2 else (600, 32)
+    steps, batch = (400, 16) if view.sample.length > 2 else (600, 32)
     steps = steps if which == "large" else steps // 2  # it starts from the large set
-    train = clips[which]["train"].map(view.training_view)
+    train = clips[which]["train"].map(view.train)
     return fit(model, recipe_of(steps, batch), train, loss, device=device, progress=bars)
 
 
@@ -545,13 +550,13 @@ viz.line_chart(
 )
 
 # %%
-flow_test = test.map(two.flow_view)
+flow_test = test.map(partial(afn.frames_and_flow, two))
 before, after, kept = (
     afn.flow_errors(flow_of(net), flow_test, 16 if dataset == "world" else 1)
     for net in (flow_nets["target"], nets["fine_tune"], nets["multi2"])
 )
 board["epe.before"], board["epe.after"], board["lambda_epe.1"] = (float(one.net) for one in (before, after, kept))
-frames, truth = two.flow_view(a_clip("wave"))
+frames, truth = afn.frames_and_flow(two, a_clip("wave"))
 with torch.no_grad():
     fields = {
         f"{label}: {float(error.net):.2f}": flow_of(net)(frames[None])[0, 0].cpu()
@@ -573,7 +578,7 @@ viz.flow_fields(
 # To name an action, no decoder runs. Hooks count it, a clock confirms it.
 
 # %%
-pair = torch.stack([labelled.flow_view(test[0], whole=False)[0]])
+pair = torch.stack([afn.frames_and_flow(labelled, test[0], whole=False)[0]])
 net = nets["multi2"].cpu().eval()
 bare = copy.deepcopy(net.encoder).eval()
 
@@ -623,7 +628,7 @@ def from_photos(which="large"):
     return net
 
 
-one_frame = replace(labelled, frames=1, leaves_room=True)  # the first ones of the pairs
+one_frame = clip_view(1, **afn.ACTIONS, leaves_room=True)  # the first ones of the pairs
 nets["images"] = from_photos()
 learn(nets["images"], one_frame, losses.classification_loss)
 board["images.large"], said["images"] = percent(nets["images"], one_frame)
@@ -644,9 +649,9 @@ def stacked_on(taught_by, **options):
     return build["stacked"](len(classes), flow_net(taught_by), **options)
 
 
-given = replace(labelled, sees="flow")
-video_names = replace(video, **afn.ACTIONS, leaves_room=True)  # the same frames, whether flow is learned or not
-video_both = replace(video, **{**afn.ACTIONS, "truth": True})
+given = afn.flow_view(flip=dataset != "world", **crops)
+video_names = clip_view(many, **afn.ACTIONS, leaves_room=True)  # the same frames, whether flow is learned or not
+video_both = clip_view(many, **{**afn.ACTIONS, "with_flow": True})
 if everything:
     trained("stacked", stacked_on("target"), labelled)
     trained("stacked_upsampled", stacked_on("target", upsample=True), labelled)
@@ -751,15 +756,15 @@ def looks_of(clip):
     views = {"ActionFlowNet-2F": (nets["multi2"], labelled), "net from photos": (nets["images"], one_frame)}
     found = {}
     for name, (net, view) in views.items():
-        seen = replace(view, truth=False).flow_view(clip, whole=False)[0][None]
-        covered = occluded_confidences(net.cpu().eval(), seen, side=side, stride=step, black=view.black)
+        seen = afn.frames_and_flow(view, clip, whole=False)[0][None]
+        covered = occluded_confidences(net.cpu().eval(), seen, side=side, stride=step, black=view.modality.black)
         found[name] = (covered[0][0], covered[1][0])
     return found
 
 
 def middle(clip):
     """The window that both nets see of a clip, (3, size, size)."""
-    return two.picture(two.flow_view(clip, whole=False)[0])[0]
+    return two.modality.to_image(afn.frames_and_flow(two, clip, whole=False)[0])[0]
 
 
 shown = test.examples(("wave", "squat", "sit_down", "guitar", "chop", "ski"))  # real videos show other classes

@@ -452,16 +452,16 @@ for name, length, build, weights, steps, batch in (
     ("flow8", 8, afn.multi_frame_tiny, "flownet_target_multi", 400, 16),
 ):
     start = clock()
-    view = partial(afn.ClipInput, frames=length, size=48, short_side=None, sides=(64, 56, 48), flip=False)
+    view = afn.clip_view(length, with_flow=True, crop_size=48, short_side=None, crop_scales=(64, 56, 48), flip=False)
     torch.manual_seed(seed)
     net = build(count)
     load_weights(net, source_weights(weights), skip=("encoder.fc",))
     rate = afn.TINY["options"]["lr"]
     falling = {round(0.6 * steps): rate / 3, round(0.85 * steps): rate / 10}
     recipe = {**afn.TINY, "steps": steps, "batch": batch, "schedule": falling}
-    learned(net, recipe, train.map(view(truth=True).training_view), afn.multitask_loss)
+    learned(net, recipe, train.map(view.train), afn.multitask_loss)
     spent[name] = clock() - start
-    look(name, net, partial(view().test_views, samples=looks, centre_only=True), parts=[net.encoder])
+    look(name, net, partial(view.test, num_samples=looks, centre_only=True), parts=[net.encoder])
 
 # %%
 source = resnet_tiny(len(card(source_weights("resnet"))["classes"]))
@@ -539,7 +539,7 @@ look("nb", net, partial(window.test_views, frames=looks))
 # **What do you expect?** Ten times the parameters and more, years of progress, 576 clips, three minutes.
 
 # %%
-view = afn.ClipInput(frames=8, leaves_room=True, size=48, short_side=None, sides=(64, 56, 48), flip=False)
+view = afn.clip_view(8, leaves_room=True, crop_size=48, short_side=None, crop_scales=(64, 56, 48), flip=False)
 modern = {"r3d": (video_nets.r3d_18, 45, 1e-3), "s3d": (video_nets.s3d, 220, 1e-3)}
 modern["mvit"] = partial(video_nets.mvit_v2_s, frames=8, size=48), 45, 3e-4
 for name, (build, steps, rate) in modern.items():
@@ -550,9 +550,9 @@ for name, (build, steps, rate) in modern.items():
     falling = {round(0.7 * steps): rate / 5, round(0.9 * steps): rate / 25} if steps > 20 else None
     options = {"lr": rate, "weight_decay": 0.05 if name == "mvit" else 1e-4}
     recipe = {"optimizer": torch.optim.AdamW, "options": options, "steps": steps, "batch": 16, "schedule": falling}
-    learned(net, {**recipe, "clip_norm": 1.0}, train.map(view.training_view), losses.classification_loss)
+    learned(net, {**recipe, "clip_norm": 1.0}, train.map(view.train), losses.classification_loss)
     spent[name] = clock() - start
-    look(name, net, partial(view.test_views, samples=looks, centre_only=True))
+    look(name, net, partial(view.test, num_samples=looks, centre_only=True))
 
 # %% [markdown]
 # ### What a clip takes at test

@@ -12,7 +12,7 @@ wants to know the action alone runs no decoder.
 
 Sixteen frames go through a 3D-ResNet-18; sixteen flow fields come out, the last one to a frame the net has never seen.
 Two frames go, stacked, through a ResNet-18 and give one field, on four scales. In: clips ``(B, T, 3, H, W)``,
-normalised (`ClipInput`). Out: logits ``(B, K)``, and flow ``(B, F, 2, h, w)``, F = T fields or 1, in pixels of the
+normalised (`clip_view`). Out: logits ``(B, K)``, and flow ``(B, F, 2, h, w)``, F = T fields or 1, in pixels of the
 frames whatever its own scale.
 
 What the text leaves open, or where this departs from it:
@@ -30,28 +30,30 @@ What the text leaves open, or where this departs from it:
 - *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames
   256 pixels high, windows of four heights and widths. Pairs of chairs are cut likewise, but not rescaled before.
 - *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
-  (`photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
+  (`crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.resnet import BasicBlock  # type: ignore[import-untyped]
-from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[import-untyped]
+from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 
 from labkit import checks, metrics
 from labkit.backbones.resnet import ResNet
 from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
 from labkit.clips import Clip
-from labkit.flow import flip_flow, pixel_grid, resize_flow, sample_bilinear
-from labkit.views.crops import Colours, centre_crop, corner_crop, photometric_jitter, random_flip, rescale, ten_crop
+from labkit.flow import pixel_grid, sample_bilinear
+from labkit.views import RGB, Flow, FramesWithFlow, RandomSegments, View
+from labkit.views.crops import centre_crop, photometric_jitter
+from labkit.views.modality import known_flow
 
 VERSION = 2  # raised by hand whenever results can change
 
@@ -61,258 +63,6 @@ LAMBDA = 1.0
 SCALE_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
 """alpha of eq. (4.3), from coarse to fine. Those of FlowNet's code, .08, .02, .01 and .005 a pixel, times the number of
 pixels, four times as many on each next scale, in proportion to the finest: losses are means here."""
-
-
-# --- blocks: what is seen of a clip -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipInput(Colours):
-    """T consecutive frames of a clip, and where all pixels of each go next: exact flow, or a stored estimate.
-
-    All frames of a clip, and its flow, are cut, turned and mirrored alike. Flow is what ``clip.flow`` gives: in the
-    world the truth, of real videos what ``data_scripts/extract_flow.py`` has stored, the "pseudo-ground-truth".
-
-    Attributes:
-        frames: T; 16, 2 for two-frame models, 1 for a net of images. A clip that is too short repeats its last frame.
-        sees: ``"frames"``, or ``"flow"`` for a net on given flow, which sees the fields instead.
-        truth: whether training views bring the flow to learn; its place is before the label.
-        leaves_room: whether training views without the flow begin only where there is flow behind their last frame: so
-            nets that are compared see the same frames, whether they learn flow or not.
-        size: side of the square window, in pixels; a multiple of 32 for nets of the paper's size, of 16 for tiny ones.
-        short_side: frames and flow are rescaled to this many pixels along their shorter side; as they are if None.
-        sides: heights and widths of training windows before they are resized, see `labkit.views.crops.corner_crop`.
-        flip: whether mirror images count. Not where left and right are different classes.
-        jitter: strength of the colour jitter of training frames, see `photometric_jitter`; 0 for none.
-        shift: training pairs move by up to this share of their width, see `translate_and_rotate`; chairs only.
-        turn: and turn by up to so many degrees.
-        mean: see `labkit.views.crops.Colours`.
-        std: likewise.
-
-    Raises:
-        ValueError: shift or turn of anything but pairs.
-
-    Source: section 4.4.2. `CHAIRS`, `FLOW` and `ACTIONS` are its three settings.
-    """
-
-    frames: int = 16
-    sees: Literal["frames", "flow"] = "frames"
-    truth: bool = False
-    leaves_room: bool = False
-    size: int = 224
-    short_side: int | None = 256
-    sides: tuple[int, ...] = (256, 224, 192, 168)
-    flip: bool = True
-    jitter: float = 0.4
-    shift: float = 0.0
-    turn: float = 0.0
-
-    def __post_init__(self) -> None:
-        if (self.shift or self.turn) and (self.frames, self.sees, self.truth) != (2, "frames", True):
-            raise ValueError(
-                "shift and turn are for pairs of frames with their flow; got other views: ClipInput(frames=2, "
-                "truth=True, ...), or shift=0, turn=0"
-            )
-
-    @property
-    def fields(self) -> int:
-        """F: one field for a pair; else as many as frames, the last one to the frame after them."""
-        return 1 if self.frames <= 2 else self.frames
-
-    def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor | int, ...]:
-        """A random window at a random time, and the label: for ``clips.map``.
-
-        Args:
-            clip: frames at least as large as the window.
-            generator: source of all draws; torch's global one if None, which `labkit.training` seeds for each draw.
-
-        Returns:
-            ``(T, 3, size, size)`` float32, or ``(F, 2, size, size)`` if it sees flow; if it brings the truth,
-            ``(F, 2, size, size)`` float32 in pixels of the window, NaN where unknown; and the label.
-
-        Source: section 4.4.2, "Overfitting prevention".
-        """
-        start = self._draw(clip, 1, generator, leaves_room=self.leaves_room)
-        frames, flow = self._read(clip, start, wants_flow=self.truth)  # (1, T, 3, H, W), (1, F, 2, H, W)
-        frames, flow = frames[0].float(), flow[0]
-        if self.shift or self.turn:
-            frames, flow = translate_and_rotate(frames, flow, self.shift, self.turn, generator)
-        video = corner_crop(_together(frames, flow), self.size, self.sides, self._resize_all, generator)
-        if self.flip:
-            video = random_flip(video, self._mirror_all, generator)
-        frames, flow = self._split(video)
-        if self.sees == "flow":
-            return flow, clip.label
-        frames = self._finish(photometric_jitter(frames, self.jitter, generator))
-        return (frames, flow, clip.label) if self.truth else (frames, clip.label)
-
-    def test_views(
-        self, clip: Clip, samples: int = 25, *, centre_only: bool = False, generator: Generator | None = None
-    ) -> tuple[Tensor, int]:
-        """Random segments of T frames, ten windows of each, and the label: for ``clips.map``.
-
-        Args:
-            clip: frames at least as large as the window. 25 samples of 16 frames of 224 pixels are 2.4 GB.
-            samples: how many segments.
-            centre_only: the central window alone, not mirrored: a tenth of the work.
-            generator: source of the draws; torch's global one if None.
-
-        Returns:
-            Views ``(V, T, 3, size, size)``, or ``(V, F, 2, size, size)`` if it sees flow; V = ``samples`` times 10 (5
-            without mirror images, 1 if ``centre_only``).
-
-        Source: section 4.4.2, "Optimization and evaluation": 25 random segments, 4 corners and the centre, mirrored.
-        """
-        frames, flow = self._read(clip, self._draw(clip, samples, generator), wants_flow=False)
-        video, mirror = (flow, flip_flow) if self.sees == "flow" else (frames, horizontal_flip)  # (samples, T, C, H, W)
-        if centre_only:
-            return self._finish(centre_crop(video, self.size)), clip.label
-        windows = ten_crop(video, self.size, mirror if self.flip else None)  # (samples, T, 10, C, size, size)
-        return self._finish(windows.movedim(2, 1).flatten(0, 1)), clip.label
-
-    def flow_view(self, clip: Clip, start: int | None = None, *, whole: bool = True) -> tuple[Tensor, Tensor]:
-        """Frames as they are, and their flow: to measure flow, and to look at it.
-
-        Args:
-            clip: any.
-            start: the first frame; the middle of what is possible if None.
-            whole: the whole frames, or just the central window.
-
-        Returns:
-            ``(T, 3, H, W)`` float32, or ``(F, 2, H, W)`` if it sees flow; and the truth ``(F, 2, H, W)``, NaN where
-            unknown.
-        """
-        first = len(self._starts(clip, wants_flow=True)) // 2 if start is None else start
-        frames, flow = (some[0] for some in self._read(clip, torch.tensor([first]), wants_flow=True))
-        if not whole:
-            frames, flow = centre_crop(frames, self.size), centre_crop(flow, self.size)
-        return flow if self.sees == "flow" else self._finish(frames), flow
-
-    @property
-    def black(self) -> Tensor:
-        """What a black pixel is to the net, ``(3,)``: for `labkit.attribution.occlusion_sensitivity`."""
-        return -torch.tensor(self.mean) / torch.tensor(self.std)
-
-    def _starts(self, clip: Clip, *, wants_flow: bool) -> range:
-        """First frames of all segments; with flow they end before the last frame, to have the flow that leads to it."""
-        length = self.frames + (wants_flow and self.fields == self.frames)
-        return range(max(clip.num_frames - length + 1, 1))
-
-    def _draw(self, clip: Clip, samples: int, generator: Generator | None, *, leaves_room: bool = False) -> Tensor:
-        starts = self._starts(clip, wants_flow=self.truth or leaves_room or self.sees == "flow")
-        return torch.randint(len(starts), (samples,), generator=generator)
-
-    def _read(self, clip: Clip, starts: Tensor, *, wants_flow: bool) -> tuple[Tensor, Tensor]:
-        """Frames ``(S, T, 3, H, W)`` uint8 and flow ``(S, F, 2, H, W)``, rescaled; what nobody wants has T or F = 0."""
-        frames, flow = torch.zeros(len(starts), 0, 3, 1, 1), torch.zeros(len(starts), 0, 2, 1, 1)
-        if self.sees == "frames":
-            wanted = starts[:, None] + torch.arange(self.frames)  # (S, T)
-            there, places = wanted.clamp(max=clip.num_frames - 1).unique(return_inverse=True)
-            frames = rescale(clip.frames(there), self.short_side, resize)[places]  # (S, T, 3, H, W)
-            flow = frames.new_zeros(len(starts), 0, 2, *frames.shape[-2:], dtype=torch.float32)
-        if wants_flow or self.sees == "flow":
-            wanted = starts[:, None] + torch.arange(self.fields)  # (S, F)
-            there, places = wanted.clamp(max=clip.num_frames - 2).unique(return_inverse=True)
-            known = clip.flow(there)  # (fields, 2, H, W)
-            if (valid := getattr(clip, "valid", None)) is not None:  # of the world, and of real pairs
-                known = known.masked_fill(~valid(there)[:, None], math.nan)
-            flow = rescale(known, self.short_side, resize_flow)[places]  # (S, F, 2, H, W)
-            flow[wanted > clip.num_frames - 2] = math.nan
-            if self.sees == "flow":
-                flow = flow.nan_to_num()  # a net cannot read NaN
-                frames = flow.new_zeros(len(starts), 0, 3, *flow.shape[-2:])
-        return frames, flow
-
-    def _split(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames ``(T, 3, H, W)`` and flow ``(F, 2, H, W)`` out of both, one behind the other in channels."""
-        shown = 3 * self.frames if self.sees == "frames" else 0
-        parts = (video[:shown], 3), (video[shown:], 2)
-        frames, flow = (part.reshape(len(part) // deep, deep, *part.shape[1:]) for part, deep in parts)
-        return frames, flow
-
-    def _resize_all(self, video: Tensor, size: tuple[int, int]) -> Tensor:
-        frames, flow = self._split(video)
-        frames = resize(frames, size) if len(frames) else frames.new_zeros(0, 3, *size)
-        flow = resize_flow(flow, (size[0], size[1])) if len(flow) else flow.new_zeros(0, 2, *size)
-        return _together(frames, flow)
-
-    def _mirror_all(self, video: Tensor) -> Tensor:
-        frames, flow = self._split(video)
-        return _together(horizontal_flip(frames), flip_flow(flow))
-
-    def _finish(self, video: Tensor) -> Tensor:
-        return video if self.sees == "flow" else self.centred(video)
-
-
-def _together(frames: Tensor, flow: Tensor) -> Tensor:
-    """Frames and flow behind each other, so that one draw holds for both: ``(3T + 2F, H, W)``."""
-    return torch.cat([frames.flatten(0, 1), flow.flatten(0, 1)])
-
-
-CHAIRS: Mapping[str, Any] = {
-    "frames": 2,
-    "truth": True,
-    "jitter": 0.0,
-    "shift": 0.2,
-    "turn": 17.0,
-    "short_side": None,
-}
-"""``ClipInput(**CHAIRS)``: flow of FlyingChairs; how far things shift and turn is FlowNet's (section 4.4.2)."""
-
-FLOW: Mapping[str, Any] = {"truth": True, "jitter": 0.0}
-"""Flow of the target videos: neither shifted nor turned, "to maintain the original optical flow distribution"."""
-
-ACTIONS: Mapping[str, Any] = {"truth": False, "jitter": 0.4}
-"""Actions; with ``truth=True``, actions and flow."""
-
-
-def translate_and_rotate(
-    frames: Tensor, flow: Tensor, shift: float = 0.2, turn: float = 17.0, generator: Generator | None = None
-) -> tuple[Tensor, Tensor]:
-    """Shift and turn a pair, both frames alike, and the second one a little more, with the flow that this makes.
-
-    The second frame moves on by a tenth of the largest shift and turn at most: this is what makes new flow of old, and
-    why the thesis does it to chairs only. FlowNet says no more than "smaller".
-
-    Args:
-        frames: ``(2, 3, H, W)``, float.
-        flow: ``(1, 2, H, W)``, from the first to the second, in pixels.
-        shift: largest shift to either side, as a share of the width.
-        turn: largest turn about the middle, in degrees.
-        generator: source of the draws; torch's global one if None.
-
-    Returns:
-        Both in the same shapes. Pictures repeat their border; flow is NaN where the first frame shows such pixels.
-
-    Source: Fischer et al., "FlowNet", ICCV 2015, "Data augmentation"; section 4.4.2.
-    """
-    checks.require_shape(frames, "2 3 H W", "frames")
-    checks.require_shape(flow, "1 2 H W", "flow")
-    height, width = frames.shape[-2:]
-    first = _motion(height, width, shift * width, turn, generator)  # (3, 3)
-    second = _motion(height, width, 0.1 * shift * width, 0.1 * turn, generator) @ first
-    grid = pixel_grid(height, width, flow.double())  # (H * W, 2)
-    sources = [_apply(motion.inverse(), grid) for motion in (first, second)]  # where pixels come from
-    moved = torch.stack([sample_bilinear(frame, places) for frame, places in zip(frames, sources, strict=True)])
-    old = sample_bilinear(flow[0], sources[0]).mT  # (H * W, 2)
-    new = _apply(second, sources[0] + old) - grid  # where the thing goes, less where it is
-    limits = grid.new_tensor([width - 1, height - 1])
-    outside = ((sources[0] < 0) | (sources[0] > limits)).any(dim=1)  # (H * W,)
-    new = new.masked_fill(outside[:, None], math.nan).to(flow).mT  # (2, H * W)
-    return moved.unflatten(-1, (height, width)), new.unflatten(-1, (height, width))[None]
-
-
-def _motion(height: int, width: int, shift: float, turn: float, generator: Generator | None) -> Tensor:
-    """A random turn about the middle, then a shift, of points (x, y, 1): ``(3, 3)`` float64."""
-    dx, dy, angle = (2 * torch.rand(3, generator=generator, dtype=torch.float64) - 1).tolist()
-    cos, sin = math.cos(math.radians(turn * angle)), math.sin(math.radians(turn * angle))
-    x, y = (width - 1) / 2, (height - 1) / 2
-    rows = [[cos, -sin, x - cos * x + sin * y + shift * dx], [sin, cos, y - sin * x - cos * y + shift * dy]]
-    return torch.tensor([*rows, [0.0, 0.0, 1.0]], dtype=torch.float64)
-
-
-def _apply(motion: Tensor, points: Tensor) -> Tensor:
-    return points @ motion[:2, :2].mT + motion[:2, 2]
 
 
 # --- blocks: decoders -------------------------------------------------------------------------------------------------
@@ -440,7 +190,7 @@ class ActionFlowNet(nn.Module):
             if clips.shape[1] * clips.shape[2] != channels:
                 raise ValueError(
                     f"clips must have {channels} channels, all frames together; got {clips.shape[1]} frames of "
-                    f"{clips.shape[2]}: see ClipInput"
+                    f"{clips.shape[2]}: see clip_view"
                 )
             maps = clips.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, T * C, H, W)
         found = []
@@ -648,7 +398,7 @@ def flow_errors(
 
     Args:
         estimate: clips ``(B, T, 3, H, W)`` to flow ``(B, F, 2, H, W)``, e.g. ``partial(full_flow, model.eval())``.
-        data: ``clips.map(ClipInput(...).flow_view)``, frames and truth; pictures of one size if ``batch`` is above 1.
+        data: ``clips.map(partial(frames_and_flow, view))``; frames of one size if ``batch`` is above 1.
         batch: clips at a time.
 
     Source: section 4.4.4, EPE; the guesses, for the future flow of section 4.3.1, are ours.
@@ -684,7 +434,190 @@ def decoder_calls(model: ActionFlowNet, run: Callable[[], Any]) -> int:
     return len(calls)
 
 
-# --- builders ---------------------------------------------------------------------------------------------------------
+# --- procedure: moved pairs -------------------------------------------------------------------------------------------
+
+
+def translate_and_rotate(
+    frames: Tensor, flow: Tensor, translation: float = 0.2, rotation: float = 17.0, generator: Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Translate and rotate a pair, both frames alike, and the second one a little more, with the flow that this makes.
+
+    The second frame moves on by a tenth of the largest motion at most: this is what makes new flow of old, and why the
+    thesis does it to chairs only. FlowNet says no more than "smaller".
+
+    Args:
+        frames: ``(2, 3, H, W)``, float.
+        flow: ``(1, 2, H, W)``, from the first to the second, in pixels.
+        translation: the largest one to either side, as a fraction of the width.
+        rotation: the largest one about the centre, in degrees.
+        generator: source of the random motion; torch's global one if None.
+
+    Returns:
+        Both in the same shapes. Frames repeat their border; flow is NaN where the first frame shows such pixels.
+
+    Source: Fischer et al., "FlowNet", ICCV 2015, "Data augmentation"; section 4.4.2.
+    """
+    checks.require_shape(frames, "2 3 H W", "frames")
+    checks.require_shape(flow, "1 2 H W", "flow")
+    height, width = frames.shape[-2:]
+    first = _motion(height, width, translation * width, rotation, generator)  # (3, 3)
+    second = _motion(height, width, 0.1 * translation * width, 0.1 * rotation, generator) @ first
+    grid = pixel_grid(height, width, flow.double())  # (H * W, 2)
+    sources = [_apply(motion.inverse(), grid) for motion in (first, second)]  # where pixels come from
+    moved = torch.stack([sample_bilinear(frame, places) for frame, places in zip(frames, sources, strict=True)])
+    old = sample_bilinear(flow[0], sources[0]).mT  # (H * W, 2)
+    new = _apply(second, sources[0] + old) - grid  # where the thing goes, less where it is
+    limits = grid.new_tensor([width - 1, height - 1])
+    outside = ((sources[0] < 0) | (sources[0] > limits)).any(dim=1)  # (H * W,)
+    new = new.masked_fill(outside[:, None], math.nan).to(flow).mT  # (2, H * W)
+    return moved.unflatten(-1, (height, width)), new.unflatten(-1, (height, width))[None]
+
+
+def _move(video: Tensor, translation: float, rotation: float, generator: Generator | None = None) -> Tensor:
+    """`translate_and_rotate` of a pair and its flow as one video, ``(8, H, W)``."""
+    pair = FramesWithFlow(num_fields=1)
+    frames, flow = pair.split(video)
+    return pair.join(*translate_and_rotate(frames, flow, translation, rotation, generator))
+
+
+def _motion(height: int, width: int, translation: float, rotation: float, generator: Generator | None) -> Tensor:
+    """A random rotation about the centre, then a translation, of points (x, y, 1): ``(3, 3)`` float64."""
+    dx, dy, angle = (2 * torch.rand(3, generator=generator, dtype=torch.float64) - 1).tolist()
+    cos, sin = math.cos(math.radians(rotation * angle)), math.sin(math.radians(rotation * angle))
+    x, y = (width - 1) / 2, (height - 1) / 2
+    rows = [[cos, -sin, x - cos * x + sin * y + translation * dx], [sin, cos, y - sin * x - cos * y + translation * dy]]
+    return torch.tensor([*rows, [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+def _apply(motion: Tensor, points: Tensor) -> Tensor:
+    return points @ motion[:2, :2].mT + motion[:2, 2]
+
+
+# --- builders: views --------------------------------------------------------------------------------------------------
+# Section 4.4.2, "Overfitting prevention": crops of several scales of a random segment, flips, colour jitter;
+# "Optimization and evaluation": 25 random segments, ten crops of each.
+
+CROP_SCALES = (256, 224, 192, 168)
+
+
+def clip_view(
+    num_frames: int = 16,
+    *,
+    with_flow: bool = False,
+    leaves_room: bool = False,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    crop_scales: tuple[int, ...] = CROP_SCALES,
+    flip: bool = True,
+    jitter: float = 0.4,
+    translation: float = 0.0,
+    rotation: float = 0.0,
+) -> View:
+    """T consecutive frames ``(T, 3, crop_size, crop_size)``, normalised; to train, with their flow if wanted.
+
+    Flow is what ``clip.flow`` gives: in the world the truth, of real videos what ``data_scripts/extract_flow.py`` has
+    stored, the "pseudo-ground-truth". It is ``(F, 2, crop_size, crop_size)``, F = T fields, or 1 of a pair or a single
+    frame, in pixels of the crop, NaN where unknown, and comes before the label.
+
+    Args:
+        num_frames: T; 16, 2 for two-frame models, 1 for a network of images. A shorter clip repeats its last frame.
+        with_flow: whether training views bring the flow to learn.
+        leaves_room: whether training views without the flow end only where there is flow after their last frame: so
+            networks that are compared see the same frames, whether they learn flow or not.
+        crop_size: side of the crop, in pixels; a multiple of 32 for networks of the paper's size, of 16 for tiny ones.
+        short_side: of the frames it is taken from; as they are if None.
+        crop_scales: heights and widths of training crops before they are resized.
+        flip: whether horizontal flips count as views. Not where left and right are different classes.
+        jitter: strength of the colour jitter of training frames; 0 for none.
+        translation: of training pairs, see `translate_and_rotate`; chairs only.
+        rotation: likewise.
+
+    Raises:
+        ValueError: translation or rotation of anything but pairs with their flow.
+    """
+    if (translation or rotation) and not (with_flow and num_frames == 2):
+        raise ValueError(
+            "translation and rotation are for pairs of frames with their flow; got other views: clip_view(2, "
+            "with_flow=True, ...), or translation=0, rotation=0"
+        )
+    room = (with_flow or leaves_room) and _num_fields(num_frames) == num_frames
+    return View(
+        sample=RandomSegments(num_frames, room=int(room)),
+        modality=FramesWithFlow(num_fields=_num_fields(num_frames)) if with_flow else RGB(rounded=False),
+        test_modality=RGB(),
+        short_side=short_side,
+        crop_size=crop_size,
+        crop_scales=crop_scales,
+        flip=flip,
+        transform=partial(_move, translation=translation, rotation=rotation) if translation or rotation else None,
+        jitter=partial(photometric_jitter, strength=jitter),
+    )
+
+
+def flow_view(
+    num_fields: int = 1,
+    *,
+    crop_size: int = 224,
+    short_side: int | None = 256,
+    crop_scales: tuple[int, ...] = CROP_SCALES,
+    flip: bool = True,
+) -> View:
+    """Given flow ``(F, 2, crop_size, crop_size)`` for a network that sees fields instead of frames."""
+    return View(
+        sample=RandomSegments(num_fields),
+        modality=Flow(),
+        short_side=short_side,
+        crop_size=crop_size,
+        crop_scales=crop_scales,
+        flip=flip,
+    )
+
+
+CHAIRS: Mapping[str, Any] = {
+    "num_frames": 2,
+    "with_flow": True,
+    "jitter": 0.0,
+    "translation": 0.2,
+    "rotation": 17.0,
+    "short_side": None,
+}
+"""``clip_view(**CHAIRS)``: flow of FlyingChairs; how far things are moved is FlowNet's (section 4.4.2)."""
+
+FLOW: Mapping[str, Any] = {"with_flow": True, "jitter": 0.0}
+"""Flow of the target videos: not moved, "to maintain the original optical flow distribution"."""
+
+ACTIONS: Mapping[str, Any] = {"with_flow": False, "jitter": 0.4}
+"""Actions; with ``with_flow=True``, actions and flow."""
+
+
+def frames_and_flow(view: View, clip: Clip, start: int | None = None, *, whole: bool = True) -> tuple[Tensor, Tensor]:
+    """Frames and their flow, as they are: to measure flow, ``clips.map(partial(frames_and_flow, view))``.
+
+    Args:
+        view: a `clip_view`, or a `flow_view`.
+        clip: any.
+        start: the first frame; the middle of what is possible if None.
+        whole: the whole frames, or just the centre crop.
+
+    Returns:
+        What the network sees, ``(T, 3, H, W)`` float32, or ``(F, 2, H, W)``; and the true flow ``(F, 2, H, W)``, NaN
+        where unknown.
+    """
+    length = cast(RandomSegments, view.sample).length
+    num_fields = _num_fields(length)
+    if start is None:
+        start = max(clip.num_frames - length + (num_fields != length), 1) // 2  # there is flow from the last frame
+    indices = (start + torch.arange(length)).clamp(max=clip.num_frames - 1)
+    flow = known_flow(clip, indices[:num_fields], view.rescale)  # (F, 2, H, W)
+    return view.at(clip, indices, whole=whole), flow if whole else centre_crop(flow, view.crop_size)
+
+
+def _num_fields(num_frames: int) -> int:
+    """F: one field for a pair; else as many as frames, the last one to the frame after them."""
+    return 1 if num_frames <= 2 else num_frames
+
+
+# --- builders: networks -----------------------------------------------------------------------------------------------
 # The same classes in two sizes; all begin at random. In tiny ones conv1 keeps the resolution, so the finest flow is
 # half as large as the frames, not a quarter.
 

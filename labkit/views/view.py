@@ -65,7 +65,7 @@ class View:
         """
         if indices is None:
             indices = self.sample.train(clip, self.modality.count(clip), generator)
-        video = self.modality.read(clip, indices, self._rescale)  # (..., C, H, W)
+        video = self.modality.read(clip, indices, self.rescale)  # (..., C, H, W)
         if self.transform is not None:
             video = self.transform(video, generator=generator)
         if self.centre is not None:
@@ -102,7 +102,7 @@ class View:
         """
         modality = self.test_modality or self.modality
         indices = self.sample.test(clip, modality.count(clip), num_samples, generator)  # (num_samples, ...)
-        video = modality.read(clip, indices, self._rescale)  # (num_samples, ..., C, H, W)
+        video = modality.read(clip, indices, self.rescale)  # (num_samples, ..., C, H, W)
         if centre_only or self.centre == self.crop_size:
             crops = centre_crop(video, self.crop_size)  # (V, ..., C, crop_size, crop_size)
         else:
@@ -118,7 +118,7 @@ class View:
     def pixels(self, clip: Clip, indices: Sequence[int] | Tensor, *, whole: bool = False) -> Tensor:
         """The same before they are normalised, such as uint8 images to look at."""
         modality = self.test_modality or self.modality
-        video = modality.read(clip, torch.as_tensor(indices), self._rescale)  # (..., C, H, W)
+        video = modality.read(clip, torch.as_tensor(indices), self.rescale)  # (..., C, H, W)
         return video if whole else centre_crop(video, self.crop_size)
 
     def label(self, clip: Clip) -> Any:
@@ -129,5 +129,6 @@ class View:
         multi_hot[list(clip.labels)] = True
         return multi_hot
 
-    def _rescale(self, video: Tensor, resize: Resize) -> Tensor:
+    def rescale(self, video: Tensor, resize: Resize) -> Tensor:
+        """Whole frames, or flow, in the size from which crops are taken, by the function that resizes them."""
         return rescale(video, self.short_side, resize, keep_aspect=self.keep_aspect)

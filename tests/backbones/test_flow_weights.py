@@ -29,7 +29,7 @@ def test_the_error_on_the_card_is_measured_again(script, name):
     assert str(script.recipe_of(steps, batch, facts["seed"])) == facts["recipe"]
     net = build(18)
     load_weights(net, path, skip=("encoder.fc",))  # any number of classes
-    assert (facts["size"], facts["strides"]) == (view.size, strides(net))
+    assert (facts["size"], facts["strides"]) == (view.crop_size, strides(net))
     clips = script.clips_of(name, facts["seed"])["test"]
     assert str(len(clips)) in facts["measured"]
     few = clips.subset(torch.arange(0, len(clips), 4))

@@ -1,4 +1,4 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import fakes
@@ -6,7 +6,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from torchvision.transforms.v2.functional import horizontal_flip
 
 from labkit import flow as fl
 from labkit import world
@@ -17,6 +16,7 @@ from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+from labkit.views import RGB
 
 
 @dataclass
@@ -66,159 +66,129 @@ def stacked(upsample=False):
     return afn.stacked_tiny(4, tiny(), upsample=upsample)
 
 
-PLAIN = {"short_side": None, "flip": False, "jitter": 0.0, "mean": (0.0,) * 3, "std": (1.0,) * 3}
-WHOLE = {**PLAIN, "size": 20, "sides": (20,)}
+PLAIN = {"short_side": None, "flip": False, "jitter": 0.0}
+WHOLE = {**PLAIN, "crop_size": 20, "crop_scales": (20,)}
 
-# --- input ------------------------------------------------------------------------------------------------------------
+
+def levels(frames):
+    """Frames as they were before they were normalised."""
+    return RGB().to_image(frames)
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
 
 
 def test_flow_leads_from_each_frame_to_the_next_and_from_the_last_to_one_never_shown():
     clip = FakeClip(width=20)
-    view = afn.ClipInput(**WHOLE, frames=16, truth=True)
-    starts = set()
-    for draw in range(60):
-        frames, flow, label = view.training_view(clip, seeded(draw))
+    view, starts = afn.clip_view(16, **WHOLE, with_flow=True), set()
+    for seed in range(60):
+        frames, flow, label = view.train(clip, seeded(seed))
         assert frames.shape == (16, 3, 20, 20)
-        assert flow.shape == (16, 2, 20, 20)
         assert label == 1
-        start = next(s for s in range(20) if torch.equal(clip.all_frames[s].float(), frames[0]))
-        assert torch.equal(frames, clip.all_frames[start : start + 16].float())
+        start = next(s for s in range(20) if torch.equal(clip.all_frames[s], levels(frames)[0]))
+        assert torch.equal(levels(frames), clip.all_frames[start : start + 16])
         assert torch.equal(flow, clip.ahead[start : start + 16])  # the last: from frame start + 15 to start + 16
         starts.add(start)
     assert starts == {0, 1, 2, 3}  # frame start + 16 exists
-    alone = afn.ClipInput(**WHOLE, frames=16)
-    assert len({alone.training_view(clip, seeded(d))[0][0, 0, 0, 0].item() for d in range(60)}) == 5
-    pair = afn.ClipInput(**WHOLE, frames=2, truth=True)
-    frames, flow, _ = pair.training_view(clip, seeded())
+    alone = afn.clip_view(16, **WHOLE)
+    assert len({alone.train(clip, seeded(seed))[0][0, 0, 0, 0].item() for seed in range(60)}) == 5
+    frames, flow, _ = afn.clip_view(2, **WHOLE, with_flow=True).train(clip, seeded())
     assert (frames.shape, flow.shape) == ((2, 3, 20, 20), (1, 2, 20, 20))
-    assert torch.equal(flow[0], frames[0, :2])
-    assert (pair.fields, view.fields, afn.ClipInput(frames=1).fields) == (1, 16, 1)
+    assert torch.equal(flow[0], levels(frames)[0, :2].float())
 
 
 @pytest.mark.parametrize(("alone", "beside"), [(16, 16), (1, 2)])
-def test_views_without_flow_can_be_drawn_as_those_with_it(alone, beside):
-    """Otherwise the last start, behind whose frames there is no flow, would be theirs alone, and shift all draws."""
-    clip = FakeClip(num_frames=18)
-    names = afn.ClipInput(**{**PLAIN, "flip": True}, frames=alone, leaves_room=True, size=12, sides=(20, 16, 12))
-    both = replace(names, frames=beside, leaves_room=False, truth=True)
-    for draw in range(40):
-        frames, flow, _ = both.training_view(clip, seeded(draw))
+def test_training_views_without_flow_can_have_the_frames_of_those_with_it(alone, beside):
+    """Otherwise the last start, after whose frames there is no flow, would be theirs alone, and shift all samples."""
+    clip, crops = FakeClip(num_frames=18), {**PLAIN, "flip": True, "crop_size": 12, "crop_scales": (20, 16, 12)}
+    names = afn.clip_view(alone, **crops, leaves_room=True)
+    both = afn.clip_view(beside, **crops, with_flow=True)
+    for seed in range(40):
+        frames, flow, _ = both.train(clip, seeded(seed))
         assert flow.isfinite().all()
-        assert torch.equal(names.training_view(clip, seeded(draw))[0], frames[:alone])
-    tests = [view.test_views(clip, 9, generator=seeded())[0] for view in (names, replace(names, leaves_room=False))]
+        assert torch.equal(names.train(clip, seeded(seed))[0], frames[:alone])
+    tests = [view.test(clip, 9, generator=seeded())[0] for view in (names, afn.clip_view(alone, **crops))]
     assert torch.equal(*tests)  # the last frames are tested all the same
 
 
-def test_frames_and_flow_are_cut_and_mirrored_alike():
-    clip = FakeClip()
-    view = afn.ClipInput(**{**PLAIN, "flip": True}, frames=4, truth=True, size=12, sides=(12,))
-    mirrored = 0
-    for draw in range(40):
-        frames, flow, _ = view.training_view(clip, seeded(draw))
-        sign = 1 if torch.equal(flow[:, 0], frames[:, 0]) else -1
-        assert torch.equal(flow[:, 0], sign * frames[:, 0])  # mirrored, dx changes its sign
-        assert torch.equal(flow[:, 1], frames[:, 1])
-        assert any(
-            torch.equal(frames if sign > 0 else frames.flip(-1), clip.all_frames[s : s + 4, :, y : y + 12, x : x + 12])
-            for s in range(20)
-            for y, x in ((0, 0), (0, 12), (8, 0), (8, 12), (4, 6))
-        )
-        mirrored += sign < 0
-    assert 10 < mirrored < 30
-
-
-def test_a_smaller_picture_has_shorter_flow():
+def test_a_smaller_image_has_shorter_flow():
     clip = FakeClip(num_frames=3, width=20)
-    for options in ({"size": 10, "sides": (20,)}, {"size": 10, "sides": (10,), "short_side": 10}):
-        view = afn.ClipInput(**{**PLAIN, "frames": 2, "truth": True, **options})
-        frames, flow, _ = view.training_view(clip, seeded())
+    for options in ({"crop_scales": (20,)}, {"crop_scales": (10,), "short_side": 10}):
+        view = afn.clip_view(2, **{**PLAIN, "crop_size": 10, "with_flow": True, **options})
+        _, flow, _ = view.train(clip, seeded())
         expected = [fl.resize_flow(clip.ahead[s : s + 1], (10, 10)) for s in (0, 1)]
-        assert any(torch.allclose(flow, one) for one in expected)
-        assert flow.max() < 0.6 * frames.max()
-
-
-def test_sides_other_than_the_window_change_the_aspect_of_frames_and_flow_alike():
-    clip = FakeClip(num_frames=3)
-    view = afn.ClipInput(**PLAIN, frames=2, truth=True, size=12, sides=(20, 16, 12))
-    clip.ahead[:, 0], clip.ahead[:, 1] = 1.0, 1.0
-    seen = {tuple(view.training_view(clip, seeded(d))[1][0, :, 5, 5].mul(60).round().int().tolist()) for d in range(60)}
-    assert seen == {(60 * 12 // w, 60 * 12 // h) for w in (20, 16, 12) for h in (20, 16, 12)}  # each axis by itself
+        assert any(torch.allclose(flow, other) for other in expected)
 
 
 def test_what_is_not_known_is_nan():
     short = FakeClip(num_frames=6, width=20)
-    view = afn.ClipInput(**WHOLE, frames=8, truth=True)
-    frames, flow, _ = view.training_view(short, seeded())
-    assert torch.equal(frames, short.all_frames[[0, 1, 2, 3, 4, 5, 5, 5]].float())
+    frames, flow, _ = afn.clip_view(8, **WHOLE, with_flow=True).train(short, seeded())
+    assert torch.equal(levels(frames), short.all_frames[[0, 1, 2, 3, 4, 5, 5, 5]])
     assert torch.equal(flow[:5], short.ahead)
     assert flow[5:].isnan().all()  # from the last frame on, nobody knows
     masked = FakeClip(num_frames=2, width=20)
     masked.valid = lambda indices: torch.arange(20).expand(len(indices), 20, 20) > 4
-    seen, flow = afn.ClipInput(**WHOLE, frames=2).flow_view(masked)
+    frames, flow = afn.frames_and_flow(afn.clip_view(2, **WHOLE), masked)
     assert flow[..., :5].isnan().all()
     assert torch.equal(flow[..., 5:], masked.ahead[..., 5:])
-    assert torch.equal(seen, masked.all_frames.float())
+    assert torch.equal(levels(frames), masked.all_frames)
 
 
-def test_a_net_on_given_flow_sees_the_field_instead():
+def test_frames_and_their_flow_from_the_middle_of_a_clip():
+    clip = FakeClip()
+    for length, start in ((16, 2), (2, 9)):  # 0 to 3 have flow from the last of 16 frames, 0 to 18 from the first of 2
+        view = afn.clip_view(length, **PLAIN, crop_size=12)
+        frames, flow = afn.frames_and_flow(view, clip)
+        assert torch.equal(levels(frames), clip.all_frames[start : start + length])
+        assert torch.equal(flow, clip.ahead[start : start + (1 if length == 2 else length)])
+        frames, flow = afn.frames_and_flow(view, clip, 1, whole=False)
+        assert torch.equal(levels(frames), clip.all_frames[1 : 1 + length, :, 4:16, 6:18])
+        assert torch.equal(flow[0], clip.ahead[1, :, 4:16, 6:18])
+
+
+def test_a_network_on_given_flow_sees_the_field_instead():
     clip = FakeClip(width=20)
-    view = afn.ClipInput(**{**WHOLE, "flip": True}, frames=2, sees="flow")
-    signs = set()
-    for draw in range(20):
-        field, label = view.training_view(clip, seeded(draw))
+    view, signs = afn.flow_view(short_side=None, crop_size=20, crop_scales=(20,)), set()
+    for seed in range(20):
+        field, label = view.train(clip, seeded(seed))
         assert (field.shape, label) == ((1, 2, 20, 20), 1)
         signs.add(torch.sign(field[0, 0].mean()).item())
     assert signs == {-1.0, 1.0}
-    views, _ = view.test_views(clip, 3, generator=seeded())
+    views, _ = view.test(clip, 3, generator=seeded())
     assert views.shape == (30, 1, 2, 20, 20)
     assert torch.equal(views[5:10], fl.flip_flow(views[:5]))
 
 
-def test_ten_windows_of_every_random_segment():
-    clip, view = FakeClip(), afn.ClipInput(**{**PLAIN, "flip": True}, frames=8, size=16)
-    views, label = view.test_views(clip, 5, generator=seeded(3))
-    assert (views.shape, label) == ((50, 8, 3, 16, 16), 1)
-    starts = torch.randint(20 - 8 + 1, (5,), generator=seeded(3)).tolist()
-    for sample, start in enumerate(starts):
-        video = clip.all_frames[start : start + 8].float()
-        corners = [video[..., y : y + 16, x : x + 16] for y, x in ((0, 0), (0, 8), (4, 0), (4, 8), (2, 4))]
-        ten = corners + [horizontal_flip(corner) for corner in corners]
-        assert torch.equal(views[10 * sample : 10 * sample + 10], torch.stack(ten))
-    centres, _ = view.test_views(clip, 5, centre_only=True, generator=seeded(3))
-    assert torch.equal(centres, views[4::10])
-    assert afn.ClipInput(**PLAIN, frames=8, size=16).test_views(clip, 2)[0].shape == (10, 8, 3, 16, 16)
+def test_tests_see_random_segments_of_frames_alone():
+    clip = FakeClip()
+    for with_flow in (False, True):
+        view = afn.clip_view(8, **PLAIN, with_flow=with_flow, crop_size=16)
+        views, label = view.test(clip, 5, generator=seeded(3))
+        assert (views.shape, label) == ((25, 8, 3, 16, 16), 1)
+        for sample, start in enumerate(torch.randint(20 - 8 + 1, (5,), generator=seeded(3)).tolist()):
+            assert torch.equal(levels(views[5 * sample]), clip.all_frames[start : start + 8, :, :16, :16])
 
 
-def test_colours_and_back():
-    clip = FakeClip(width=20)
-    view = afn.ClipInput(frames=2, size=20, short_side=None)
-    seen, _ = view.flow_view(clip, 4, whole=False)
-    mean, std = torch.tensor([123.7, 116.3, 103.5]), torch.tensor([58.4, 57.1, 57.4])
-    torch.testing.assert_close(seen, (clip.all_frames[4:6] - mean[:, None, None]) / std[:, None, None])
-    assert torch.equal(view.picture(seen), clip.all_frames[4:6])
-    assert not view.picture(view.black[:, None, None]).any()
-
-
-def test_jitter_is_for_actions_and_leaves_flow_alone():
+def test_jitter_is_for_actions():
     clip = FakeClip(num_frames=2, width=20)
-    clip.all_frames[1, :, 3, 4] = clip.all_frames[0, :, 5, 6] = torch.tensor([40, 90, 60])
-    bright = afn.ClipInput(**{**WHOLE, "jitter": 0.4}, frames=2, truth=True)
-    for draw in range(20):
-        frames, flow, _ = bright.training_view(clip, seeded(draw))
-        torch.testing.assert_close(frames[1, :, 3, 4], frames[0, :, 5, 6])  # one change for the whole clip
-        assert torch.equal(flow, clip.ahead)
-        change = (frames - clip.all_frames).movedim(1, 0).flatten(1)  # (3, T * H * W)
-        assert change.std(dim=1).min() > 1  # contrast and saturation, not the same colour added to every pixel
-    settings = [afn.ClipInput(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
-    assert [view.jitter for view in settings] == [0.0, 0.0, 0.4]
-    assert [(view.shift, view.turn, view.short_side) for view in settings] == [
-        (0.2, 17, None),
-        (0, 0, 256),
-        (0, 0, 256),
+    for seed in range(20):
+        plain, jittered = (
+            afn.clip_view(2, **{**WHOLE, "jitter": jitter}, with_flow=True).train(clip, seeded(seed))
+            for jitter in (0.0, 0.4)
+        )
+        assert torch.equal(plain[1], jittered[1])  # the flow
+        change = (jittered[0] - plain[0]).movedim(1, 0).flatten(1)  # (3, T * H * W)
+        assert change.std(dim=1).min() > 0.02  # contrast and saturation, not the same colour added to every pixel
+    settings = [afn.clip_view(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
+    assert [view.jitter.keywords["strength"] for view in settings] == [0.0, 0.0, 0.4]
+    assert [(view.transform and view.transform.keywords, view.short_side) for view in settings] == [
+        ({"translation": 0.2, "rotation": 17.0}, None),
+        (None, 256),
+        (None, 256),
     ]
 
 
-# --- shifted and turned pairs -----------------------------------------------------------------------------------------
+# --- translated and rotated pairs -------------------------------------------------------------------------------------
 
 
 def motions(monkeypatch, *matrices):
@@ -238,10 +208,10 @@ def test_a_shift_by_hand(monkeypatch):
     assert new[..., :3].isnan().all()
 
 
-def test_training_pairs_are_shifted_if_asked(monkeypatch):
+def test_training_pairs_are_moved_if_asked(monkeypatch):
     motions(monkeypatch, [[1, 0, 3], [0, 1, 1]], [[1, 0, 0], [0, 1, -2]])
     clip = FakeClip(num_frames=2, width=20)
-    _, flow, _ = afn.ClipInput(**WHOLE, frames=2, truth=True, shift=0.2, turn=17.0).training_view(clip, seeded())
+    _, flow, _ = afn.clip_view(2, **WHOLE, with_flow=True, translation=0.2, rotation=17.0).train(clip, seeded())
     torch.testing.assert_close(flow[..., 1:, 3:], clip.ahead[..., :-1, :-3] + torch.tensor([0.0, -2.0])[:, None, None])
     assert flow[..., :3].isnan().all()
 
@@ -648,28 +618,28 @@ def test_flow_errors_by_hand():
 def test_they_train_and_are_measured_on_the_world():
     """Chairs, then actions with flow, as the notebook does, for a step each."""
     torch.manual_seed(0)
-    window = {"size": 16, "short_side": None, "sides": (24, 16)}
+    crops = {"crop_size": 16, "short_side": None, "crop_scales": (24, 16)}
     chairs = world.FlowPairs(seed=1000, size=24, number=5)
     model, recipe = afn.two_frame_tiny(4), Recipe(**{**afn.TINY, "steps": 1, "batch": 2})
     seen = fit(
         model,
         recipe,
-        chairs.map(afn.ClipInput(**{**afn.CHAIRS, **window}).training_view),
+        chairs.map(afn.clip_view(**{**afn.CHAIRS, **crops}).train),
         afn.flow_loss,
         progress=False,
     )
     assert seen[0].shown["epe"] > 0
-    view = afn.ClipInput(frames=2, size=16, short_side=None)
-    errors = afn.flow_errors(partial(afn.full_flow, model.eval(), multiple=16), chairs.map(view.flow_view))
+    pairs = chairs.map(partial(afn.frames_and_flow, afn.clip_view(2, **crops)))
+    errors = afn.flow_errors(partial(afn.full_flow, model.eval(), multiple=16), pairs)
     assert errors.zero.item() == pytest.approx(
         torch.stack([pair.flow([0])[0].norm(dim=0) for pair in chairs]).mean().item()
     )
     assert errors.net.shape == (1,)
     clips = FakeClips([FakeClip(num_frames=9, width=20, label=n, seed=n) for n in range(2)])
     many = afn.multi_frame_tiny(4)
-    taught = clips.map(afn.ClipInput(frames=8, truth=True, size=16, short_side=None, sides=(16, 20)).training_view)
+    taught = clips.map(afn.clip_view(8, with_flow=True, crop_size=16, short_side=None, crop_scales=(16, 20)).train)
     assert {"accuracy", "epe"} <= set(fit(many, recipe, taught, afn.multitask_loss, progress=False)[0].shown)
-    tested = clips.map(partial(afn.ClipInput(frames=8, size=16, short_side=None).test_views, samples=2))
+    tested = clips.map(partial(afn.clip_view(8, crop_size=16, short_side=None).test, num_samples=2))
     assert evaluate(many, tested, progress=False).clips.shape == (40, 4)
 
 
@@ -696,7 +666,7 @@ def test_wrong_input_is_named():
         afn.one_frame_tiny(4).flow(pairs(frames=1))
     with pytest.raises(ValueError, match="flow_net must predict flow of two frames"):
         afn.stacked_tiny(4, afn.one_frame_tiny(4))
-    with pytest.raises(ValueError, match="shift and turn are for pairs"):
-        afn.ClipInput(frames=16, truth=True, shift=0.2)
+    with pytest.raises(ValueError, match="translation and rotation are for pairs"):
+        afn.clip_view(16, with_flow=True, translation=0.2)
     with pytest.raises(ValueError, match="at least one pixel that counts"):
         afn.epe_loss([torch.zeros(1, 1, 2, 4, 4)], torch.full((1, 1, 2, 4, 4), torch.nan))
