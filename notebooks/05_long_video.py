@@ -61,6 +61,7 @@ from labkit.backbones.googlenet import googlenet_tiny
 from labkit.papers import long_video, two_stream
 from labkit.scoreboard import Scoreboard
 from labkit.training import Recipe, evaluate, fit
+from labkit.views.modality import flow_image
 
 board = Scoreboard("long_video", profile=profile, dataset=dataset, seed=seed, split=split)
 study = profile != "lesson"  # every row of every table; a lesson trains a few nets and shows records besides
@@ -105,14 +106,22 @@ print(f"{(sports['test'].multi_hot.sum(1) > 1).double().mean():.0%} of the test 
 # frames of an example; a video that is too short starts over.
 
 # %%
-view = long_video.VideoInput(classes=len(classes), frames=many)
-if tiny:
-    view = replace(view, rate=rate, least=least, side=64, size=56, bound=10.0)  # 40 of 256 pixels are 10 of 64
+settings = {"num_classes": len(classes), "num_frames": many}
+if tiny:  # 40 of 256 pixels are 10 of 64
+    settings |= {"rate": rate, "min_frames": least, "short_side": 64, "crop_size": 56, "bound": 10.0}
 if dataset == "world":
-    view = replace(view, flip=False, side=None)  # to walk left and right are mirror images
+    settings |= {"flip": False, "short_side": None}  # to walk left and right are mirror images
+view, motion = long_video.video_view(**settings), long_video.video_view(**settings, flow=True)
+
+
+def sampled(view, **changes):
+    """The view with other frames."""
+    return replace(view, sample=replace(view.sample, **changes))
+
+
 shown = next((i for i, hot in enumerate(sports["test"].multi_hot) if hot.sum() > 1), 0)
 clip = sports["test"][shown]
-times = view.timeline(clip).unique()[:many]
+times = long_video.timeline(view, clip).unique()[:many]
 
 
 def words(index, times):
@@ -130,12 +139,12 @@ print("labels:", ", ".join(classes[label] for label in clip.labels))
 # **Before you play it:** one of these frames at random: how likely is it that you can name the action?
 
 # %%
-motion = replace(view, flow=True)
 flow_times = times[times < clip.num_frames - 1]
 pictures = {
     "image": clip.frames(times),
-    "flow": long_video.flow_image(
-        torch.cat([clip.flow(flow_times)] + [clip.flow(flow_times[-1:])] * (len(times) - len(flow_times))), view.bound
+    "flow": flow_image(
+        torch.cat([clip.flow(flow_times)] + [clip.flow(flow_times[-1:])] * (len(times) - len(flow_times))),
+        motion.modality.bound,
     ),
 }
 viz.ClipPlayer(
@@ -203,7 +212,7 @@ def pretrained(trunk):
 
 def on_frames(net, sees, sets=sports, share=1.0, **watch):
     """Train on single frames; the net and the history."""
-    seen = sets["train"].map(replace(sees, frames=1, least=1).training_view)
+    seen = sets["train"].map(sampled(sees, length=1, min_frames=1).train)
     return net, fit(net, shortened(pooling, share), seen, long_video.loss, device=device, progress=bars, **watch)
 
 
@@ -242,8 +251,8 @@ def scores(net, stream, frames, every=1, examples=draws):
     if tiny:
         seen = replace(stream.maps["test"], frames=frames, every=every, least=max(least, frames))
         return evaluate(net.head.cpu(), seen.views(examples, seed=seed), progress=bars)
-    look = replace(stream.view, frames=frames)
-    seen = stream.sets["test"].map(partial(look.test_views, examples=examples, seed=seed))
+    look = partial(long_video.random_examples, sampled(stream.view, length=frames), num_samples=examples, seed=seed)
+    seen = stream.sets["test"].map(look)
     return evaluate(net, seen, batch=1, chunk_size=1, progress=bars)
 
 
@@ -359,7 +368,7 @@ def learn(
     """A network that pools or reads so many frames; the net and the history of its training."""
     net = grown(stream, head, frames, **numbers) if net is None else net
     if not tiny:
-        seen = stream.sets["train"].map(replace(stream.view, frames=frames).training_view)
+        seen = stream.sets["train"].map(sampled(stream.view, length=frames).train)
         return net, fit(net, shortened(recipe, share), seen, loss, device=device, progress=bars)
     seen = replace(stream.maps["train"], frames=frames, every=every, least=max(least, frames))
     return net, fit(net.head, shortened(recipe, share), seen, loss, device=device, progress=bars, **(watch or {}))
@@ -555,8 +564,8 @@ if tiny:
 def by_rule(rule):
     """Hit@1 of the LSTM, its frames combined by a rule."""
     if not tiny:
-        look = replace(view, frames=many)
-        seen = sports["test"].map(partial(look.test_views, examples=draws, seed=seed))
+        look = partial(long_video.random_examples, sampled(view, length=many), num_samples=draws, seed=seed)
+        seen = sports["test"].map(look)
         ask = lambda net, frames: long_video.combine(net.steps(frames), rule)  # noqa: E731
         found = evaluate(lstm, seen, batch=1, chunk_size=1, forward=ask, progress=bars)
     else:
@@ -580,13 +589,13 @@ print({rule: round(board[f"rule.{rule}"], 1) for rule in ("last", "max", "sum", 
 # %%
 def story(index):
     """The timeline of a test clip: probabilities, mean gates of the upper layer, its most active cells."""
-    part, seen = sports["test"], view.timeline(sports["test"][index]).unique()[:many]
+    part, seen = sports["test"], long_video.timeline(view, sports["test"][index]).unique()[:many]
     film, frames = part[index], part[index].frames(seen)
     with torch.no_grad():
         if tiny:
             inputs = images.maps["test"].maps[index, 0, : len(seen)].float()[None]  # (1, T, C, h, w)
         else:
-            inputs = lstm.eval().maps(view.window(film, seen, centre=True)[None].to(device))
+            inputs = lstm.eval().maps(view.at(film, seen)[None].to(device))
         said, traces = lstm.head.eval().trace(inputs)
     said, upper = said[0].cpu(), traces[-1]
     top = sorted({*said.amax(0).topk(2).indices.tolist(), *film.labels})
@@ -651,7 +660,7 @@ def whole_videos(net, source=None):
     """One pass over all frames of each test clip, central window, nothing averaged."""
     if source is not None and tiny:
         return evaluate(net.head.cpu(), replace(source.maps["test"], frames=many, least=1).views(1), progress=bars)
-    seen = sports["test"].map(replace(view, frames=1, least=1).whole)
+    seen = sports["test"].map(partial(long_video.whole_video, sampled(view, length=1, min_frames=1)))
     return evaluate(net, seen, batch=1, chunk_size=1, progress=bars)
 
 
@@ -677,7 +686,7 @@ if study:
         net, _ = learn(source, long_video.DeepLSTM, few, recipe=reading, loss=long_video.lstm_loss, net=net)
         note(f"{trunk}.lstm_fc", whole_videos(net, source), five=True)
     net.requires_grad_(True)  # GoogLeNet goes on: all layers
-    seen = sports["train"].map(replace(view, frames=few).training_view)
+    seen = sports["train"].map(sampled(view, length=few).train)
     gentle = {"batch": 8 if profile == "study" else 2, "options": {"lr": 3e-4}} if tiny else {}
     fit(net, shortened(reading, 0.35, **gentle), seen, long_video.lstm_loss, device=device, progress=bars)
     note("googlenet.lstm_tuned", whole_videos(net))
@@ -707,7 +716,7 @@ def end_to_end(net, frames, share, batch):
     fit(
         net,
         recipe,
-        sports["train"].map(replace(view, frames=frames).training_view),
+        sports["train"].map(sampled(view, length=frames).train),
         long_video.loss,
         device=device,
         progress=bars,
@@ -746,8 +755,8 @@ board.table("table 3.3", claimed=("long.more_frames", "long.expand"))
 some = sports["test"].subset(range(0, len(sports["test"]), max(len(sports["test"]) // 200, 1)))
 held = []
 for one in some:
-    when = motion.timeline(one).unique()
-    held.append((motion.window(one, when[:: max(len(when) // 3, 1)], centre=True), motion.hot(one)))
+    when = long_video.timeline(motion, one).unique()
+    held.append((motion.at(one, when[:: max(len(when) // 3, 1)]), motion.label(one)))
 peek = torch.cat([frames for frames, _ in held]), torch.cat([hot.expand(len(frames), -1) for frames, hot in held])
 curves, flow_nets = {}, {}
 for start, name in (("rgb", "from the image net"), ("scratch", "from scratch")):
@@ -852,10 +861,11 @@ def moved(net, sees, sets, share=0.5):
 if study:
     clean = {part: little(part) for part in ("train", "test")}
     board.clips([clean["train"], sports["train"]], [clean["test"]], ["clean.*", "fps.*"])
-    fast = {"classes": len(clean["test"].classes), "rate": 6.0 if tiny else 30.0, "least": 1}
+    fast = {"rate": 6.0 if tiny else 30.0, "min_frames": 1}
     slow = 4 if tiny else 1
     on_images, on_flow = (
-        moved(net, replace(sees, **fast), clean) for net, sees in ((google, view), (flow_net, motion))
+        moved(net, replace(sampled(sees, **fast), num_classes=len(clean["test"].classes)), clean)
+        for net, sees in ((google, view), (flow_net, motion))
     )
     note("clean.single", scores(on_images.net, on_images, 1, examples=2 * draws))
 
@@ -867,7 +877,7 @@ if study:
         for step, speed in ((1, "high"), (slow, "low")):
             here = on_images
             if not tiny and speed == "low":
-                here = SimpleNamespace(**{**vars(on_images), "view": replace(on_images.view, rate=6.0)})
+                here = SimpleNamespace(**{**vars(on_images), "view": sampled(on_images.view, rate=6.0)})
             net, _ = learn(here, long_video.ConvPooling, frames, every=step, count=count)
             at_rate[number, speed] = note(f"fps.{number}_{speed}", scores(net, here, frames, every=step))
 

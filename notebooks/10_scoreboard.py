@@ -419,14 +419,14 @@ for name in ("average", "birnn"):
 
 # %%
 start = clock()
-film = long_video.VideoInput(classes=count, frames=frames, rate=None, least=1, side=None, size=56, flip=False)
+crops = {"rate": None, "min_frames": 1, "short_side": None, "crop_size": 56, "flip": False}
+film, one = (long_video.video_view(count, length, **crops) for length in (frames, 1))
 torch.manual_seed(seed)
 taught = long_video.alexnet_tiny(len(card(source_weights("alexnet"))["classes"]))
 load_weights(taught, source_weights("alexnet"))
 single = long_video.alexnet_tiny(count)
 long_video.expand(single, taught, skip=("head.classifier",))
-one = long_video.VideoInput(classes=count, frames=1, rate=None, least=1, side=None, size=56, flip=False)
-learned(single, long_video.TINY_RECIPE, train.map(one.training_view), long_video.loss)
+learned(single, long_video.TINY_RECIPE, train.map(one.train), long_video.loss)
 maps = long_video.frame_maps(single.trunk, train, film, windows=2 if learns else 1, seed=seed, progress=learns)
 first = clock() - start
 for name, head, recipe, loss in (
@@ -439,7 +439,7 @@ for name, head, recipe, loss in (
     long_video.expand(net, single)
     learned(net.head, recipe, maps, loss)
     spent[name] = first + clock() - start
-    look(name, net, film.whole)
+    look(name, net, partial(long_video.whole_video, film))
 
 # %% [markdown]
 # ### Nets that learned to see motion, and nets that see differences

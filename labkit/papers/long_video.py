@@ -8,7 +8,7 @@ by a deep LSTM, which reads in order and names a class at every frame. *Where* t
 last convolutional maps, place by place, or after the fully connected layers, all at once or window by window. Motion,
 lost at one frame a second, comes back as a second net on images of optical flow.
 
-In: frames ``(B, T, 3, H, W)``, float32, normalised (`VideoInput`). The *trunk* makes maps of them, ``(B, T, C, h, w)``;
+In: frames ``(B, T, 3, H, W)``, float32, normalised (`video_view`). The *trunk* makes maps of them, ``(B, T, C, h, w)``;
 a *head* turns these into logits ``(B, K)``, so maps can be computed once and heads trained on them (`frame_maps`).
 Sections, equations and tables are those of the thesis.
 
@@ -32,14 +32,13 @@ import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
 from labkit import checks, metrics
@@ -48,9 +47,8 @@ from labkit.backbones.googlenet import GoogLeNet
 from labkit.backbones.googlenet import googlenet_tiny as tiny_net
 from labkit.backbones.peephole_lstm import LSTMTrace, PeepholeLSTM
 from labkit.clips import Clip, Clips
-from labkit.flow.stack import flip_flow, flip_frames, resize_flow
-from labkit.views.crops import Colours, centre_crop, random_crop
-from labkit.views.sampling import at_frame_rate, loop
+from labkit.views import RGB, FlowImage, Timeline, View
+from labkit.views.sampling import loop
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""
@@ -470,7 +468,7 @@ class VideoNet(nn.Module):
 
     def maps(self, frames: Tensor) -> Tensor:
         """Maps ``(B, T, C, h, w)`` of frames ``(B, T, 3, H, W)``."""
-        checks.require_shape(frames, "B T 3 H W", "frames", "normalised frames, see VideoInput")
+        checks.require_shape(frames, "B T 3 H W", "frames", "normalised frames, see video_view")
         images = frames.flatten(0, 1)  # (B * T, 3, H, W)
         if self.chunk is None or len(images) <= self.chunk:
             maps = self.trunk(images)
@@ -709,133 +707,35 @@ def gradient_sparsity(head: nn.Module, maps: Tensor, hot: Tensor) -> float:
     return (gradient == 0).double().mean().item()
 
 
-# --- procedure: what a net sees of a video ----------------------------------------------------------------------------
+# --- procedure: views of a video --------------------------------------------------------------------------------------
 
 
-def flow_image(flow: Tensor, bound: float = 40.0) -> Tensor:
-    """Flow as an image: dx and dy cut off at +-bound and brought to 0 to 255, the third channel 0: section 3.3.4.
+def timeline(view: View, clip: Clip) -> Tensor:
+    """All frames of a clip that a `video_view` chooses from, int64 ``(L,)``: "Data Extraction"."""
+    return cast(Timeline, view.sample).timeline(clip, view.modality.count(clip))
 
-    Args:
-        flow: ``(..., 2, H, W)``, in pixels per frame.
-        bound: 40 in the paper; in proportion less for smaller pictures.
 
-    Returns:
-        ``(..., 3, H, W)`` uint8; no motion is 127.5, rounded to even: 128.
+def random_examples(view: View, clip: Clip, num_samples: int = 240, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Random views as in training, ``(num_samples, num_frames, 3, crop_size, crop_size)``, the same ones each time.
+
+    240 views of 120 frames are 17 GB at the paper's size. So ask for few, or average over calls with another seed each.
+    Source: section 3.4.1.
     """
-    checks.require_shape(flow, "... 2 H W", "flow", "pass dx, dy only")
-    checks.require_positive(bound, "bound")
-    levels = ((flow.clamp(-bound, bound) + bound) * (255 / (2 * bound))).round()  # (..., 2, H, W)
-    return F.pad(levels, (0, 0, 0, 0, 0, 1)).to(torch.uint8)  # (..., 3, H, W)
+    generator = torch.Generator().manual_seed(seed)
+    views = [view.train(clip, generator)[0] for _ in range(num_samples)]
+    return torch.stack(views), view.label(clip)
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoInput(Colours):
-    """How a net looks at a video: which frames, which window of them, frames or flow. Sections 3.3.4 and 3.4.1.
-
-    Attributes:
-        classes: K, for labels as ``(K,)`` bool.
-        frames: of one example: 30 or 120; 1 for a single-frame net.
-        rate: frames per second that are looked at; None takes all there are.
-        seconds: "the first 5 minutes", the rest is not seen.
-        least: shorter videos start over until there are this many frames to choose from, 300 in the paper.
-        side: frames are resized to a square of this many pixels; as they are if None.
-        size: of the window cut out of it, the same for all frames of an example.
-        flip: whether half of the examples are mirrored; not where left and right are different classes.
-        flow: see `flow_image` instead of frames: from a frame to the next one of the clip, whatever the rate. The paper
-            has clips of 15 frames per second for this.
-        bound: of the flow.
-        mean: see `labkit.views.crops.Colours`.
-        std: likewise.
-    """
-
-    classes: int
-    frames: int = 120
-    rate: float | None = 1.0
-    seconds: float = 300.0
-    least: int = 300
-    side: int | None = 256
-    size: int = 220
-    flip: bool = True
-    flow: bool = False
-    bound: float = 40.0
-
-    def timeline(self, clip: Clip) -> Tensor:
-        """All frames to choose from, ``(L,)`` int64, L = ``least`` or more: "Data Extraction"."""
-        times = clip.times  # None where the rate is constant
-        if times is None:
-            length = min(clip.num_frames, math.ceil(self.seconds * clip.fps))
-        else:
-            length = sum(time < self.seconds for time in times)
-        length = max(length - self.flow, 1)  # the last frame has no flow
-        some = torch.arange(length)
-        if self.rate is not None and self.rate < clip.fps:
-            some = at_frame_rate(length, clip.fps, self.rate, times and times[:length])
-        return loop(some, at_least=max(self.least, self.frames))
-
-    def training_view(self, clip: Clip, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-        """A random example: a random first frame, one window and perhaps a mirror image for all: "Data Augmentation".
-
-        Returns:
-            ``(frames, 3, size, size)`` float32, and labels ``(K,)`` bool; for ``clips.map``.
-        """
-        timeline = self.timeline(clip)
-        start = int(torch.randint(len(timeline) - self.frames + 1, (), generator=generator))
-        return self.window(clip, timeline[start : start + self.frames], generator), self.hot(clip)
-
-    def test_views(self, clip: Clip, examples: int = 240, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Random examples, drawn as in training, ``(examples, frames, 3, size, size)``: the same ones each time.
-
-        240 examples of 120 frames are 17 GB at the paper's size. So ask for few, or average over calls with another
-        seed each.
-        """
-        generator = torch.Generator().manual_seed(seed)
-        views = [self.training_view(clip, generator)[0] for _ in range(examples)]
-        return torch.stack(views), self.hot(clip)
-
-    def whole(self, clip: Clip) -> tuple[Tensor, Tensor]:
-        """All frames once, the central window, as one view ``(1, L, 3, size, size)``: a single pass over the video."""
-        return self.window(clip, self.timeline(clip), centre=True)[None], self.hot(clip)
-
-    def hot(self, clip: Clip) -> Tensor:
-        """All labels of a clip, ``(K,)`` bool."""
-        labels = torch.zeros(self.classes, dtype=torch.bool)
-        labels[list(clip.labels)] = True
-        return labels
-
-    def window(
-        self, clip: Clip, indices: Tensor, generator: Generator | None = None, *, centre: bool = False
-    ) -> Tensor:
-        """Frames by index, resized, one window of them, normalised: ``(T, 3, size, size)`` float32.
-
-        Args:
-            clip: frames or flow come from it.
-            indices: ``(T,)``, each is read once however often it occurs.
-            generator: of window and mirror image; torch's global one if None.
-            centre: the central window, not mirrored.
-        """
-        wanted, places = indices.unique(return_inverse=True)
-        video = clip.flow(wanted) if self.flow else clip.frames(wanted)  # (t, 2 or 3, H, W)
-        if self.side is not None:
-            video = (resize_flow if self.flow else resize)(video, (self.side, self.side))
-        if centre:
-            video = centre_crop(video, self.size)
-        else:
-            video = random_crop(video, self.size, generator)
-            if self.flip and torch.rand((), generator=generator) < 0.5:
-                video = flip_flow(video) if self.flow else flip_frames(video)
-        if self.flow:
-            levels = (flow_image(video, self.bound).float() - 127.5) / 57.0
-            levels[:, 2] = 0  # "so that it gives no effect", so after all scaling
-        else:
-            levels = self.centred(video)
-        return levels[places]  # (T, 3, size, size)
+def whole_video(view: View, clip: Clip) -> tuple[Tensor, Tensor]:
+    """All frames once, their centre crops, as one view ``(1, L, 3, crop_size, crop_size)``: one pass over the video."""
+    return view.at(clip, timeline(view, clip))[None], view.label(clip)
 
 
 @dataclass(frozen=True)
 class FrameMaps(Dataset[tuple[Tensor, Tensor]]):
     """Maps of whole videos, computed once, to train and test heads on: what "(fc)" in Table 3.2 allows.
 
-    An item is a random example, as `VideoInput.training_view` draws them, of the windows that were computed.
+    An item is a random example, as a `video_view` gives them to train, of the crops that were computed.
 
     Attributes:
         maps: ``(N, V, L, C, h, w)``: of N videos, V windows of each, L frames.
@@ -891,7 +791,7 @@ class FrameMaps(Dataset[tuple[Tensor, Tensor]]):
 def frame_maps(
     trunk: nn.Module,
     clips: Clips,
-    view: VideoInput,
+    view: View,
     *,
     windows: int = 1,
     seed: int = 0,
@@ -918,17 +818,60 @@ def frame_maps(
     generator = torch.Generator().manual_seed(seed)
     found = []
     for clip in tqdm(clips, desc="maps", unit="clip", disable=not progress, delay=2):
-        timeline = view.timeline(clip).unique()
-        seen = [view.window(clip, timeline, generator, centre=number == 0) for number in range(windows)]
-        parts = torch.cat(seen).split(at_once)
+        frames = timeline(view, clip).unique()
+        crops = [view.at(clip, frames), *(view.train(clip, generator, frames)[0] for _ in range(windows - 1))]
+        parts = torch.cat(crops).split(at_once)
         maps = torch.cat([trunk(part.to(device)).half().cpu() for part in parts])  # (windows * L, C, h, w)
         found.append(maps.unflatten(0, (windows, -1)))
     longest = max(maps.shape[1] for maps in found)
     found = [maps[:, torch.arange(longest) % maps.shape[1]] for maps in found]  # (windows, longest, C, h, w)
-    return FrameMaps(torch.stack(found), clips.multi_hot, view.frames, least=view.least)
+    sample = cast(Timeline, view.sample)
+    return FrameMaps(torch.stack(found), clips.multi_hot, sample.length, least=sample.min_frames)
 
 
-# --- builders ---------------------------------------------------------------------------------------------------------
+# --- builders: views --------------------------------------------------------------------------------------------------
+
+
+def video_view(
+    num_classes: int,
+    num_frames: int = 120,
+    *,
+    rate: float | None = 1.0,
+    min_frames: int = 300,
+    short_side: int | None = 256,
+    crop_size: int = 220,
+    flip: bool = True,
+    flow: bool = False,
+    bound: float = 40.0,
+) -> View:
+    """A stretch of a video, ``(num_frames, 3, crop_size, crop_size)``, normalised. Sections 3.3.4 and 3.4.1.
+
+    To train, a random first frame of "the first 5 minutes", a random crop and perhaps a horizontal flip for all frames.
+
+    Args:
+        num_classes: K, for labels as ``(K,)`` bool.
+        num_frames: 30 or 120; 1 for a single-frame network.
+        rate: frames per second; None takes all there are.
+        min_frames: shorter videos start over until there are this many frames to choose from, 300 in the paper.
+        short_side: frames are resized to a square of this many pixels; as they are if None.
+        crop_size: side of the crop, in pixels.
+        flip: whether horizontal flips count as views. Not where left and right are different classes.
+        flow: flow images instead of frames: from a frame to the next one of the clip, whatever the rate. The paper has
+            clips of 15 frames per second for this.
+        bound: of the flow, in pixels per frame.
+    """
+    return View(
+        sample=Timeline(length=num_frames, rate=rate, seconds=300.0, min_frames=min_frames),
+        modality=FlowImage(bound=bound) if flow else RGB(),
+        short_side=short_side,
+        keep_aspect=False,
+        crop_size=crop_size,
+        flip=flip,
+        num_classes=num_classes,
+    )
+
+
+# --- builders: networks -----------------------------------------------------------------------------------------------
 # The same classes in two sizes; maps of the trunks are what their tests say.
 
 PAPER_FC = (4096, 4096)  # section 3.3

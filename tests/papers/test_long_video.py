@@ -28,14 +28,12 @@ from labkit.papers.long_video import (
     SlowPooling,
     TimeConvolution,
     TimeDomainConvolution,
-    VideoInput,
     VideoNet,
     alexnet_paper,
     alexnet_tiny,
     alexnet_trunk,
     combine,
     expand,
-    flow_image,
     frame_maps,
     gains,
     googlenet_paper,
@@ -47,11 +45,16 @@ from labkit.papers.long_video import (
     loss,
     lstm_loss,
     lstm_recipe,
+    random_examples,
     soft_targets,
     time_to_learn,
+    timeline,
     towers,
+    video_view,
+    whole_video,
 )
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+from labkit.views import RGB
 
 POOLINGS = (ConvPooling, LatePooling, SlowPooling, LocalPooling, TimeDomainConvolution)
 OTHERS = (AveragePooling, FullyConnectedPooling)
@@ -521,15 +524,6 @@ def test_drawings_come_from_the_modules():
 # What a net sees
 
 
-def test_flow_becomes_an_image():
-    flow = torch.tensor([-90.0, -40, -20, 0, 20, 40, 90])[:, None].expand(-1, 2)[..., None, None]  # (7, 2, 1, 1)
-    image = flow_image(flow)
-    assert image.dtype == torch.uint8
-    assert image[:, 0].flatten().tolist() == [0, 0, 64, 128, 191, 255, 255]
-    assert not image[:, 2].any()
-    assert flow_image(flow, bound=10)[2, 0] == 0
-
-
 class CountingClip:
     """A clip whose frames carry their number, and whose flow is (number, -number) / 10."""
 
@@ -547,102 +541,83 @@ class CountingClip:
         return torch.stack([values, -values], 1)[..., None, None].expand(-1, -1, *self.size)
 
 
-PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+def small_view(num_frames=4, **settings):
+    return video_view(5, num_frames, **({"short_side": None, "crop_size": 8, "min_frames": 1} | settings))
 
 
-def small_input(**settings):
-    return VideoInput(**({"classes": 5, "frames": 4, "side": None, "size": 8, "least": 1, **PLAIN} | settings))
+def numbers(frames):
+    """Which frames of a counting clip they are."""
+    return RGB().to_image(frames)[..., 0, 0, 0].tolist()
 
 
-def test_one_frame_a_second_over_the_first_five_minutes():
-    paper = VideoInput(classes=487)
-    assert paper.timeline(CountingClip(20_000, fps=30.0)).tolist() == list(range(0, 9000, 30))
-    short = paper.timeline(CountingClip(250, fps=25.0))  # ten seconds: it starts over
-    assert len(short) == 300
-    assert short[:12].tolist() == [0, 25, 50, 75, 100, 125, 150, 175, 200, 225, 0, 25]
-    assert (paper.size, paper.side, paper.frames) == (220, 256, 120)
-    assert small_input(rate=None).timeline(CountingClip(6)).tolist() == list(range(6))
-    assert small_input(rate=9.0).timeline(CountingClip(6)).tolist() == list(range(6))  # no more than there are
-    assert small_input(rate=None, flow=True).timeline(CountingClip(6)).tolist() == list(range(5))
+def test_the_paper_sees_one_frame_a_second_over_the_first_five_minutes():
+    paper = video_view(487)
+    frames = timeline(paper, CountingClip(20_000, fps=30.0))
+    assert frames.tolist() == list(range(0, 9000, 30))
+    assert len(timeline(paper, CountingClip(250, fps=25.0))) == 300  # it starts over
+    assert (paper.crop_size, paper.short_side, paper.keep_aspect, paper.sample.length) == (220, 256, False, 120)
+    assert timeline(small_view(rate=None, flow=True), CountingClip(6)).tolist() == list(range(5))  # the last has none
 
 
-def test_a_clip_of_variable_rate_is_read_by_the_clock():
-    times = tuple([t / 30 for t in range(30)] + [1 + t / 5 for t in range(20)])  # then 5 a second
-    view = small_input(rate=1.0, frames=1)
-    assert view.timeline(CountingClip(50, 10.0, times=times)).tolist() == [0, 30, 35, 40, 45]
-    view = small_input(rate=1.0, frames=1, seconds=2.5)
-    assert view.timeline(CountingClip(50, 10.0, times=times)).tolist() == [0, 30, 35]
-
-
-def test_examples_begin_anywhere_and_go_on_second_by_second():
-    view, clip = small_input(rate=1.0), CountingClip(20)  # ten seconds of two frames each
+def test_examples_are_random_stretches_with_all_labels():
+    view, clip = small_view(), CountingClip(20)  # ten seconds of two frames each
     generator, firsts = torch.Generator().manual_seed(0), set()
     for _ in range(100):
-        frames, hot = view.training_view(clip, generator)
-        numbers = frames[:, 0, 0, 0].int().tolist()
-        firsts.add(numbers[0])
-        assert numbers == list(range(numbers[0], numbers[0] + 8, 2))
+        frames, hot = view.train(clip, generator)
+        first = numbers(frames)[0]
+        firsts.add(first)
+        assert numbers(frames) == list(range(first, first + 8, 2))
     assert firsts == {0, 2, 4, 6, 8, 10, 12}
     assert hot.tolist() == [False, True, False, True, False]
 
 
-def test_one_window_and_one_mirror_image_for_all_frames():
-    picture = torch.arange(12 * 16).reshape(12, 16).to(torch.uint8).expand(3, -1, -1)
+def test_one_crop_and_one_flip_for_all_frames():
+    image = torch.arange(12 * 16).reshape(12, 16).to(torch.uint8).expand(3, -1, -1)
     clip = CountingClip(9)
-    clip.frames = lambda indices: picture.expand(len(indices), -1, -1, -1)
-    generator, corners = torch.Generator().manual_seed(0), set()
-    for _ in range(200):
-        frames, _ = small_input().training_view(clip, generator)
+    clip.frames = lambda indices: image.expand(len(indices), -1, -1, -1)
+    generator, directions = torch.Generator().manual_seed(0), set()
+    for _ in range(50):
+        frames, _ = small_view().train(clip, generator)
         assert frames.shape == (4, 3, 8, 8)
         assert all(torch.equal(frame, frames[0]) for frame in frames)
-        corners.add((frames[0, 0, 0, 0] < frames[0, 0, 0, -1]).item())
-    assert corners == {True, False}
-    assert all((small_input(flip=False).training_view(clip)[0][0, 0, 0].diff() > 0).all() for _ in range(20))
-
-
-def test_a_mirror_image_of_flow_moves_the_other_way():
-    clip, seen = CountingClip(9), set()
-    for seed in range(20):
-        view = small_input(flow=True, frames=1, bound=1.0, least=8)
-        frames, _ = view.training_view(clip, torch.Generator().manual_seed(seed))
-        across, down = frames[0, 0, 0, 0].item(), frames[0, 1, 0, 0].item()
-        assert down <= 1  # always -number: up
-        seen.add(round(across + down, 3) == round(2 * down, 3))
-        assert not frames[:, 2].any()  # zero at the net's input
-    assert seen == {True, False}
+        directions.add((frames[0, 0, 0, 0] < frames[0, 0, 0, -1]).item())
+    assert directions == {True, False}
 
 
 def test_flow_images_at_the_input():
-    view, clip = small_input(flow=True, frames=3, bound=1.0, flip=False, rate=None), CountingClip(4)
-    frames, _ = view.training_view(clip)
-    levels = (torch.tensor([128.0, 140, 153]) - 127.5) / 57
-    torch.testing.assert_close(frames[:, 0, 0, 0], levels)  # 0, 0.1, 0.2 pixels of 1
-    assert not frames[:, 2].any()
-
-
-def test_frames_are_resized_to_a_square_and_normalised():
-    view = VideoInput(classes=5, frames=2, least=1, rate=None, side=10, size=8)
-    frames, _ = view.training_view(CountingClip(2))
-    wanted = (torch.tensor([0.0, 1.0])[:, None] - torch.tensor(view.mean)) / torch.tensor(view.std)
-    torch.testing.assert_close(frames[:, :, 0, 0], wanted)
-    assert frames.shape == (2, 3, 8, 8)
+    view, clip, signs = small_view(3, flow=True, bound=1.0, rate=None), CountingClip(4), set()
+    for seed in range(20):
+        frames, _ = view.train(clip, torch.Generator().manual_seed(seed))
+        levels = (torch.tensor([[128.0, 140, 153], [128, 115, 102]]) - 127.5) / 57  # 0, 0.1, 0.2 pixels of 1, and less
+        sign = int(frames[1, 0, 0, 0] < 0)
+        torch.testing.assert_close(frames[:, 0, 0, 0], levels[sign])  # flipped, things move the other way
+        torch.testing.assert_close(frames[:, 1, 0, 0], levels[1])  # upwards in any case
+        assert not frames[:, 2].any()
+        signs.add(sign)
+    assert signs == {0, 1}
 
 
 def test_a_frame_that_comes_twice_is_read_once():
     clip = CountingClip(3)
-    frames, _ = small_input(frames=8, rate=None).training_view(clip)
-    assert frames[:, 0, 0, 0].int().tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    frames, _ = small_view(8, rate=None).train(clip)
+    assert numbers(frames) == [0, 1, 2, 0, 1, 2, 0, 1]
     assert clip.read == [[0, 1, 2]]
 
 
 def test_many_random_examples_the_same_each_time():
-    view, clip = small_input(rate=None), CountingClip(30)
-    views, hot = view.test_views(clip, examples=9)
+    view, clip = small_view(rate=None), CountingClip(30)
+    views, hot = random_examples(view, clip, 9)
     assert views.shape == (9, 4, 3, 8, 8)
     assert hot.tolist() == [False, True, False, True, False]
-    assert torch.equal(views, view.test_views(clip, examples=9)[0])
+    assert torch.equal(views, random_examples(view, clip, 9)[0])
     assert len({first.item() for first in views[:, 0, 0, 0, 0]}) > 3
-    assert view.whole(clip)[0].shape == (1, 30, 3, 8, 8)
+
+
+def test_a_single_pass_sees_every_frame_once():
+    views, hot = whole_video(small_view(rate=None), CountingClip(30))
+    assert views.shape == (1, 30, 3, 8, 8)
+    assert numbers(views) == [list(range(30))]
+    assert hot.tolist() == [False, True, False, True, False]
 
 
 # Maps, computed once
@@ -656,13 +631,13 @@ def clips():
 
 
 def test_maps_are_those_of_the_net(clips):
-    view = VideoInput(classes=3, frames=4, rate=3.0, least=1, side=None, size=28, flip=False)
+    view = video_view(3, 4, rate=3.0, min_frames=1, short_side=None, crop_size=28, flip=False)
     trunk = nn.Conv2d(3, 2, 28)
     found = frame_maps(trunk, clips, view, windows=2, progress=False)
     assert found.maps.shape == (len(clips), 2, 5, 2, 1, 1)  # 20 frames of 12 a second, 3 of these
     assert torch.equal(found.hot, clips.multi_hot)
     with torch.no_grad():
-        wanted = trunk(view.whole(clips[1])[0][0])
+        wanted = trunk(whole_video(view, clips[1])[0][0])
     torch.testing.assert_close(found.maps[1, 0].float(), wanted, atol=2e-3, rtol=2e-3)
     assert not torch.equal(found.maps[1, 1], found.maps[1, 0])
     again = frame_maps(trunk, clips, view, windows=2, progress=False)
@@ -672,8 +647,8 @@ def test_maps_are_those_of_the_net(clips):
 def test_shorter_videos_start_over_until_all_are_as_long():
     clips = [CountingClip(5), CountingClip(3)]
     several = type("Several", (), {"__iter__": lambda self: iter(clips), "multi_hot": torch.eye(2, dtype=torch.bool)})()
-    maps = frame_maps(nn.Identity(), several, small_input(rate=None, frames=1), progress=False).maps
-    assert maps[:, 0, :, 0, 0, 0].tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 0, 1]]
+    maps = frame_maps(nn.Identity(), several, small_view(1, rate=None), progress=False).maps
+    assert numbers(maps[:, 0].float()) == [[0, 1, 2, 3, 4], [0, 1, 2, 0, 1]]
 
 
 def numbered(frames, **settings):
