@@ -176,10 +176,7 @@ def fusion_curves(scores: Mapping[str, tuple[Mapping[float, Tensor], Tensor]]) -
         name: (list(fused), [100 * metrics.accuracy(values, labels) for values in fused.values()])
         for name, (fused, labels) in scores.items()
     }
-    ends = "; ".join(
-        f"{name}: {accuracy[0]:.0f} % without it, {max(accuracy):.0f} % at best"
-        for name, (_, accuracy) in lines.items()
-    )
+    ends = [f"{name}: {values[0]:.0f} % without it, {max(values):.0f} % at best" for name, (_, values) in lines.items()]
     return line_chart(
         lines,
         title="Which weight would you choose?",
