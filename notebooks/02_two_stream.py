@@ -79,7 +79,7 @@ viz.class_sheet(large.test, title="One frame of each action of the large set")
 # %% [markdown]
 # > Clips of one group share actor and scene, and a group never lies on both sides of a split. A fifth of the training
 # > clips is held out from all networks: choices are made on them, and the fusion will learn from them. Of the small set a
-# > single group is left to train on, and its camera is restless, for HMDB51 is cut from films. With `dataset="ucf101"`
+# > single group is left to train on, and its camera is restless, because HMDB51 is cut from movies. With `dataset="ucf101"`
 # > the sets are the paper's own; where the text speaks of puppets it means the lab's.
 #
 # ## 1 · Two streams (Figure 1)
@@ -121,8 +121,8 @@ figures.flow_and_components(clip, name=large.test.classes[clip.label])
 
 # %% [markdown]
 # > **The paper** estimates flow from the frames, by Brox's method. In the lab's world flow is *exact*: the renderer knows
-# > where every pixel goes. No estimator knows that, as the last picture shows. So the temporal stream below gets more
-# > than it would get of a film. A study trains the same network on estimated flow as well; its row is at the end of
+# > where every pixel goes. No estimator knows that, as the last image shows. So the temporal stream below gets more
+# > than it would get from a real video. A study trains the same network on estimated flow as well; its row is at the end of
 # > Table 1b. (On real videos, flow is always estimated.)
 #
 # ### 3.1 · A stack of flow
@@ -241,7 +241,7 @@ one_frame = study.spatial_scores(best)
 viz.recall_chart({"one frame": one_frame}, large.test, title="What a single frame gives away")
 
 # %% [markdown]
-# > Things and scenes give some actions away at once, postures others. But sitting down and standing up, or any other pair
+# > Things and scenes give some actions away immediately, postures others. But sitting down and standing up, or any other pair
 # > that is one motion forwards and backwards, look alike in every frame. No amount of training helps: the answer is not
 # > in the image.
 #

@@ -20,7 +20,7 @@ class Selection:
         network: the records of this one alone. Empty: of the paper's network of that profile, if the ledger names one,
             and records without a network.
         world: the version of the embedded world today; records with a lower one are stale. None: none is.
-        version: the version of the study today, likewise.
+        version: the version of the study today, in the same way.
 
     Raises:
         ClaimsError: a profile whose numbers mean nothing.

@@ -46,7 +46,7 @@ class Statement:
     Args:
         text: as written; of a chain, this step.
         terms: metric and factor; left side minus right side.
-        constant: the plain numbers of both sides, likewise.
+        constant: the plain numbers, left minus right as well.
         low: the sum must be at least this (above it, for ``>``).
         high: the sum must be at most this.
         strict: whether the sum must differ from ``low``.

@@ -199,7 +199,7 @@ class AddedClasses(Dataset[tuple[Tensor, int]]):
 
     Args:
         small: as ``clips.map(view.train)``.
-        large: likewise.
+        large: the same way.
         added: names of classes of the large set. If None, all whose names the small one does not have; and of UCF101,
             as `UCF101_AS_HMDB51` says, those that it does not have under another name: 78, if it is HMDB51.
 
@@ -401,7 +401,7 @@ def slow_fusion_network(num_classes: int, *, size: Size = "paper") -> SlowFusion
 
 
 def multi_task_network(num_classes: Sequence[int] = (101, 51), *, size: Size = "paper") -> MultiTask:
-    """The temporal stream for several data sets at once, UCF101 and HMDB51 in the paper."""
+    """The temporal stream for several data sets together, UCF101 and HMDB51 in the paper."""
     return MultiTask(temporal_network(num_classes[0], size=size), num_classes)
 
 

@@ -48,7 +48,7 @@ class Store:
         self.folder = folder
 
     def checkpoint(self, name: str) -> Path | None:
-        """Where an interrupted training of this name goes on from; None in memory."""
+        """Where an interrupted training of this name continues from; None in memory."""
         return None if self.folder is None else self.folder / f"{name}.checkpoint"
 
     def path(self, name: str) -> Path | None:

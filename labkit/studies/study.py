@@ -1,7 +1,7 @@
 """What all studies have in common: settings, training that can be interrupted, kept artefacts, rows.
 
 A study of a paper is a class: a table of scales (everything that a profile changes), the clips, one method for each
-thing that is trained, and one `row` for each row of the paper's tables. Whoever wants a number asks for its row::
+thing that is trained, and one `row` for each row of the paper's tables. To get a number, ask for its row::
 
     study = TwoStream("lesson", seed=0)
     network = study.temporal("l10")      # trained once; the next call returns the same network
@@ -64,7 +64,7 @@ class Study:
         networks: what can be studied with the profile paper, by name; smaller profiles have their tiny versions.
         gigabytes: of one network of the paper's size on the disk, with its checkpoint.
         live: metric and value, measured by this object.
-        measures: row and metric and `Measure`, likewise.
+        measures: by row and metric, all that was measured.
         seconds: of each measured row, with its trainings, whenever these were done.
         curves: the watched steps of each training, see `labkit.training.fit`.
         asked: the trainings that were asked for, in order, each time.
@@ -149,9 +149,9 @@ class Study:
             name: unique in the study; everything that tells this training from others must be in it.
             model: as it is before training.
             loss: see `labkit.training.fit`.
-            data: likewise.
-            recipe: likewise.
-            **options: likewise.
+            data: see there.
+            recipe: see there.
+            **options: see there.
 
         Returns:
             The trained model: the same object each time.
@@ -206,8 +206,8 @@ class Study:
         Args:
             name: unique in the study.
             model: see `labkit.training.evaluate`.
-            data: likewise.
-            **options: likewise.
+            data: see there.
+            **options: see there.
         """
 
         def scored() -> dict[str, Tensor]:
@@ -283,7 +283,7 @@ class Study:
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Clips, files and weights that rows need and that are not there, each with what to do about it.
 
-        The study of a paper adds what it needs besides the clips.
+        The study of a paper adds what else it needs.
         """
         for metric in (metric for row in rows for metric in row.metrics):
             try:

@@ -1,4 +1,4 @@
-"""The experiments of Simonyan and Zisserman, NIPS 2014: Tables 1 to 4, Figure 4, and what the text says besides.
+"""The experiments of Simonyan and Zisserman, NIPS 2014: Tables 1 to 4, Figure 4, and what else the text measures.
 
 The large set is UCF101, the small one HMDB51; in the lab's world they are eighteen and twelve actions of puppets, five
 of them in both. A fifth of the training clips of each class, whole groups of them, is held out from all networks, for
@@ -97,7 +97,7 @@ class TwoStream(Study):
     def small(self) -> Sets:
         """HMDB51, or the twelve actions of the world's second set, of which one group of clips is trained on.
 
-        As HMDB51, which is cut from films, the second set is restless: its camera moves three times as much.
+        As HMDB51, which is cut from movies, the second set is restless: its camera moves three times as much.
         """
         if self.dataset == "world":
             restless = world.Difficulty(camera=3, clutter=2, jitter=3)
@@ -269,7 +269,7 @@ class TwoStream(Study):
         return self.accuracy(self._scores(f"{clips}.temporal.{name}", network, view, sets.test), sets.test.labels)
 
     def other_clips(self, clips: str) -> Sets:
-        """The large set as a camera on a tripod films it (``"still"``), or with flow by DIS (``"estimated"``)."""
+        """The large set as a camera on a tripod sees it (``"still"``), or with flow by DIS (``"estimated"``)."""
         if self.dataset != "world":
             raise ValueError(f"dataset must be 'world' for other clips than those; got {self.dataset!r}: skip this row")
         if clips == "estimated":

@@ -113,7 +113,7 @@ class SegmentSnippets:
         return indices[:, 0] if self.length is None else indices
 
     def test(self, clip: Clip, count: int, num_samples: int, generator: Generator | None = None) -> Tensor:
-        """``(num_samples, s, k)``, sampled anew each time."""
+        """``(num_samples, s, k)``, sampled again each time."""
         return torch.stack([self.train(clip, count, generator) for _ in range(num_samples)])
 
 

@@ -93,7 +93,7 @@ def tsn_segments(
         num_frames: length of the clip in frames, N. For flow, the number of flow fields.
         segments: number of parts, K (3 in the paper).
         snippet_length: consecutive frames a snippet (1 for RGB, 5 flow fields in the paper).
-        generator: source of the random places; None takes the middle ones.
+        generator: source of the random positions; None takes the middle ones.
 
     Returns:
         (segments, snippet_length) int64.
@@ -168,7 +168,7 @@ def loop(frames: int | torch.Tensor, at_least: int) -> torch.Tensor:
 
 
 def repeat_last(frames: int | torch.Tensor, at_least: int) -> torch.Tensor:
-    """A timeline of at least ``at_least`` frames: a shorter one stands still at its end, ``0 1 2 2 2 ...``.
+    """A timeline of at least ``at_least`` frames: a shorter one repeats its last frame, ``0 1 2 2 2 ...``.
 
     Arguments, result and errors are those of :func:`loop`.
     """
