@@ -57,6 +57,7 @@ words = parameters.user_path(words)
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,7 @@ print({name: len(some) for name, some in {**stills, "train": train, "test": test
 # **Before you look:** on the left what the CNN will learn from, on the right what it will be asked. What will trouble it?
 
 # %%
-view = at.ImageView(size=56) if tiny else at.ImageView()  # the shorter side, and the square in the middle
+view = at.image_view(crop_size=56 if tiny else 224)  # the shorter side, and the square in the middle
 
 
 def of_class(some, label, which=0):
@@ -198,8 +199,7 @@ def recipe(of, factor=1.0):
 
 def fitted(model, some, of, factor=1.0, view=view):
     """Fine-tune a CNN on photos, or on random frames of videos."""
-    images = some.map(view.training_view)
-    fit(model, recipe(of, factor), images, losses.classification_loss, device=device, progress=bars)
+    fit(model, recipe(of, factor), some.map(view.train), losses.classification_loss, device=device, progress=bars)
     return model
 
 
@@ -207,7 +207,7 @@ def taught(kind, some, factor=1.0, view=view):
     """A CNN fine-tuned on photos, and its accuracy in percent on those held out."""
     rest, held = some.hold_out(0.3, torch.Generator().manual_seed(seed))
     model = fitted(begun(kind, len(some.classes)), rest, web_images, factor, view)
-    scores = evaluate(model, held.map(view.test_view), progress=bars)
+    scores = evaluate(model, held.map(partial(view.test, num_samples=1)), progress=bars)
     return model, 100 * metrics.accuracy(scores.videos, scores.labels)
 
 

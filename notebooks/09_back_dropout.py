@@ -150,13 +150,13 @@ if dataset == "world":
 # **What do you expect?** The network of the source task knows no hammer and no axe. What will it take them for?
 
 # %%
-view = nb.Frames(size=56 if tiny else 224)
+view = nb.frame_view(crop_size=56 if tiny else 224)
 moments = {"smoke": 1, "lesson": 4, "study": 8}.get(profile, 25)
 
 
 def scores(net, some=test):
     """Mean softmax (N, K) of the frames of whole clips."""
-    looks = some.map(partial(view.test_views, frames=moments))
+    looks = some.map(partial(view.test, num_samples=moments))
     return evaluate(net, looks, batch=16 if tiny else 1, progress=bars).videos
 
 
@@ -204,8 +204,7 @@ def shortened(recipe, repeat=0):
 
 def fitted(net, recipe, some, repeat=0):
     """Train a net on clips by a recipe."""
-    frames = some.map(view.training_view)
-    fit(net, shortened(recipe, repeat), frames, losses.classification_loss, device=device, progress=bars)
+    fit(net, shortened(recipe, repeat), some.map(view.train), losses.classification_loss, device=device, progress=bars)
     return net
 
 
@@ -273,7 +272,7 @@ looks = {"smoke": 2, "paper": 25}.get(profile, 16)  # frames of a held-out clip
 
 def penalties(net, held):
     """What a net gets wrong of held-out clips."""
-    return nb.penalty_set(net, held.map(partial(view.test_views, frames=looks)), progress=bars)
+    return nb.penalty_set(net, held.map(partial(view.test, num_samples=looks)), progress=bars)
 
 
 def pictures_of(penalty, rows):
@@ -282,7 +281,8 @@ def pictures_of(penalty, rows):
     found = []
     for row in rows:
         clip = held[int(penalty.clips[row])]
-        found.append(view.window(clip.frames(view.places(clip, looks)[penalty.views[row]][None]))[0])
+        times = view.sample.test(clip, clip.num_frames, looks)
+        found.append(view.pixels(clip, times[penalty.views[row]]))
     return torch.stack(found)
 
 
@@ -342,7 +342,7 @@ orders = {
 few = min(moments, 4) if tiny else 1  # frames of a test clip
 with torch.no_grad():
     net = tuned.eval()
-    pooled = [net.taps(view.test_views(clip, few)[0].to(device))["pool5"].flatten(1) for clip in test]
+    pooled = [net.taps(view.test(clip, few)[0].to(device))["pool5"].flatten(1) for clip in test]
     pooled = torch.cat(pooled)  # (N * few, channels * cells): what fc6 reads
 
 

@@ -492,13 +492,13 @@ for name, net in (("tsn", tsn), ("tdn", tdn)):
 
 # %%
 start = clock()
-image = attention_transfer.ImageView(size=56, flip=False)
+image = attention_transfer.image_view(crop_size=56, flip=False)
 photos = world.Stills(of="actions", seed=seed, groups=48 if learns else 3, classes=test.classes)
 torch.manual_seed(seed)
 net = attention_transfer.attention_resnet_tiny(count)
 load_weights(net.net, source_weights("resnet"), skip=("fc",))
 twice = attention_transfer.WEB_IMAGES_TINY | {"steps": 400, "schedule": {260: 1e-3}}  # as notebook 08 for actions
-learned(net, twice, photos.map(image.training_view), losses.classification_loss)
+learned(net, twice, photos.map(image.train), losses.classification_loss)
 spent["voting"] = spent["unatt"] = clock() - start
 
 
@@ -513,19 +513,19 @@ look("unatt", net, three, best_windows, nn.Identity())
 
 # %%
 start = clock()
-window = back_dropout.Frames(size=56)
+frame = back_dropout.frame_view(crop_size=56)
 kept, held = train.hold_out(0.1 if learns else 0.5, torch.Generator().manual_seed(seed))
 torch.manual_seed(seed)
 net = back_dropout.back_dropout_tiny(count)
 load_weights(net, source_weights("cnn_m"), skip=("classifier",))
-tuning, seen = back_dropout.FINE_TUNING_TINY, kept.map(window.training_view)
+tuning, seen = back_dropout.FINE_TUNING_TINY, kept.map(frame.train)
 learned(net, tuning, seen, losses.classification_loss)
 if trains:
-    penalty = back_dropout.penalty_set(net, held.map(partial(window.test_views, frames=16)), progress=False)
+    penalty = back_dropout.penalty_set(net, held.map(partial(frame.test, num_samples=16)), progress=False)
     back_dropout.drop(net, back_dropout.negative_back_dropout(net, penalty))
 learned(net, back_dropout.re_learning(tuning), seen, losses.classification_loss)
 spent["nb"] = clock() - start
-look("nb", net, partial(window.test_views, frames=looks))
+look("nb", net, partial(frame.test, num_samples=looks))
 
 # %% [markdown]
 # ### Video nets of today

@@ -46,7 +46,7 @@ def test_the_paper_profile_in_short(data_root, tmp_path):
     changes = {
         "torchvision_weights(builder, entry, download=download)": "small(count).net",
         "small(count) if tiny else large(count)": "small(count)",
-        "at.ImageView(size=56) if tiny else at.ImageView()": "at.ImageView(size=56)",
+        "crop_size=56 if tiny else 224": "crop_size=56",
         'factor *= 0.01 if profile == "smoke" else 1.0': "factor *= 0.0",
         "board.keep()": "print(sorted(board.live))",  # such numbers are not to be kept
     }

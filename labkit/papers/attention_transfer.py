@@ -51,43 +51,12 @@ from labkit.attribution import grad_cam, linear_grad_cam
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.taps import tapping
-from labkit.clips import Clip, Clips
-from labkit.views.crops import CentreSquare, random_flip
+from labkit.clips import Clips
+from labkit.views import RGB, Consecutive, View
 
 VERSION = 1  # raised by hand whenever results can change
 
 # --- the image classifier and its maps --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageView(CentreSquare):
-    """How a photo, or a frame, gets into the CNN: shorter side to ``size``, the square in the middle, colours centred.
-
-    Attributes:
-        flip: whether mirror images serve to train. Not where left and right are different classes.
-        size: see `labkit.views.crops.CentreSquare`, as for ``mean`` and ``std``.
-
-    Source: section 4.2.
-    """
-
-    flip: bool = True
-
-    def at(self, clip: Clip, indices: Sequence[int] | Tensor) -> Tensor:
-        """Frames of a clip by index, ``(T, 3, size, size)`` float32."""
-        return self.centred(self.pixels(clip, indices))
-
-    def pixels(self, clip: Clip, indices: Sequence[int] | Tensor) -> Tensor:
-        """The same as levels from 0 to 255, ``(T, 3, size, size)`` uint8: to look at."""
-        return self.window(clip.frames(indices))
-
-    def training_view(self, clip: Clip) -> tuple[Tensor, int]:
-        """A random frame, perhaps mirrored, ``(3, size, size)``, and the label: for ``clips.map``; a photo has one."""
-        (frame,) = self.at(clip, [int(torch.randint(clip.num_frames, ()))])
-        return (random_flip(frame) if self.flip else frame), clip.label
-
-    def test_view(self, clip: Clip) -> tuple[Tensor, int]:
-        """The first frame as the only view, ``(1, 3, size, size)``, and the label: for photos."""
-        return self.at(clip, [0]), clip.label
 
 
 class Look(NamedTuple):
@@ -175,7 +144,7 @@ class Attention:
 def attend(
     model: AttentionNet,
     clips: Clips,
-    view: ImageView,
+    view: View,
     *,
     every: int = 1,
     batch: int = 64,
@@ -187,7 +156,7 @@ def attend(
     Args:
         model: on any device; runs in ``eval()`` mode.
         clips: with the classes that the model knows.
-        view: how a frame gets into the CNN.
+        view: how a frame gets into the CNN, an `image_view`.
         every: 1 takes all frames, as for TVHI; 5 one in five, as for UCF101 (section 4.5).
         batch: frames in one forward pass.
         dtype: that maps and features are kept in. Those of UCF101, one frame in five, take 10 GB in float32.
@@ -649,6 +618,22 @@ def share_of_videos(labels: Tensor, share: float, seed: int = 0) -> Tensor:
 
 
 # --- builders ---------------------------------------------------------------------------------------------------------
+
+
+def image_view(*, crop_size: int = 224, flip: bool = True) -> View:
+    """How a photo, or a frame, gets into the CNN: ``(3, crop_size, crop_size)``, the shorter side and the centre crop.
+
+    A photo has one view to test it by: ``partial(view.test, num_samples=1)``.
+
+    Args:
+        crop_size: of the shorter side, and of the crop, in pixels.
+        flip: whether horizontal flips serve to train. Not where left and right are different classes.
+
+    Source: section 4.2.
+    """
+    return View(
+        sample=Consecutive(), modality=RGB(), short_side=crop_size, crop_size=crop_size, centre=crop_size, flip=flip
+    )
 
 
 def attention_resnet_paper(num_classes: int) -> AttentionNet:

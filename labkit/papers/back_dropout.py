@@ -46,9 +46,8 @@ from tqdm.auto import tqdm
 
 from labkit import checks
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
-from labkit.clips import Clip, Mapped
-from labkit.views.crops import CentreSquare
-from labkit.views.sampling import equally_spaced, loop
+from labkit.clips import Mapped
+from labkit.views import RGB, Consecutive, View
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""
@@ -61,39 +60,6 @@ LAYERS: tuple[Layer, Layer] = ("fc7", "fc6")
 """The last fully connected layer of neurons, and the second-last."""
 
 _READER = {"fc7": "classifier", "fc6": "fc7"}  # which layer reads the neurons of a layer
-
-# --- blocks: what the net sees ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frames(CentreSquare):
-    """How a clip is looked at: frame by frame, always the central square, neither mirrored nor tinted.
-
-    Attributes:
-        size: see `labkit.views.crops.CentreSquare`.
-        mean: likewise; not in the text.
-        std: likewise.
-
-    Source: section 4.2.
-    """
-
-    def at(self, clip: Clip, indices: Tensor) -> Tensor:
-        """Frames of a clip as the net gets them: ``(T, 3, size, size)``, float32."""
-        return self.centred(self.window(clip.frames(indices)))
-
-    def training_view(self, clip: Clip) -> tuple[Tensor, int]:
-        """A random frame and the label of the clip, for ``clips.map``; torch's global generator draws."""
-        return self.at(clip, torch.randint(clip.num_frames, (1,)))[0], clip.label
-
-    def test_views(self, clip: Clip, frames: int = 25) -> tuple[Tensor, int]:
-        """Equally spaced frames ``(frames, 3, size, size)`` and the label; a clip that is too short starts over."""
-        return self.at(clip, self.places(clip, frames)), clip.label
-
-    def places(self, clip: Clip, frames: int = 25) -> Tensor:
-        """Which frames `test_views` shows, ``(frames,)``. How many a clip is judged by is not in the text."""
-        timeline = loop(clip.num_frames, at_least=frames)
-        return timeline[equally_spaced(len(timeline), frames)]
-
 
 # --- procedure: the penalty set ---------------------------------------------------------------------------------------
 
@@ -149,7 +115,7 @@ def penalty_set(net: CNNM, held: Mapped, *, progress: bool = False) -> PenaltySe
 
     Args:
         net: fine-tuned; asked in ``eval()`` mode, on its device.
-        held: held-out clips, each as ``(views, label)``, views ``(V, 3, size, size)``: `Frames.test_views`.
+        held: held-out clips, each as ``(views, label)``, views ``(V, 3, crop_size, crop_size)``, see `frame_view`.
         progress: whether to show a bar.
 
     Raises:
@@ -380,6 +346,21 @@ def profile_correlation(one: Tensor, other: Tensor) -> float:
 
 
 # --- builders ---------------------------------------------------------------------------------------------------------
+
+
+def frame_view(*, crop_size: int = 224) -> View:
+    """How a clip is seen: frame by frame, ``(3, crop_size, crop_size)``, always the centre crop, never flipped.
+
+    To train, a random frame; to test, equally spaced ones: by how many a clip is judged is not in the text.
+
+    Args:
+        crop_size: of the shorter side, and of the crop, in pixels.
+
+    Source: section 4.2.
+    """
+    return View(
+        sample=Consecutive(), modality=RGB(), short_side=crop_size, crop_size=crop_size, centre=crop_size, flip=False
+    )
 
 
 def back_dropout_paper(num_classes: int = 101) -> CNNM:

@@ -8,7 +8,6 @@ Randomness comes from a generator, or from torch's global one, which `labkit.tra
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -263,44 +262,6 @@ def photometric_jitter(frames: Tensor, strength: float = 0.4, generator: Generat
     for index in order:
         image = adjust[index](image, factors[index])
     return (255 * image).reshape(channels_first.shape).movedim(0, -3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Colours:
-    """From levels of red, green and blue to the numbers about 0 that a net gets, and back.
-
-    Attributes:
-        mean: colour (R, G, B) that becomes 0, in levels from 0 to 255; of ImageNet by default.
-        std: levels that become 1.
-    """
-
-    mean: tuple[float, float, float] = (123.7, 116.3, 103.5)
-    std: tuple[float, float, float] = (58.4, 57.1, 57.4)
-
-    def centred(self, frames: Tensor) -> Tensor:
-        """Frames ``(..., 3, H, W)`` in levels from 0 to 255, of any type, as a net gets them: float32."""
-        return (frames - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
-
-    def picture(self, frames: Tensor) -> Tensor:
-        """Frames ``(..., 3, H, W)`` that were `centred` as they were, uint8: to draw what a net has seen."""
-        levels = frames * torch.tensor(self.std)[:, None, None] + torch.tensor(self.mean)[:, None, None]
-        return levels.round().clamp(0, 255).byte()
-
-
-@dataclass(frozen=True, kw_only=True)
-class CentreSquare(Colours):
-    """Frames one by one: rescaled, and cut to the square in the middle.
-
-    Attributes:
-        size: side of the square in pixels, and of the shorter side before it is cut.
-    """
-
-    size: int = 224
-
-    def window(self, frames: Tensor) -> Tensor:
-        """The squares ``(T, 3, size, size)`` of uint8 frames ``(T, 3, H, W)``, uint8: to look at."""
-        checks.require_shape(frames, "T 3 H W", "frames")
-        return centre_crop(rescale(frames, self.size), self.size)
 
 
 def _require_room(video: Tensor, crop_size: int) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from fakes import FakeClip
 from sklearn.mixture import GaussianMixture
 from torch import nn
+from torchvision.transforms.v2.functional import resize
 
 from labkit.backbones import load_weights, source_weights
 from labkit.clips import Clips
@@ -341,14 +343,16 @@ def test_real_words_give_every_embedding():
 
 def test_views_of_frames():
     clip = FakeClip(num_frames=3, height=16, width=24)
-    view = at.ImageView(size=8, mean=(1.0, 2.0, 3.0), std=(2.0, 4.0, 8.0))
-    pixels = view.pixels(clip, torch.tensor([2, 0]))
-    assert (pixels.shape, pixels.dtype) == ((2, 3, 8, 8), torch.uint8)
-    frames = view.at(clip, torch.tensor([2, 0]))
-    mean, std = torch.tensor([1.0, 2.0, 3.0])[:, None, None], torch.tensor([2.0, 4.0, 8.0])[:, None, None]
-    torch.testing.assert_close(frames, (pixels - mean) / std)
-    whole = at.ImageView(size=16).pixels(clip, torch.tensor([1]))
-    assert torch.equal(whole[0], clip.all_frames[1, :, :, 4:20])  # the square in the middle
+    view = at.image_view(crop_size=8)
+    half = resize(clip.all_frames, [8, 12])[..., 2:10]  # the square in the middle
+    assert torch.equal(view.pixels(clip, torch.tensor([2, 0])), half[[2, 0]])
+    inputs = view.modality.normalise(half)
+    possible, generator = [*inputs, *inputs.flip(-1)], torch.Generator().manual_seed(0)
+    for flip, count in ((True, 6), (False, 3)):
+        images = [replace(view, flip=flip).train(clip, generator)[0] for _ in range(60)]
+        numbers = [next(n for n, crop in enumerate(possible) if torch.equal(crop, image)) for image in images]
+        assert set(numbers) == set(range(count))
+    assert torch.equal(view.test(clip, 1)[0], inputs[[1]])
 
 
 class FakeClips(Clips):
@@ -370,7 +374,7 @@ def test_attend_is_frame_by_frame(linear):
     model = at.AttentionNet(
         nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)), "2", "3", linear=linear
     ).requires_grad_(False)
-    clips, view = FakeClips([5, 1, 7]), at.ImageView(size=8)
+    clips, view = FakeClips([5, 1, 7]), at.image_view(crop_size=8)
     found = at.attend(model, clips, view, every=2, batch=2, progress=False)
     assert model.training
     assert found.videos.tolist() == [0, 0, 0, 1, 2, 2, 2, 2]

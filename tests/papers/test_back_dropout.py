@@ -63,27 +63,16 @@ def net_of(to_class, to_last):
 # --- what the net sees ------------------------------------------------------------------------------------------------
 
 
-def test_frames_are_rescaled_along_the_shorter_side_and_cut_in_the_middle():
-    view = nb.Frames(size=8, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
-    clip = FakeClip(height=16, width=32)
-    found = view.at(clip, torch.tensor([3, 1]))
-    half = resize(clip.all_frames[[3, 1]], [8, 16])[..., 4:12]  # (2, 3, 8, 8)
-    torch.testing.assert_close(found[:, 1], (half[:, 1].float() - 20) / 4)
-    assert torch.equal(view.window(clip.all_frames[[3, 1]]), half)
-
-
-def test_training_sees_one_random_frame_and_tests_see_some_at_equal_distances():
-    view, clip = nb.Frames(size=12), FakeClip(num_frames=8, height=12, width=12)
-    assert view.places(clip, 4).tolist() == [1, 3, 5, 7]
-    assert view.places(clip, 16).tolist() == [*range(8), *range(8)]  # too short: it starts over
-    views, label = view.test_views(clip, 4)
-    assert label == 1
-    assert torch.equal(views, view.at(clip, torch.tensor([1, 3, 5, 7])))
-    everywhere = view.at(clip, torch.arange(8))
-    torch.manual_seed(0)
-    drawn = [next(t for t in range(8) if torch.equal(view.training_view(clip)[0], everywhere[t])) for _ in range(3)]
-    torch.manual_seed(0)
-    assert drawn != [next(t for t in range(8) if torch.equal(view.training_view(clip)[0], everywhere[t]))] * 3
+def test_training_sees_a_random_frame_and_tests_see_some_at_equal_distances():
+    view, clip = nb.frame_view(crop_size=8), FakeClip(num_frames=8, height=16, width=32)
+    half = view.modality.normalise(resize(clip.all_frames, [8, 16])[..., 4:12])  # the square in the middle
+    generator = seeded()
+    frames = [view.train(clip, generator)[0] for _ in range(80)]
+    assert {next(t for t in range(8) if torch.equal(frame, half[t])) for frame in frames} == set(range(8))
+    for count, times in ((4, [1, 3, 5, 7]), (16, [*range(8), *range(8)])):  # too short: it starts over
+        views, label = view.test(clip, count)
+        assert label == 1
+        assert torch.equal(views, half[times])
 
 
 # --- the penalty set --------------------------------------------------------------------------------------------------
@@ -92,8 +81,8 @@ def test_training_sees_one_random_frame_and_tests_see_some_at_equal_distances():
 def test_the_penalty_set_is_what_the_net_gets_wrong_image_by_image():
     net = small_net().train()  # with dropout on: it must be asked without
     clips = FakeClips([0, 1, 2, 3, 0, 1], num_frames=5, height=32, width=32)
-    view = nb.Frames(size=32)
-    found = nb.penalty_set(net, clips.map(lambda clip: view.test_views(clip, 5)))
+    view = nb.frame_view(crop_size=32)
+    found = nb.penalty_set(net, clips.map(lambda clip: view.test(clip, 5)))
     assert net.training
     net.eval()
     rows = []
@@ -122,7 +111,7 @@ def test_a_net_that_errs_nowhere_has_no_penalty_set():
         net.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     clips = FakeClips([1, 1], num_frames=2, height=32, width=32)
     with pytest.raises(ValueError, match="got none: hold out more clips"):
-        nb.penalty_set(net, clips.map(lambda clip: nb.Frames(size=32).test_views(clip, 2)))
+        nb.penalty_set(net, clips.map(lambda clip: nb.frame_view(crop_size=32).test(clip, 2)))
 
 
 def test_parts_of_a_penalty_set_are_counted_in_clips_and_lie_in_each_other():

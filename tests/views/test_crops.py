@@ -9,8 +9,6 @@ from torchvision.transforms import v2
 from labkit.flow import flip_stack, resize_flow
 from labkit.views.crops import (
     IMAGENET_COLOUR_AXES,
-    CentreSquare,
-    Colours,
     centre_crop,
     colour_axes,
     corner_crop,
@@ -274,24 +272,3 @@ def test_photometric_jitter_of_strength_0_changes_nothing_and_draws_nothing():
 def test_wrong_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_levels_become_numbers_about_zero_and_levels_again():
-    colours = Colours(mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
-    frames = torch.tensor([12, 12, 25], dtype=torch.uint8)[:, None, None].expand(2, 3, 1, 4)
-    seen = colours.centred(frames)
-    assert seen.dtype == torch.float32
-    assert seen[1, :, 0, 3].tolist() == [1.0, -2.0, -1.0]
-    assert torch.equal(colours.picture(seen), frames)
-    assert colours.picture(torch.full((3, 1, 1), 1000.0)).tolist() == [[[255]], [[255]], [[255]]]
-    assert not Colours().centred(torch.tensor(Colours().mean)[:, None, None]).any()
-
-
-def test_the_square_in_the_middle_of_frames_of_any_shape():
-    frames = (torch.arange(30) * 8).byte().expand(2, 3, 10, 30)
-    assert CentreSquare(size=10).window(frames)[0, 0, 0].tolist() == [8 * column for column in range(10, 20)]
-    for height, width in ((7, 9), (9, 7), (240, 427), (5, 5)):
-        shown = CentreSquare(size=6).window(torch.zeros(1, 3, height, width, dtype=torch.uint8))
-        assert (shown.shape, shown.dtype) == ((1, 3, 6, 6), torch.uint8)
-    with pytest.raises(ValueError, match="frames"):
-        CentreSquare(size=4).window(torch.zeros(3, 8, 8, dtype=torch.uint8))
