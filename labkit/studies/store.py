@@ -75,9 +75,10 @@ class Store:
         Raises:
             StoreError: the file is damaged, or something else.
         """
-        path = self.path(name)
-        if path is None or not path.exists():
+        path, checkpoint = self.path(name), self.checkpoint(name)
+        if path is None or checkpoint is None or not path.exists():
             return None
+        checkpoint.unlink(missing_ok=True)  # of a process that was killed right after it had saved
         try:
             tensors = safetensors.torch.load_file(path)
             with safetensors.safe_open(path, framework="pt") as file:

@@ -290,7 +290,6 @@ class Study:
                 self.clips_of(metric)
             except (OSError, ValueError) as error:
                 yield str(error)
-                return
 
 
 def require_among(name: str, value: str, known: Any) -> None:

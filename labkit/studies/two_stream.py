@@ -430,13 +430,16 @@ class TwoStream(Study):
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos, flow and weights that rows need and that are not there."""
         yield from super().lacking(rows)
+        if (self.size, self.dataset) == ("paper", "world"):
+            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
         needs = {name for declared in rows for name in declared.needs}
         pre_trained = any("spatial" in name and "scratch" not in name for name in needs)
         if pre_trained and not self.imagenet_weights.exists():
             yield f"{self.imagenet_weights} must hold a CNN-M-2048 trained on ImageNet; there is no such file"
         if self.dataset != "world" and any("spatial" not in name and name != "slow_fusion" for name in needs):
             backward = any("bidir" in name for name in needs)
-            for folder in ("ucf101", "hmdb51"):
+            for_small = any(name.startswith(("small", "multi_task")) for name in needs)
+            for folder in ("ucf101", "hmdb51")[: 1 + for_small]:
                 yield from lacking_flow(Path(self.data_root, folder), backward=backward)
 
 
