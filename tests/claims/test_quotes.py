@@ -39,8 +39,6 @@ QUOTED = [
 
 
 SAID = [  # by notebooks, whose lines may break anywhere
-    ("02", "({:.0f} against {:.0f} % in our records", "splits.small_average", "splits.small_temporal"),
-    ("02", "is ahead of both ({:.0f})", "splits.small_svm"),
     ("03", "beside an RNN with {:.0f} %: a second stream helps most ({:.0f})", "rnn.test", "dual.test"),
     ("03", "({:.0f}, and {:.0f} as an LSTM)", "birnn.test", "birnn_lstm.test"),
     ("03", "the convolution ({:.0f})", "conv1d.test"),
