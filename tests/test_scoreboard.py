@@ -6,8 +6,8 @@ from puppets import note
 
 from labkit import claims, course, world
 from labkit.clips import Clips
-from labkit.papers import two_stream
 from labkit.scoreboard import Scoreboard
+from labkit.studies.two_stream import TwoStream
 
 
 def study(folder, seed, **values):
@@ -55,7 +55,7 @@ def test_a_lesson_leaves_no_record(tmp_path):
 def test_a_study_is_recorded_with_its_versions(tmp_path):
     (line,) = study(tmp_path, 4, temporal__l10=81.5)
     assert claims.records("two_stream", tmp_path) == [line]
-    assert (line.seed, line.value, line.world, line.version) == (4, 81.5, world.VERSION, two_stream.VERSION)
+    assert (line.seed, line.value, line.world, line.version) == (4, 81.5, world.VERSION, TwoStream.version)
     board = Scoreboard("two_stream", profile="paper", dataset="ucf101", folder=tmp_path)
     board["temporal.l10"] = 81
     assert board.keep()[0].world == 0  # no world in it

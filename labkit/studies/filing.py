@@ -46,12 +46,12 @@ def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record
         name: of the row.
         folder: where records are; None: the clone's ledger.
     """
-    settings = (study.network, study.dataset, study.split, study.profile, study.seed, study.version)
+    settings = (name, study.network, study.dataset, study.profile, study.seed, study.version)
     lines = [
         line
         for line in claims.records(study.paper, folder)
-        if line.row == name
-        and (line.network, line.dataset, line.split, line.profile, line.seed, line.version) == settings
+        if (line.row, line.network, line.dataset, line.profile, line.seed, line.version) == settings
+        and line.split in (study.split, 0)  # 0: the mean over all splits, of earlier versions
         and (study.missing == "skip" or not line.partial)
     ]
     return lines if {line.metric for line in lines} >= set(study.rows()[name].metrics) else []
