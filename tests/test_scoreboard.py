@@ -166,7 +166,8 @@ def test_every_notebook_that_may_skip_videos_says_which_clips_its_numbers_are_ma
     sources = [source for source in course.sources() if "missing=missing" in source.read_text(encoding="utf-8")]
     sources += [source for source in course.sources() if '"missing": missing' in source.read_text(encoding="utf-8")]
     assert len(sources) == 8  # 02 to 09
-    assert all("board.clips([" in source.read_text(encoding="utf-8") for source in sources)
+    texts = [source.read_text(encoding="utf-8") for source in sources]
+    assert all("board.clips([" in text or "Scoreboard.of(study)" in text for text in texts)
 
 
 def test_what_follows_from_the_code_stands_in_its_row(tmp_path):

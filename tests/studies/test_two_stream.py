@@ -107,30 +107,10 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path):
     assert problem == "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
 
 
-def test_a_row_of_the_world_alone_says_so(real_root):
-    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_root), missing="skip")
+def test_a_row_of_the_world_alone_says_so(real_sets_with_flow):
+    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     with pytest.raises(ValueError, match="dataset must be 'world' for other clips than those; got 'ucf101'"):
         study.measure("temporal.still_l10")
-
-
-SECOND_FILMS = {  # a class needs two films, one to train on and one to hold out; by other names on the official lists
-    "cartwheel": "Acrobacias_de_un_fenomeno_cartwheel_f_cm_np1_ba_bad_8.avi",
-    "wave": "50_FIRST_DATES_wave_f_cm_np1_fr_med_0.avi",
-}
-
-
-@pytest.fixture(scope="module")
-def real_root(real_sets):
-    """The real clips of both sets, and their flow in both directions by the script."""
-    import extract_flow
-
-    hmdb51 = real_sets / "hmdb51/hmdb51_org/clips"
-    for name, film in SECOND_FILMS.items():
-        (hmdb51 / film).symlink_to(next(hmdb51.glob(f"*_{name}_*")).resolve())
-    for name in ("ucf101", "hmdb51"):
-        for options in ([], ["--backward"]):
-            assert extract_flow.main([str(real_sets / name), "--estimator", "dis", *options]) == 0
-    return real_sets
 
 
 OF_REAL_VIDEOS = [
@@ -138,8 +118,8 @@ OF_REAL_VIDEOS = [
 ]
 
 
-def test_every_row_but_the_svm_s_runs_on_real_videos(real_root):
-    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_root), missing="skip")
+def test_every_row_but_the_svm_s_runs_on_real_videos(real_sets_with_flow):
+    study = TwoStream("smoke", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     assert not preflight(study, OF_REAL_VIDEOS)
     study.measure(*OF_REAL_VIDEOS)
     train, test = study.clip_counts("temporal.l10")
@@ -156,10 +136,10 @@ class InShort(TwoStream):
 
 
 @pytest.mark.long
-def test_networks_of_the_paper_s_size_run_on_real_videos(real_root):
+def test_networks_of_the_paper_s_size_run_on_real_videos(real_sets_with_flow):
     torch.manual_seed(0)
-    save_file(two_stream.spatial_network(1000).state_dict(), real_root / "cnn_m_imagenet.safetensors")
-    study = InShort("paper", dataset="ucf101", data_root=str(real_root), missing="skip")
+    save_file(two_stream.spatial_network(1000).state_dict(), real_sets_with_flow / "cnn_m_imagenet.safetensors")
+    study = InShort("paper", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     assert study.spatial("fine_tune").fc6.in_features == 512 * 6 * 6
     rows = ["crops.centre", "fusion.bidir", "slow_fusion", "small.added_classes", "temporal.multi_task"]
     assert all(0 <= value <= 100 for value in study.measure(*rows).values())
