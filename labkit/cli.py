@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,10 @@ def _claims_run(number: str, seeds: Sequence[int], profile: str, dataset: str, d
 
     if number not in {paper.notebook for paper in ledger().values()}:
         print(f"no paper has the notebook {number}: see labkit/claims/", file=sys.stderr)
+        return 2
+    names = {paper.notebook: paper.name for paper in ledger().values()}
+    if find_spec(f"labkit.studies.{names[number]}"):
+        print(f"paper {number} is measured row by row: labkit study run {number}", file=sys.stderr)
         return 2
     source = next((source for source in sources() if source.name[:2] == number), None)
     if source is None:

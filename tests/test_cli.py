@@ -1,7 +1,6 @@
 import re
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from puppets import note
@@ -13,7 +12,6 @@ from labkit.claims import ledger
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("labkit.claims.records"), "results_folder", lambda: tmp_path)
-    monkeypatch.setattr(cli, "_versions", lambda paper: (1, 1))  # the real ones import torch
     return tmp_path
 
 
@@ -60,25 +58,11 @@ def test_the_command_names_what_is_not_there(results, capsys):
     assert "no paper has the notebook 42" in capsys.readouterr().err
     assert cli.main(["claims", "run", "01"]) == 2
     assert "no paper has the notebook 01" in capsys.readouterr().err
+    assert cli.main(["claims", "run", "02"]) == 2
+    assert "labkit study run 02" in capsys.readouterr().err
     (results / "two_stream.jsonl").write_text("{\n")
     assert cli.main(["claims"]) == 1
     assert "two_stream.jsonl, line 1" in capsys.readouterr().err
-
-
-def test_todays_versions_are_read_where_they_are_kept(monkeypatch):
-    kept = {
-        "labkit.world": SimpleNamespace(VERSION=4),
-        "labkit.papers": None,
-        "labkit.papers.puppets": SimpleNamespace(),
-    }
-    monkeypatch.setattr(cli, "find_spec", kept.__contains__)
-    monkeypatch.setattr(cli, "import_module", kept.__getitem__)
-    assert cli._versions("puppets") == (4, None)
-    assert cli._versions("marionettes") == (4, None)
-    kept["labkit.papers.puppets"].VERSION = 7
-    assert cli._versions("puppets") == (4, 7)
-    del kept["labkit.papers"]
-    assert cli._versions("puppets") == (4, None)
 
 
 def test_running_a_notebook_over_seeds(results, capsys, monkeypatch):

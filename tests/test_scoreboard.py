@@ -6,7 +6,8 @@ from puppets import note
 
 from labkit import claims, course, world
 from labkit.clips import Clips
-from labkit.scoreboard import Scoreboard
+from labkit.papers import back_dropout
+from labkit.scoreboard import Scoreboard, version_of
 from labkit.studies.two_stream import TwoStream
 
 
@@ -59,6 +60,13 @@ def test_a_study_is_recorded_with_its_versions(tmp_path):
     board = Scoreboard("two_stream", profile="paper", dataset="ucf101", folder=tmp_path)
     board["temporal.l10"] = 81
     assert board.keep()[0].world == 0  # no world in it
+
+
+def test_versions_are_those_of_studies_or_of_papers_without_one():
+    papers = claims.ledger()
+    assert version_of(papers["two_stream"]) == TwoStream.version
+    assert version_of(papers["back_dropout"]) == back_dropout.VERSION
+    assert version_of(papers["comparison"]) == 0
 
 
 def test_a_data_set_that_the_notebook_does_not_know_is_refused():
