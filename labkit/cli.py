@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(options, rest)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever read our lines, `head` say, has seen enough
+    except BrokenPipeError:  # the reader of our lines, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's last flush fail
         return 128 + 13  # what a shell says of a command that SIGPIPE ended
     except KeyboardInterrupt:
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_study(commands: Any) -> None:
     study = commands.add_parser("study", help="the papers' experiments, row by row: run them, or list them")
     actions = study.add_subparsers(dest="action", required=True, metavar="run|list")
-    run = actions.add_parser("run", help="run rows, and write their records down; an interrupted run goes on")
+    run = actions.add_parser("run", help="run rows, and write their records down; an interrupted run continues")
     listing = actions.add_parser("list", help="the rows: what each needs, what is kept, what is measured")
     for action in (run, listing):
         action.add_argument("number", metavar="NN", help="number of the notebook")
@@ -117,6 +118,8 @@ def _add_study(commands: Any) -> None:
 
 def _numbers(text: str) -> list[int]:
     """Whole numbers and ranges of them, ``"0,1,10-12"``."""
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        raise argparse.ArgumentTypeError(f"expected whole numbers or ranges such as 0,1,10-12; got {text!r}")
     spans = [part.split("-") for part in text.split(",")]
     return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
 

@@ -50,7 +50,7 @@ def run(
     failures = 0
     for seed in seeds:
         for split in splits or sorted({split for name in names for split in kind.rows()[name].splits}):
-            study = kind(profile, seed=seed, split=split, out=out, **settings)
+            study = kind(profile, seed=seed, split=split, out=out, progress=sys.stderr.isatty(), **settings)
             due = [name for name in names if split in kind.rows()[name].splits]
             due = [name for name in due if again or not recorded(study, name, _folder(out))]
             if problems := preflight(study, due) if due else []:
