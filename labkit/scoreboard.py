@@ -23,6 +23,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Protocol
 
 from labkit import claims
@@ -216,6 +217,8 @@ class Scoreboard:
                 row["source"], row["why"] = "live in part" if partly else "live", about.why
                 trials = (_partly(self._run.clip_counts(metric)) for metric in metrics if metric in self.live)
                 row["source"] += next((f", a trial: {words}" for words in trials if words), "")
+                if recorded := [f"{fmean(values):.1f}" for values in then if values]:
+                    row["source"] += f" (recorded: {', '.join(recorded)})"
             elif any(then):
                 row["source"] = row["source"] or "recorded"
             if row["name"] in computed:

@@ -132,7 +132,7 @@ class CNNM(nn.Module):
         self.fc7 = nn.Linear(fc[0], fc[1])
         self.relu7, self.drop7 = nn.ReLU(), nn.Dropout(dropout)
         self.classifier = nn.Linear(fc[1], num_classes)
-        self.apply(_start)
+        self.apply(_init_weights)
         with torch.no_grad():
             self.fc7.weight *= math.sqrt(1 - dropout)
         nn.init.normal_(self.classifier.weight, std=0.01)
@@ -180,7 +180,7 @@ TINY_CNN_M: Mapping[str, Any] = {
 """Sizes of the lab's small CNN-M, ``CNNM(num_classes, **TINY_CNN_M)``, also those of the source weights ``"cnn_m"``."""
 
 
-def _start(layer: nn.Module) -> None:
+def _init_weights(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:

@@ -20,8 +20,9 @@ Where this departs from the paper, or fills what it leaves open; more at the lin
   initialisation and learning rate. Weight decay is that of Krizhevsky et al., whose training the paper adapts.
 - A clip that is too short repeats its last frame or field; one with fewer moments than test frames starts over. Left
   and right may be different classes: then ``flip=False``.
-- The other data set's clips that help the small one are those of its training part on the same split; the paper takes
-  all splits of the other set together.
+- Where two sets help each other, their clips are those of the training parts on the same split, and one network serves
+  both; the paper trains one for each, with all splits of the other set. Such networks train `longer`, until each set
+  has given as many clips as to a network of its own; the paper keeps one schedule "for all training sets".
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -266,7 +267,7 @@ def average_fusion(spatial: Tensor, temporal: Tensor, weight: float = 0.5) -> Te
 
 
 def svm_fusion(
-    known: Sequence[Tensor], labels: Tensor, wanted: Sequence[Tensor], *, c: float = 1.0, seed: int = 0
+    train: Sequence[Tensor], labels: Tensor, test: Sequence[Tensor], *, c: float = 1.0, seed: int = 0
 ) -> Tensor:
     """Fuse the streams by a multi-class linear SVM on their stacked, L2-normalised softmax scores (section 2).
 
@@ -275,9 +276,9 @@ def svm_fusion(
     from the training of both networks.
 
     Args:
-        known: softmax scores ``(N, K)`` of each stream, of held-out videos.
+        train: softmax scores ``(N, K)`` of each stream, of held-out videos.
         labels: ``(N,)``, int64, of these; every class must be there.
-        wanted: scores ``(M, K)`` of each stream, of the videos to classify.
+        test: scores ``(M, K)`` of each stream, of the videos to classify.
         c: what an error costs, scikit-learn's default; the paper gives none.
         seed: of the solver, which visits the samples in random order.
 
@@ -289,15 +290,15 @@ def svm_fusion(
 
     Source: Crammer and Singer, JMLR 2001, as scikit-learn's LinearSVC solves it.
     """
-    before, after = _stacked(known, "known"), _stacked(wanted, "wanted")
-    classes = known[0].shape[1]
+    train_scores, test_scores = _stacked(train, "train"), _stacked(test, "test")
+    classes = train[0].shape[1]
     if classes < 3 or labels.unique().tolist() != list(range(classes)):
         raise ValueError(
             f"labels must have samples of all {classes} classes, at least 3; got {labels.unique().tolist()}"
         )
     svm = LinearSVC(C=c, multi_class="crammer_singer", max_iter=100_000, random_state=seed)
-    svm.fit(before.numpy(), labels.numpy())
-    return torch.from_numpy(svm.decision_function(after.numpy())).float()  # (M, K)
+    svm.fit(train_scores.numpy(), labels.numpy())
+    return torch.from_numpy(svm.decision_function(test_scores.numpy())).float()  # (M, K)
 
 
 def _stacked(scores: Sequence[Tensor], name: str) -> Tensor:
@@ -406,9 +407,7 @@ def multi_task_network(num_classes: Sequence[int] = (101, 51), *, size: Size = "
 
 
 # --- recipes: Recipe(**RECIPES["paper"]["from_scratch"]) --------------------------------------------------------------
-# Batches are drawn by `labkit.training.uniform_over_classes`. How several sets share a batch, and for how long, is not
-# said: here evenly (`labkit.training.shared_batches`), and `longer`, until each has given as many clips as to a network
-# of its own, so that the rows of Table 2 differ in what is added alone.
+# Batches are drawn by `labkit.training.uniform_over_classes`; several sets share them evenly, by `shared_batches`.
 
 _SCRATCH: Mapping[str, Any] = {  # section 5, "Training"; weight decay as Krizhevsky et al. 2012, section 5
     "optimizer": torch.optim.SGD,

@@ -71,7 +71,7 @@ def _run_row(study: Study, name: str, folder: Path | None) -> bool:
     except Exception as error:  # whatever it is, the other rows are run
         print(f"✗ {place}: {type(error).__name__}: {error}", file=sys.stderr)
         return False
-    print(f"✓ {place}: {values!r} in {lines[0].seconds:.0f} s", flush=True)
+    print(f"✓ {place}: {', '.join(repr(values).splitlines())} in {lines[0].seconds:.0f} s", flush=True)
     return True
 
 

@@ -35,10 +35,21 @@ class Measure(NamedTuple):
 
 
 class Values(dict[str, float]):
-    """Metrics and their values; shown to one decimal."""
+    """Metrics and their values; shown to one decimal, with their standard errors over the test clips.
+
+    Args:
+        measures: by metric.
+    """
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        super().__init__({metric: measure.value for metric, measure in measures.items()})
+        self.measures = measures
 
     def __repr__(self) -> str:
-        return ", ".join(f"{metric} {value:.1f}" for metric, value in self.items())
+        return "\n".join(
+            f"{metric} {measure.value:.1f}" + ("" if measure.stderr is None else f" ± {measure.stderr:.1f}")
+            for metric, measure in self.measures.items()
+        )
 
 
 def per_clip(scores: Tensor) -> Measure:

@@ -34,16 +34,27 @@ def recalls(scores: Tensor, clips: Clips) -> dict[str, float]:
     return {readable(clips.classes[k]): 100 * right[clips.labels == k].mean().item() for k in present}
 
 
-def class_sheet(clips: Clips, *, title: str, most: int = 18) -> Figure:
-    """The middle frame of one clip of each class, of the first classes if there are many."""
-    names = clips.classes[:most]
-    shown = clips.subset(clips.examples(names))
+def class_sheet(clips: Clips, *, title: str, named: bool = True, most: int = 18, seed: int = 0) -> Figure:
+    """The middle frame of one clip of each class, of the first classes if there are many.
+
+    Args:
+        clips: of the classes.
+        title: above the figure.
+        named: whether the class stands above each frame; if not, a number does, and the classes are in random order.
+        most: number of classes that are shown.
+        seed: of the random order.
+    """
+    shown = clips.subset(clips.examples(clips.classes[:most]))
+    names = [readable(shown.classes[label]) for label in shown.labels.tolist()]
+    order = list(range(len(shown)))
+    if not named:
+        order = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed)).tolist()
     return picture_grid(
-        [clip.frames([clip.num_frames // 2])[0] for clip in shown],
+        [shown[index].frames([shown[index].num_frames // 2])[0] for index in order],
         columns=9,
-        labels=[readable(shown.classes[label]) for label in shown.labels.tolist()],
+        labels=[names[index] if named else str(place) for place, index in enumerate(order, start=1)],
         title=title,
-        alt=f"A grid of frames, one of each class: {', '.join(map(readable, names))}.",
+        alt="A grid of frames, one of each class" + (f": {', '.join(names)}." if named else ", in random order."),
     )
 
 

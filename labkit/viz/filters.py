@@ -59,8 +59,7 @@ def filter_mosaic(
 
     tile = (PAGE - LEFT - 16) / (number + 2 * len(groups))  # pixels of the page
     weights = weights.detach().cpu().float()
-    largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-    pictures = signed_to_rgb(weights / largest, 1.0)  # (F, C, 3, S, S)
+    pictures = signed_to_rgb(weights, float(weights.abs().max().clamp(min=1e-12)))  # (F, C, 3, S, S)
     pictures = F.pad(pictures, (0, 1, 0, 1), value=255)  # a white rim between
     figure, left = go.Figure(), 0.0
     ticks: dict[float, str] = {}

@@ -291,7 +291,8 @@ def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
     if not counts:
         return ""
     low, high = min(counts), max(counts)
-    return f"This lab: mean ± standard deviation over {low if low == high else f'{low} to {high}'} seeds."
+    seeds = low if low == high else f"{low} to {high}"
+    return f"Recorded: mean ± standard deviation over {seeds} seeds. Live: this run alone."
 
 
 def _verdict(told: Mapping[str, str]) -> str:

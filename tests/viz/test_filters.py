@@ -33,14 +33,14 @@ def test_filters_of_a_kind_stand_together_the_strongest_first():
     assert list(mosaic(weights, [2, 0, 2, 0, 0]).layout.xaxis.ticktext) == ["1", "3", "4", "0", "2"]
 
 
-def test_grey_is_zero_and_each_filter_has_its_own_scale():
+def test_grey_is_zero_and_all_filters_have_one_scale():
     weights = torch.zeros(2, 2, 2, 2)
     weights[0, 0, 0, 0], weights[0, 1, 1, 1] = 5.0, -5.0
-    weights[1, 0, 0, 1] = 0.001
+    weights[1, 0, 0, 1] = 2.5
     (trace,) = mosaic(weights, [0, 0]).data
     rim = [255] * 6
     expected = [
-        [255, 128, 255, 128, 255, 255],
+        [255, 128, 255, 128, 191, 255],
         [128, 128, 255, 128, 128, 255],
         rim,
         [128, 128, 255, 128, 128, 255],

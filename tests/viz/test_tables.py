@@ -106,7 +106,7 @@ def test_headers_say_what_they_head():
 def test_caption_and_notes():
     html = table(where="section 6, Table 1", unit="% accuracy", note="Beware.").html
     assert Cells(html).caption == "Two <ways>section 6, Table 1, % accuracy"
-    assert "This lab: mean ± standard deviation over 3 seeds." in html
+    assert "Recorded: mean ± standard deviation over 3 seeds." in html
     assert '<p class="note">Beware.</p>' in html
     assert "standard deviation" not in table(ROWS[1:]).html
     uneven = [*ROWS, {"name": "more", "paper": [1.0, 2], "ours": [[1.0] * 5, None]}]

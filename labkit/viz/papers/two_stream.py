@@ -54,15 +54,16 @@ def architecture() -> Figure:
 
 
 def flow_and_components(clip: Clip, name: str) -> Figure:
-    """Figure 2: two frames from the middle of a clip, the flow between them, its components; and what DIS estimates."""
-    middle = clip.num_frames // 2
-    frames, field = clip.frames([middle, middle + 1]), clip.flow([middle])[0]
+    """Figure 2: two frames of a clip where much moves, the flow between them, its components; and an estimate."""
+    start = liveliest(clip)
+    frames, field = clip.frames([start, start + 1]), clip.flow([start])[0]
+    speed = typical_speed(field[None])
     return picture_grid(
         [
             *frames,
-            flow_to_rgb(field),
+            flow_to_rgb(field, speed),
             *signed_to_rgb(field, field.abs().max().item()),
-            flow_to_rgb(flow.dis(frames[:1], frames[1:])[0]),
+            flow_to_rgb(flow.dis(frames[:1], frames[1:])[0], speed),
         ],
         columns=6,
         labels=["frame", "the next frame", "flow", "to the right, dx", "down, dy", "flow as DIS estimates it"],
@@ -72,20 +73,28 @@ def flow_and_components(clip: Clip, name: str) -> Figure:
     )
 
 
+def liveliest(clip: Clip, last: int | None = None) -> int:
+    """The frame, up to a last one, from which something moves fastest beside the camera."""
+    fields = flow.mean_flow_subtraction(clip.flow(range(clip.num_frames - 1 if last is None else last + 1)))
+    return int(fields.norm(dim=1).flatten(1).amax(dim=1).argmax())
+
+
 def paths(clip: Clip, steps: int = 6, count: int = 12) -> Figure:
-    """Figure 3: where trajectory stacking reads, from points among the twentieth of all pixels that see most motion."""
-    fields = clip.flow(range(steps))  # (L, 2, H, W)
-    distance = fields.norm(dim=1).sum(dim=0).flatten()  # (H * W,), over all steps
-    most = distance.topk(max(distance.numel() // 20, 1)).indices
-    chosen, width = most[:: max(len(most) // count, 1)], fields.shape[-1]
+    """Figure 3: where trajectory stacking reads, from points on what moves fastest beside the camera."""
+    start = liveliest(clip, last=clip.num_frames - 1 - steps)
+    fields = clip.flow(range(start, start + steps))  # (L, 2, H, W)
+    speed = flow.mean_flow_subtraction(fields[0]).norm(dim=0).flatten()  # (H * W,)
+    fastest = speed.topk(max(speed.numel() // 50, 1)).indices
+    chosen, width = fastest[:: max(len(fastest) // count, 1)], fields.shape[-1]
     points = torch.stack([chosen % width, chosen // width], dim=-1).float()  # (N, 2), x and y
-    return trajectory_plot(
-        clip.frames([0])[0],
+    figure = trajectory_plot(
+        clip.frames([start])[0],
         flow.trajectories(fields, points),
         title="Figure 3, on our data: the paths along which trajectory stacking reads",
-        alt=f"Paths of {steps} steps drawn on a frame, starting where much moves. Stacking reads at the starting "
+        alt=f"Paths of {steps} steps drawn on a frame, starting on what moves fastest. Stacking reads at the starting "
         "points only.",
     )
+    return figure.update_layout(height=430)
 
 
 def volume_player(clip: Clip, steps: int = 6) -> ClipPlayer:
@@ -99,24 +108,29 @@ def volume_player(clip: Clip, steps: int = 6) -> ClipPlayer:
 
 
 def mean_subtraction(clips: Clips) -> Figure:
-    """The first field of the clip in which the camera moves most, before and after its mean vector is subtracted."""
-    clip = max(clips, key=lambda clip: clip.flow([0])[0].mean(dim=(1, 2)).norm().item())
-    before = clip.flow([0])[0]  # (2, H, W)
-    after, speed = flow.mean_flow_subtraction(before), typical_speed(before[None])
+    """The middle field of the clip whose camera moves most, before and after its mean vector is subtracted."""
+
+    def middle(clip: Clip) -> Tensor:
+        return clip.flow([clip.num_frames // 2])[0]  # (2, H, W)
+
+    clip = max(clips, key=lambda clip: middle(clip).flatten(1).median(dim=1).values.norm().item())
+    before, after = middle(clip), flow.mean_flow_subtraction(middle(clip))
+    speed = typical_speed(before[None])
     energy = 1 - (after.square().sum() / before.square().sum()).item()
     return picture_grid(
-        [clip.frames([0])[0], flow_to_rgb(before, speed), flow_to_rgb(after, speed)],
+        [clip.frames([clip.num_frames // 2])[0], flow_to_rgb(before, speed), flow_to_rgb(after, speed)],
         columns=3,
         labels=["frame", "flow", "without its mean vector"],
-        title=f"The mean vector holds {100 * energy:.0f} % of the energy of this field",
+        title=f"Subtracting the mean vector takes {100 * energy:.0f} % of this field's energy (its sum of squares)",
         alt="A frame; its flow, coloured all over because the camera moves; and the flow without its mean vector.",
     )
 
 
-def motion_boundaries(field: Tensor) -> Figure:
-    """Both components of a flow field ``(2, H, W)``, and their horizontal derivatives by a filter of three weights."""
-    weights = torch.tensor([[[[-0.5, 0.0, 0.5]]]])
-    derivative = F.conv2d(field[:, None], weights, padding=(0, 1))[:, 0]  # (2, H, W)
+def motion_boundaries(clip: Clip) -> Figure:
+    """Both components of the liveliest field of a clip, and their derivatives by a filter of three weights."""
+    field = clip.flow([liveliest(clip)])[0]  # (2, H, W)
+    padded = F.pad(field[:, None], (1, 1, 0, 0), mode="replicate")
+    derivative = F.conv2d(padded, torch.tensor([[[[-0.5, 0.0, 0.5]]]]))[:, 0]  # (2, H, W)
     return picture_grid(
         [*signed_to_rgb(field, field.abs().max().item()), *signed_to_rgb(derivative, derivative.abs().max().item())],
         columns=4,
@@ -124,6 +138,29 @@ def motion_boundaries(field: Tensor) -> Figure:
         title="A filter of three weights finds motion boundaries",
         alt="The components of a flow field, grey where nothing moves; and the same after a horizontal derivative, in "
         "which the left and right outlines of the moving parts remain.",
+    )
+
+
+def two_heads() -> Figure:
+    """Multi-task learning, section 4: one network, a softmax layer for each data set, each trained on its own clips."""
+    blocks = {
+        "large": Block("clips of the<br>large set", 0, 0, "first", width=1.2, height=0.9),
+        "small": Block("clips of the<br>small set", 0, 1.2, "second", width=1.2, height=0.9),
+        "shared": Block("conv1 ... full7<br>shared by both", 2, 0.6, width=1.5, height=0.9),
+        "softmax 1": Block("softmax of<br>the large set", 4, 0, "first", width=1.3, height=0.9),
+        "softmax 2": Block("softmax of<br>the small set", 4, 1.2, "second", width=1.3, height=0.9),
+        "loss 1": Block("its loss", 5.8, 0, "first", width=0.9, height=0.9),
+        "loss 2": Block("its loss", 5.8, 1.2, "second", width=0.9, height=0.9),
+        "sum": Block("sum", 7.2, 0.6, width=0.8, height=0.9),
+    }
+    names = [("large", "shared"), ("small", "shared"), ("shared", "softmax 1"), ("shared", "softmax 2")]
+    names += [("softmax 1", "loss 1"), ("softmax 2", "loss 2"), ("loss 1", "sum"), ("loss 2", "sum")]
+    return block_diagram(
+        blocks,
+        names,
+        title="Multi-task learning: two data sets, one network, two softmax layers",
+        alt="Clips of two data sets pass the same network. Those of each set end in a softmax layer and a loss of "
+        "their own; the two losses are added.",
     )
 
 
@@ -154,8 +191,9 @@ def filters(weights: Tensor, kinds: Tensor, fractions: Tensor, names: Sequence[s
 def clearest_filters(weights: Tensor, kinds: Tensor, fractions: Tensor, names: Sequence[str], clip: Clip) -> Figure:
     """The filter that is most of each kind: its pattern, its course over the fields, and its response to a clip."""
     stack = flow.optical_flow_stacking(clip.flow(range(weights.shape[1] // 2)))  # (2L, H, W)
+    stack = flow.mean_flow_subtraction(stack)
     responses = F.conv2d(stack[None], weights, stride=2)[0]  # (F, h, w)
-    chosen = {f"filter {k}: {names[int(kinds[k])]}": k for k in fractions.argmax(dim=0).tolist()}
+    chosen = {f"filter {k}, most of a {names[kind]}": k for kind, k in enumerate(fractions.argmax(dim=0).tolist())}
     return filter_details(
         {name: weights[k] for name, k in chosen.items()},
         clip.frames([0])[0],
