@@ -21,8 +21,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from labkit.kmeans import assign, kmeans
 from labkit.retrieval import listed, retrieval_map
-from labkit.vlad import assign, kmeans, l2_normalization, vlad
+from labkit.vlad import l2_normalization, vlad
 
 K = 100  # words, as in the thesis
 

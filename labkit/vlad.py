@@ -1,9 +1,9 @@
-"""Many local features of an image into one vector: a vocabulary of visual words, VLAD and what it is compared with.
+"""Many local features of an image become one vector: VLAD, its normalisations, and what it is compared with.
 
-A picture gives a few hundred or thousand local features, each a d-vector: a column of a convolutional map, or a SIFT
-descriptor. K-means over features of many pictures finds k typical ones, the visual words. VLAD then sums, for each
-word, how the features nearest to it differ from it (eq. 2.1): not only which words occur, as in a bag of words, but
-where around them the features lie. A descriptor of the thesis is made in these steps::
+An image has a few hundred or thousand local features, each a d-vector: a column of a feature map, or a SIFT descriptor.
+K-means over features of many images finds k typical ones, the visual words (`labkit.kmeans`). For each word, VLAD adds
+up how the features nearest to it differ from it (eq. 2.1): not only which words occur, as in a bag of words, but where
+around them the features lie. A descriptor of the thesis is made in these steps::
 
     words = kmeans(features_of_many_images, 100, seed=0)  # (N, d) -> (k, d)
     descriptors = l2_normalization(intra_normalization(vlad(features, words)).flatten(-2))  # (B, n, d) -> (B, k * d)
@@ -12,12 +12,12 @@ where around them the features lie. A descriptor of the thesis is made in these 
 The features come in L2-normalised (``l2_normalization(features)``), as in the thesis; nothing here insists on it. They
 are read in pieces: however many there are, what is held besides them is small, and no ``(n, k, d)`` is ever made.
 
-Source: Ng, "Video understanding with deep networks" (dissertation, University of Maryland), chapter 2, section 2.3;
-VLAD is Jegou et al., "Aggregating local descriptors into a compact image representation", CVPR 2010.
+Source: Ng, Yang and Davis, CVPR Workshops 2015 (https://arxiv.org/abs/1504.05133), in the words of chapter 2 of Ng's
+thesis, "Video understanding with deep networks", section 2.3; VLAD is Jegou et al., "Aggregating local descriptors into
+a compact image representation", CVPR 2010.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,89 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit import checks
+from labkit.kmeans import FLOATS, PIECE, assign, require_features, require_words
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
-
-_FLOATS = (torch.float32, torch.float64)
-_PIECE = 2**20  # numbers of a piece of the features, so that it stays in the processor's cache
-_PER_WORD = 64  # features for each word in the sample that k-means starts on
-
-
-def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries: int = 1) -> Tensor:
-    """Find k visual words: the centres of k-means, each the mean of the features nearest to it.
-
-    The first words come from greedy k-means++ on a sample of 64 features a word, and are settled there before they meet
-    all features. While they settle they move 1.7 times as far as the mean of their features, which takes half as many
-    iterations as Lloyd's own step and ends as low; the last step goes to the mean. A word that loses all its features
-    goes to the feature farthest from any word.
-
-    Args:
-        features: ``(N, d)``, float32 or float64; any number of them may be the same.
-        k: how many words, 1 to N. The thesis has 100 (section 2.3.3).
-        seed: the same seed and features give the same words.
-        iterations: at most so many over all features; fewer if one lowers the inertia, the sum of squared distances
-            between features and their words, by less than a part in 100,000.
-        tries: how often to do it all; the words of lowest inertia are returned.
-
-    Returns:
-        ``(k, d)``.
-
-    Raises:
-        ValueError: wrong shape, a value that is not finite, or fewer different features than words.
-        TypeError: wrong dtype.
-
-    Source: Lloyd, IEEE Transactions on Information Theory 1982; Arthur and Vassilvitskii, "k-means++", SODA 2007, whose
-    last section suggests the greedy choice among a few candidates.
-    """
-    _require_features(features, "N d")
-    for value, name in ((k, "k"), (iterations, "iterations"), (tries, "tries")):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
-    if len(features) < k:
-        raise ValueError(
-            f"k-means needs at least as many features as words; got {len(features)} features for {k} words: pass "
-            "features of more images, or ask for fewer words"
-        )
-    checks.require_finite(features, "features", "an image or its network went astray")
-    generator = torch.Generator().manual_seed(seed)
-    best, lowest = features[:k], math.inf
-    for _ in range(tries):
-        drawn = torch.randperm(len(features), generator=generator)[: _PER_WORD * k]
-        sample = features[drawn.to(features.device)]  # (m, d)
-        words, _ = _settle(sample, _spread(sample, k, generator), iterations, 1e-4)
-        words, inertia = _settle(features, words, iterations, 1e-5)
-        if inertia < lowest:
-            best, lowest = words, inertia
-    sums, nearest = _residual_sums(features, best)
-    counts = torch.bincount(nearest, minlength=k)
-    if (counts == 0).any() and (different := len(features.unique(dim=0))) < k:
-        raise ValueError(
-            f"k-means needs at least as many different features as words; got {different} different ones of "
-            f"{len(features)} for {k} words: pass features of more images, or ask for fewer words"
-        )
-    return best + sums / counts.clamp(min=1)[:, None]  # once more to the mean: exact where all its features are equal
-
-
-def assign(features: Tensor, words: Tensor) -> Tensor:
-    """Number of the word nearest to each feature, NN(f) of eq. (2.1).
-
-    Args:
-        features: ``(N, d)``, float32 or float64, finite.
-        words: ``(k, d)``, the same dtype, finite.
-
-    Returns:
-        int64 ``(N,)``, 0 to k - 1. Which of two words at the same distance it is, rounding decides.
-
-    Raises:
-        ValueError: wrong shapes, or a value that is not finite.
-        TypeError: wrong dtype.
-    """
-    _require_features(features, "N d")
-    _require_words(words, features)
-    return torch.cat(
-        [features.new_empty(0, dtype=torch.int64), *(nearest for _, nearest, _ in _pieces(features, words))]
-    )
 
 
 def vlad(features: Tensor, words: Tensor) -> Tensor:
@@ -129,9 +50,15 @@ def vlad(features: Tensor, words: Tensor) -> Tensor:
     Source: section 2.3.3, eq. (2.1).
     """
     flat, images = _flat(features)  # (B * n, d)
-    _require_words(words, features)
-    sums, _ = _residual_sums(flat, words, images)
-    return sums.reshape(*features.shape[:-2], *words.shape)  # (B, k, d) or (k, d)
+    require_words(words, features)
+    k, d = words.shape
+    nearest = assign(flat, words)  # (B * n,), NN(f)
+    image = torch.arange(len(flat), device=flat.device) // max(features.shape[-2], 1)  # (B * n,)
+    sums = words.new_zeros(images * k, d)  # a row for each word of each image
+    rows = PIECE // (4 * max(k, d)) + 1  # a few features at a time stay in the processor's cache
+    for f, c, row in zip(flat.split(rows), nearest.split(rows), (image * k + nearest).split(rows), strict=True):
+        sums.index_add_(0, row, f - words[c])  # eq. (2.1)
+    return sums.reshape(*features.shape[:-2], k, d)  # (B, k, d) or (k, d)
 
 
 def intra_normalization(descriptors: Tensor) -> Tensor:
@@ -167,7 +94,7 @@ def signed_square_root(descriptors: Tensor) -> Tensor:
 
     Source: Jegou et al., "Aggregating local image descriptors into compact codes", PAMI 2012, section 3.
     """
-    checks.require_dtype(descriptors, _FLOATS, "descriptors")
+    checks.require_dtype(descriptors, FLOATS, "descriptors")
     return descriptors.sign() * descriptors.abs().sqrt()
 
 
@@ -185,7 +112,7 @@ def l2_normalization(vectors: Tensor) -> Tensor:
         TypeError: wrong dtype.
     """
     checks.require_shape(vectors, "... d", "vectors")
-    checks.require_dtype(vectors, _FLOATS, "vectors", "pass vectors.float()")
+    checks.require_dtype(vectors, FLOATS, "vectors", "pass vectors.float()")
     return F.normalize(vectors, dim=-1, eps=torch.finfo(vectors.dtype).tiny)
 
 
@@ -207,7 +134,7 @@ def bag_of_words(features: Tensor, words: Tensor, idf: Tensor | None = None) -> 
     Source: Sivic and Zisserman, "Video Google", ICCV 2003, sections 3 and 4.
     """
     flat, images = _flat(features)  # (B * n, d)
-    _require_words(words, features)
+    require_words(words, features)
     k = len(words)
     image = torch.arange(len(flat), device=flat.device) // max(features.shape[-2], 1)
     counts = torch.bincount(image * k + assign(flat, words), minlength=images * k)
@@ -234,7 +161,7 @@ def inverse_document_frequency(histograms: Tensor) -> Tensor:
     Source: Sivic and Zisserman, ICCV 2003, section 4.
     """
     checks.require_shape(histograms, "N k", "histograms", "one row an image")
-    checks.require_dtype(histograms, _FLOATS, "histograms")
+    checks.require_dtype(histograms, FLOATS, "histograms")
     if len(histograms) == 0:
         raise ValueError("inverse_document_frequency needs at least one image; got none")
     with_word = (histograms > 0).sum(0)  # (k,)
@@ -276,7 +203,7 @@ def fisher_vector(features: Tensor, gmm: "GaussianMixture") -> Tensor:
     n, (k, d) = features.shape[-2], means.shape
     constant = weights.log() - (variances.log() + means**2 / variances + math.log(2 * math.pi)).sum(1) / 2  # (k,)
     gradients = flat.new_zeros(images, 2, k, d)
-    rows = max(1, _PIECE // max(d, k))
+    rows = max(1, PIECE // max(d, k))
     for image, own in zip(gradients, flat.reshape(images, n, d), strict=True):
         mass, first, second = flat.new_zeros(k), flat.new_zeros(k, d), flat.new_zeros(k, d)
         for part in own.split(rows) if n else ():
@@ -344,7 +271,7 @@ class PCAWhitening:
             ValueError: wrong shape, dims out of range, a value that is not finite, all descriptors the same.
             TypeError: wrong dtype.
         """
-        _require_features(descriptors, "N D", "descriptors")
+        require_features(descriptors, "N D", "descriptors")
         n, size = descriptors.shape
         if not 1 <= dims <= size:
             raise ValueError(f"dims must be 1 to the length of the descriptors, {size}; got {dims}")
@@ -353,7 +280,7 @@ class PCAWhitening:
         checks.require_finite(descriptors, "descriptors")
         mean = descriptors.mean(0)  # (D,)
         by_images = n < size
-        side, step = min(n, size), 4 * _PIECE // min(n, size) + 1
+        side, step = min(n, size), 4 * PIECE // min(n, size) + 1
         products = torch.zeros(side, side, dtype=torch.float64, device=descriptors.device)
         if by_images:  # X X', in pieces of the columns
             for columns, middle in zip(descriptors.split(step, 1), mean.split(step), strict=True):
@@ -396,121 +323,8 @@ class PCAWhitening:
         return int(self.components.any(1).sum())
 
 
-def _pieces(features: Tensor, words: Tensor, middle: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """For each piece of the features: where it starts, the nearest word of each ``(rows,)``, and how near ``(rows,)``.
-
-    Near is half of |f - m|^2 - |f - c|^2, m being `middle`, the mean of the words if None. Written out it is
-    f (c - m) - |c - m|^2 / 2 - (c - m) m, so one matrix product has it for all words, and the largest is the nearest's.
-    """
-    middle = words.mean(0) if middle is None else middle
-    offset = words - middle
-    base = -torch.linalg.vector_norm(offset, dim=1).square() / 2 - offset @ middle  # (k,)
-    rows = max(64, _PIECE // max(words.shape))
-    for start in range(0, len(features), rows):
-        near, nearest = torch.addmm(base, features[start : start + rows], offset.T).max(1)  # (rows,)
-        if not torch.isfinite(near).all():
-            checks.require_finite(features, "features", "an image or its network went astray")
-            checks.require_finite(words, "words")
-            raise ValueError(f"features and words must have distances that {words.dtype} can hold: scale them down")
-        yield start, nearest, near
-
-
-def _residual_sums(features: Tensor, words: Tensor, images: int = 1) -> tuple[Tensor, Tensor]:
-    """Eq. (2.1), features ``(images * n, d)``: ``(images * k, d)`` sums of residuals; ``(images * n,)`` nearest words.
-
-    Residuals are taken before they are summed. Sums of features less multiples of the word would be one pass fewer, but
-    leave rounding where all features equal their word, and intra-normalisation would blow that up to length 1.
-    """
-    k, per_image = len(words), max(len(features) // max(images, 1), 1)
-    sums = words.new_zeros(images * k, words.shape[1])
-    every = torch.empty(len(features), dtype=torch.int64, device=features.device)
-    for start, nearest, _ in _pieces(features, words):
-        end = start + len(nearest)
-        every[start:end] = nearest
-        blocks = nearest if images == 1 else torch.arange(start, end, device=words.device) // per_image * k + nearest
-        rows = len(nearest) // 4 + 1  # the residuals of a quarter at a time: they and the features stay in the cache
-        parts = zip(features[start:end].split(rows), nearest.split(rows), blocks.split(rows), strict=True)
-        for part, own, block in parts:
-            sums.index_add_(0, block, words.index_select(0, own).sub_(part), alpha=-1)  # c - f, taken away
-    return sums, every
-
-
-def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) -> tuple[Tensor, float]:
-    """Lloyd's algorithm with longer steps: the words, and the inertia before their last step."""
-    middle = features.mean(0)
-    spread = sum(float((part - middle).double().square().sum()) for part in features.split(_PIECE // len(middle) + 1))
-    means, inertia, before = words, math.inf, math.inf
-    for _ in range(iterations):
-        sums, counts, gained = (
-            torch.zeros_like(words),
-            torch.zeros(len(words), dtype=torch.int64, device=words.device),
-            0.0,
-        )
-        for start, nearest, near in _pieces(features, words, middle):
-            sums.index_add_(0, nearest, features[start : start + len(nearest)])
-            counts += torch.bincount(nearest, minlength=len(words))
-            gained += float(near.double().sum())
-        if (counts == 0).any():
-            filled = _fill(features, words, (counts == 0).nonzero()[:, 0])
-            if torch.equal(filled, words):
-                return words, 0.0
-            means = words = filled
-            before = math.inf
-            continue
-        means, inertia = sums / counts[:, None], spread - 2 * gained
-        if before - inertia <= tolerance * inertia:
-            break
-        words, before = words + 1.7 * (means - words), inertia
-    return means, inertia
-
-
-def _fill(features: Tensor, words: Tensor, empty: Tensor) -> Tensor:
-    """Move empty words, each to the feature that is then farthest from all; stop where all features are words."""
-    words = words.clone()
-    parts = features.split(_PIECE // words.shape[1] + 1)
-    own = assign(features, words).split(len(parts[0]))
-    distances = torch.cat([(part - words[nearest]).square().sum(1) for part, nearest in zip(parts, own, strict=True)])
-    rounding = (4 * torch.finfo(words.dtype).eps) ** 2 * words.square().sum(1).max()
-    for word in empty:
-        farthest = distances.argmax()
-        if distances[farthest] <= rounding:
-            break
-        words[word] = features[farthest]
-        to_it = torch.cat([(part - words[word]).square().sum(1) for part in parts])  # (N,)
-        distances = torch.minimum(distances, to_it)
-    return words
-
-
-def _spread(features: Tensor, k: int, generator: torch.Generator) -> Tensor:
-    """First words by greedy k-means++: far from those before, of three candidates the one that helps most."""
-    squares = features.square().sum(1)  # (m,)
-    chosen = torch.randint(len(features), (1,), generator=generator).to(features.device)
-    distances = (features - features[chosen]).square().sum(1)  # (m,)
-    for _ in range(k - 1):
-        weights = distances.double().cpu() + 1e-300
-        candidates = torch.multinomial(weights, 3, replacement=True, generator=generator).to(features.device)
-        to_each = squares + squares[candidates, None] - 2 * features[candidates] @ features.T  # (3, m)
-        closer = torch.minimum(distances, to_each.clamp(min=0))
-        best = closer.sum(1).argmin()
-        chosen, distances = torch.cat([chosen, candidates[best, None]]), closer[best]
-        distances[candidates[best]] = 0
-    return features[chosen]
-
-
-def _require_features(features: Tensor, pattern: str, name: str = "features") -> None:
-    checks.require_shape(features, pattern, name, "one row each; a map (d, h, w) is map.flatten(1).T")
-    checks.require_dtype(features, _FLOATS, name, "pass features.float()")
-
-
-def _require_words(words: Tensor, features: Tensor) -> None:
-    checks.require_shape(words, f"k {features.shape[-1]}", "words", "as many dimensions as a feature, see kmeans")
-    checks.require_dtype(words, (features.dtype,), "words", "the dtype of the features")
-    if len(words) == 0:
-        raise ValueError("words must hold at least one word; got none")
-
-
 def _require_pool(features: Tensor) -> None:
-    _require_features(features, "... n d")
+    require_features(features, "... n d")
     if features.shape[-2] == 0:
         raise ValueError(f"pooling needs at least one feature an image; got {tuple(features.shape)}")
 
@@ -518,5 +332,5 @@ def _require_pool(features: Tensor) -> None:
 def _flat(features: Tensor) -> tuple[Tensor, int]:
     """All features of all images ``(B * n, d)``, and how many images; checked."""
     single = getattr(features, "ndim", 0) == 2
-    _require_features(features, "n d" if single else "B n d")
+    require_features(features, "n d" if single else "B n d")
     return features.reshape(-1, features.shape[-1]), 1 if single else len(features)  # (B * n, d)

@@ -44,6 +44,7 @@ from labkit.backbones import card, load_weights, source_weights, torchvision_wei
 from labkit.backbones.codes import IMAGENET_MEAN, IMAGENET_STD
 from labkit.backbones.googlenet import googlenet_tiny as tiny_net
 from labkit.backbones.taps import tap, tapping
+from labkit.kmeans import kmeans
 
 VERSION = 1
 """Raised by hand whenever a change here may change results; records in the ledger carry it."""
@@ -354,7 +355,7 @@ def sample_features(extract: Extract, images: Images, most: int = 50_000, seed: 
 
 def vocabularies(sample: Features, words: int = WORDS, seed: int = 0) -> Features:
     """Visual words ``(words, d)`` of each layer, by k-means (section 2.3.3)."""
-    return {layer: vlad.kmeans(features, words, seed=seed) for layer, features in sample.items()}
+    return {layer: kmeans(features, words, seed=seed) for layer, features in sample.items()}
 
 
 def vlad_encoding(
