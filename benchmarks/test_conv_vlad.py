@@ -6,12 +6,14 @@ import sys
 import pytest
 import torch
 
-from labkit.papers.conv_vlad import googlenet_tiny, local_features
+from labkit.papers.conv_vlad import googlenet
 
 IMAGES = 16
 MEMORY = """
 import resource, sys, torch
-from labkit.papers.conv_vlad import ConvFeatures, encode, googlenet_tiny, sample_features, vlad_encoding
+from functools import partial
+from labkit.papers.conv_vlad import conv_features, descriptors, encode, googlenet, sample_features
+from labkit.vlad import vlad
 
 class Photos:
     def __len__(self):
@@ -20,11 +22,12 @@ class Photos:
     def __getitem__(self, index):
         return torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(index))
 
-trunk, extract = googlenet_tiny(), ConvFeatures(googlenet_tiny(), progress=False)
-sample_features(extract, Photos(), most=1000)
-encodings = {layer: (layer, vlad_encoding(torch.rand(10, d))) for layer, (_, d) in trunk.sizes().items()}
-found = encode(extract, Photos(), encodings)
-mine = sum(part.nbytes for part in found.values())
+backbone = googlenet("tiny", input_size=112)
+extract = partial(conv_features, backbone, scales=(1,))
+sample_features(extract, Photos(), max_features=1000)
+words = {layer: torch.rand(10, d) for layer, (_, d) in backbone.sizes().items()}
+encodings = {layer: ((layer, 1), lambda x, w=w: descriptors(vlad(x, w))) for layer, w in words.items()}
+mine = sum(rows.nbytes for rows in encode(extract(Photos()), encodings).values())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - mine)
 """
 
@@ -37,17 +40,17 @@ def images():
 @pytest.mark.benchmark(group=f"local features of 11 layers, {IMAGES} photos, tiny GoogLeNet")
 class TestLayers:
     def test_labkit_one_pass(self, benchmark, images):
-        benchmark.pedantic(local_features, (googlenet_tiny(), images), rounds=3, warmup_rounds=1)
+        benchmark.pedantic(googlenet("tiny", input_size=112), (images,), rounds=3, warmup_rounds=1)
 
     def test_a_pass_for_each_layer(self, benchmark, images):
-        trunk = googlenet_tiny()
-        together = local_features(trunk, images)
+        backbone = googlenet("tiny", input_size=112)
+        together = backbone(images)
 
         def run():
-            return {layer: local_features(trunk, images, [layer])[layer] for layer in trunk.layers}
+            return {layer: backbone(images, [layer])[layer] for layer in backbone.layers}
 
         apart = benchmark.pedantic(run, rounds=3, warmup_rounds=1)
-        assert all(torch.equal(apart[layer], together[layer]) for layer in trunk.layers)
+        assert all(torch.equal(apart[layer], together[layer]) for layer in backbone.layers)
 
 
 @pytest.mark.benchmark(group="sampling and encoding 11 layers of 64 photos; memory of 64 and of 512")

@@ -19,8 +19,8 @@ Paris and Holidays do, and so do the tables of the thesis as far as it says ("th
 The two differ most where there are few positives: one found at the second place scores 1/4 by trapezoid, 1/2 by step.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ def ranking(queries: Tensor, database: Tensor) -> Tensor:
 
     Returns:
         int64 ``(Q, N)``: a permutation of 0 to N - 1 in each row; of images at the same distance the lower number comes
-        first. Besides it no more than 2^24 distances are held.
+        first. No more than 2^24 distances are held at a time.
 
     Raises:
         ValueError: shapes do not fit, or a value is not finite.
@@ -160,6 +160,58 @@ def retrieval_map(
     return each.nanmean().item()
 
 
+class CrossFitted(NamedTuple):
+    """What a choice is worth on queries that it was not made on.
+
+    Attributes:
+        values: ``(Q,)`` float64, for each query that of the candidate chosen without it.
+        chosen: that candidate, for each query.
+    """
+
+    values: Tensor
+    chosen: list[Any]
+
+
+def cross_fitted(
+    scores: Mapping[Any, Tensor],
+    *,
+    reported: Mapping[Any, Tensor] | None = None,
+    groups: Tensor | None = None,
+    folds: int = 5,
+    seed: int = 0,
+) -> CrossFitted:
+    """Choose the best candidate, such as a layer, on some queries and report it on the others, in turn.
+
+    Args:
+        scores: average precision ``(Q,)`` of each candidate on each query.
+        reported: the same candidates, where something else is to be reported of the chosen one.
+        groups: ``(Q,)`` int64: queries of one group (of the same place) stay together; each is its own if None.
+        folds: how many parts.
+        seed: of the parts.
+
+    Returns:
+        What is reported of each query, and the candidate chosen for it. Of equal candidates the first one wins.
+
+    Raises:
+        ValueError: fewer than two groups of queries, or shapes that differ.
+    """
+    names: list[Hashable] = list(scores)
+    table = torch.stack([scores[name].double() for name in names])  # (candidates, Q)
+    shown = table if reported is None else torch.stack([reported[name].double() for name in names])
+    checks.require_same_shape(shown, table, ("reported", "scores"), "the same candidates and queries")
+    checks.require_finite(table, "scores", "leave out queries without positives")
+    queries = table.shape[1]
+    groups = torch.arange(queries) if groups is None else groups
+    checks.require_shape(groups, f"{queries}", "groups", "one number a query")
+    members, member = groups.unique(return_inverse=True)
+    if len(members) < 2 or folds < 2:
+        raise ValueError(f"queries must be of two groups at least, in two folds; got {len(members)} and {folds}")
+    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed))
+    fold = (order % folds)[member]  # (Q,)
+    best = torch.stack([table[:, fold != part].mean(dim=1).argmax() for part in range(min(folds, len(members)))])[fold]
+    return CrossFitted(shown[best, torch.arange(queries)], [names[index] for index in best.tolist()])
+
+
 def precision_recall_curve(ranking: Tensor, positives: Tensor, junk: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Precision and recall of one query down to each place of its ranking, junk left out.
 
@@ -169,8 +221,8 @@ def precision_recall_curve(ranking: Tensor, positives: Tensor, junk: Tensor | No
         junk: bool ``(N,)``.
 
     Returns:
-        ``precision``, float64 ``(places,)``, 0 to 1.
-        ``recall``, the same, never falling. The trapezoid rule's area starts in front of the first place, at
+        ``precision``, float64 ``(ranks,)``, 0 to 1.
+        ``recall``, the same, never falling. The trapezoid rule's area starts in front of the first rank, at
         precision 1 and recall 0.
 
     Raises:
@@ -183,11 +235,11 @@ def precision_recall_curve(ranking: Tensor, positives: Tensor, junk: Tensor | No
     _, place, total = _positives_in_order(ranking[None], positives[None], rows)  # (P,), (P,), (1,)
     if total == 0:
         raise ValueError("precision_recall_curve needs a query with a positive; got none")
-    places = len(ranking) if junk is None else int((~junk[ranking]).sum())
-    hits = torch.zeros(places, dtype=torch.float64, device=place.device)
+    ranks = len(ranking) if junk is None else int((~junk[ranking]).sum())
+    hits = torch.zeros(ranks, dtype=torch.float64, device=place.device)
     hits[place] = 1
-    found = hits.cumsum(0)  # (places,)
-    return found / torch.arange(1, places + 1, device=place.device), found / total
+    found = hits.cumsum(0)  # (ranks,)
+    return found / torch.arange(1, ranks + 1, device=place.device), found / total
 
 
 def _positives_in_order(ranking: Tensor, positives: Tensor, junk: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

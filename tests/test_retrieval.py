@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from labkit import metrics
 from labkit.retrieval import (
+    cross_fitted,
     listed,
     precision_recall_curve,
     ranking,
@@ -228,3 +229,29 @@ DATABASE = torch.ones(4, 3)
 def test_wrong_descriptors_are_named(queries, database, error, message):
     with pytest.raises(error, match=message):
         ranking(queries, database)
+
+
+def test_a_candidate_is_chosen_on_other_queries():
+    scores = {"3a": torch.tensor([1.0, 0.0]), "5b": torch.tensor([0.0, 1.0])}
+    fitted = cross_fitted(scores, folds=2)
+    assert fitted.chosen == ["5b", "3a"]  # each what is best on the other one
+    assert fitted.values.tolist() == [0, 0]
+    reported = {"3a": torch.tensor([0.2, 0.4]), "5b": torch.tensor([0.6, 0.8])}
+    assert cross_fitted(scores, reported=reported, folds=2).values.tolist() == pytest.approx([0.6, 0.4])
+
+
+def test_queries_of_a_group_stay_together():
+    generator = torch.Generator().manual_seed(0)
+    scores = {layer: torch.rand(20, generator=generator) for layer in "abc"}
+    groups = torch.arange(20) // 5
+    fitted = cross_fitted(scores, groups=groups, folds=4, seed=1)
+    for group in range(4):  # as many folds as groups: each is chosen for on the other three
+        others = groups != group
+        best = max("abc", key=lambda layer: scores[layer][others].mean())
+        assert fitted.chosen[5 * group : 5 * group + 5] == [best] * 5
+        assert torch.equal(fitted.values[groups == group], scores[best][groups == group].double())
+    assert fitted.chosen == cross_fitted(scores, groups=groups, folds=9, seed=1).chosen  # no more folds than groups
+    equal = {"first": torch.ones(4), "second": torch.ones(4)}
+    assert set(cross_fitted(equal, folds=2).chosen) == {"first"}
+    with pytest.raises(ValueError, match="queries must be of two groups at least, in two folds; got 1 and 5"):
+        cross_fitted({"a": torch.ones(3)}, groups=torch.zeros(3, dtype=torch.int64))
