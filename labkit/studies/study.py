@@ -197,6 +197,7 @@ class Study:
                     started = time.perf_counter()
                     kept = Artefact(function(), time.perf_counter() - started, {})
                     self.store.save(name, kept)
+                    kept = self.store.load(name) or kept  # on the disk it needs no memory until it is looked at
             self._memory[name] = dict(kept.tensors)
         return self._memory[name]
 
