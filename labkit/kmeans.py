@@ -1,7 +1,7 @@
 """K-means: the visual words of local features, and which word each feature is nearest to.
 
 Our own because it is faster than scikit-learn's at the same inertia (see ``benchmarks/test_vlad.py``) and reads the
-features in pieces: besides them only a little memory is needed, and no matrix of all features by all words is made.
+features in pieces: it needs little memory of its own, and never makes a matrix of all features by all words.
 """
 
 import math

