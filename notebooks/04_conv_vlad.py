@@ -78,13 +78,7 @@ print(f"{len(photos)} photos, {len(search.queries)} queries")
 # %%
 kinds, shown = zip(*search.example, strict=True)
 pictures = [photos[index] for index in shown]
-viz.picture_grid(
-    pictures,
-    columns=4,
-    labels=kinds,
-    title="A query, what is to be found, and what is not",
-    alt=f"Photos: {', '.join(kinds)}.",
-)
+figures.query(pictures, kinds)
 
 # %% [markdown]
 # *Good* and *ok* photos are to be found. *Junk* shows so little of the place that it counts neither for nor against. In
@@ -194,13 +188,8 @@ board.table("table 2.1", computed=computed)
 words = study.vocabulary(middle)  # (k, d)
 trio = backbone([pictures[0], pictures[1], pictures[-1]], [middle])[middle]  # (3, n * n, d)
 nearest = assign(trio.flatten(0, 1), words).view(3, n, n)
-
-# %%
-warped = backbone.warp([pictures[0], pictures[1], pictures[-1]])
-mosaics = [figures.word_mosaic(own, len(words), backbone.input_size, seed=seed) for own in nearest]
-captions = [kinds[0], kinds[1], kinds[-1], *(f"{len(own.unique())} words" for own in nearest)]
-title, alt = f"Words of {middle}, a colour each", "Three photos, and below each the words of its locations as colours."
-viz.picture_grid([*warped, *mosaics], columns=3, labels=captions, title=title, alt=alt)
+three = [kinds[0], kinds[1], kinds[-1]]
+figures.words(backbone.warp([pictures[0], pictures[1], pictures[-1]]), nearest, len(words), three, seed=seed)
 
 # %% [markdown]
 # > Neighbouring locations often share a word, and many words come back in other photos. *Which* words occur says little
@@ -228,8 +217,7 @@ own = assign(toy, toy_words)  # (18,)
 vlad.vlad(toy, toy_words)  # (3, 2): the three arrows
 
 # %%
-alt = "Three crosses with features around them, a line from each feature to its cross, and an arrow from each cross."
-figures.residual_chart(toy, toy_words, own, title="VLAD with three words in two dimensions", alt=alt)
+figures.residuals(toy, toy_words, own)
 
 # %% [markdown]
 # > Residuals that point in all directions cancel; what is left tells to which side of the word the features of *this*
@@ -239,11 +227,7 @@ figures.residual_chart(toy, toy_words, own, title="VLAD with three words in two 
 
 # %%
 sums = vlad.vlad(trio, words)  # (3, k, d)
-rows = dict(zip([kinds[0], kinds[1], kinds[-1]], sums, strict=True))
-alt = "Three blocks of signed values, a row for each word and a column for each channel."
-viz.heat_maps(
-    rows, title="VLAD of three photos: words down, channels across", alt=alt, unit="sum of residuals", centred=True
-)
+figures.blocks(sums, three)
 
 # %% [markdown]
 # ### Intra-normalisation
@@ -259,14 +243,7 @@ show(vlad.intra_normalization, vlad.signed_square_root, docstring=False)
 
 # %%
 of_query = {"as summed": sums[0], "SSR": vlad.signed_square_root(sums[0]), "intra": vlad.intra_normalization(sums[0])}
-by_length = sums[0].norm(dim=1).argsort(descending=True)
-fractions = {name: block[by_length].norm(dim=1) / block.norm() for name, block in of_query.items()}  # (k,) each
-
-# %%
-curves = {name: (range(1, len(words) + 1), own.tolist()) for name, own in fractions.items()}
-alt = "Length of each word's block, longest first: steep as summed, flatter with SSR, level when intra-normalised."
-axes = {"x_title": "word, the longest first", "y_title": "fraction of the length"}
-viz.line_chart(curves, title="How much of the vector each word gets", alt=alt, **axes)
+figures.lengths(of_query)
 
 # %% [markdown]
 # > Words that do not occur in the photo keep 0; all others get the same weight.
@@ -285,15 +262,10 @@ viz.line_chart(curves, title="How much of the vector each word gets", alt=alt, *
 
 # %%
 scores = {scale: study.by_layer(scale) for scale in (1, 2)}  # average precision of each query, by layer
-names = [layer.removeprefix("Inception ") for layer in study.layers]
-curves = {f"scale {s}": (names, [100 * ap.mean().item() for ap in scores[s].values()]) for s in (1, 2)}
-printed = {"3a": 82.0, "5b": 68.5}  # all that the text prints of its curves, for GoogLeNet
-curves["paper, Holidays, scale 1"] = zip(*((name, printed[name]) for name in names if name in printed), strict=True)
-
-# %%
-alt = "Mean average precision over the layers from low to high, a line for each scale, and two numbers of the paper."
-axes = {"x_title": "layer, from low to high", "y_title": "mAP (%)"}
-viz.line_chart(curves, title="Figure 2.2: retrieval by layer", alt=alt, height=400, **axes)
+curves = {f"scale {s}": {layer: 100 * ap.mean().item() for layer, ap in scores[s].items()} for s in (1, 2)}
+printed = {"Inception 3a": 82.0, "Inception 5b": 68.5}  # all that the text prints of its curves
+curves["paper, Holidays, scale 1"] = {layer: printed[layer] for layer in study.layers if layer in printed}
+figures.over_layers(curves, title="Figure 2.2: retrieval by layer", y_title="mAP (%)")
 
 # %% [markdown]
 # > The level of our curves is that of a network without houses; compare their shape. Where do they peak, and does scale 2
@@ -356,21 +328,18 @@ show(study.patches[low, 1].clusters)
 # %%
 labels = [f"{layer}{', scale 2' * (scale == 2)}" for layer, scale in study.patches]
 panels = dict(zip(labels, study.patches.values(), strict=True))
-examples = {name: patches.clusters(patches.contrasting(5, seed), 9) for name, patches in panels.items()}
-print("; ".join(f"{name}: patches of 1/{len(patches.starts)} of the width" for name, patches in panels.items()))
 
 # %% [markdown]
 # **Predict:** what will a low layer take for alike, what the last one, and what the last one at twice the size?
 
 # %%
-alt = "Five rows of patches: at the left the reference, then its nearest ones with their distances."
-figures.patch_rows(*examples[labels[0]], title=f"Figure 2.4: what {labels[0]} takes for alike", alt=alt)
+figures.clusters(panels[labels[0]], labels[0], seed=seed)
 
 # %%
-figures.patch_rows(*examples[labels[2]], title=f"Figure 2.4: what {labels[2]} takes for alike", alt=alt)
+figures.clusters(panels[labels[2]], labels[2], seed=seed)
 
 # %%
-figures.patch_rows(*examples[labels[3]], title=f"Figure 2.4: what {labels[3]} takes for alike", alt=alt)
+figures.clusters(panels[labels[3]], labels[3], seed=seed)
 
 # %% [markdown]
 # > The low layer often finds the same edge or the same paint. Each location of the last one sees most of the photo, so
@@ -383,15 +352,7 @@ figures.patch_rows(*examples[labels[3]], title=f"Figure 2.4: what {labels[3]} ta
 # Inception 5b, fewer at scale 2, and in Inception 4a "the edges in the images are better preserved".
 
 # %%
-rebuilt = {"the photo": panels[labels[3]].images[0]}
-for name in labels[1:]:
-    rebuilt |= {f"{name}, k = {k}": panels[name].rebuilt(0, k) for k in (1, 5)}
-
-# %%
-alt = "A photo, and the same rebuilt by a middle layer, by the last one, and by the last one at twice the size."
-viz.picture_grid(
-    [*rebuilt.values()], columns=4, labels=[*rebuilt], title="Figure 2.3: a photo made of patches", alt=alt
-)
+figures.rebuilt({name: panels[name] for name in labels[1:]})
 
 # %% [markdown]
 # How repetitive is it? Count how often two patches side by side are replaced by the *same* patch:
@@ -403,14 +364,14 @@ study.measure("repetition")
 # Another yardstick is the cosine of features side by side, at each layer:
 
 # %%
-cosines = {s: [study.similarities(f"{layer}.scale{s}").mean().item() for layer in study.layers] for s in (1, 2)}
-curves = {f"scale {scale}": (names, of_layers) for scale, of_layers in cosines.items()}
-study.measure("alike")
+cosines = {
+    f"scale {s}": {layer: study.similarities(f"{layer}.scale{s}").mean().item() for layer in study.layers}
+    for s in (1, 2)
+}
+figures.over_layers(cosines, title="How alike neighbouring features are", y_title="cosine of neighbours")
 
 # %%
-alt = "Mean cosine of features side by side over the layers, a line for each scale."
-axes = {"x_title": "layer, from low to high", "y_title": "cosine of neighbours"}
-viz.line_chart(curves, title="How alike neighbouring features are", alt=alt, **axes)
+study.measure("alike")
 
 # %% [markdown]
 # > At scale 2 neighbours are closer together in the photo, so their cosine is unfair to the paper's statement.
@@ -421,15 +382,7 @@ viz.line_chart(curves, title="How alike neighbouring features are", alt=alt, **a
 # the scale you choose.
 
 # %%
-asked, maps = range(min(4, len(study.patch_photos))), {}
-for name, patches in panels.items():
-    distances, numbers = map(torch.stack, zip(*(patches.neighbours(image, 6) for image in asked), strict=True))
-    maps[name] = viz.NearestPatches(numbers, distances, patches.centres, patches.side, patches.images.shape[-1])
-
-# %%
-texts = {"title": "What is this patch like?", "alt": "A photo with a grid; for the chosen patch its nearest ones."}
-names = [search.names[index] for index in study.patch_photos]
-viz.PatchExplorer(panels[labels[0]].images, maps, names=names, asked=asked, **texts)
+figures.explorer(panels, [search.names[index] for index in study.patch_photos])
 
 # %% [markdown]
 # ## 2.4.4 · Both scales, and only 128 dimensions (Tables 2.2 and 2.3)
@@ -487,11 +440,7 @@ methods = {f"VLAD, {favourite}": study.by_layer()[favourite], **study.swapped_in
 percent = {name: 100 * ap.mean().item() for name, ap in methods.items()}
 percent |= {"two scales": study.live["multi.full"]}
 percent |= {"SIFT, VLAD": study.live["sift.vlad"], "SIFT, bag of words": study.live["sift.bow"]}
-
-# %%
-axes = {"x_title": "descriptor", "y_title": "mAP (%)", "height": 400}
-alt = "Mean average precision of several descriptors."
-viz.bar_chart({"mAP": percent}, title="Ways to describe a photo", alt=alt, **axes)
+figures.methods(percent)
 
 # %%
 board.table("table 2.2", claimed=("vlad.multi", "vlad.vs_sift", "vlad.intra"))

@@ -1,5 +1,6 @@
-"""The figures of the lesson on local features and VLAD: the overview, residuals, words as colours, rows of patches."""
+"""The figures of the lesson on local features and VLAD: the overview, words, residuals, curves over layers, patches."""
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
@@ -8,9 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks import require_dtype, require_shape
+from labkit.patches import Patches
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import picture_grid
+from labkit.viz.figures import bar_chart, heat_maps, line_chart, picture_grid
+from labkit.viz.patches import NearestPatches, PatchExplorer
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
+
+
+def query(photos: Sequence[Tensor], kinds: Sequence[str]) -> Figure:
+    """A query, what is to be found for it, and what is not."""
+    title, alt = "A query, what is to be found, and what is not", f"Photos: {', '.join(kinds)}."
+    return picture_grid(photos, columns=4, labels=kinds, title=title, alt=alt)
 
 
 def overview() -> Figure:
@@ -26,41 +35,20 @@ def overview() -> Figure:
     return block_diagram(blocks, arrows, title="Figure 2.1: from a photo to its descriptor", alt=alt)
 
 
-def residual_chart(features: Tensor, words: Tensor, nearest: Tensor, *, title: str, alt: str) -> Figure:
-    """Features and visual words in the plane: a thin line for each residual, a thick arrow for the sum of each word's.
+def words(photos: Tensor, nearest: Tensor, count: int, kinds: Sequence[str], *, seed: int = 0) -> Figure:
+    """Photos, and below each the words of its locations.
 
     Args:
-        features: (n, 2).
-        words: (k, 2).
-        nearest: (n,) int64, the word of each feature.
-        title: above the figure.
-        alt: what there is to see.
+        photos: (B, 3, S, S), as the network sees them.
+        nearest: (B, n, n) int64, the word of each location.
+        count: of words.
+        kinds: a label for each photo.
+        seed: of the colours.
     """
-    require_shape(features, "n 2", "features", "in the plane, to be seen")
-    require_shape(words, "k 2", "words")
-    require_shape(nearest, f"{len(features)}", "nearest", "a word for each feature")
-    figure = go.Figure()
-    for number, word in enumerate(words):
-        own, colour = features[nearest == number], PALETTE[number % len(PALETTE)]  # (m, 2)
-        gap = torch.full_like(own, torch.nan)
-        x, y = torch.stack([word.expand_as(own), own, gap], 1).flatten(0, 1).T  # word, feature, gap; and so on
-        line, hidden = {"color": colour, "width": 1}, {"hoverinfo": "skip", "showlegend": False}
-        figure.add_scatter(x=x.tolist(), y=y.tolist(), mode="lines", line=line, **hidden)
-        figure.add_scatter(
-            x=own[:, 0].tolist(), y=own[:, 1].tolist(), mode="markers", name=f"features of word {number + 1}"
-        )
-        figure.data[-1].marker = {"color": colour, "size": 8, "symbol": ("circle", "square", "diamond")[number % 3]}
-        start, end = word.tolist(), (word + (own - word).sum(0)).tolist()
-        arrow = {"arrowhead": 2, "arrowwidth": 3, "arrowcolor": colour, "showarrow": True, "text": ""}
-        figure.add_annotation(
-            x=end[0], y=end[1], ax=start[0], ay=start[1], xref="x", yref="y", axref="x", ayref="y", **arrow
-        )
-        figure.add_scatter(x=end[:1], y=end[1:], mode="markers", marker_opacity=0, **hidden)  # room for the arrow
-    cross = {"symbol": "x", "size": 12, "color": INK, "line": {"color": "white", "width": 1}}
-    figure.add_scatter(x=words[:, 0].tolist(), y=words[:, 1].tolist(), mode="markers", marker=cross, name="words")
-    figure.update_xaxes(title="first dimension", gridcolor="#E5E7EB", zerolinecolor=QUIET, constrain="domain")
-    figure.update_yaxes(title="second dimension", scaleanchor="x", gridcolor="#E5E7EB", zerolinecolor=QUIET)
-    return finish(figure, title=title, alt=alt, height=460)
+    mosaics = [word_mosaic(own, count, photos.shape[-1], seed=seed) for own in nearest]
+    labels = [*kinds, *(f"{len(own.unique())} words" for own in nearest)]
+    title, alt = "Visual words, a colour each", "Photos, and below each the words of its locations as colours."
+    return picture_grid([*photos, *mosaics], columns=len(photos), labels=labels, title=title, alt=alt)
 
 
 def word_mosaic(nearest: Tensor, count: int, size: int, *, seed: int = 0) -> Tensor:
@@ -81,16 +69,101 @@ def word_mosaic(nearest: Tensor, count: int, size: int, *, seed: int = 0) -> Ten
     return F.interpolate(colours[nearest].movedim(2, 0)[None], (size, size))[0]  # (3, size, size)
 
 
-def patch_rows(patches: Tensor, distances: Tensor, *, title: str, alt: str) -> Figure:
-    """Rows of patches: a reference at the left, then its neighbours in order of distance.
+def residuals(features: Tensor, words: Tensor, nearest: Tensor) -> Figure:
+    """VLAD in the plane: a thin line for each residual, a thick arrow for the sum of each word's.
 
     Args:
-        patches: (R, 1 + k, 3, side, side).
-        distances: (R, k).
-        title: above the figure.
-        alt: what there is to see.
+        features: (n, 2).
+        words: (k, 2).
+        nearest: (n,) int64, the word of each feature.
     """
-    require_shape(patches, "R K 3 S S", "patches", "a row for each reference")
-    require_shape(distances, f"{len(patches)} {patches.shape[1] - 1}", "distances", "one for each neighbour")
+    require_shape(features, "n 2", "features", "in the plane, to be drawn")
+    require_shape(words, "k 2", "words")
+    require_shape(nearest, f"{len(features)}", "nearest", "a word for each feature")
+    figure = go.Figure()
+    for number, word in enumerate(words):
+        own, colour = features[nearest == number], PALETTE[number % len(PALETTE)]  # (m, 2)
+        gap = torch.full_like(own, torch.nan)
+        x, y = torch.stack([word.expand_as(own), own, gap], 1).flatten(0, 1).T  # word, feature, gap; and so on
+        line, hidden = {"color": colour, "width": 1}, {"hoverinfo": "skip", "showlegend": False}
+        figure.add_scatter(x=x.tolist(), y=y.tolist(), mode="lines", line=line, **hidden)
+        x, y = own.T.tolist()
+        figure.add_scatter(x=x, y=y, mode="markers", name=f"features of word {number + 1}")
+        figure.data[-1].marker = {"color": colour, "size": 8, "symbol": ("circle", "square", "diamond")[number % 3]}
+        start, end = word.tolist(), (word + (own - word).sum(0)).tolist()
+        arrow = {"arrowhead": 2, "arrowwidth": 3, "arrowcolor": colour, "showarrow": True, "text": ""}
+        figure.add_annotation(
+            x=end[0], y=end[1], ax=start[0], ay=start[1], xref="x", yref="y", axref="x", ayref="y", **arrow
+        )
+        figure.add_scatter(x=end[:1], y=end[1:], mode="markers", marker_opacity=0, **hidden)  # room for the arrow
+    cross = {"symbol": "x", "size": 12, "color": INK, "line": {"color": "white", "width": 1}}
+    x, y = words.T.tolist()
+    figure.add_scatter(x=x, y=y, mode="markers", marker=cross, name="words")
+    figure.update_xaxes(title="first dimension", gridcolor="#E5E7EB", zerolinecolor=QUIET, constrain="domain")
+    figure.update_yaxes(title="second dimension", scaleanchor="x", gridcolor="#E5E7EB", zerolinecolor=QUIET)
+    alt = "Crosses with features around them, a line from each feature to its cross, and an arrow from each cross."
+    return finish(figure, title=f"VLAD with {len(words)} words in two dimensions", alt=alt, height=460)
+
+
+def blocks(sums: Tensor, kinds: Sequence[str]) -> Figure:
+    """VLAD of photos as images: (B, k, d), a row for each word and a column for each channel."""
+    maps = dict(zip(kinds, sums, strict=True))
+    title, alt = "VLAD: words down, channels across", "A block of signed values for each photo, a row for each word."
+    return heat_maps(maps, title=title, alt=alt, unit="sum of residuals", centred=True)
+
+
+def lengths(sums: Mapping[str, Tensor]) -> Figure:
+    """How much of a vector each word gets: blocks (k, d) by the name of their normalisation, the first one in order."""
+    order = next(iter(sums.values())).norm(dim=1).argsort(descending=True)  # (k,)
+    numbers = range(1, len(order) + 1)
+    series = {name: (numbers, (block[order].norm(dim=1) / block.norm()).tolist()) for name, block in sums.items()}
+    axes = {"x_title": "word, the longest first", "y_title": "fraction of the length"}
+    alt = "Length of each word's block, longest first, a line for each normalisation."
+    return line_chart(series, title="How much of the vector each word gets", alt=alt, **axes)  # type: ignore[arg-type]
+
+
+def over_layers(curves: Mapping[str, Mapping[str, float]], *, title: str, y_title: str) -> Figure:
+    """Lines over the layers of a network, low to high: for each label a value for each layer, or for some."""
+    series = {
+        label: ([layer.removeprefix("Inception ") for layer in values], [*values.values()])
+        for label, values in curves.items()
+    }
+    alt = f"{y_title} over the layers from low to high, a line each for {', '.join(curves)}."
+    return line_chart(series, title=title, alt=alt, x_title="layer, from low to high", y_title=y_title, height=400)  # type: ignore[arg-type]
+
+
+def clusters(patches: Patches, layer: str, *, rows: int = 5, neighbours: int = 9, seed: int = 0) -> Figure:
+    """Figure 2.4: reference patches at the left, and what is nearest to them in other photos, with distances."""
+    cut, distances = patches.clusters(patches.contrasting(rows, seed), neighbours)
     labels = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
-    return picture_grid(list(patches.flatten(0, 1)), columns=patches.shape[1], labels=labels, title=title, alt=alt)
+    title = f"Figure 2.4: what {layer} takes for alike, in patches of 1/{len(patches.starts)} of the photo's width"
+    alt = "Rows of patches: at the left the reference, then its nearest ones with their distances."
+    return picture_grid(list(cut.flatten(0, 1)), columns=1 + neighbours, labels=labels, title=title, alt=alt)
+
+
+def rebuilt(panels: Mapping[str, Patches], *, image: int = 0, k: Sequence[int] = (1, 5)) -> Figure:
+    """Figure 2.3: a photo made of the nearest patches of other photos, for each layer by its name."""
+    photos = {"the photo": [*panels.values()][-1].images[image]}
+    for name, patches in panels.items():
+        photos |= {f"{name}, k = {count}": patches.rebuilt(image, count) for count in k}
+    title, alt = "Figure 2.3: a photo made of patches", f"A photo, and the same rebuilt by {', '.join(panels)}."
+    return picture_grid([*photos.values()], columns=4, labels=[*photos], title=title, alt=alt)
+
+
+def explorer(panels: Mapping[str, Patches], names: Sequence[str], *, asked: int = 4, k: int = 6) -> PatchExplorer:
+    """Patches to click on: the nearest ones in other photos to each patch of the first few photos."""
+    maps, shown = {}, range(min(asked, len(names)))
+    for name, patches in panels.items():
+        both = zip(*(patches.neighbours(image, k) for image in shown), strict=True)
+        distances, numbers = map(torch.stack, both)  # (asked, n * n, k) each
+        maps[name] = NearestPatches(numbers, distances, patches.centres, patches.side, patches.images.shape[-1])
+    title, alt = "What is this patch like?", "A photo with a grid; for the chosen patch its nearest ones in order."
+    photos = next(iter(panels.values())).images
+    return PatchExplorer(photos, maps, names=names, asked=shown, title=title, alt=alt)
+
+
+def methods(precision: Mapping[str, float]) -> Figure:
+    """Mean average precision in percent of ways to describe a photo."""
+    axes = {"x_title": "descriptor", "y_title": "mAP (%)"}
+    alt = "Mean average precision of several descriptors."
+    return bar_chart({"mAP": precision}, title="Ways to describe a photo", alt=alt, height=400, **axes)
