@@ -126,7 +126,8 @@ class ConvVLAD(Study):
         if self.network == "vgg16_tiny":
             raise ValueError("network must be googlenet in this profile; got vgg16, which has no small version")
         backbone = conv_vlad.vgg16() if self.network == "vgg16" else conv_vlad.googlenet(self.size)
-        return backbone.to(self.device)
+        best = torch.accelerator.current_accelerator(check_available=True) or "cpu"
+        return backbone.to(best if self.device == "auto" else self.device)
 
     @property
     def layers(self) -> list[str]:
@@ -138,8 +139,7 @@ class ConvVLAD(Study):
         return conv_vlad.conv_features(self.backbone, images, batch_size=self.scale.batch_size, **options)
 
     def _sift_features(self, images: Images) -> Iterable[Any]:
-        features = conv_vlad.sift_features(images)
-        return tqdm(features, "SIFT", len(images), unit="photo", delay=2, disable=not self.progress)
+        return tqdm(conv_vlad.sift_features(images), "SIFT", len(images), delay=2, disable=not self.progress)
 
     def _sample(self, extract: Any, most: int = 50_000) -> Any:
         """Features to fit on: of the database, or of the other photos if the study was given some."""
@@ -292,8 +292,8 @@ class ConvVLAD(Study):
     )
     def similarity(self) -> dict[str, Measure]:
         """Cosines of neighbouring features; at scale 2 also of those as far apart in the photo as at scale 1."""
-        scores, last = self.by_layer(), self.layers[-1]
-        best = max(self.layers[1:-1], key=lambda layer: scores[layer].mean().item())
+        last = self.layers[-1]
+        best = max(self.layers[1:-1], key=lambda layer: self.by_layer()[layer].mean().item())
         names = {"middle": _name((best, 1)), "last": _name((last, 1)), "last_scale2": _name((last, 2))}
         names["last_farther"] = "farther"
         return {f"alike.{metric}": _mean(self.similarities(name)) for metric, name in names.items()}

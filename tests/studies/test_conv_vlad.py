@@ -19,7 +19,7 @@ REAL = os.environ.get("LABKIT_REAL_DATA")
 
 @pytest.fixture(scope="module")
 def study():
-    return ConvVLAD("smoke", progress=False)
+    return ConvVLAD("smoke", progress=False, device="auto")
 
 
 def test_all_rows_give_percentages_with_standard_errors(study):
