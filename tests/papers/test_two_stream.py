@@ -393,7 +393,7 @@ def test_the_svm_needs_every_class():
     streams, labels = mistaken_streams(0)
     with pytest.raises(ValueError, match=r"labels must have samples of all 3 classes, at least 3; got \[0, 1\]"):
         ts.svm_fusion(streams, labels.clamp(max=1), streams)
-    with pytest.raises(ValueError, match=r"wanted and wanted\[0\] must have the same shape"):
+    with pytest.raises(ValueError, match=r"test and test\[0\] must have the same shape"):
         ts.svm_fusion(streams, labels, [streams[0], streams[1][:5]])
 
 
