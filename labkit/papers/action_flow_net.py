@@ -52,7 +52,7 @@ from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
 from labkit.clips import Clip
 from labkit.flow import pixel_grid, sample_bilinear
 from labkit.views import RGB, Flow, FramesWithFlow, RandomSegments, View
-from labkit.views.crops import centre_crop, photometric_jitter
+from labkit.views.crops import CORNER_CROPS, centre_crop, photometric_jitter
 from labkit.views.modality import known_flow
 
 VERSION = 2  # raised by hand whenever results can change
@@ -497,21 +497,16 @@ def _apply(motion: Tensor, points: Tensor) -> Tensor:
 # Section 4.4.2, "Overfitting prevention": crops of several scales of a random segment, flips, colour jitter;
 # "Optimization and evaluation": 25 random segments, ten crops of each.
 
-CROP_SCALES = (256, 224, 192, 168)
-
 
 def clip_view(
     num_frames: int = 16,
     *,
     with_flow: bool = False,
     leaves_room: bool = False,
-    crop_size: int = 224,
-    short_side: int | None = 256,
-    crop_scales: tuple[int, ...] = CROP_SCALES,
-    flip: bool = True,
     jitter: float = 0.4,
     translation: float = 0.0,
     rotation: float = 0.0,
+    **crops: Any,
 ) -> View:
     """T consecutive frames ``(T, 3, crop_size, crop_size)``, normalised; to train, with their flow if wanted.
 
@@ -524,13 +519,11 @@ def clip_view(
         with_flow: whether training views bring the flow to learn.
         leaves_room: whether training views without the flow end only where there is flow after their last frame: so
             networks that are compared see the same frames, whether they learn flow or not.
-        crop_size: side of the crop, in pixels; a multiple of 32 for networks of the paper's size, of 16 for tiny ones.
-        short_side: of the frames it is taken from; as they are if None.
-        crop_scales: heights and widths of training crops before they are resized.
-        flip: whether horizontal flips count as views. Not where left and right are different classes.
         jitter: strength of the colour jitter of training frames; 0 for none.
         translation: of training pairs, see `translate_and_rotate`; chairs only.
-        rotation: likewise.
+        rotation: of training pairs as well.
+        **crops: other values of `labkit.views.crops.CORNER_CROPS`, and ``flip``, of the `View`. The crop size is a
+            multiple of 32 for networks of the paper's size, of 16 for tiny ones.
 
     Raises:
         ValueError: translation or rotation of anything but pairs with their flow.
@@ -545,32 +538,15 @@ def clip_view(
         sample=RandomSegments(num_frames, room=int(room)),
         modality=FramesWithFlow(num_fields=_num_fields(num_frames)) if with_flow else RGB(rounded=False),
         test_modality=RGB(),
-        short_side=short_side,
-        crop_size=crop_size,
-        crop_scales=crop_scales,
-        flip=flip,
         transform=partial(_move, translation=translation, rotation=rotation) if translation or rotation else None,
         jitter=partial(photometric_jitter, strength=jitter),
+        **{**CORNER_CROPS, **crops},
     )
 
 
-def flow_view(
-    num_fields: int = 1,
-    *,
-    crop_size: int = 224,
-    short_side: int | None = 256,
-    crop_scales: tuple[int, ...] = CROP_SCALES,
-    flip: bool = True,
-) -> View:
+def flow_view(num_fields: int = 1, **crops: Any) -> View:
     """Given flow ``(F, 2, crop_size, crop_size)`` for a network that sees fields instead of frames."""
-    return View(
-        sample=RandomSegments(num_fields),
-        modality=Flow(),
-        short_side=short_side,
-        crop_size=crop_size,
-        crop_scales=crop_scales,
-        flip=flip,
-    )
+    return View(sample=RandomSegments(num_fields), modality=Flow(), **{**CORNER_CROPS, **crops})
 
 
 CHAIRS: Mapping[str, Any] = {

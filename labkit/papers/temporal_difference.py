@@ -44,7 +44,7 @@ from labkit import checks, metrics
 from labkit.attribution import class_activation_map
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
 from labkit.views import RGB, FlowStack, SegmentSnippets, View
-from labkit.views.crops import photometric_jitter
+from labkit.views.crops import CORNER_CROPS, photometric_jitter
 
 VERSION = 2  # raised by hand whenever results can change
 
@@ -361,57 +361,26 @@ def activation_maps(model: TDN, look: Look, size: tuple[int, int] | None = None)
 # to test, 25 random samples, ten crops of each. All snippets of a clip are cropped and coloured alike, or differences
 # would show the cropping.
 
-CROP_SCALES = (256, 224, 192, 168)
 
-
-def rgb_view(
-    *,
-    num_segments: int = 3,
-    crop_size: int = 224,
-    short_side: int | None = 256,
-    crop_scales: tuple[int, ...] = CROP_SCALES,
-    flip: bool = True,
-    jitter: float = 0.4,
-) -> View:
+def rgb_view(*, num_segments: int = 3, jitter: float = 0.4, **crops: Any) -> View:
     """A frame of each segment, ``(s, 3, crop_size, crop_size)``, normalised.
 
     Args:
         num_segments: s; 2 for HMDB51, 3 for ACT and FCVID.
-        crop_size: side of the crop, in pixels.
-        short_side: of the frames it is taken from; as they are if None.
-        crop_scales: heights and widths of training crops before they are resized.
-        flip: whether horizontal flips count as views. Not where left and right are different classes.
         jitter: strength of the colour jitter of training frames; 0 for none.
+        **crops: other values of `labkit.views.crops.CORNER_CROPS`, and ``flip``, of the `View`.
     """
     return View(
         sample=SegmentSnippets(num_segments),
         modality=RGB(),
-        short_side=short_side,
-        crop_size=crop_size,
-        crop_scales=crop_scales,
-        flip=flip,
         jitter=partial(photometric_jitter, strength=jitter),
+        **{**CORNER_CROPS, **crops},
     )
 
 
-def flow_view(
-    *,
-    num_segments: int = 3,
-    length: int = 5,
-    crop_size: int = 224,
-    short_side: int | None = 256,
-    crop_scales: tuple[int, ...] = CROP_SCALES,
-    flip: bool = True,
-) -> View:
+def flow_view(*, num_segments: int = 3, length: int = 5, **crops: Any) -> View:
     """A stack of flow fields of each segment, ``(s, 2 * length, crop_size, crop_size)``; the rest as in `rgb_view`."""
-    return View(
-        sample=SegmentSnippets(num_segments, length),
-        modality=FlowStack(),
-        short_side=short_side,
-        crop_size=crop_size,
-        crop_scales=crop_scales,
-        flip=flip,
-    )
+    return View(sample=SegmentSnippets(num_segments, length), modality=FlowStack(), **{**CORNER_CROPS, **crops})
 
 
 # --- builders: networks -----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ as well, so functions that flip take the function to do it with, such as `labkit
 Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -95,6 +96,10 @@ def random_crop(video: Tensor, crop_size: int, generator: Generator | None = Non
     top = int(torch.randint(height - crop_size + 1, (), generator=generator))
     left = int(torch.randint(width - crop_size + 1, (), generator=generator))
     return video[..., top : top + crop_size, left : left + crop_size]  # (..., crop_size, crop_size)
+
+
+CORNER_CROPS: Mapping[str, Any] = {"crop_size": 224, "short_side": 256, "crop_scales": (256, 224, 192, 168)}
+"""Fields of a `labkit.views.View` whose training crops are corners: Wang et al., ECCV 2016, section 3.2."""
 
 
 def corner_crop(
