@@ -206,7 +206,7 @@ def _export(notebooks: Sequence[Path]) -> int:
     for notebook in notebooks:
         try:
             print(export(notebook, notebook.with_suffix(".html")))
-        except Exception as error:  # whatever it is, the others go on
+        except Exception as error:  # whatever it is, the others continue
             print(f"✗ {describe(error, notebook)}", file=sys.stderr)
             failures += 1
     return 1 if failures else 0

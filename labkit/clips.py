@@ -1,4 +1,4 @@
-"""What a set of videos is: a puppet clip and a film off the web look the same to a model.
+"""What a set of videos is: a puppet clip and a video from the web look the same to a model.
 
 A `Clip` knows what it is (name, label, group) and hands out frames and flow when asked, for the indices asked, so a
 model that looks at one frame costs one frame. `Clips` is a map-style data set of them. What a model wants to see of a
@@ -153,7 +153,7 @@ class Clips(Dataset[Clip], ABC):
 
         Each class gives up whole groups of its own, as many as fit into the fraction of its clips, and one at least.
         All classes go through the groups in the same order. So where every class has equally many clips of every group,
-        as in the world, a group lies on one side in all classes. Elsewhere (a film of HMDB51 with two actions) it may
+        as in the world, a group lies on one side in all classes. Elsewhere (a movie in HMDB51 with two actions) it may
         lie on one side in one class and on the other in another. A clip with several labels counts for its first.
 
         Args:

@@ -69,14 +69,14 @@ class CNNM(nn.Module):
     """CNN-M: the paper's sizes by default, any others by number.
 
     Layers have fixed names, ``features.conv1`` to ``features.conv5``, ``fc6``, ``fc7`` and ``classifier``, whatever the
-    sizes and with or without the second normalisation: weights go from one net to another with `load_weights` and
+    sizes and with or without the second normalisation: weights go from one network to another with `load_weights` and
     ``skip=("classifier",)``, and from frames to flow with `cross_modality_init`, both of `labkit.backbones`.
 
     Figure 1 of the two-stream paper prints "pool 2x2", its section 5 says "3x3 spatial windows with stride 2": so it is
-    here, and as in Caffe a last window that hangs over the border counts (``ceil_mode``). How the weights begin is left
-    open; here as He et al. (ICCV 2015) draw them for ReLU, those of fc7 smaller by sqrt(1 - dropout), because dropout
-    makes its inputs so much larger: without it a net with a dropout of 0.9 dies within its first steps. The classifier
-    begins with a standard deviation of 0.01, as Krizhevsky et al. have it, and biases at 0.
+    here, and as in Caffe a last pooling region that reaches over the border counts (``ceil_mode``). Initialisation is
+    left open; here it is that of He et al. (ICCV 2015) for ReLU, smaller by sqrt(1 - dropout) for fc7, because dropout
+    makes its inputs so much larger: without it a network with a dropout of 0.9 dies within its first steps. The
+    classifier has a standard deviation of 0.01 at first, as in Krizhevsky et al., and biases are 0.
 
     Args:
         num_classes: outputs of the classifier.
@@ -87,7 +87,7 @@ class CNNM(nn.Module):
         paddings: of conv1 and conv2. The paper gives none; 1 for conv2 is Chatfield's, and makes 224 end in 6 x 6.
         fc: widths of fc6 and fc7.
         dropout: probability that a unit of fc6 or fc7 is dropped in training, 0 to below 1.
-        lrn2: whether conv2 is normalised too: in the spatial net only, "to reduce memory consumption" (section 5).
+        lrn2: whether conv2 is normalised too: in the spatial stream only, "to reduce memory consumption" (section 5).
 
     Raises:
         ValueError: the image is too small for these strides, or a number makes no sense.
@@ -154,14 +154,14 @@ class CNNM(nn.Module):
             images: ``(B, in_channels, image_size, image_size)``, float.
 
         Returns:
-            ``conv5``: ``(B, 512, 13, 13)``, the last maps, before pooling; ``pool5``: ``(B, 512, 6, 6)``;
+            ``conv5``: ``(B, 512, 13, 13)``, the last feature maps, before pooling; ``pool5``: ``(B, 512, 6, 6)``;
             ``fc6``: ``(B, 4096)``; ``fc7``: ``(B, 2048)``. Sizes are the paper's; all values are at least 0.
 
         Raises:
             ValueError: the input has another shape.
         """
         size = self.image_size
-        hint = "crop or resize images, stack as many fields as the net was built for"
+        hint = "crop or resize images, stack as many fields as the network was built for"
         checks.require_shape(images, f"B {self.in_channels} {size} {size}", "images", hint)
         conv5 = self.features[:-1](images)  # (B, 512, 13, 13)
         pool5 = self.features[-1](conv5)  # (B, 512, 6, 6)
@@ -188,7 +188,7 @@ def _init_weights(layer: nn.Module) -> None:
 
 
 def _shape_of(features: nn.Module, in_channels: int, image_size: int) -> torch.Size:
-    """The shape of the last maps of one image, worked out without computing them."""
+    """The shape of the last feature maps of one image, worked out without computing them."""
     try:
         image = torch.empty(1, in_channels, image_size, image_size, device="meta")
         return copy.deepcopy(features).to("meta")(image).shape

@@ -1,10 +1,10 @@
 """The input of the temporal stream: a volume of L consecutive flow fields, 2L channels deep.
 
-A two-stream network sees motion because motion is put into its input. Stacking shows what passes through each *place*
-over L frames; trajectories show what happens to each *thing*: displacements are read along the path of the pixel that
-starts there. Both can look ahead only, or half ahead and half back, and the mean vector of each field can be removed, a
-poor man's camera compensation. The rest of this file mirrors, crops and resizes: flow is not an image, and what moves
-its pixels may have to change its vectors too.
+A two-stream network sees motion because motion is put into its input. Stacking shows what passes through a *location*
+over L frames; trajectories show what happens to a *thing*: displacements are read along the path of the pixel that
+starts there. Both can read forward only, or half forward and half backward, and the mean vector of each field can be
+subtracted, a simple compensation for the camera. The rest of this file flips, crops and resizes: flow is not an image,
+and what moves its pixels may have to change its vectors too.
 
 Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014,
 section 3.1.
@@ -37,10 +37,10 @@ def optical_flow_stacking(flow: Tensor) -> Tensor:
 
 
 def trajectory_stacking(flow: Tensor) -> Tensor:
-    """Stack L flow fields, each read where the pixel that started at (u, v) has got to by then.
+    """Stack L flow fields, each read where the pixel that started at (u, v) has arrived by then.
 
     Between pixels the field is read bilinearly. The paper does not say what happens at the border; here a pixel that
-    leaves the image keeps going and reads the border point nearest to it.
+    leaves the image continues, and reads the border point nearest to it.
 
     Args:
         flow: ``(..., L, 2, H, W)``, as for `optical_flow_stacking`; float32 or float64.
@@ -61,7 +61,7 @@ def trajectory_stacking(flow: Tensor) -> Tensor:
 
 
 def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories: bool = False) -> Tensor:
-    """Stack L/2 flow fields ahead of frame tau and L/2 behind it.
+    """Stack L/2 flow fields after frame tau and L/2 before it.
 
     The backward fields are true backward flow, estimated from each frame to the one before it, not negated forward
     flow. With ``forward[t]`` from frame t to t + 1 and ``backward[t]`` from frame t + 1 to t, pass
@@ -79,7 +79,7 @@ def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories
         ``(..., 2L, H, W)``.
 
     Raises:
-        ValueError: shapes differ (so L is odd, or a window was cut at the end of the video), or no field; along
+        ValueError: shapes differ (so L is odd, or the video ended too early), or no field; along
             trajectories also a value that is not finite.
         TypeError: wrong dtype, along trajectories.
 
@@ -91,7 +91,7 @@ def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories
     if ahead != behind:
         raise ValueError(
             f"forward and backward must hold L/2 fields each, so L must be even; got {ahead} and {behind} (L = "
-            f"{ahead + behind}): cut windows of L // 2 fields on both sides of tau"
+            f"{ahead + behind}): take L // 2 fields on both sides of tau"
         )
     checks.require_same_shape(forward, backward, ("forward", "backward"))
     stack = trajectory_stacking if along_trajectories else optical_flow_stacking
@@ -104,8 +104,8 @@ def trajectories(flow: Tensor, points: Tensor) -> Tensor:
     Args:
         flow: ``(..., L, 2, H, W)``, in pixels per frame; float32 or float64.
         points: ``(..., N, 2)``, where they start: (x, y) in pixels, (0, 0) the centre of the top left pixel. The
-            leading dimensions of the flow, or none to follow the same points in every video. Beyond the border they go
-            on as in `trajectory_stacking`.
+            leading dimensions of the flow, or none to follow the same points in every video. Beyond the border they
+            continue as in `trajectory_stacking`.
 
     Returns:
         ``(..., N, L + 1, 2)``: p_1, ..., p_L of eq. (2), then where the last field leads.
@@ -144,19 +144,19 @@ def mean_flow_subtraction(flow: Tensor) -> Tensor:
 
 
 def flip_frames(frames: Tensor) -> Tensor:
-    """Mirror frames or masks, ``(..., H, W)``, left to right. Not for flow: its vectors have to turn too."""
+    """Flip frames or masks, ``(..., H, W)``, horizontally. Not for flow: its vectors have to change too."""
     checks.require_shape(frames, "... H W", "frames")
     return frames.flip(-1)
 
 
 def flip_flow(flow: Tensor) -> Tensor:
-    """Mirror flow fields left to right: what moved right now moves left, so dx changes its sign.
+    """Flip flow fields horizontally: what moved right now moves left, so dx changes its sign.
 
     Args:
         flow: ``(..., 2, H, W)``, forward or backward, in pixels per frame.
 
     Returns:
-        The same shape: the flow between the mirrored frames.
+        The same shape: the flow between the flipped frames.
 
     Raises:
         ValueError: not two channels; a stack goes to `flip_stack`.
@@ -166,13 +166,13 @@ def flip_flow(flow: Tensor) -> Tensor:
 
 
 def flip_stack(stack: Tensor) -> Tensor:
-    """Mirror a stack left to right, of any kind this file makes: `flip_flow` for each of its fields.
+    """Flip a stack of any kind that this file makes horizontally: `flip_flow` for each of its fields.
 
     Args:
         stack: ``(..., 2L, H, W)``, x and y interleaved.
 
     Returns:
-        The same shape: the stack of the mirrored flow.
+        The same shape: the stack of the flipped flow.
 
     Raises:
         ValueError: an odd number of channels.
@@ -183,9 +183,9 @@ def flip_stack(stack: Tensor) -> Tensor:
 
 
 def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """Cut the same window out of everything; call it once for the frames and once for their flow.
+    """Crop everything alike; call it once for the frames and once for their flow.
 
-    Cutting changes no displacement, so frames, masks, flow and stacks are all cut alike.
+    Cropping changes no displacement, so frames, masks, flow and stacks are all cropped alike.
 
     Args:
         video: ``(..., H, W)``.
@@ -198,14 +198,14 @@ def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
         ``(..., height, width)``, a view.
 
     Raises:
-        ValueError: the window is empty or reaches beyond the image.
+        ValueError: the crop is empty or reaches beyond the image.
     """
     checks.require_shape(video, "... H W", "video")
     rows, columns = video.shape[-2:]
     if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
         raise ValueError(
-            f"the window must lie inside {rows} x {columns} pixels; got rows {top} to {top + height} and columns "
-            f"{left} to {left + width}: resize first, or cut a smaller window"
+            f"the crop must lie inside {rows} x {columns} pixels; got rows {top} to {top + height} and columns "
+            f"{left} to {left + width}: resize first, or take a smaller crop"
         )
     return video[..., top : top + height, left : left + width]  # (..., height, width)
 
@@ -250,7 +250,7 @@ def _follow(flow: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 def _require_fields(flow: Tensor, name: str) -> None:
     checks.require_shape(flow, "... L 2 H W", name, "a sequence of flow fields; unsqueeze a single one")
     if flow.shape[-4] == 0:
-        raise ValueError(f"{name} must hold at least one field; got {tuple(flow.shape)}: check where the window starts")
+        raise ValueError(f"{name} must hold at least one field; got {tuple(flow.shape)}: check where the stack starts")
 
 
 def _require_stack(stack: Tensor) -> None:

@@ -203,7 +203,7 @@ def test_crop_cuts_the_same_window_from_everything():
     "window", [(-1, 0, 2, 2), (0, -1, 2, 2), (3, 0, 2, 2), (0, 4, 2, 2), (0, 0, 0, 2), (0, 0, 2, 0)]
 )
 def test_a_window_beyond_the_image_is_an_error(window):
-    with pytest.raises(ValueError, match="the window must lie inside 4 x 5 pixels"):
+    with pytest.raises(ValueError, match="the crop must lie inside 4 x 5 pixels"):
         crop(torch.zeros(2, 4, 5), *window)
 
 
