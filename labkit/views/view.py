@@ -113,7 +113,7 @@ class View:
     def at(self, clip: Clip, indices: Sequence[int] | Tensor, *, whole: bool = False) -> Tensor:
         """Given frames as a test shows them, ``(..., C, crop_size, crop_size)``: the centre crop, or whole frames."""
         modality = self.test_modality or self.modality
-        return modality.normalise(self.pixels(clip, indices, whole=whole))
+        return modality.normalise(modality.split(self.pixels(clip, indices, whole=whole))[0])
 
     def pixels(self, clip: Clip, indices: Sequence[int] | Tensor, *, whole: bool = False) -> Tensor:
         """The same before they are normalised, such as uint8 images to look at."""

@@ -32,7 +32,7 @@ def test_frames_or_fields_that_views_share_are_read_once(modality):
 def test_a_flipped_video_is_the_video_of_the_flipped_clip(modality):
     clip, mirror = FakeClip(), FakeClip()
     mirror.all_frames, mirror.ahead = clip.all_frames.flip(-1), fl.flip_flow(clip.ahead)
-    video, mirrored = (modality.read(one, torch.tensor([[3, 4]]), as_it_is) for one in (clip, mirror))
+    video, mirrored = (modality.read(source, torch.tensor([[3, 4]]), as_it_is) for source in (clip, mirror))
     assert torch.equal(modality.flip(video), mirrored)
 
 

@@ -69,8 +69,8 @@ def test_a_centre_as_large_as_the_crop_leaves_the_centre_crop_alone():
     clip, view = FakeClip(num_frames=4, height=10, width=14), replace(FRAME, centre=8, flip=True)
     centre = clip.all_frames[:, :, 1:9, 3:11].float()
     possible, generator = [*centre, *centre.flip(-1)], seeded()
-    views = [view.train(clip, generator)[0] for _ in range(60)]
-    numbers = [next(n for n, crop in enumerate(possible) if torch.equal(crop, seen)) for seen in views]
+    crops = [view.train(clip, generator)[0] for _ in range(60)]
+    numbers = [next(n for n, other in enumerate(possible) if torch.equal(other, crop)) for crop in crops]
     assert set(numbers) == set(range(8))
     assert torch.equal(view.test(clip, 4)[0], centre)
 
@@ -177,7 +177,9 @@ def test_another_modality_to_test():
     both = View(sample=RandomSegments(2), modality=FramesWithFlow(num_fields=1), test_modality=RGB(), crop_size=8)
     frames, _ = both.test(clip, 3, generator=seeded())
     assert len(clip.reads) == 1  # no flow
-    assert torch.equal(frames, replace(both, test_modality=None).test(clip, 3, generator=seeded())[0])
+    joined = replace(both, test_modality=None)
+    assert torch.equal(frames, joined.test(clip, 3, generator=seeded())[0])
+    assert torch.equal(both.at(clip, [3, 4]), joined.at(clip, [3, 4]))
 
 
 # --- both -------------------------------------------------------------------------------------------------------------
