@@ -286,6 +286,10 @@ board.table(
 )
 
 # %% [markdown]
+# > Look at the last two rows first. On flow that is estimated from these small frames, the temporal stream falls far behind
+# > what it reaches on exact flow, and in our records behind the spatial stream as well. How good motion is as an input
+# > depends on who estimates it: the paper's frames have sixteen times as many pixels, and its estimator is a better one.
+# >
 # > Compare the rows with dropout 0.5 and 0.9. **The paper** gains from 0.9 where it trains from scratch; even so this "leads
 # > to over-fitting (even with high dropout)". Its networks see each video about two thousand times, the recorded ones here
 # > each clip about forty times, and they have little to overfit with. So our failure does not test the paper's claim. For
