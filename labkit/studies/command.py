@@ -51,7 +51,7 @@ def run(
     for seed in seeds:
         for split in splits or sorted({split for name in names for split in kind.rows()[name].splits}):
             study = kind(profile, seed=seed, split=split, out=out, progress=sys.stderr.isatty(), **settings)
-            due = [name for name in names if split in kind.rows()[name].splits]
+            due = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
             due = [name for name in due if again or not recorded(study, name, _folder(out))]
             if problems := preflight(study, due) if due else []:
                 print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
@@ -98,7 +98,7 @@ def listing(number: str, *, profile: str, seeds: Sequence[int], out: Path | None
     ]
     lines = [("row", "needs", "kept", "measured", "seconds")]
     for declared in kind.rows().values():
-        those = [study for study in studies if study.split in declared.splits]
+        those = [study for study in studies if declared.is_measured_on(study.dataset, study.split)]
         lines.append((declared.name, ", ".join(declared.needs) or "nothing", *_state(declared, those, _folder(out))))
     widths = [max(len(cells[column]) for cells in lines) for column in range(len(lines[0]))]
     table = [

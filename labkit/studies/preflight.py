@@ -13,10 +13,10 @@ def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
 
     Args:
         study: with its settings.
-        names: of rows; all that are measured on the study's split if empty.
+        names: of rows; all that are measured on the study's split and data set if empty.
     """
     rows = [study.row(name) for name in names]
-    rows = rows or [row for row in study.rows().values() if study.split in row.splits]
+    rows = rows or [row for row in study.rows().values() if row.is_measured_on(study.dataset, study.split)]
     return [*dict.fromkeys(study.lacking(rows)), *_space(study, rows)]
 
 

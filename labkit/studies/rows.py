@@ -86,6 +86,7 @@ class Row:
         metrics: the metrics of the ledger that it makes, all of them.
         needs: names of the things that it trains or computes on the way, and that other rows may share.
         splits: the official splits that it is measured on.
+        datasets: the data sets that it is measured on; empty: all that the study knows.
         method: name of the study's method.
         arguments: keyword arguments for it.
     """
@@ -94,8 +95,13 @@ class Row:
     metrics: tuple[str, ...]
     needs: tuple[str, ...]
     splits: tuple[int, ...]
+    datasets: tuple[str, ...]
     method: str
     arguments: Mapping[str, Any]
+
+    def is_measured_on(self, dataset: str, split: int) -> bool:
+        """Whether it can be measured on a split of a data set."""
+        return split in self.splits and (not self.datasets or dataset in self.datasets)
 
 
 def row(
@@ -105,6 +111,7 @@ def row(
     metrics: Sequence[str] = (),
     needs: Sequence[str] | None = None,
     splits: Sequence[int] = (1,),
+    datasets: Sequence[str] = (),
     **arguments: Any,
 ) -> Callable[[Method], Method]:
     """Declare a method of a study to be a row; a method may be several, with other arguments.
@@ -114,6 +121,7 @@ def row(
         metrics: that it makes; the one of its own name if empty.
         needs: see `Row`; the thing of its own name if None.
         splits: see `Row`.
+        datasets: see `Row`.
         **arguments: what the method is called with.
 
     The method returns a `Measure` if there is one metric, or a mapping of all its metrics to their measures.
@@ -121,7 +129,8 @@ def row(
 
     def declare(method: Method) -> Method:
         needed = (name,) if needs is None else tuple(needs)
-        declared = Row(name, tuple(metrics) or (name,), needed, tuple(splits), method.__name__, arguments)
+        made = tuple(metrics) or (name,)
+        declared = Row(name, made, needed, tuple(splits), tuple(datasets), method.__name__, arguments)
         method.__dict__.setdefault("rows", []).insert(0, declared)  # decorators apply from the last to the first
         return method
 

@@ -243,15 +243,16 @@ class Study:
         return Values({metric: self.measures[row.name][metric] for row in declared for metric in row.metrics})
 
     def row(self, name: str) -> Row:
-        """A row by name, if it is measured on this split.
+        """A row by name, if it is measured on this split and data set.
 
         Raises:
-            ValueError: no such row, or not on this split.
+            ValueError: no such row, or not here.
         """
         require_among("row", name, self.rows())
         row = self.rows()[name]
-        if self.split not in row.splits:
-            raise ValueError(f"row {name!r} must run on a split among {row.splits}; got split {self.split}")
+        if not row.is_measured_on(self.dataset, self.split):
+            known = f"a split among {row.splits} of {' or '.join(row.datasets) or 'any data set'}"
+            raise ValueError(f"row {name!r} must run on {known}; got split {self.split} of {self.dataset}")
         return row
 
     def _run(self, row: Row) -> dict[str, Measure]:
