@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,33 @@ class Codes(Dataset[tuple[Tensor, Tensor]]):
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         parts = {name: getattr(self, name)[chosen] for name in _TENSORS}
         return replace(self, **parts, names=tuple(self.names[index] for index in chosen.tolist()))
+
+    def named(self, names: Sequence[str]) -> "Codes":
+        """The codes of some clips by their names, in the order asked.
+
+        Raises:
+            CodesError: a clip is not among them.
+        """
+        index = {name: number for number, name in enumerate(self.names)}
+        if lacking := [name for name in names if name not in index]:
+            raise CodesError(
+                f"codes must be of {len(names)} clips; {len(lacking)} are not among them, {lacking[0]} the first: "
+                "extract them again"
+            )
+        return self.subset([index[name] for name in names])
+
+    @staticmethod
+    def concatenate(parts: Sequence["Codes"]) -> "Codes":
+        """Several sets of codes of the same classes as one, in this order; the source is that of the first."""
+        return Codes(
+            codes=torch.cat([part.codes for part in parts]),
+            labels=torch.cat([part.labels for part in parts]),
+            groups=torch.cat([part.groups for part in parts]),
+            indices=torch.cat([part.indices for part in parts]),
+            names=tuple(name for part in parts for name in part.names),
+            classes=parts[0].classes,
+            source=parts[0].source,
+        )
 
 
 def extract_codes(

@@ -173,6 +173,20 @@ def test_some_of_the_codes(codes):
     assert codes.subset(torch.tensor([4])).names == ("film4",)
 
 
+def test_codes_by_name(codes):
+    assert torch.equal(codes.named(["film3", "film0"]).codes, codes.codes[[3, 0]])
+    with pytest.raises(CodesError, match=r"must be of 3 clips; 2 are not among them, film9 the first: extract"):
+        codes.named(["film0", "film9", "film8"])
+
+
+def test_codes_one_after_the_other(codes):
+    joined = Codes.concatenate([codes.subset([3, 1]), codes.subset([0])])
+    expected = codes.subset([3, 1, 0])
+    assert (joined.names, joined.classes, joined.source) == (expected.names, codes.classes, codes.source)
+    for name in ("codes", "labels", "groups", "indices"):
+        assert torch.equal(getattr(joined, name), getattr(expected, name))
+
+
 def test_what_is_saved_comes_back(tmp_path, coder, codes):
     path = tmp_path / "codes.safetensors"
     save_codes(path, codes)
