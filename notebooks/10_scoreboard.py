@@ -400,10 +400,10 @@ load_weights(coder.net, source_weights("cnn_m"))
 start = clock()
 codes = extract_codes(train, coder, frame_rnn.sample_frames, progress=learns)
 coding = clock() - start
-readers = frame_rnn.frame_rnn_tiny(codes.codes.shape[-1], count, seed)
+readers = frame_rnn.frame_rnn_models(count, codes.codes.shape[-1], size="tiny", seed=seed)
 for name in ("average", "birnn"):
     start = clock()
-    reader = learned(getattr(readers, name), frame_rnn.TINY_RECIPE, codes, frame_rnn.loss)
+    reader = learned(getattr(readers, name), frame_rnn.RECIPES["tiny"], codes, frame_rnn.loss)
     spent[name] = coding + clock() - start
     look(
         name,

@@ -80,7 +80,7 @@ def stacked():
 CASES = {  # model, data, loss
     "two_stream.softmax": lambda: (ts.spatial_network(3, size="tiny"), labelled(3, 56, 56), classification_loss),
     "two_stream.multi_task": lambda: (*two_sets(), ts.multi_task_loss),
-    "frame_rnn": lambda: (frame_rnn.frame_rnn_tiny(6, 3).birnn, labelled(4, 6), frame_rnn.loss),
+    "frame_rnn": lambda: (frame_rnn.frame_rnn_models(3, 6, size="tiny").birnn, labelled(4, 6), frame_rnn.loss),
     "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
     "action_flow_net.flow": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.flow_loss),
