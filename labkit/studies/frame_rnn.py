@@ -1,0 +1,449 @@
+"""The experiments of Giel and Diaz, 2015: their tables and Figure 7, what they dropped, and what they name as next.
+
+The data set is UCF101, or eighteen actions of the lab's world in three families, which differ in what a single frame
+reveals (`FAMILIES`). A quarter of the training clips of each class, whole groups of them, is for validation: it chooses
+learning rate and weight decay. With the best of them each model is trained several times, and a result is the mean.
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from labkit import data, metrics, world
+from labkit.backbones import WeightsError, card, load_weights, source_weights
+from labkit.backbones.codes import (
+    Codes,
+    CodesError,
+    FrameCoder,
+    alexnet_coder,
+    extract_codes,
+    load_codes,
+    storage_table,
+)
+from labkit.clips import Clip, Clips
+from labkit.papers import frame_rnn
+from labkit.papers.two_stream import spatial_tiny
+from labkit.studies.code_metrics import class_clustering, instability, one_of_each_group, order_scores
+from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
+from labkit.studies.study import Study
+from labkit.training import Recipe, evaluate
+
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "appearance": ("hammer", "chop", "guitar", "broom", "ski", "skateboard"),
+    "motion": ("wave", "clap", "jump", "squat", "walk_left", "walk_right"),
+    "reversed": ("sit_down", "stand_up", "open_arms", "close_arms", "pick_up", "put_down"),
+}
+"""Actions of the world: told by a single frame, by motion alone, or by the order of the frames alone (in pairs)."""
+
+LAYERS: Mapping[str, Mapping[str, str]] = {
+    "paper": {"fc7": "classifier.4", "fc6": "classifier.1", "pool5": "features.12"},
+    "tiny": {"fc7": "fc7", "fc6": "fc6", "pool5": "features.pool5"},
+}
+"""Whose outputs are codes: of torchvision's AlexNet, and of the tiny CNN-M."""
+
+Setting = tuple[float, float]
+"""Factor on the recipe's learning rate, and weight decay."""
+
+
+class Scale(NamedTuple):
+    """What a profile changes.
+
+    Attributes:
+        groups: of the world's clips; a third of them is the test part.
+        clips: of each class in each group.
+        steps: to train a model on codes; None: those of its recipe.
+        settings: among which the validation clips choose.
+        starts: trainings with the chosen setting, from different initial weights.
+        tuning_steps: to fine-tune the CNN.
+        tuning_batch: clips in each of these.
+    """
+
+    groups: int
+    clips: int
+    steps: int | None
+    settings: tuple[Setting, ...]
+    starts: int
+    tuning_steps: int
+    tuning_batch: int
+
+
+class Parts(NamedTuple):
+    """The three parts of a data set, as clips or as codes."""
+
+    train: Any
+    validation: Any
+    test: Any
+
+
+STAGES = ("original", "frames", "codes")
+ONE = ((1.0, 0.0),)  # setting: learning rate as in the recipe, no weight decay
+FOUR = ((1.0, 0.0), (3.0, 0.0), (1.0, 0.01), (3.0, 0.01))
+
+
+def both(name: str) -> list[str]:
+    """Names of the two metrics of most rows."""
+    return [f"{name}.validation", f"{name}.test"]
+
+
+class FrameRNN(Study):
+    """All rows of the paper's tables."""
+
+    paper = "frame_rnn"
+    version = 1
+    networks = ("alexnet",)
+    scales: ClassVar[Mapping[str, Scale]] = {
+        "smoke": Scale(6, 1, 20, ONE, 1, 2, 2),
+        "lesson": Scale(24, 2, None, ONE, 1, 400, 16),
+        "study": Scale(36, 2, None, FOUR, 3, 400, 16),
+        "paper": Scale(36, 2, None, FOUR, 3, 4600, 16),
+    }
+
+    # --- clips and their codes
+
+    @cached_property
+    def clips(self) -> Parts:
+        """Clips to train on, to choose by, and to test on."""
+        train, test = (self._official(part) for part in ("train", "test"))
+        return Parts(*train.hold_out_groups(1 / 4), test)
+
+    def _official(self, part: str) -> Clips:
+        if self.dataset == "ucf101":
+            root, missing = Path(self.data_root, "ucf101"), self.missing
+            return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
+        size = {"groups": self.scale.groups, "clips": self.scale.clips, "frames": 24}  # 2 seconds
+        clips = world.Actions(seed=self.seed, split=self.split, part=part, **size)
+        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+
+    @cached_property
+    def coder(self) -> FrameCoder:
+        """The frozen network: AlexNet, or, if tiny, a small CNN-M that was trained on stills of other puppets."""
+        if self.size == "paper":
+            weights = Path(self.data_root, "alexnet_imagenet.pth")  # else those that torchvision has downloaded
+            coder = alexnet_coder(weights=weights if self.data_root and weights.exists() else None)
+        else:
+            weights = source_weights("cnn_m")
+            coder = FrameCoder(spatial_tiny(len(card(weights)["classes"])), "fc7", size=(56, 56))
+            load_weights(coder.net, weights)
+        coder.net.to(self._device).eval()
+        return coder
+
+    @property
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        return torch.device(self.device)
+
+    def codes(self, kind: str = "fc7") -> Parts:
+        """Codes of the clips.
+
+        Args:
+            kind: the layer, ``"fc7"``, ``"fc6"`` or ``"pool5"``; or a variant of fc7: ``"augmented"`` with four more
+                versions of each training clip, ``"app6"`` the six appearance classes alone, ``"flow"`` of images of
+                optical flow, ``"fine_tuned"`` from the fine-tuned network.
+        """
+        if kind not in self._codes:
+            self._codes[kind] = Parts(*(self._codes_of(kind, part) for part in Parts._fields))
+        return self._codes[kind]
+
+    @cached_property
+    def _codes(self) -> dict[str, Parts]:
+        return {}
+
+    def _codes_of(self, kind: str, part: str) -> Codes:
+        if kind == "app6":
+            return self._appearance_alone(getattr(self.codes(), part))
+        if kind == "augmented":
+            return self._augmented() if part == "train" else getattr(self.codes(), part)
+        coder, read, clips = self.coder, None, getattr(self.clips, part)
+        if kind == "flow":
+            read = self.flow_images
+        elif kind == "fine_tuned":
+            coder = replace(coder, net=self.fine_tuned().backbone)
+        else:
+            coder = replace(coder, layer=LAYERS[self.size][kind])
+        path = self._extracted(kind, part)
+        if self.size == "paper" and path.exists():
+            return load_codes(path, coder.source()).named([clip.name for clip in clips])
+        return self._extract(f"codes.{kind}.{part}", clips, coder, read=read, workers=self.workers)
+
+    def _extracted(self, kind: str, part: str) -> Path:
+        """Where ``data_scripts/extract_features.py`` puts codes of AlexNet."""
+        name = f"split{self.split}_{'test' if part == 'test' else 'train'}.safetensors"
+        return Path(self.data_root, self.dataset, f"codes_{kind}", name)
+
+    def _extract(self, name: str, clips: Clips, coder: FrameCoder, **options: Any) -> Codes:
+        """Codes of clips, computed once under a name."""
+
+        def extract() -> dict[str, Tensor]:
+            codes = extract_codes(clips, coder, frame_rnn.sample_frames, progress=self.progress, **options)
+            return {"codes": codes.codes, "indices": codes.indices}
+
+        tensors = self.compute(name, extract)
+        return Codes(
+            codes=tensors["codes"],
+            labels=clips.labels,
+            groups=clips.groups,
+            indices=tensors["indices"],
+            names=tuple(clip.name for clip in clips),
+            classes=tuple(clips.classes),
+            source=coder.source(),
+        )
+
+    def _augmented(self) -> Codes:
+        """Codes of all training clips, then of four augmented versions of them, one after the other."""
+        random = torch.Generator().manual_seed(self.seed)  # shared by all clips: they are read in order, by no workers
+        flip = self.dataset != "world"  # where walking to the left is not walking to the right
+
+        def read(clip: Clip, indices: Tensor) -> Tensor:
+            return frame_rnn.augment(clip.frames(indices), random, flip=flip)
+
+        clips = self.clips.train.subset(4 * list(range(len(self.clips.train))))
+        return Codes.concatenate(
+            [self.codes().train, self._extract("codes.augmented.train", clips, self.coder, read=read)]
+        )
+
+    def _appearance_alone(self, codes: Codes) -> Codes:
+        codes = codes.subset(self.rows_of(codes, "appearance"))
+        labels = (codes.labels[:, None] == self.labels_of("appearance")).int().argmax(dim=1)  # (N,), 0 to 5
+        return replace(codes, labels=labels, classes=FAMILIES["appearance"])
+
+    def flow_images(self, clip: Clip, indices: Tensor) -> Tensor:
+        """Optical flow as images ``(T, 3, H, W)``: up to 4 pixels a frame in the small world, 20 in videos."""
+        return frame_rnn.flow_image(clip.flow(indices), bound=4.0 if self.dataset == "world" else 20.0)
+
+    def labels_of(self, family: str) -> Tensor:
+        """Labels ``(6,)`` of the classes of a family of the world."""
+        return torch.tensor([self.clips.test.classes.index(name) for name in FAMILIES[family]])
+
+    def rows_of(self, clips: Clips | Codes, family: str) -> Tensor:
+        """Indices ``(n,)`` of the clips whose classes are of a family."""
+        return torch.isin(clips.labels, self.labels_of(family)).nonzero().flatten()
+
+    # --- training
+
+    def reader(self, model: str, kind: str = "fc7", setting: Setting = ONE[0], start: int = 0) -> nn.Module:
+        """A trained model.
+
+        Args:
+            model: its name in `labkit.papers.frame_rnn.Models`.
+            kind: of its `codes`.
+            setting: learning rate and weight decay.
+            start: number of the training, for other initial weights and another order of the clips.
+        """
+        codes, seed = self.codes(kind), 100 * self.seed + start
+        inputs, labels = (values.to(self._device) for values in (codes.validation.codes, codes.validation.labels))
+        models = frame_rnn.frame_rnn_models(len(codes.test.classes), inputs.shape[-1], size=self.size, seed=seed)  # type: ignore[arg-type]
+        recipe = self.recipe(setting, seed)
+        with self._few_threads():
+            return self.train(
+                self._name(model, kind, setting, start),
+                getattr(models, model),
+                frame_rnn.loss,
+                codes.train,
+                recipe,
+                watch=lambda network: {"validation": metrics.accuracy(network(inputs), labels)},
+                every=max(10, recipe.steps // 100),
+                workers=0,  # codes are in memory already
+            ).to(self._device)
+
+    def recipe(self, setting: Setting = ONE[0], seed: int = 0) -> Recipe:
+        """The recipe of this scale for models on codes."""
+        recipe = frame_rnn.RECIPES[self.size]
+        options = {"lr": setting[0] * recipe["options"]["lr"], "weight_decay": setting[1]}
+        return Recipe(**{**recipe, "options": options, "steps": self.scale.steps or recipe["steps"], "seed": seed})
+
+    @staticmethod
+    def _name(model: str, kind: str, setting: Setting, start: int) -> str:
+        return f"{model}.{kind}.lr{setting[0]:g}_decay{setting[1]:g}.start{start}"
+
+    @contextlib.contextmanager
+    def _few_threads(self) -> Iterator[None]:
+        """A single thread for tiny models: to share so little work takes longer than to do it."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if self.size == "tiny" else threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+    def setting(self, model: str, kind: str = "fc7") -> Setting:
+        """Learning rate and weight decay with the best accuracy on the validation clips."""
+        codes = self.codes(kind).validation
+        return max(
+            self.scale.settings,
+            key=lambda setting: (
+                self.mean_accuracy([self.reader(model, kind, setting)], codes.codes, codes.labels).value
+            ),
+        )
+
+    def readers(self, model: str, kind: str = "fc7") -> list[Any]:
+        """A model with its best setting, trained once from each start."""
+        setting = self.setting(model, kind)
+        return [self.reader(model, kind, setting, start) for start in range(self.scale.starts)]
+
+    def curve(self, model: str) -> tuple[list[float], list[float]]:
+        """Epochs, and the fraction of validation clips classified correctly there, while a model was trained."""
+        self.readers(model)
+        steps = self.curves[self._name(model, "fc7", self.setting(model), 0)]
+        per_epoch = len(self.codes().train) / self.recipe().batch
+        return [step.step / per_epoch for step in steps], [step.shown["validation"] for step in steps]
+
+    def fine_tuned(self) -> frame_rnn.FineTuned:
+        """The network and the RNN that reads its codes, trained further together: more steps than the RNN alone had."""
+        model = frame_rnn.FineTuned(copy.deepcopy(self.coder), copy.deepcopy(self.readers("rnn")[0]))
+        length = {"steps": self.scale.tuning_steps, "batch": self.scale.tuning_batch}
+        recipe = replace(self.recipe(seed=self.seed), options={"lr": 1e-4}, **length)
+        frames = self.clips.train.map(lambda clip: (clip.frames(frame_rnn.sample_frames(clip)), clip.label))
+        return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe).to(self._device)
+
+    def mean_accuracy(self, readers: Sequence[nn.Module], codes: Tensor, labels: Tensor) -> Measure:
+        """Percent of clips that are classified correctly by their codes ``(N, T, D)``, the mean over models."""
+        return mean_of([self.accuracy(scores_of(reader, codes), labels) for reader in readers])
+
+    # --- the table of results, and what was tried or is named as next
+
+    def _both(self, metrics: Sequence[str], readers: Sequence[nn.Module], kind: str = "fc7") -> dict[str, Measure]:
+        parts = zip(metrics, self.codes(kind)[1:], strict=True)
+        return {metric: self.mean_accuracy(readers, codes.codes, codes.labels) for metric, codes in parts}
+
+    @row("average", metrics=both("average"), needs=["average.fc7.*"], model="average")
+    @row("rnn", metrics=both("rnn"), needs=["rnn.fc7.*"], model="rnn")
+    @row("lstm", metrics=both("lstm"), needs=["lstm.fc7.*"], model="lstm")
+    @row("birnn", metrics=both("birnn"), needs=["birnn.fc7.*"], model="birnn")
+    @row("conv1d", metrics=both("conv1d"), needs=["conv1d.fc7.*"], model="conv1d")
+    @row("rnn2", metrics=both("rnn2"), needs=["rnn2.fc7.*"], model="rnn2")
+    @row("birnn_lstm", metrics=both("birnn_lstm"), needs=["birnn_lstm.fc7.*"], model="birnn_lstm")
+    def results(self, model: str) -> dict[str, Measure]:
+        """The table of results; the 1-D convolution they dropped; two layers, and both directions with LSTM layers."""
+        return self._both(both(model), self.readers(model))
+
+    @row("rnn.fc6", metrics=["rnn.fc6_validation", "rnn.fc6"], needs=["rnn.fc6.*"], kind="fc6")
+    @row("rnn.pool5", metrics=["rnn.pool5_validation", "rnn.pool5"], needs=["rnn.pool5.*"], kind="pool5")
+    def lower_layers(self, kind: str) -> dict[str, Measure]:
+        """Section "Future Work": codes from lower layers."""
+        return self._both([f"rnn.{kind}_validation", f"rnn.{kind}"], self.readers("rnn", kind), kind)
+
+    @row("augmented", metrics=both("augmented"), needs=["rnn.augmented.*"], kind="augmented")
+    @row("flow", metrics=both("flow"), needs=["rnn.flow.*"], kind="flow")
+    def other_inputs(self, kind: str) -> dict[str, Measure]:
+        """Section "Future Work": crops, hue, contrast and noise; optical flow, which is an image to the CNN."""
+        return self._both(both(kind), self.readers("rnn", kind), kind)
+
+    @row("dual", metrics=both("dual"), needs=["rnn.fc7.*", "rnn.flow.*"])
+    def dual_stream(self) -> dict[str, Measure]:
+        """Section "Future Work": an RNN on frames and one on flow, averaged."""
+        readers = zip(self.readers("rnn"), self.readers("rnn", "flow"), strict=True)
+        streams = [frame_rnn.DualStream(*pair) for pair in readers]
+        return {
+            metric: self.mean_accuracy(streams, torch.stack([frames.codes, flow.codes], dim=1), frames.labels)
+            for metric, frames, flow in zip(both("dual"), self.codes()[1:], self.codes("flow")[1:], strict=True)
+        }
+
+    @row("fine_tuned", metrics=both("fine_tuned"), needs=["rnn.fc7.*", "rnn.fine_tuned"])
+    def with_fine_tuned_network(self) -> dict[str, Measure]:
+        """Section "Future Work": the CNN is trained, too; from one start only."""
+        return self._both(both("fine_tuned"), [self.fine_tuned().head], "fine_tuned")
+
+    @row("rnn.train", needs=["rnn.fc7.*"])
+    def overfitting(self) -> Measure:
+        """Section "Results": do the best settings overfit the training clips?"""
+        train = self.codes().train
+        return self.mean_accuracy(self.readers("rnn"), train.codes, train.labels)
+
+    @row("rnn.spread", needs=["rnn.fc7.*"], model="rnn")
+    @row("conv1d.spread", needs=["conv1d.fc7.*"], model="conv1d")
+    def fluctuation(self, model: str) -> Measure:
+        """Section "Models": the validation accuracy of the convolution fluctuated drastically."""
+        return Measure(100 * instability(self.curve(model)[1]))
+
+    # --- where the order of the frames matters: families of the world
+
+    @row("average.appearance", needs=["average.fc7.*"], datasets=["world"], model="average")
+    @row("rnn.appearance", needs=["rnn.fc7.*"], datasets=["world"], model="rnn")
+    @row("lstm.appearance", needs=["lstm.fc7.*"], datasets=["world"], model="lstm")
+    @row("birnn.appearance", needs=["birnn.fc7.*"], datasets=["world"], model="birnn")
+    def on_appearance(self, model: str) -> Measure:
+        """Ours: classes that one frame reveals, all classes as possible answers."""
+        return self.on_family(model, "appearance")
+
+    def on_family(self, model: str, family: str) -> Measure:
+        """Percent of the test clips of a family that are classified correctly, all classes as possible answers."""
+        test = self.codes().test.subset(self.rows_of(self.codes().test, family))
+        return self.mean_accuracy(self.readers(model), test.codes, test.labels)
+
+    @row("average.order", needs=["average.fc7.*"], datasets=["world"], model="average")
+    @row("rnn.order", needs=["rnn.fc7.*"], datasets=["world"], model="rnn")
+    @row("lstm.order", needs=["lstm.fc7.*"], datasets=["world"], model="lstm")
+    @row("birnn.order", needs=["birnn.fc7.*"], datasets=["world"], model="birnn")
+    def in_order(self, model: str) -> Measure:
+        """Ours: which of two classes that are each other reversed?"""
+        pairs, test = self.labels_of("reversed").reshape(-1, 2), self.codes().test
+        scores = (order_scores(scores_of(reader, test.codes), test.labels, pairs) for reader in self.readers(model))
+        return mean_of([per_clip(right) for right in scores])
+
+    @row("average.app6", needs=["average.app6.*"], datasets=["world"], model="average")
+    @row("rnn.app6", needs=["rnn.app6.*"], datasets=["world"], model="rnn")
+    @row("lstm.app6", needs=["lstm.app6.*"], datasets=["world"], model="lstm")
+    @row("birnn.app6", needs=["birnn.app6.*"], datasets=["world"], model="birnn")
+    def appearance_alone(self, model: str) -> Measure:
+        """Ours: trained and tested on the six appearance classes alone, as UCF101 is according to the paper."""
+        test = self.codes("app6").test
+        return self.mean_accuracy(self.readers(model, "app6"), test.codes, test.labels)
+
+    # --- what codes are, before anything is trained
+
+    @row("storage", metrics=[f"storage.{name}" for name in STAGES], needs=[])
+    def storage(self) -> dict[str, Measure]:
+        """Section "Data Processing": the table of what a clip takes on disk."""
+        test = self.codes().test
+        stages = storage_table(self.clips.test[0], test.indices[0], test.codes[0])
+        return {f"storage.{name}": Measure(s.megabytes) for name, s in zip(STAGES, stages, strict=True)}
+
+    @row("cluster", metrics=["cluster.same", "cluster.chance"], needs=[])
+    def clusters(self) -> dict[str, Measure]:
+        """Section "Conclusions", Figure 7: do the mean codes cluster by class?"""
+        codes = one_of_each_group(Codes.concatenate(self.codes()))
+        same, chance = class_clustering(codes.codes, codes.labels)
+        return {"cluster.same": per_clip(same), "cluster.chance": Measure(100 * chance)}
+
+    # --- what the rows are about, and what they lack
+
+    def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
+        """Training or validation clips where a metric is about them, a family of the clips, or all of them."""
+        train, validation, test = self.clips
+        if metric.startswith(("storage.", "cluster.")):
+            return [], list(self.clips) if metric.startswith("cluster.") else [test]
+        if metric.endswith((".train", "validation", ".spread")):
+            return [train], [train if metric.endswith(".train") else validation]
+        family = {"order": "reversed", "appearance": "appearance", "app6": "appearance"}.get(metric.split(".")[1])
+        if family:
+            test = test.subset(self.rows_of(test, family))
+        return [train.subset(self.rows_of(train, family)) if family and metric.endswith(".app6") else train], [test]
+
+    def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
+        """Videos, weights, codes and flow that rows need and that are missing or wrong."""
+        yield from super().lacking(rows)
+        needs = {name for declared in rows for name in declared.needs}
+        kinds = {"fc7", *(name.split(".")[1] for name in needs)} & set(LAYERS[self.size])
+        try:
+            self.coder.source()
+            for kind in kinds:
+                if self.size == "paper" and self._extracted(kind, "train").exists():  # else they are computed
+                    self.codes(kind)
+        except (OSError, WeightsError, CodesError) as error:
+            yield str(error)
+        path = Path(self.data_root, self.dataset, "flow", "forward.jsonl")
+        if "rnn.flow.*" in needs and self.dataset != "world" and not path.exists():
+            yield f"{path} must list the flow; it is missing: run data_scripts/extract_flow.py {path.parents[1]}"
+
+
+def scores_of(model: nn.Module, codes: Tensor) -> Tensor:
+    """Class probabilities ``(N, K)`` of clips by their codes ``(N, T, D)``."""
+    return evaluate(model, iter([(codes[:, None], torch.zeros(len(codes)))]), progress=False).videos
