@@ -138,13 +138,13 @@ def row(
 
 
 def rows_of(study: type) -> dict[str, Row]:
-    """All rows of a study class, by name, in the order in which they stand in its file.
+    """All rows of a study class and of those it derives from, by name, in the order in which they stand in the file.
 
     Raises:
         ValueError: two rows have the same name.
     """
     declared: dict[str, Row] = {}
-    for attribute in vars(study).values():
+    for attribute in (value for kind in reversed(study.__mro__) for value in vars(kind).values()):
         for candidate in getattr(attribute, "rows", []):
             if candidate.name in declared:
                 raise ValueError(
