@@ -29,8 +29,9 @@ from labkit.backbones.codes import (
 )
 from labkit.clips import Clip, Clips
 from labkit.papers import frame_rnn
-from labkit.papers.two_stream import spatial_tiny
+from labkit.papers.two_stream import spatial_network
 from labkit.studies.code_metrics import class_clustering, instability, one_of_each_group, order_scores
+from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
 from labkit.studies.study import Study
 from labkit.training import Recipe, evaluate
@@ -129,7 +130,7 @@ class FrameRNN(Study):
             coder = alexnet_coder(weights=weights if self.data_root and weights.exists() else None)
         else:
             weights = source_weights("cnn_m")
-            coder = FrameCoder(spatial_tiny(len(card(weights)["classes"])), "fc7", size=(56, 56))
+            coder = FrameCoder(spatial_network(len(card(weights)["classes"]), size="tiny"), "fc7", size=(56, 56))
             load_weights(coder.net, weights)
         coder.net.to(self._device).eval()
         return coder
@@ -239,7 +240,7 @@ class FrameRNN(Study):
         """
         codes, seed = self.codes(kind), 100 * self.seed + start
         inputs, labels = (values.to(self._device) for values in (codes.validation.codes, codes.validation.labels))
-        models = frame_rnn.frame_rnn_models(len(codes.test.classes), inputs.shape[-1], size=self.size, seed=seed)  # type: ignore[arg-type]
+        models = frame_rnn.frame_rnn_models(len(codes.test.classes), inputs.shape[-1], size=self.size, seed=seed)
         recipe = self.recipe(setting, seed)
         with self._few_threads():
             return self.train(
@@ -439,9 +440,8 @@ class FrameRNN(Study):
                     self.codes(kind)
         except (OSError, WeightsError, CodesError) as error:
             yield str(error)
-        path = Path(self.data_root, self.dataset, "flow", "forward.jsonl")
-        if "rnn.flow.*" in needs and self.dataset != "world" and not path.exists():
-            yield f"{path} must list the flow; it is missing: run data_scripts/extract_flow.py {path.parents[1]}"
+        if "rnn.flow.*" in needs and self.dataset != "world":
+            yield from lacking_flow(Path(self.data_root, self.dataset))
 
 
 def scores_of(model: nn.Module, codes: Tensor) -> Tensor:
