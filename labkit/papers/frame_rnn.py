@@ -1,12 +1,11 @@
 """Recurrent networks on CNN codes: does the order of the frames help to recognise an action?
 
 Andrew Giel and Ryan Diaz, "Recurrent neural networks and transfer learning for action recognition", a report of
-Stanford's course CS231n, 2015: https://cs231n.stanford.edu/reports/2015/pdfs/rdiaz_final.pdf. A clip becomes ten
-frames over its first two seconds, and each frame a *code*: the 4096 features that a CNN trained on ImageNet computes
-for it. The CNN is frozen; only the model that reads the ten codes is trained. Average ignores their order: two layers
-on the mean code. RNN, LSTM and bidirectional RNN read them one after the other and predict a class at each step; the
-ten predictions count equally. On UCF101 the paper reports 50.0, 49.1, 45.9 and 50.5 %: a single frame gives most of
-these classes away.
+Stanford's course CS231n (https://cs231n.stanford.edu), 2015. A clip becomes ten frames over its first two seconds, and
+each frame a *code*: the 4096 features that a CNN trained on ImageNet computes for it. The CNN is frozen; only the model
+that reads the ten codes is trained. Average ignores their order: two layers on the mean code. RNN, LSTM and
+bidirectional RNN read them one after the other and predict a class at each step; the ten predictions count equally. On
+UCF101 the paper reports 50.0, 49.1, 45.9 and 50.5 %: a single frame gives most of these classes away.
 
 In: codes ``(B, T, D)``, float32, T = 10; D = 4096 for AlexNet (`labkit.backbones.codes`). Out, for all models:
 *log-probabilities* ``(B, K)`` of the averaged probabilities. Their softmax is these probabilities again, so they serve

@@ -132,11 +132,12 @@ class FrameRNN(Study):
             weights = source_weights("cnn_m")
             coder = FrameCoder(spatial_network(len(card(weights)["classes"]), size="tiny"), "fc7", size=(56, 56))
             load_weights(coder.net, weights)
-        coder.net.to(self._device).eval()
+        coder.net.to(self.torch_device).eval()
         return coder
 
     @property
-    def _device(self) -> torch.device:
+    def torch_device(self) -> torch.device:
+        """Where networks are, with "auto" resolved."""
         if self.device == "auto":
             return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         return torch.device(self.device)
@@ -239,7 +240,7 @@ class FrameRNN(Study):
             start: number of the training, for other initial weights and another order of the clips.
         """
         codes, seed = self.codes(kind), 100 * self.seed + start
-        inputs, labels = (values.to(self._device) for values in (codes.validation.codes, codes.validation.labels))
+        inputs, labels = (values.to(self.torch_device) for values in (codes.validation.codes, codes.validation.labels))
         models = frame_rnn.frame_rnn_models(len(codes.test.classes), inputs.shape[-1], size=self.size, seed=seed)
         recipe = self.recipe(setting, seed)
         with self._few_threads():
@@ -252,7 +253,7 @@ class FrameRNN(Study):
                 watch=lambda network: {"validation": metrics.accuracy(network(inputs), labels)},
                 every=max(10, recipe.steps // 100),
                 workers=0,  # codes are in memory already
-            ).to(self._device)
+            ).to(self.torch_device)
 
     def recipe(self, setting: Setting = ONE[0], seed: int = 0) -> Recipe:
         """The recipe of this scale for models on codes."""
@@ -302,7 +303,7 @@ class FrameRNN(Study):
         length = {"steps": self.scale.tuning_steps, "batch": self.scale.tuning_batch}
         recipe = replace(self.recipe(seed=self.seed), options={"lr": 1e-4}, **length)
         frames = self.clips.train.map(lambda clip: (clip.frames(frame_rnn.sample_frames(clip)), clip.label))
-        return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe).to(self._device)
+        return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe).to(self.torch_device)
 
     def mean_accuracy(self, readers: Sequence[nn.Module], codes: Tensor, labels: Tensor) -> Measure:
         """Percent of clips that are classified correctly by their codes ``(N, T, D)``, the mean over models."""

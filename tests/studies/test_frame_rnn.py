@@ -8,7 +8,6 @@ import pytest
 import torch
 from torchvision.models import alexnet
 
-from labkit import claims
 from labkit.studies.frame_rnn import FAMILIES, ONE, FrameRNN, Scale
 from labkit.studies.preflight import preflight
 
@@ -30,11 +29,6 @@ def together():
     study = smoke()
     study.measure(*ROWS)
     return study
-
-
-def test_every_metric_of_the_ledger_comes_from_one_row():
-    made = [metric for row in FrameRNN.rows().values() for metric in row.metrics]
-    assert sorted(made) == sorted(claims.ledger()["frame_rnn"].metrics)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -153,21 +147,12 @@ def test_rows_about_families_are_left_out_on_real_videos(tmp_path):
     assert len([row for row in study.rows().values() if row.is_measured_on("ucf101", 1)]) == len(ROWS) - 12
 
 
-@pytest.fixture(scope="module")
-def real_root(real_sets):
-    """Real clips of UCF101, and their flow by the script."""
-    import extract_flow
-
-    assert extract_flow.main([str(real_sets / "ucf101"), "--estimator", "dis"]) == 0
-    return real_sets
-
-
 OF_REAL_VIDEOS = [row.name for row in FrameRNN.rows().values() if row.is_measured_on("ucf101", 1)]
 
 
 @pytest.mark.filterwarnings("ignore:UCF101")
-def test_every_row_runs_on_real_videos(real_root):
-    study = FrameRNN("smoke", dataset="ucf101", data_root=str(real_root), missing="skip")
+def test_every_row_runs_on_real_videos(real_sets_with_flow):
+    study = FrameRNN("smoke", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     assert not preflight(study)
     study.measure(*OF_REAL_VIDEOS)
     (train, train_listed), test = study.clip_counts("rnn.test")
@@ -184,15 +169,15 @@ class InShort(FrameRNN):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:UCF101")
-def test_networks_of_the_paper_s_size_run_on_real_videos(real_root, tmp_path):
+def test_networks_of_the_paper_s_size_run_on_real_videos(real_sets_with_flow, tmp_path):
     """Codes of fc7 from the script, all others computed on the spot, with AlexNet's weights at random."""
     import extract_features
 
     torch.manual_seed(0)
-    weights, root = real_root / "alexnet_imagenet.pth", real_root / "ucf101"
+    weights, root = real_sets_with_flow / "alexnet_imagenet.pth", real_sets_with_flow / "ucf101"
     torch.save(alexnet().state_dict(), weights)
     assert extract_features.main([str(root), "--weights", str(weights), "--missing", "skip"]) == 0
-    settings = {"dataset": "ucf101", "data_root": str(real_root), "missing": "skip", "out": tmp_path}
+    settings = {"dataset": "ucf101", "data_root": str(real_sets_with_flow), "missing": "skip", "out": tmp_path}
     study = InShort("paper", **settings)
     assert not preflight(study)
     assert all(value >= 0 for value in study.measure(*OF_REAL_VIDEOS).values())
@@ -205,4 +190,4 @@ def test_networks_of_the_paper_s_size_run_on_real_videos(real_root, tmp_path):
     torch.save(alexnet().state_dict(), weights)  # another network than that of the codes
     (problem,) = preflight(InShort("paper", **settings), ["rnn"])
     assert "same source" in problem
-    assert Path(real_root, "ucf101/codes_fc7").as_posix() in problem
+    assert Path(real_sets_with_flow, "ucf101/codes_fc7").as_posix() in problem
