@@ -88,7 +88,7 @@ def step_chart(
         caption = {"text": model.replace(" ", "<br>"), "showarrow": False, "align": "right", "xanchor": "right"}
         figure.add_annotation(x=-0.6, y=0.5, xshift=-20, **caption, row=row, col=1)
         if first.probabilities[model].ndim == 1:
-            words_for_it = {"text": "has no steps: it sees all frames at once", "showarrow": False}
+            words_for_it = {"text": "has no steps: it sees all frames together", "showarrow": False}
             figure.add_annotation(x=(length - 1) / 2, y=0.5, **words_for_it, row=row, col=1)
     figure.update_yaxes(range=[0, 1.02], tickvals=[0, 1], ticktext=["0", "1"], showgrid=False, zeroline=False)
     figure.update_xaxes(range=[-0.6, length + 3.2], showgrid=False, zeroline=False, showticklabels=False)
