@@ -390,6 +390,9 @@ figures.accuracies(code_reading.by_family(study), title="What each model is good
 # %%
 figures.accuracies(code_reading.all_classes_and_six(study), title="With and without classes that need motion or order")
 
+# %%
+board.table("table appearance")
+
 # %% [markdown]
 # > Without them no model is far ahead of Average, as in the paper's table. Whether recurrence pays is a question about the
 # > data. (A single run on few test clips ranks none of these models; several seeds of a study may.)

@@ -18,7 +18,7 @@ def test_it_runs_on_real_videos(real_sets_with_flow, tmp_path):
     assert "['ApplyEyeMakeup', 'BaseballPitch']" in text  # the two rows of ten frames
     assert "v_Punch_g03_c01" in drawn  # a point of Figure 7
     assert "flow as colours" in drawn
-    for of_the_world in ("puppet", "appearance pairs", "reversed pairs"):
+    for of_the_world in ("puppet", "appearance pairs", "right order"):
         assert of_the_world not in drawn
     assert " nan" not in drawn
 

@@ -123,7 +123,7 @@ def all_classes_and_six(study: FrameRNN) -> dict[str, dict[str, float]]:
     study.measure(*models)
     values = {"all classes": {TITLES[model]: study.live[f"{model}.test"] for model in models}}
     if study.dataset == "world":
-        study.measure(*(f"{model}.app6" for model in models))
+        study.measure(*(f"{model}.{metric}" for model in models for metric in ("appearance", "app6")))
         values["the six appearance classes alone"] = {TITLES[model]: study.live[f"{model}.app6"] for model in models}
     return values
 

@@ -8,7 +8,7 @@ from labkit.claims import ClaimsError, Outcome, ledger, load, parse
 
 ENTRIES = {
     "two_stream": 9,
-    "frame_rnn": 5,  # with the models it names without numbers
+    "frame_rnn": 6,  # with the models it names without numbers, and a table of ours
     "conv_vlad": 6,
     "long_video": 10,
     "action_flow_net": 7,
@@ -42,7 +42,7 @@ def every_claim():
 
 def test_every_table_and_figure_to_re_create_has_its_entry():
     assert {name: len(paper.entries) for name, paper in ledger().items()} == ENTRIES
-    assert sum(ENTRIES.values()) == 60 + 1
+    assert sum(ENTRIES.values()) == 60 + 2
 
 
 def test_every_claim_of_the_design_is_there():

@@ -39,11 +39,6 @@ QUOTED = [
 
 
 SAID = [  # by notebooks, whose lines may break anywhere
-    ("03", "beside an RNN with {:.0f} %: a second stream helps most ({:.0f})", "rnn.test", "dual.test"),
-    ("03", "({:.0f}, and {:.0f} as an LSTM)", "birnn.test", "birnn_lstm.test"),
-    ("03", "the convolution ({:.0f})", "conv1d.test"),
-    ("03", "does not help ({:.0f}), nor do other codes ({:.0f} and {:.0f})", "rnn2.test", "rnn.fc6", "rnn.pool5"),
-    ("03", "ahead of the RNN ({:.0f} against {:.0f} %)", "average.appearance", "rnn.appearance"),
     ("05", "with {:.1f} against {:.1f} % on the noisy set", "googlenet.conv120_both", "lstm.both"),
     ("05", "{:.1f} against {:.1f} on the clean one", "clean.conv120_both", "clean.lstm_both"),
     ("05", "the two are level ({:.1f} and {:.1f})", "googlenet.conv_both", "lstm.both"),

@@ -91,8 +91,22 @@ def test_wrong_settings_are_named(settings, message):
 def test_wrong_rows_are_named():
     with pytest.raises(ValueError, match=r"row must be one of temporal\.l1, temporal\.l5, filters; got 'temporal\.l2'"):
         MadeUp("smoke").measure("temporal.l2")
-    with pytest.raises(ValueError, match=r"must run on a split among \(1,\); got split 2"):
+    with pytest.raises(ValueError, match=r"must run on a split among \(1,\) of any data set; got split 2 of world"):
         MadeUp("smoke", split=2).measure("temporal.l1")
+
+
+def test_a_row_of_the_world_alone_is_left_out_elsewhere():
+    class Both(MadeUp):
+        @row("temporal.l10", datasets=["world"])
+        def of_the_world(self):
+            return Measure(1.0)
+
+    assert Both("smoke").measure("temporal.l10") == {"temporal.l10": 1.0}
+    elsewhere = Both("smoke", dataset="ucf101", data_root="/nowhere")
+    with pytest.raises(ValueError, match=r"must run on a split among \(1,\) of world; got split 1 of ucf101"):
+        elsewhere.measure("temporal.l10")
+    here = [row.name for row in elsewhere.rows().values() if row.is_measured_on("ucf101", 1)]
+    assert here == ["temporal.l1", "temporal.l5", "filters"]  # a study that derives from another has its rows
 
 
 def test_initialisation_depends_on_the_seed_alone_and_leaves_the_generator_alone():
