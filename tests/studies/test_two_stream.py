@@ -109,7 +109,7 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path):
 
 def test_a_row_of_the_world_alone_says_so():
     study = TwoStream("smoke", dataset="ucf101", data_root="anywhere")
-    with pytest.raises(ValueError, match="must run on a split among .* of world; got split 1 of ucf101"):
+    with pytest.raises(ValueError, match=r"must run on a split among .* of world; got split 1 of ucf101"):
         study.measure("temporal.still_l10")
 
 
