@@ -9,7 +9,7 @@ state of every random generator in every worker; here there is no such state to 
 """
 
 from labkit.training.batches import LoaderFactory, Order, batches, shared_batches, uniform_over_classes
-from labkit.training.checkpoint import CheckpointError
+from labkit.training.checkpoint import CheckpointError, weights_digest
 from labkit.training.evaluate import Scores, evaluate
 from labkit.training.loop import Watch, fit
 from labkit.training.overfit import Overfit, overfit_one_batch
@@ -33,4 +33,5 @@ __all__ = [
     "overfit_one_batch",
     "shared_batches",
     "uniform_over_classes",
+    "weights_digest",
 ]

@@ -17,7 +17,10 @@ from labkit.training.recipe import Recipe, callable_name
 from labkit.training.step import Loss, Step
 
 _FORMAT = "labkit training 2"
-_UNREADABLE = (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, OSError)
+_UNREADABLE = (  # whatever the modules that read a damaged file have been seen to raise
+    *(zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
 
 
 class CheckpointError(ValueError):
@@ -59,7 +62,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"checkpoint must be of this training; got {self.path}, which is of another: continue that one with "
                 "the recipe, loss, precision, data and newly built model (with the same seed) that it was started "
-                "with, or use another file for this one"
+                "with; or delete it, or use another file, to start this one from the beginning"
             )
         for name, part in self._parts.items():
             part.load_state_dict(saved[name])
@@ -79,8 +82,11 @@ class Checkpoint:
         try:
             with written_whole(self.path) as file:
                 torch.save(state, file)
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be written ({error}): is there space?") from error
+        except (OSError, RuntimeError) as error:  # torch answers the OSError of a full disk with a RuntimeError
+            reason = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(reason, OSError):
+                raise
+            raise CheckpointError(f"{self.path} cannot be written ({reason}): is there space?") from error
         self.steps = len(history)
 
     def _read(self) -> dict[str, Any]:
@@ -116,10 +122,21 @@ def identify(
     factors = [recipe.factor(step) for step in np.linspace(0, recipe.steps - 1, 64, dtype=int).tolist()]
     size = len(data) if hasattr(data, "__len__") else None
     digest = hashlib.sha256(repr((str(recipe), groups, factors, callable_name(loss), precision, size)).encode())
+    _add_weights(digest, model)
+    return digest.hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """A digest of all weights of a model, on whichever device."""
+    digest = hashlib.sha256()
+    _add_weights(digest, model)
+    return digest.hexdigest()
+
+
+def _add_weights(digest: Any, model: nn.Module) -> None:
     for name, tensor in model.state_dict().items():
         digest.update(repr((name, tuple(tensor.shape), tensor.dtype)).encode())
         digest.update(_bytes(tensor))
-    return digest.hexdigest()
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -1,4 +1,7 @@
+import contextlib
 import copy
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +13,7 @@ import torch
 import toy_training
 from toy_training import ADAM, SGD, Blobs, cross_entropy, network, run, same, stop_at
 
-from labkit.training import CheckpointError
+from labkit.training import CheckpointError, checkpoint
 
 
 @pytest.mark.parametrize("recipe", [SGD, ADAM], ids=["sgd", "adam"])
@@ -116,6 +119,8 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     weight = good.index(model_bytes(path))
     for place in (200, weight, weight + 100):  # the structure, a weight, another
         damaged.append(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    name = good.rindex(b"data.pkl")  # in the directory of the archive
+    damaged.append(good[:name] + b"\xff" + good[name + 1 :])
     for content in damaged:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"must be a complete checkpoint of fit; it is damaged .* delete it"):
@@ -124,6 +129,24 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     with pytest.raises(CheckpointError, match="must be a complete checkpoint of fit"):
         run(model, ADAM, Blobs(), cross_entropy, checkpoint=path)
     assert same(model, before)
+
+
+@pytest.mark.parametrize("room", [0, 100, 3000], ids=lambda room: f"{room} bytes")
+def test_a_full_disk_is_one_clear_error_and_leaves_the_older_checkpoint(tmp_path, monkeypatch, room):
+    class Full(io.BytesIO):
+        def write(self, content):
+            if self.tell() + len(content) > room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(content)
+
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        run(network(), ADAM, Blobs(), stop_at(7), checkpoint=path, save_every=5)
+    before = path.read_bytes()
+    monkeypatch.setattr(checkpoint, "written_whole", lambda path: contextlib.nullcontext(Full()))
+    with pytest.raises(CheckpointError, match=r"run\.pt cannot be written .*No space left on device.*is there space"):
+        run(network(), ADAM, Blobs(), cross_entropy, checkpoint=path, save_every=5)
+    assert path.read_bytes() == before
 
 
 class Surprise:
