@@ -154,8 +154,9 @@ def write(measured: Iterable[Record], folder: Path | None = None) -> None:
 def records(paper: str, folder: Path | None = None) -> list[Record]:
     """Read what was measured for a paper: ``<paper>.jsonl`` and all ``<paper>/*.jsonl`` of a folder.
 
-    Where two lines have the same key, the one from the file of a row wins over that from ``<paper>.jsonl``; of two
-    files of rows the one whose name comes later, and within a file the later line.
+    Where two lines have the same key, that of the later version of world and study wins. Of one version, the one from
+    the file of a row wins over that from ``<paper>.jsonl``; of two files of rows the one whose name comes later, and
+    within a file the later line.
 
     Args:
         paper: its name in the ledger.
@@ -169,7 +170,8 @@ def records(paper: str, folder: Path | None = None) -> list[Record]:
     """
     home = folder or results_folder()
     paths = [home / f"{paper}.jsonl", *sorted((home / paper).glob("*.jsonl"))]
-    by_key = {record.key: record for path in paths for record in _read(path, paper)}
+    lines = [record for path in paths for record in _read(path, paper)]
+    by_key = {record.key: record for record in sorted(lines, key=lambda record: (record.world, record.version))}
     return [by_key[key] for key in sorted(by_key)]
 
 
