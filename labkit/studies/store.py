@@ -3,7 +3,7 @@
 An *artefact* is the weights of a trained network, or tensors such as scores and features, under a name. A `Store`
 without a folder keeps artefacts as long as the study lives; one with a folder also writes each to a safetensors file::
 
-    out/artefacts/two_stream-v3/world-study-1f0c52ab/cnn_m_tiny-split1-seed1001/
+    out/artefacts/two_stream-v3/world1-study-1f0c52ab/cnn_m_tiny-split1-seed1001/
         temporal.l10.safetensors      weights, with the seconds they took in the header
         temporal.l5.checkpoint        a training that was interrupted
 
@@ -12,7 +12,8 @@ Files are written whole, and one process at a time works on an artefact; another
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,21 +50,54 @@ class Store:
 
     def checkpoint(self, name: str) -> Path | None:
         """Where an interrupted training of this name continues from; None in memory."""
-        return None if self.folder is None else self.folder / f"{name}.checkpoint"
+        return self._file(name, "checkpoint")
 
     def path(self, name: str) -> Path | None:
         """The file of an artefact; None in memory."""
-        return None if self.folder is None else self.folder / f"{name}.safetensors"
+        return self._file(name, "safetensors")
+
+    def _file(self, name: str, kind: str) -> Path | None:
+        if not re.fullmatch(r"[\w+=-][\w.+=-]{0,199}", name):
+            raise ValueError(
+                f"name of an artefact must be 1 to 200 letters, digits and _ . + = -, as it names a file; got {name!r}"
+            )
+        return None if self.folder is None else self.folder / f"{name}.{kind}"
+
+    def load_or_make(self, name: str, make: Callable[[], Artefact]) -> tuple[Artefact, bool]:
+        """An artefact from the disk, else a new one, which is kept; and whether it was made now.
+
+        One process at a time makes it, others wait. What needs no more than to be read needs no lock either.
+
+        Raises:
+            StoreError: the file is damaged, or cannot be written.
+        """
+        if (kept := self.load(name)) is not None:
+            return kept, False
+        with self._hold(name):
+            if (kept := self.load(name)) is not None:  # another process has made it meanwhile
+                return kept, False
+            self._sweep(name)
+            made = make()
+            self.save(name, made)
+            return self.load(name) or made, True  # from the disk, as it will be the next time
 
     @contextlib.contextmanager
-    def working_on(self, name: str) -> Iterator[None]:
+    def _hold(self, name: str) -> Iterator[None]:
         """Hold an artefact against other processes; they wait."""
-        if self.folder is None:
+        with contextlib.ExitStack() as stack:
+            if self.folder is not None:
+                try:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(lock(self.folder / name, wait=True))
+                except OSError as error:
+                    raise _not_written(self.folder, error) from error
             yield
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with lock(self.folder / name, wait=True):
-            yield
+
+    def _sweep(self, name: str) -> None:
+        """Remove what processes that were killed while they wrote have left: a checkpoint can be a gigabyte."""
+        for path in (self.path(name), self.checkpoint(name)):
+            for temporary in path.parent.glob(f".{path.name}.*.tmp") if path is not None else ():
+                temporary.unlink(missing_ok=True)
 
     def holds(self, pattern: str) -> bool:
         """Whether an artefact lies on the disk whose name fits a pattern, ``*`` standing for anything."""
@@ -78,17 +112,23 @@ class Store:
         path, checkpoint = self.path(name), self.checkpoint(name)
         if path is None or checkpoint is None or not path.exists():
             return None
-        checkpoint.unlink(missing_ok=True)  # of a process that was killed right after it had saved
         try:
             tensors = safetensors.torch.load_file(path)
             with safetensors.safe_open(path, framework="pt") as file:
                 noted = json.loads((file.metadata() or {})["labkit"])
-            return Artefact(tensors, noted["seconds"], noted["notes"])
-        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-            raise StoreError(
-                f"{path} must be a kept artefact; it is damaged or something else ({error}): delete it, and it is made "
-                "again"
-            ) from error
+            artefact = Artefact(tensors, noted["seconds"], noted["notes"])
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise self.unfit(name, str(error)) from error
+        with contextlib.suppress(OSError):  # others may own the folder
+            checkpoint.unlink(missing_ok=True)  # of a process that was killed right after it had saved
+        return artefact
+
+    def unfit(self, name: str, reason: str) -> StoreError:
+        """The error that a kept artefact cannot be used, and why."""
+        return StoreError(
+            f"{self.path(name)} must be a kept artefact; it is damaged or something else "
+            f"({reason.partition(chr(10))[0]}): delete it, and it is made again"
+        )
 
     def save(self, name: str, artefact: Artefact) -> None:
         """Write an artefact, whole, and remove the checkpoint that led to it.
@@ -105,5 +145,9 @@ class Store:
             with written_whole(path) as file:
                 file.write(safetensors.torch.save(tensors, {"labkit": noted}))
         except OSError as error:
-            raise StoreError(f"{path} cannot be written ({error}): is there space? give another folder") from error
+            raise _not_written(path, error) from error
         checkpoint.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} cannot be written ({error}): is there space? give another folder")

@@ -13,29 +13,22 @@ folder ``out`` everything trained is kept there, and a run that was killed conti
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from labkit import claims, metrics
 from labkit.clips import Clips
+from labkit.studies.clock import Training
+from labkit.studies.identity import Facts, facts_of_scores, facts_of_training
+from labkit.studies.keeper import Keeper
 from labkit.studies.rows import Measure, Row, Values, per_clip, rows_of
 from labkit.studies.store import Artefact, Store
 from labkit.training import Recipe, Step, evaluate, fit
-
-CHECKPOINTS = 20  # of each training
-
-
-class Training(NamedTuple):
-    """A training that was asked for: its name, how long it took, and whether it was done just now or earlier."""
-
-    name: str
-    seconds: float
-    now: bool
+from labkit.world import VERSION as WORLD
 
 
 class Study:
@@ -101,6 +94,8 @@ class Study:
         require_among("network", network or self.networks[0], self.networks)
         if dataset != "world" and not data_root:
             raise ValueError(f"data_root must be the folder of {dataset}; got none")
+        if dataset == "world" and data_root:
+            raise ValueError(f"dataset must be a real one where data_root is given; got 'world' and {data_root!r}")
         self.profile, self.dataset, self.data_root, self.split, self.seed = profile, dataset, data_root, split, seed
         self.scale = self.scales[profile]
         self.size: Literal["paper", "tiny"] = "paper" if profile == "paper" else "tiny"
@@ -109,27 +104,34 @@ class Study:
         self.progress = profile != "smoke" if progress is None else progress
         if out is None and profile in claims.COUNTING:
             out = Path(__file__).resolve().parents[2] / "build" / "studies"
-        self.store = Store(out and out / "artefacts" / self._address())
+        self.store = Store(out and out.absolute() / "artefacts" / self._address())
         self.live: dict[str, float] = {}
         self.measures: dict[str, dict[str, Measure]] = {}
         self.seconds: dict[str, float] = {}
         self.curves: dict[str, list[Step]] = {}
         self.asked: list[Training] = []
-        self._memory: dict[str, Any] = {}
+        self._keeper = Keeper(self.store, str(self._address()))
         self._siblings: dict[str, Self] = {}
 
     def _address(self) -> Path:
         """Where artefacts lie in ``out``: whatever can change them is in it."""
+        clips = self.dataset + f"{WORLD}" * (self.dataset == "world") + "-partial" * (self.missing == "skip")
         scale = hashlib.sha256(repr(self.scale).encode()).hexdigest()[:8]
-        settings = f"{self.dataset}-{self.profile}-{scale}{'-partial' * (self.missing == 'skip')}"
+        settings = f"{clips}-{self.profile}-{scale}" + f"-{self.precision}" * (self.precision != "no")
         return Path(f"{self.paper}-v{self.version}", settings, f"{self.network}-split{self.split}-seed{self.seed}")
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device that `device` names."""
+        best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        return best if self.device == "auto" else torch.device(self.device)
 
     def sibling(self, **changes: Any) -> Self:
         """The same study with other settings, e.g. ``split=1``; its trainings count as asked for by both."""
         key = repr(sorted(changes.items()))
         if key not in self._siblings:
             self._siblings[key] = type(self)(self.profile, **{**self._settings, **changes})
-            self._siblings[key].asked = self.asked
+            self._siblings[key].asked, self._siblings[key]._keeper.clock = self.asked, self._keeper.clock
         return self._siblings[key]
 
     # --- what a study trains and computes
@@ -156,50 +158,48 @@ class Study:
         Returns:
             The trained model: the same object each time.
         """
-        if name not in self._memory:
-            with self.store.working_on(name):
-                kept = self.store.load(name)
-                artefact = kept or self._fit(name, model, loss, data, recipe, **options)
-            if kept is not None:
-                model.load_state_dict(dict(kept.tensors))
-            self.curves[name] = [Step(*step) for step in artefact.notes["curve"]]
-            self.asked.append(Training(name, artefact.seconds, kept is None))
-            self._memory[name] = model, artefact.seconds
-        model, seconds = self._memory[name]
-        self.asked.append(Training(name, seconds, False))
-        return model
+        facts = facts_of_training(model, loss, data, recipe)
 
-    def _fit(self, name: str, model: nn.Module, loss: Any, data: Any, recipe: Recipe, **options: Any) -> Artefact:
-        options = {"workers": 0 if callable(data) else self.workers, "progress": self.progress, **options}
-        history = fit(
-            model,
-            recipe,
-            data,
-            loss,
-            checkpoint=self.store.checkpoint(name),
-            save_every=max(recipe.steps // CHECKPOINTS, 1),
-            device=self.device,
-            precision=self.precision,
-            **options,
-        )
-        watched = [step for step in history if "watch" in options and step.step % options.get("every", 1) == 0]
-        curve = [(step.step, step.loss, step.lr, step.seconds, step.shown) for step in watched]
-        artefact = Artefact(model.state_dict(), history[-1].seconds, {"curve": curve})
-        self.store.save(name, artefact)
-        return artefact
+        def fitted() -> Artefact:
+            self._keeper.require_new(name, model)
+            given: dict[str, Any] = {
+                "checkpoint": self.store.checkpoint(name),
+                "save_every": max(recipe.steps // 20, 1),
+                "device": self.device,
+                "precision": self.precision,
+                "workers": 0 if callable(data) else self.workers,
+                "progress": self.progress,
+            }
+            history = fit(model, recipe, data, loss, **{**given, **options})
+            watched = [step for step in history if "watch" in options and step.step % options.get("every", 1) == 0]
+            curve = [(step.step, step.loss, step.lr, step.seconds, step.shown) for step in watched]
+            return Artefact(model.state_dict(), history[-1].seconds, {"curve": curve, "facts": facts})
 
-    def compute(self, name: str, function: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Named tensors such as scores or features, computed once and kept under a name, as `train` keeps networks."""
-        if name not in self._memory:
-            with self.store.working_on(name):
-                kept = self.store.load(name)
-                if kept is None:
-                    started = time.perf_counter()
-                    kept = Artefact(function(), time.perf_counter() - started, {})
-                    self.store.save(name, kept)
-                    kept = self.store.load(name) or kept  # on the disk it needs no memory until it is looked at
-            self._memory[name] = dict(kept.tensors)
-        return self._memory[name]
+        def restored(artefact: Artefact) -> nn.Module:
+            try:
+                model.load_state_dict(dict(artefact.tensors))
+                self.curves[name] = [Step(*step) for step in artefact.notes["curve"]]
+            except (RuntimeError, KeyError, TypeError) as error:
+                raise self.store.unfit(name, "it is of another network") from error
+            return model.to(self.torch_device)
+
+        trained, training = self._keeper.get(name, facts, fitted, restored)
+        self.asked.append(training)
+        return trained
+
+    def compute(
+        self, name: str, function: Callable[[], Mapping[str, Tensor]], facts: Facts | None = None
+    ) -> dict[str, Tensor]:
+        """Named tensors such as scores or features, computed once and kept under a name, as `train` keeps networks.
+
+        The facts, if there are any, are noted, and are an error where the same name is asked for with others.
+        """
+
+        def computed() -> Artefact:
+            tensors, seconds, pieces = self._keeper.clock.timed(function)
+            return Artefact(tensors, seconds, {"pieces": pieces, "facts": facts or {}})
+
+        return self._keeper.get(name, facts or {}, computed, lambda artefact: dict(artefact.tensors))[0]
 
     def scores(self, name: str, model: nn.Module, data: Any, **options: Any) -> Tensor:
         """Softmax scores ``(N, K)`` of whole clips, the mean over their views, computed once under a name.
@@ -215,7 +215,13 @@ class Study:
             settings = {"workers": self.workers, "progress": self.progress, **options}
             return {"scores": evaluate(model, data, **settings).videos.cpu()}
 
-        return self.compute(name, scored)["scores"]
+        return self.compute(name, scored, facts_of_scores(model, data))["scores"]
+
+    def release(self) -> None:
+        """Let go of networks, scores and features that are kept on the disk; they are read again when asked for."""
+        self._keeper.release()
+        for sibling in self._siblings.values():
+            sibling.release()
 
     @staticmethod
     def accuracy(scores: Tensor, labels: Tensor) -> Measure:
@@ -256,13 +262,8 @@ class Study:
         return row
 
     def _run(self, row: Row) -> dict[str, Measure]:
-        started, before = time.perf_counter(), len(self.asked)
-        answer = getattr(self, row.method)(**row.arguments)
-        elapsed, asked = time.perf_counter() - started, self.asked[before:]
-        of_each = {training.name: training.seconds for training in asked}
-        self.seconds[row.name] = (
-            elapsed - sum(training.seconds for training in asked if training.now) + sum(of_each.values())
-        )
+        answer, seconds, pieces = self._keeper.clock.timed(lambda: getattr(self, row.method)(**row.arguments))
+        self.seconds[row.name] = seconds + sum(pieces.values())
         measures = {row.metrics[0]: answer} if isinstance(answer, Measure) else dict(answer)
         if set(measures) != set(row.metrics):
             raise ValueError(f"row {row.name!r} must measure {row.metrics}; got {tuple(measures)}")

@@ -6,15 +6,18 @@ import pytest
 import torch
 from made_up import MadeUp
 
+from labkit.losses import classification_loss
 from labkit.studies import study_of
 from labkit.studies.rows import Measure, mean_of, per_clip, row
+from labkit.studies.store import Artefact, StoreError
 from labkit.studies.study import Study
+from labkit.training import Recipe, Step
 
 
 def test_a_network_is_trained_once_and_comes_back_as_the_same_object():
     study = MadeUp("smoke")
     assert study.linear() is study.linear()
-    assert [training.now for training in study.asked] == [True, False, False]
+    assert [training.now for training in study.asked] == [True, False]
 
 
 def test_a_kept_network_is_loaded_and_gives_the_same_numbers(tmp_path):
@@ -33,6 +36,7 @@ def test_other_settings_are_kept_apart(tmp_path):
         for settings in ({}, {"seed": 1}, {"split": 2}, {"missing": "skip"})
     }
     assert len({*folders, MadeUp("study", out=tmp_path).store.folder}) == 5
+    assert MadeUp("smoke", out=tmp_path, precision="bf16").store.folder not in folders
 
     class Later(MadeUp):
         version = 2
@@ -41,6 +45,12 @@ def test_other_settings_are_kept_apart(tmp_path):
         scales: ClassVar = {"smoke": MadeUp.scales["smoke"]._replace(points=41)}
 
     assert len({*folders, *(kind("smoke", out=tmp_path).store.folder for kind in (Later, Larger))}) == 6
+
+
+def test_another_world_is_kept_apart(tmp_path, monkeypatch):
+    before = MadeUp("smoke", out=tmp_path).store.folder
+    monkeypatch.setattr("labkit.studies.study.WORLD", 1000)
+    assert MadeUp("smoke", out=tmp_path).store.folder != before
 
 
 def test_smoke_and_lesson_keep_nothing_by_themselves_and_a_study_does():
@@ -80,6 +90,7 @@ def test_two_rows_of_one_name_are_an_error():
         ({"profile": "lessons"}, "profile must be one of smoke, study; got 'lessons'"),
         ({"dataset": "ucf"}, "dataset must be one of world, ucf101; got 'ucf'"),
         ({"dataset": "ucf101"}, "data_root must be the folder of ucf101; got none"),
+        ({"data_root": "/data"}, "dataset must be a real one where data_root is given; got 'world' and '/data'"),
         ({"network": "cubic"}, "network must be one of linear; got 'cubic'"),
     ],
 )
@@ -140,9 +151,120 @@ def test_a_sibling_shares_what_was_asked_for():
     assert (other.split, other.seed) == (2, 2)
     assert study.sibling(split=2) is other
     other.linear()
-    assert [training.name for training in study.asked] == ["linear.0.1"] * 2
+    assert [training.name for training in study.asked] == ["linear.0.1"]
 
 
 def test_a_number_without_a_study_is_an_error():
     with pytest.raises(ValueError, match="number must be one of 02"):
         study_of("99")
+
+
+class Careless(MadeUp):
+    """All trainings have one name."""
+
+    def train(self, name, *arguments, **options):
+        return super().train("network", *arguments, **options)
+
+
+def test_two_trainings_of_one_name_are_an_error():
+    study = Careless("smoke")
+    study.linear(0.1)
+    with pytest.raises(ValueError, match=r"'network' must be of what is asked for; its options was {'lr': 0.1}, and"):
+        study.linear(0.5)
+
+
+def test_a_kept_network_of_another_recipe_is_an_error_and_not_loaded(tmp_path):
+    Careless("smoke", out=tmp_path).linear(0.1)
+    with pytest.raises(
+        ValueError, match=r"network\.safetensors must be of what .*options was .*raise the version of the study"
+    ):
+        Careless("smoke", out=tmp_path).linear(0.5)
+
+
+def test_a_kept_network_of_other_sizes_is_an_error_in_one_line(tmp_path):
+    study = MadeUp("smoke", out=tmp_path)
+    study.linear()
+    notes = study.store.load("linear.0.1").notes
+    study.store.save("linear.0.1", Artefact({"0.weight": torch.zeros(2, 2)}, 1.0, notes))
+    with pytest.raises(
+        StoreError, match=r"linear\.0\.1\.safetensors must be a kept artefact; .*another network"
+    ) as caught:
+        MadeUp("smoke", out=tmp_path).linear()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trained_model_is_not_trained_further_under_another_name():
+    study = MadeUp("smoke")
+    network = study.linear()
+    recipe = Recipe(torch.optim.SGD, {"lr": 0.1}, steps=2, batch=2)
+    before = network[0].weight.detach().clone()
+    with pytest.raises(ValueError, match=r"'longer' must be newly built; it shares weights with 'linear.0.1'"):
+        study.train("longer", torch.nn.Sequential(network[0]), classification_loss, study.points, recipe)
+    assert torch.equal(network[0].weight, before)
+
+
+def test_scores_of_other_weights_are_an_error(tmp_path):
+    study = MadeUp("smoke", out=tmp_path)
+    data = [(torch.randn(1, 3), 0), (torch.randn(1, 3), 1)]
+    network = study.initialised(lambda: torch.nn.Linear(3, 2))
+    assert study.scores("scores", network, data).shape == (2, 2)
+    other = study.initialised(lambda: torch.nn.Linear(3, 2), seed=1)
+    for again in (study, MadeUp("smoke", out=tmp_path)):
+        again.scores("scores", network, data)
+        with pytest.raises(ValueError, match="its weights was"):
+            again.scores("scores", other, data)
+
+
+def test_what_is_released_is_read_again(tmp_path):
+    study = MadeUp("smoke", out=tmp_path)
+    values, network = study.measure("filters"), study.linear()
+    study.release()
+    assert study.linear() is not network
+    assert same(study.linear().state_dict(), network.state_dict())
+    del study.measures["filters"]
+    assert study.measure("filters") == values
+    in_memory = MadeUp("smoke")
+    network = in_memory.linear()
+    in_memory.release()
+    assert in_memory.linear() is network
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_kept_network_is_moved_to_the_device_of_the_study(tmp_path, monkeypatch):
+    MadeUp("smoke", out=tmp_path).linear()
+    monkeypatch.setattr(MadeUp, "torch_device", torch.device("meta"))
+    assert MadeUp("smoke", out=tmp_path).linear()[0].weight.is_meta
+
+
+@pytest.fixture
+def long_training(monkeypatch):
+    """Each training says that it took a thousand seconds, as one that was continued does."""
+    steps = [Step(0, 1.0, 0.1, 1000.0, {})]
+    monkeypatch.setattr("labkit.studies.study.fit", lambda *_, **__: steps)
+
+
+@pytest.mark.usefixtures("long_training")
+def test_seconds_of_a_row_hold_those_of_its_trainings_before_they_were_interrupted():
+    study = MadeUp("smoke")
+    study.measure("temporal.l1", "filters")
+    assert 1000 <= study.seconds["temporal.l1"] < 1900
+    assert 2000 <= study.seconds["filters"] < 2900
+
+
+@pytest.mark.usefixtures("long_training")
+def test_seconds_hold_trainings_of_the_same_name_of_all_splits_and_those_behind_what_was_computed(tmp_path):
+    class Splits(MadeUp):
+        @row("temporal.l10")
+        def all_splits(self):
+            return Measure(self.compute("all", self.both)["sum"].item())
+
+        def both(self):
+            return {"sum": self.linear()[0].weight.sum() + self.sibling(split=2).linear()[0].weight.sum()}
+
+    for _ in range(2):
+        study = Splits("smoke", out=tmp_path)
+        study.measure("temporal.l10")
+        assert 2000 <= study.seconds["temporal.l10"] < 2900

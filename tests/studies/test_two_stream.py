@@ -20,7 +20,8 @@ def smoke(clips_of=None, networks_of=None):
     if clips_of is not None:
         study.large, study.small = clips_of.large, clips_of.small
     if networks_of is not None:
-        study._memory |= {name: kept for name, kept in networks_of._memory.items() if not name.startswith("scores.")}
+        kept = networks_of._keeper.memory
+        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
     return study
 
 
