@@ -121,11 +121,17 @@ def _numbers(text: str) -> list[int]:
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise argparse.ArgumentTypeError(f"expected whole numbers or ranges such as 0,1,10-12; got {text!r}")
     spans = [part.split("-") for part in text.split(",")]
+    if backward := [span for span in spans if int(span[0]) > int(span[-1])]:
+        raise argparse.ArgumentTypeError(f"expected ranges from low to high; got {'-'.join(backward[0])}")
     return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
 
 
 def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+    """Names with commas between them."""
+    names = [name.strip() for name in text.split(",")]
+    if "" in names:
+        raise argparse.ArgumentTypeError(f"expected names with commas between them; got {text!r}")
+    return names
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -137,7 +143,7 @@ def _study(options: argparse.Namespace) -> int:
             print(command.listing(options.number, **settings))
             return 0
         return command.run(options.number, **settings)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 2
 

@@ -17,6 +17,8 @@ def study_of(number: str) -> type[Study]:
     try:
         module = import_module(f"labkit.studies.{papers[number]}")
     except ModuleNotFoundError as error:
+        if error.name != f"labkit.studies.{papers[number]}":
+            raise
         raise ValueError(
             f"number must be that of a paper with a study; got {number}: {papers[number]} has none"
         ) from error

@@ -1,6 +1,7 @@
 """``labkit study``: run the rows of a study, and say which there are and what is kept of them."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -44,21 +45,47 @@ def run(
         The exit status: 0 if every row has its records.
     """
     kind = study_of(number)
-    names = chosen(kind, rows)
     if out is None and profile not in claims.COUNTING:
         raise ValueError(f"profile must be study or paper without --out; got {profile!r}: give a folder")
-    failures = 0
-    for seed in seeds:
-        for split in splits or sorted({split for name in names for split in kind.rows()[name].splits}):
+    places = _places(kind, rows, splits)
+    runs: list[tuple[Study, list[str]]] = []
+    for seed in dict.fromkeys(seeds):
+        for split, names in places.items():
             study = kind(profile, seed=seed, split=split, out=out, progress=sys.stderr.isatty(), **settings)
-            due = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
-            due = [name for name in due if again or not recorded(study, name, _folder(out))]
-            if problems := preflight(study, due) if due else []:
-                print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
-                return 1
-            for name in due:
+            here = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
+            due = [name for name in here if again or not recorded(study, name, _folder(out))]
+            runs += [(study, due)] if due else []
+    if not runs:
+        print("nothing to run: all of these rows have their records (--again runs them again)")
+    if problems := dict.fromkeys(problem for study, due in runs for problem in preflight(study, due)):
+        print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
+        return 1
+    failures = 0
+    while runs:  # a study that has run is let go, with its clips
+        study, due = runs.pop(0)
+        for name in due:
+            if again or not recorded(study, name, _folder(out)):  # by another process, since we have looked
                 failures += not _run_row(study, name, _folder(out))
+                study.release()
     return 1 if failures else 0
+
+
+def _places(kind: type[Study], patterns: Sequence[str], splits: Sequence[int]) -> dict[int, list[str]]:
+    """For each split, the rows to run on it; all splits that a row is measured on if none are asked for.
+
+    Raises:
+        ValueError: a pattern that fits no row, or none that is measured on one of the splits.
+    """
+    rows = [kind.rows()[name] for name in chosen(kind, patterns)]
+    for pattern in patterns or ["*"]:
+        known = {split for declared in rows if fnmatchcase(declared.name, pattern) for split in declared.splits}
+        if splits and known.isdisjoint(splits):
+            raise ValueError(
+                f"splits must be among {', '.join(map(str, sorted(known)))} for {pattern}; got "
+                f"{', '.join(map(str, splits))}"
+            )
+    asked = dict.fromkeys(splits) or sorted({split for declared in rows for split in declared.splits})
+    return {split: [declared.name for declared in rows if split in declared.splits] for split in asked}
 
 
 def _run_row(study: Study, name: str, folder: Path | None) -> bool:
@@ -69,7 +96,10 @@ def _run_row(study: Study, name: str, folder: Path | None) -> bool:
         lines = records(study, name)
         claims.write(lines, folder)
     except Exception as error:  # whatever it is, the other rows are run
-        print(f"✗ {place}: {type(error).__name__}: {error}", file=sys.stderr)
+        notes = " ".join(getattr(error, "__notes__", []))
+        print(f"✗ {place}: {type(error).__name__}: {error} {notes}".rstrip(), file=sys.stderr)
+        if not isinstance(error, ValueError | OSError | FloatingPointError):  # the lab's own say what to do
+            traceback.print_exception(error)
         return False
     print(f"✓ {place}: {', '.join(repr(values).splitlines())} in {lines[0].seconds:.0f} s", flush=True)
     return True

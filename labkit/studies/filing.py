@@ -1,10 +1,10 @@
 """From measured rows to the records of the ledger, and back: what of a row is written down already."""
 
-from importlib import import_module
 from pathlib import Path
 
 from labkit import claims
 from labkit.studies.study import Study
+from labkit.world import VERSION as WORLD
 
 
 def records(study: Study, name: str) -> list[claims.Record]:
@@ -31,7 +31,7 @@ def records(study: Study, name: str) -> list[claims.Record]:
                 test_listed=test_listed,
                 seconds=round(study.seconds[name], 1),
                 version=study.version,
-                world=import_module("labkit.world").VERSION if study.dataset == "world" else 0,
+                world=WORLD if study.dataset == "world" else 0,
                 **claims.provenance(),
             )
         )
@@ -39,19 +39,26 @@ def records(study: Study, name: str) -> list[claims.Record]:
 
 
 def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record]:
-    """The records of a row with the settings of a study and its version; empty if one of its metrics lacks one.
+    """The records of a row with the settings of a study, its version and the world's; empty if a metric lacks one.
 
     Args:
         study: of these settings.
         name: of the row.
         folder: where records are; None: the clone's ledger.
     """
-    settings = (name, study.network, study.dataset, study.profile, study.seed, study.version)
+    world = WORLD if study.dataset == "world" else 0
+    settings = (name, study.network, study.dataset, study.profile, study.seed, study.version, world)
     lines = [
         line
         for line in claims.records(study.paper, folder)
-        if (line.row, line.network, line.dataset, line.profile, line.seed, line.version) == settings
+        if (line.row, line.network, line.dataset, line.profile, line.seed, line.version, line.world) == settings
         and line.split in (study.split, 0)  # 0: the mean over all splits, of earlier versions
-        and (study.missing == "skip" or not line.partial)
+        and (not line.partial or _of_the_clips_there(study, line))
     ]
     return lines if {line.metric for line in lines} >= set(study.rows()[name].metrics) else []
+
+
+def _of_the_clips_there(study: Study, line: claims.Record) -> bool:
+    """Whether a record of a part of a data set is of the part that is there today, and such a part is asked for."""
+    counts = (line.train, line.train_listed), (line.test, line.test_listed)
+    return study.missing == "skip" and counts == study.clip_counts(line.metric)

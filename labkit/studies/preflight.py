@@ -1,6 +1,7 @@
 """Before anything starts: every file, weight and gigabyte that rows need and that is not there."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
     """
     rows = [study.row(name) for name in names]
     rows = rows or [row for row in study.rows().values() if row.is_measured_on(study.dataset, study.split)]
-    return [*dict.fromkeys(study.lacking(rows)), *_space(study, rows)]
+    return [*dict.fromkeys(study.lacking(rows)), *_folder(study), *_space(study, rows)]
 
 
 def lacking_flow(videos: Path, *, backward: bool = False) -> Iterator[str]:
@@ -28,14 +29,24 @@ def lacking_flow(videos: Path, *, backward: bool = False) -> Iterator[str]:
             yield f"{settings} must be there; got no {name} flow: run data_scripts/extract_flow.py {videos}{option}"
 
 
+def _folder(study: Study) -> Iterator[str]:
+    """Whether the folder of the study can be written."""
+    folder = study.store.folder
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        yield f"{folder} must be a folder that can be written; got {error.strerror}: give another one"
+
+
 def _space(study: Study, rows: Sequence[Row]) -> Iterator[str]:
     """Space on the disk for networks of the paper's size."""
     folder = study.store.folder
-    if folder is None or study.size != "paper":
+    if folder is None or not folder.is_dir() or study.size != "paper":
         return
     missing = {need for row in rows for need in row.needs if not study.store.holds(need)}
-    there = next(parent for parent in [folder, *folder.parents] if parent.exists())
-    needed, free = study.gigabytes * len(missing), shutil.disk_usage(there).free / 1e9
+    needed, free = study.gigabytes * len(missing), shutil.disk_usage(folder).free / 1e9
     if free < needed:
         yield (
             f"{folder} must have {needed:.0f} GB free for {len(missing)} networks; got {free:.0f} GB: make room, or "
