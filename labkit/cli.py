@@ -251,6 +251,10 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
         if unknown := set(only) - {paper.notebook for paper in papers}:
             print(f"no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims/", file=sys.stderr)
             return 2
+        if folder and not any(records(paper.name, folder) for paper in papers):
+            hint = ", but a folder results: try that" if (folder / "results").is_dir() else ""
+            print(f"--results must be a folder with records; {folder.absolute()} has none{hint}", file=sys.stderr)
+            return 2
         verdicts = []
         for paper in papers:
             if not only or paper.notebook in only:

@@ -53,6 +53,14 @@ def test_the_command_judges_records_of_another_folder(results, tmp_path, capsys)
     assert f"must be a folder with records; got {tmp_path / 'nowhere'}" in capsys.readouterr().err
 
 
+def test_the_command_knows_that_a_study_puts_records_one_folder_deeper(tmp_path, capsys):
+    assert cli.main(["claims", "--results", str(tmp_path)]) == 2
+    assert f"must be a folder with records; {tmp_path} has none\n" in capsys.readouterr().err
+    note(tmp_path / "results", {"size.full": 70}, seed=0, row="size")
+    assert cli.main(["claims", "--results", str(tmp_path)]) == 2
+    assert f"{tmp_path} has none, but a folder results: try that" in capsys.readouterr().err
+
+
 def test_the_command_names_what_is_not_there(results, capsys):
     assert cli.main(["claims", "--only", "42"]) == 2
     assert "no paper has the notebook 42" in capsys.readouterr().err
