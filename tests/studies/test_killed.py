@@ -76,7 +76,7 @@ def test_killed_and_started_again_it_ends_with_the_same_numbers(there, undisturb
     finished(tmp_path)
     assert numbers(tmp_path) == numbers(undisturbed)
     assert weights(tmp_path) == weights(undisturbed)
-    assert not list(tmp_path.rglob("*.checkpoint"))
+    assert not {path.suffix for path in tmp_path.rglob("artefacts/**/*") if path.is_file()} & {".checkpoint", ".tmp"}
 
 
 def test_nothing_is_done_twice(undisturbed):
@@ -87,6 +87,17 @@ def test_two_processes_share_the_work(undisturbed, tmp_path):
     both = [started(tmp_path) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     assert numbers(tmp_path) == numbers(undisturbed)
+
+
+def test_one_of_two_processes_is_killed_and_the_other_finishes_its_training(undisturbed, tmp_path):
+    first, second = (started(tmp_path) for _ in range(2))
+    while first.poll() is None and not any(tmp_path.rglob("*.checkpoint")):
+        time.sleep(0.001)
+    first.kill()
+    first.wait()
+    assert second.wait(timeout=120) == 0
+    assert numbers(tmp_path) == numbers(undisturbed)
+    assert weights(tmp_path) == weights(undisturbed)
 
 
 def test_the_numbers_are_many_and_finite(undisturbed):
