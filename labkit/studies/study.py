@@ -96,8 +96,8 @@ class Study:
             raise ValueError(f"data_root must be the folder of {dataset}; got none")
         if dataset == "world" and data_root:
             raise ValueError(f"dataset must be a real one where data_root is given; got 'world' and {data_root!r}")
-        self.profile, self.dataset, self.data_root, self.split, self.seed = profile, dataset, data_root, split, seed
-        self.scale = self.scales[profile]
+        self.profile, self.scale, self.split, self.seed = profile, self.scales[profile], split, seed
+        self.dataset, self.data_root = dataset, data_root
         self.size: Literal["paper", "tiny"] = "paper" if profile == "paper" else "tiny"
         self.network = (network or self.networks[0]) + ("" if self.size == "paper" else "_tiny")
         self.device, self.precision, self.workers, self.missing = device, precision, workers, missing
@@ -268,8 +268,6 @@ class Study:
         if set(measures) != set(row.metrics):
             raise ValueError(f"row {row.name!r} must measure {row.metrics}; got {tuple(measures)}")
         return measures
-
-    # --- what the clips are, and what is missing
 
     def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
         """The sets of clips that a metric is trained on and measured on."""
