@@ -135,13 +135,6 @@ class FrameRNN(Study):
         coder.net.to(self.torch_device).eval()
         return coder
 
-    @property
-    def torch_device(self) -> torch.device:
-        """Where networks are, with "auto" resolved."""
-        if self.device == "auto":
-            return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-        return torch.device(self.device)
-
     def codes(self, kind: str = "fc7") -> Parts:
         """Codes of the clips.
 
@@ -253,7 +246,7 @@ class FrameRNN(Study):
                 watch=lambda network: {"validation": metrics.accuracy(network(inputs), labels)},
                 every=max(10, recipe.steps // 100),
                 workers=0,  # codes are in memory already
-            ).to(self.torch_device)
+            )
 
     def recipe(self, setting: Setting = ONE[0], seed: int = 0) -> Recipe:
         """The recipe of this scale for models on codes."""
@@ -303,7 +296,7 @@ class FrameRNN(Study):
         length = {"steps": self.scale.tuning_steps, "batch": self.scale.tuning_batch}
         recipe = replace(self.recipe(seed=self.seed), options={"lr": 1e-4}, **length)
         frames = self.clips.train.map(lambda clip: (clip.frames(frame_rnn.sample_frames(clip)), clip.label))
-        return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe).to(self.torch_device)
+        return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe)
 
     def mean_accuracy(self, readers: Sequence[nn.Module], codes: Tensor, labels: Tensor) -> Measure:
         """Percent of clips that are classified correctly by their codes ``(N, T, D)``, the mean over models."""

@@ -170,7 +170,8 @@ class Study:
                 "workers": 0 if callable(data) else self.workers,
                 "progress": self.progress,
             }
-            history = fit(model, recipe, data, loss, **{**given, **options})
+            with torch.enable_grad():  # a row that asks for a network may have turned gradients off
+                history = fit(model, recipe, data, loss, **{**given, **options})
             watched = [step for step in history if "watch" in options and step.step % options.get("every", 1) == 0]
             curve = [(step.step, step.loss, step.lr, step.seconds, step.shown) for step in watched]
             return Artefact(model.state_dict(), history[-1].seconds, {"curve": curve, "facts": facts})

@@ -268,3 +268,9 @@ def test_seconds_hold_trainings_of_the_same_name_of_all_splits_and_those_behind_
         study = Splits("smoke", out=tmp_path)
         study.measure("temporal.l10")
         assert 2000 <= study.seconds["temporal.l10"] < 2900
+
+
+def test_a_network_is_trained_where_gradients_are_turned_off():
+    with torch.no_grad():
+        network = MadeUp("smoke").linear()
+    assert torch.equal(network[0].weight, MadeUp("smoke").linear()[0].weight)
