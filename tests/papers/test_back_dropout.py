@@ -14,7 +14,7 @@ from labkit.backbones.cnn_m import CNNM
 from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import back_dropout as nb
-from labkit.papers.two_stream import spatial_tiny
+from labkit.papers.two_stream import spatial_network
 from labkit.training import Recipe, fit, overfit_one_batch
 
 
@@ -346,7 +346,7 @@ def test_the_net_of_the_paper():
 def test_the_small_net_takes_the_weights_of_the_source_task():
     net = nb.back_dropout_tiny(18)
     load_weights(net, source_weights("cnn_m"), skip=("classifier",))
-    twin = spatial_tiny(18)
+    twin = spatial_network(18, size="tiny")
     load_weights(twin, source_weights("cnn_m"), skip=("classifier",))
     twin.classifier = net.classifier
     frames = random_tensor(2, 3, 56, 56)

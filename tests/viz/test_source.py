@@ -148,7 +148,9 @@ exec(compile("def f():\n    return 1", "/tmp/ipykernel_1/1.py", "exec"), in_a_ce
 
 
 @pytest.mark.parametrize(
-    "item", [len, torch.relu, 3, torch.nn.ReLU(), frame_rnn, lambda: 1, in_a_cell["f"], object], ids=repr
+    "item",
+    [len, torch.relu, 3, torch.nn.ReLU(), frame_rnn, lambda: 1, in_a_cell["f"], object],
+    ids=["builtin", "of C", "number", "instance", "module", "lambda", "of a cell", "class of C"],  # the same each time
 )
 def test_what_no_file_defines_is_refused(item):
     with pytest.raises(
