@@ -117,9 +117,10 @@ class Patches:
         """Numbers ``(count,)`` of patches that show something: every second of the most contrasting of 100 random ones.
 
         Ours: the thesis does not say how its reference patches are chosen, and most patches of a photo are sky or wall.
+        Contrast is the standard deviation over the pixels, of each colour channel by itself: a blue sky has none.
         """
         sample = torch.randint(len(self.features), (100,), generator=torch.Generator().manual_seed(seed))
-        contrast = self[sample].float().flatten(1).std(1)  # (100,)
+        contrast = self[sample].float().flatten(2).std(2).mean(1)  # (100,)
         return sample[contrast.topk(2 * count).indices[::2]]
 
     def clusters(self, references: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -83,8 +83,10 @@ def test_clusters_have_the_reference_at_the_left(patches):
 
 def test_contrasting_patches_show_something():
     images = torch.full((1, 3, 8, 8), 90, dtype=torch.uint8)
-    images[0, :, :4, :4] = (torch.arange(16) % 2 * 255).reshape(4, 4).to(torch.uint8)  # patch 0; the others are flat
+    images[0, :, :4, :4] = (torch.arange(16) % 2 * 60).reshape(4, 4).to(torch.uint8)  # patch 0; the others are flat
     flat = Patches(torch.eye(4), images, torch.tensor([0, 4]), 4)
+    assert flat.contrasting(3).tolist() == [0, 0, 0]
+    images[0, 2, 4:, 4:] = 255  # patch 3 is blue, and still flat
     assert flat.contrasting(3).tolist() == [0, 0, 0]
 
 
