@@ -39,7 +39,7 @@ export default function figure() {
       picker.show(scene.asked.indexOf(here.picture));
       slider.show(near.length);
       const pixels = Number(map.side.toFixed(1));
-      about.textContent = `${map.name}: ${cells} × ${cells} cells, a patch is ${pixels} × ${pixels} pixels`;
+      about.textContent = `${map.name}: ${cells} × ${cells} locations, a patch is ${pixels} × ${pixels} pixels`;
       asked.show(pictures[here.picture], map, [here]);
       asked.say("Asked", `${name(here)}, ${place(here)}`);
       found.show(pictures[there.picture], map, [there, ...near.filter((one) => one.picture === there.picture)]);

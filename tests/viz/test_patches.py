@@ -239,7 +239,7 @@ def test_another_map_is_asked_at_the_same_place_and_back(offline_page):
     press(root, column=2, row=1)
     root.get_by_role("button", name="coarse").click()
     assert outlined(root, "asked") == [6, 0, 6, 6]  # 5.6 pixels down: the upper one of two rows
-    assert "2 × 2 cells, a patch is 6 × 6 pixels" in root.locator(".lx-about").inner_text()
+    assert "2 × 2 locations, a patch is 6 × 6 pixels" in root.locator(".lx-about").inner_text()
     assert near(root) == ["1: 0.101", "2: 0.201", "3: 0.301"]
     root.get_by_role("button", name="fine").click()
     assert outlined(root, "asked") == [8, 4, 4, 4]
