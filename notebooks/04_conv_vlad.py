@@ -23,11 +23,12 @@
 #
 # **What you will see**
 #
-# - how one forward pass gives a photo hundreds of local features at every layer (Table 2.1);
+# - how one forward pass gives a photo local features at every layer, tens to thousands of them (Table 2.1);
 # - how 100 visual words turn them into one vector: VLAD, equation (2.1), step by step;
 # - which layer finds a place again, at two sizes of the photo (Figure 2.2);
-# - what a layer takes for alike: click on a patch and see its neighbours (Figures 2.3 and 2.4);
-# - what two scales, 128 dimensions instead of thousands, and other methods do to it (Tables 2.2 and 2.3).
+# - which patches look alike to a layer: click on one and see its neighbours (Figures 2.3 and 2.4);
+# - what a descriptor gains from two scales, what it loses in few dimensions, and how it compares with pooling and with
+#   SIFT, the features of the time before networks (Tables 2.2 and 2.3).
 #
 # **What to know beforehand:** what a convolution and a feature map are. No earlier notebook is needed.
 #
@@ -36,7 +37,7 @@
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
 dataset = "world"  # or "holidays", "oxford5k", "paris6k", or "folder": your own photos
-data_root = ""  # folder of the set; of your own photos: with a sub-folder, or a name with a number, for each thing
+data_root = ""  # folder of the set; your own photos: a sub-folder for each thing, or names like tower_1.jpg
 seed = 0
 device = "cpu"  # or "cuda"
 network = "googlenet"  # profile paper: or "vgg16"
@@ -76,21 +77,22 @@ search, photos = study.search, study.search.photos
 print(f"{len(photos)} photos, {len(search.queries)} queries")
 
 # %%
-kinds, shown = zip(*search.example, strict=True)
-pictures = [photos[index] for index in shown]
-figures.query(pictures, kinds)
+kinds, numbers = zip(*search.example, strict=True)
+images = [photos[number] for number in numbers]
+figures.query(images, kinds)
 
 # %% [markdown]
-# *Good* and *ok* photos are to be found. *Junk* shows so little of the place that it counts neither for nor against. In
-# [Holidays](https://lear.inrialpes.fr/~jegou/data.php), whose rule we follow in our own world, the query itself is left
-# out of its ranking. In the [Oxford](https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/) and
-# [Paris](https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/) sets it stays in, and counts as found.
+# *Good* photos show the place clearly, *ok* photos at least a quarter of it; both are to be found. *Junk* shows less, and
+# counts neither for nor against. These are the rules of the [Oxford](https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/)
+# and [Paris](https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/) sets. There the query stays in its own ranking, and
+# counts as found; in [Holidays](https://lear.inrialpes.fr/~jegou/data.php), and in our own world, it is left out.
 #
 # ### The score, on one short ranking
 #
-# Rank the database by distance to the query and walk down the list. **Precision** is the fraction of what you have met
-# so far that is right, **recall** the fraction of what is right that you have met. The **average precision** (AP) is the
-# area below the curve of precision over recall. Say a query has two photos to be found, and the ranking is
+# Rank the database by distance to the query and walk down the list. **Precision** is the fraction of right photos among
+# those that you have met so far, **recall** the fraction of all right photos that you have met. The **average
+# precision** (AP) is the area below the curve of precision over recall. Say a query has two photos to be found, and the
+# ranking is
 #
 # | rank | photo | without junk | precision before → after | recall after |
 # |---|---|---|---|---|
@@ -104,22 +106,22 @@ figures.query(pictures, kinds)
 
 # %%
 order = torch.tensor([[0, 1, 2, 3]])  # numbers of photos, the nearest first
-to_find, junk = listed([[0, 3]], 4), listed([[1]], 4)
-print(f"{retrieval_average_precision(order, to_find, junk).item():.4f}, and 19/24 is {19 / 24:.4f}")
+positives, junk = listed([[0, 3]], 4), listed([[1]], 4)  # (1, 4) bool each: which of the four photos
+print(f"{retrieval_average_precision(order, positives, junk).item():.4f}, and 19/24 is {19 / 24:.4f}")
 
 # %% [markdown]
 # **Predict:** is AP lower or higher if the junk photo counts as wrong? And if the height of a strip is only the precision
 # *after* the photo, the *step* rule of many libraries?
 
 # %%
-print(f"junk counts as wrong: {retrieval_average_precision(order, to_find).item():.4f}")
-print(f"step rule: {retrieval_average_precision(order, to_find, junk, rule='step').item():.4f}")
+print(f"junk counts as wrong: {retrieval_average_precision(order, positives).item():.4f}")
+print(f"step rule: {retrieval_average_precision(order, positives, junk, rule='step').item():.4f}")
 
 # %% [markdown]
 # > Junk that counts pushes the second good photo down. The step rule is the more generous one: 5/6. Scores by different
 # > rules must not be compared.
 #
-# The mean over all queries is **mAP**. How good are descriptors that know nothing, or only the mean colour?
+# The mean over all queries is **mAP**. How good are random descriptors, and how good is the mean colour of a photo?
 
 # %%
 colours = torch.stack([photo.float().mean((1, 2)) for photo in photos])  # (N, 3)
@@ -128,6 +130,8 @@ print(f"mean colour: {100 * search.average_precision(colours).mean():.0f} % mAP"
 
 # %% [markdown]
 # ## 2.3 · From a photo to one vector (Figure 2.1)
+#
+# The figure shows all steps. The next sections take them one by one, from left to right.
 
 # %%
 figures.overview()
@@ -136,38 +140,45 @@ figures.overview()
 # ### 2.3.1 and 2.3.2 · Layers, and their local features (Table 2.1)
 #
 # **The paper** takes [GoogLeNet](https://arxiv.org/abs/1409.4842) and [VGG-16](https://arxiv.org/abs/1409.1556), trained
-# on ImageNet. "At each location (i, j) ... in the feature map ..., we obtain a d-dimensional vector ... containing
-# activations of all filters, which is considered as our feature vector." All layers come from one forward pass:
+# on [ImageNet](https://www.image-net.org): "at each location $(i, j)$ ... in the feature map ..., we obtain a
+# $d^l$-dimensional vector ... containing activations of all filters, which is considered as our feature vector." All
+# layers come from one forward pass, in which `tap` keeps the feature maps of the layers asked for:
 
 # %%
 show(conv_vlad.ConvFeatures.forward, docstring=False)
 
 # %% [markdown]
-# > Our own world has a small GoogLeNet, with a quarter of the channels, that was trained to recognise figures and things
-# > on drawings of 64 x 64 pixels. **It has never seen a house.** With `profile="paper"` it is the real one.
+# > Our own world has a small GoogLeNet, with a quarter of the channels, that was trained to recognise the things and
+# > postures of puppets on drawings of 64 x 64 pixels. **It was never trained on a house.** With `profile="paper"` it is
+# > the real one.
 
 # %%
 backbone = study.backbone
 low, middle, last = study.figure_layers
-n, d = backbone.sizes()[middle]
-features = backbone([photos[shown[0]]], [middle])[middle]  # (1, n * n, d)
-assert features.shape == (1, n * n, d)
+n_l, d = backbone.sizes()[middle]  # side of the feature map, number of channels
+features = backbone([images[0]], [middle])[middle]  # (1, n_l * n_l, d)
+assert features.shape == (1, n_l * n_l, d)
 lengths = features.norm(dim=2)
 assert ((lengths - 1).abs() < 1e-4).logical_or(lengths == 0).all()
+fields = backbone.receptive_fields()
+print(f"photos are warped to {backbone.input_size} x {backbone.input_size} pixels")
+print(f"locations of {middle} are {fields[middle].step} pixels apart")
 
 # %% [markdown]
-# **Predict:** how many local features does a photo have at this layer, and which part of the photo does one of them see?
+# **Predict:** how many local features does a photo have at this layer? How much of the photo does one of them see, less
+# than half of its width or more? And one of the last layer?
 
 # %%
-field = backbone.receptive_fields()[middle]
-print(f"{middle}: {n} x {n} = {n * n} features with {d} values")
-print(f"each sees {field.size} x {field.size} of {backbone.input_size} x {backbone.input_size} pixels")
+for layer in (low, middle, last):
+    n, channels = backbone.sizes()[layer]
+    print(f"{layer}: {n} x {n} = {n * n} features with {channels} values; each sees {fields[layer].size} pixels across")
 
 # %% [markdown]
-# > The receptive field is larger than you might think. A local feature is local because the pixels in its middle weigh
-# > most, not because it sees nothing else.
+# > A receptive field may be wider than the photo: then it sees all of it, and padding. A feature is local all the same,
+# > because the pixels in the middle of its field weigh most ([Luo et al. 2016](https://arxiv.org/abs/1701.04128)).
 #
-# The sizes of all layers of the real networks, worked out from their code without computing a single value:
+# Table 2.1: the sizes of all layers of the real networks, worked out from their code without computing a single value.
+# Its $n$ is the side $n_l$ of a feature map.
 
 # %%
 with torch.device("meta"):
@@ -180,24 +191,24 @@ board.table("table 2.1", computed=computed)
 # %% [markdown]
 # ### 2.3.3 · Visual words
 #
-# Two photos cannot be compared feature by feature: there are too many. **The paper** lets k-means find $k = 100$ typical
-# features $c_1, \dots, c_k$, the *visual words*, and assigns each feature to its nearest word $NN(f)$. Which features the
-# words come from it does not say; here it is a sample of those of all photos.
+# To compare photos feature by feature would take too long in a large database. **The paper** lets k-means find $k = 100$
+# typical features $c_1, \dots, c_k$, the *visual words*, and assigns each feature to its nearest word $NN(f)$. It does
+# not say from which features the words are made; here they are a sample from all photos of the database.
 
 # %%
 words = study.vocabulary(middle)  # (k, d)
-trio = backbone([pictures[0], pictures[1], pictures[-1]], [middle])[middle]  # (3, n * n, d)
-nearest = assign(trio.flatten(0, 1), words).view(3, n, n)
-three = [kinds[0], kinds[1], kinds[-1]]
-figures.words(backbone.warp([pictures[0], pictures[1], pictures[-1]]), nearest, len(words), three, seed=seed)
+names, compared = zip(*[(kinds[index], images[index]) for index in (0, 1, -1)], strict=True)
+local = backbone(compared, [middle])[middle]  # (3, n_l * n_l, d)
+nearest = assign(local.flatten(0, 1), words).view(3, n_l, n_l)
+figures.words(backbone.warp(compared), nearest, len(words), names, seed=seed)
 
 # %% [markdown]
-# > Neighbouring locations often share a word, and many words come back in other photos. *Which* words occur says little
-# > about which house it is.
+# > Do neighbouring locations share a word? Does the good photo have more words of the query than the other place has?
 #
 # ### VLAD, equation (2.1)
 #
-# So VLAD does not count words. It adds up how each feature *differs* from its word, and keeps one such sum for each word:
+# A *bag of words* would count the words. [VLAD](https://doi.org/10.1109/CVPR.2010.5540039) adds up how each feature
+# *differs* from its word, and keeps one such sum for each word:
 #
 # $$v = \Big[\sum_{NN(f)=c_1} f - c_1,\ \dots,\ \sum_{NN(f)=c_k} f - c_k\Big] \qquad (2.1)$$
 
@@ -205,35 +216,40 @@ figures.words(backbone.warp([pictures[0], pictures[1], pictures[-1]]), nearest, 
 show(vlad.vlad, docstring=False)
 
 # %% [markdown]
-# In the plane it can be seen. Three words, a dozen and a half features around them; thin lines are the residuals
-# $f - c$, thick arrows their sums.
-#
-# **Predict:** which of the three sums would change most if one far feature were taken away?
+# In two dimensions it can be drawn: three words and 18 features around them. Thin lines are the residuals $f - c$, thick
+# arrows their sums.
 
 # %%
 toy_words = torch.tensor([[0.0, 0.0], [4.0, 1.0], [1.0, 4.0]])
 toy = toy_words.repeat(6, 1) + torch.randn(18, 2, generator=torch.Generator().manual_seed(seed))  # (18, 2)
-own = assign(toy, toy_words)  # (18,)
-vlad.vlad(toy, toy_words)  # (3, 2): the three arrows
-
-# %%
-figures.residuals(toy, toy_words, own)
+toy_nearest = assign(toy, toy_words)  # (18,)
+figures.residuals(toy, toy_words, toy_nearest)
 
 # %% [markdown]
-# > Residuals that point in all directions cancel; what is left tells to which side of the word the features of *this*
-# > image lie. A word far from all its features, or with many of them, gets a long arrow.
-#
-# A photo's VLAD is a block of $k$ rows, one for each word, and $d$ columns. Do photos of the same place look alike?
+# **Predict:** take away the feature that lies farthest from its word. Which of the three sums change, and by how much?
 
 # %%
-sums = vlad.vlad(trio, words)  # (3, k, d)
-figures.blocks(sums, three)
+distances = (toy - toy_words[toy_nearest]).norm(dim=1)  # (18,)
+others = toy[distances < distances.max()]  # (17, 2)
+print("the sums change by", (vlad.vlad(toy, toy_words) - vlad.vlad(others, toy_words)).norm(dim=1))
+print(f"the longest residual has a length of {distances.max():.4f}")
+
+# %% [markdown]
+# > Residuals that point in all directions cancel; what is left tells on which side of the word the features of *this*
+# > image lie. Many features on one side make a long arrow.
+#
+# A photo's VLAD is a block of $k$ rows, one for each word, and $d$ columns. Do the blocks of the same place look alike?
+
+# %%
+sums = vlad.vlad(local, words)  # (3, k, d)
+figures.blocks(sums, names)
 
 # %% [markdown]
 # ### Intra-normalisation
 #
-# A word that covers half the sky outweighs all others. **The paper** scales the block $v_i$ of each word to length 1,
-# then the whole vector; the older way takes a signed square root (SSR) of every value:
+# A word that is nearest to half of the sky outweighs all others. **The paper** scales the block $v_i$ of each word to
+# length 1 ([intra-normalisation](https://doi.org/10.1109/CVPR.2013.207)); the older way is a signed square root (SSR) of
+# every value:
 #
 # $$\text{intra: } v_i \leftarrow \frac{v_i}{\lVert v_i \rVert_2} \qquad\qquad
 # \text{SSR: } x \leftarrow \operatorname{sign}(x)\sqrt{|x|}$$
@@ -249,33 +265,55 @@ figures.lengths(of_query)
 # > Words that do not occur in the photo keep 0; all others get the same weight.
 #
 # **Try it:** write `vlad` yourself in five lines, with a loop over the words and no tricks. Check it with
-# `torch.testing.assert_close(yours(trio[0], words), sums[0])`.
+# `torch.testing.assert_close(yours(local[0], words), sums[0])`.
+#
+# ### 2.3.4 · Retrieval
+#
+# **The paper:** "Image retrieval is done by calculating the L2 distance between the VLAD descriptors of the query image
+# and database images." In the end we scale the whole vector to length 1, of which it does not speak.
+
+# %%
+show(conv_vlad.descriptors, docstring=False)
+
+# %% [markdown]
+# **Predict:** which of the two photos is nearer to the query? Unit vectors with nothing in common are $\sqrt 2$ apart.
+
+# %%
+query, *candidates = conv_vlad.descriptors(sums)  # (k * d,) each
+for name, candidate in zip(names[1:], candidates, strict=True):
+    print(f"from the query to {name}: {torch.dist(query, candidate):.2f}")
+
+# %% [markdown]
+# > A single pair proves nothing. The next section asks all queries.
 #
 # ## 2.4.1 and 2.4.2 · Which layer, at which scale? (Figure 2.2)
 #
 # Now all photos and all layers. **Scale 2** is the same network on photos warped to $2n \times 2n$ pixels, with four
-# times as many locations. **The paper:** "The mAP first increases as we go deeper into the network because the
-# convolutional features achieve more invariance, until reaching a peak. However, the performance at higher layers
-# gradually drops". At scale 2, "the performance difference between layers ... is smaller".
+# times as many locations.
 #
-# **Predict:** where will the peak be, in a network trained to tell *categories* apart?
+# **Predict:** where does the curve over the layers peak, in a network that was trained to tell *categories* apart? Does
+# the larger photo help?
 
 # %%
 scores = {scale: study.by_layer(scale) for scale in (1, 2)}  # average precision of each query, by layer
 curves = {f"scale {s}": {layer: 100 * ap.mean().item() for layer, ap in scores[s].items()} for s in (1, 2)}
-printed = {"Inception 3a": 82.0, "Inception 5b": 68.5}  # all that the text prints of its curves
-curves["paper, Holidays, scale 1"] = {layer: printed[layer] for layer in study.layers if layer in printed}
 figures.over_layers(curves, title="Figure 2.2: retrieval by layer", y_title="mAP (%)")
 
 # %% [markdown]
-# > The level of our curves is that of a network without houses; compare their shape. Where do they peak, and does scale 2
-# > change it?
+# **The paper:** "The mAP first increases as we go deeper into the network because the convolutional features achieve more
+# invariance, until reaching a peak. However, the performance at higher layers gradually drops". On Holidays GoogLeNet has
+# 82.0 % at Inception 3a and 68.5 % at the last layer; the text prints no other number of its curves. The finer scale is
+# better "except VGG-16 on the Holidays dataset". Of GoogLeNet at scale 2 it says that on Holidays "the performance
+# difference between layers ... is smaller", and that on Oxford and Paris higher layers are better than lower ones.
+#
+# > Our small network was not trained on houses, so compare the shape of the curves, not their level. Where do they peak,
+# > and does scale 2 change it?
 #
 # ### How good is the best layer?
 #
 # The best layer is the peak of a curve, and the thesis reads it off the very queries that it reports. That can flatter:
-# of eleven layers one is lucky. So we choose the layer on the queries of four fifths of the houses and other things, and
-# report it on the other fifth, in turn: `cross_fitted` in [retrieval.py](../labkit/retrieval.py).
+# the best of eleven layers may only be lucky. So we choose the layer on the queries of four fifths of the houses and
+# other things, and report it on the other fifth, in turn: `cross_fitted` in [retrieval.py](../labkit/retrieval.py).
 
 # %%
 for scale, of_layers in scores.items():
@@ -283,13 +321,20 @@ for scale, of_layers in scores.items():
     print(f"scale {scale}: chosen on the same queries {flattering:.1f} %")
 study.measure("layers.scale1", "layers.scale2")  # best: chosen on other queries
 
+# %% [markdown]
+# > All values are in percent; after ± stands the standard error over the queries. `layer.best` and `scale2.best` are the
+# > mAP of the best layer at scale 1 and 2. *depth* is how far up it lies, from 0 (first) to 100 (last). Where a curve is
+# > flat, depth jumps from seed to seed; *centre* is the mean depth of all layers, weighted by their mAP, and does not.
+#
+# The paper's numbers beside ours. Compare rows only if both are live or both are recorded: a study searches among more
+# photos, which is harder. Below the table stand the paper's claims that rest on it. A claim *holds* if
+# the whole interval of the difference lies where the paper wants it (90 %, over seeds), *fails* if it lies elsewhere, and
+# is *unclear* if it lies across the edge.
+
 # %%
 board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2"))
 
 # %% [markdown]
-# > *depth* is how far up the best layer lies, from 0 (first) to 100 (last). Where a curve is flat it jumps from seed to
-# > seed; *centre* is the mean depth of all layers, weighted by their mAP, and does not.
-#
 # One objection: a layer in the middle has more locations than the last one, so more features for its words. What remains
 # of its lead if every layer gets as many features as the last one, evenly spaced?
 
@@ -297,40 +342,35 @@ board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2"))
 study.measure("layers.scale1", "locations")
 
 # %% [markdown]
-# > Compare `locations.best` with `layer.best` and `layer.last`. If it is lower than `layer.best`, the difference was a matter
-# > of *how many* features there are, not of what they know. (In the paper it is 784 features at the best layer, 49 at the
-# > last.)
+# > `locations.best` is the best layer with so few features. As far as it lies below `layer.best`, the lead was a matter of
+# > *how many* features there are; as far as it lies above `layer.last`, of what they know. (In the paper, on Holidays, it
+# > is 784 features at the best layer, 49 at the last.)
 #
 # ### Does intra-normalisation help?
 #
-# **The paper** takes it from others, where it "has been shown to give superior results". We measure it on the same
-# features and words: at the layer that is best with it, and (`_mean`) as the mean over all layers, where nothing is
-# chosen.
+# **The paper** takes it from others, where it "has been shown to give superior results than signed square root". We
+# measure it on the same features and words: at the layer that is best with each way, and (`_mean`) as the mean over all
+# layers, where nothing is chosen. `norm.none` is the sum as it is, scaled to length 1.
 
 # %%
-ways = ("norm.intra", "norm.ssr", "norm.none")
-study.measure(*ways)
-for way in ways:
-    for metric, measure in study.measures[way].items():
-        print(f"{metric:15} {measure.value:.1f} ± {measure.stderr:.1f} % mAP")
+study.measure("norm.intra", "norm.ssr", "norm.none")
 
 # %% [markdown]
-# > After ± stands the standard error over the queries. A difference of about as much as that decides nothing.
+# > A difference smaller than the ± decides nothing. What several seeds say is in the verdicts at the end.
 #
-# ## 2.4.3 · What does a layer take for alike?
+# ## 2.4.3 · What looks alike to a layer? (Figure 2.4)
 #
-# **The paper** lets each feature stand for a square in the middle of what it sees, $n/n_l$ pixels wide. Below, a reference
-# patch is at the left of each row, and beside it are the patches of *other* photos whose features are nearest.
+# **The paper** lets each feature stand for a square patch in the middle of what it sees, $n/n_l$ pixels wide. In each row
+# below, a reference patch is at the left; beside it are the patches of *other* photos whose features are nearest to its
+# feature, with their L2 distances. Ours: the references are random ones among those with much contrast.
 
 # %%
-show(study.patches[low, 1].clusters)
-
-# %%
-labels = [f"{layer}{', scale 2' * (scale == 2)}" for layer, scale in study.patches]
-panels = dict(zip(labels, study.patches.values(), strict=True))
+panels = {f"{layer}{', scale 2' * (scale == 2)}": patches for (layer, scale), patches in study.patches.items()}
+labels = list(panels)
 
 # %% [markdown]
-# **Predict:** what will a low layer take for alike, what the last one, and what the last one at twice the size?
+# **Predict:** in the next three figures, of a low layer, of the last one, and of the last one at twice the size, where do
+# the patches of a row share edges and colours, and where do they not look alike at all?
 
 # %%
 figures.clusters(panels[labels[0]], labels[0], seed=seed)
@@ -342,26 +382,37 @@ figures.clusters(panels[labels[2]], labels[2], seed=seed)
 figures.clusters(panels[labels[3]], labels[3], seed=seed)
 
 # %% [markdown]
-# > The low layer often finds the same edge or the same paint. Each location of the last one sees most of the photo, so
-# > patches that it takes for alike need not look alike. At twice the size it sees a smaller part of it.
+# **The paper** sees "strong edges, corners and texture" in Inception 3a, "parts with semantic meaning, such as different
+# views of a car or scene" in Inception 5b, and at scale 2 "smaller parts of the images".
+#
+# > At both scales a feature of the last layer sees equally many pixels, which at scale 2 are half as much of the photo.
+# > What has a meaning for our small network is what it was trained on, so do not expect a door beside a door.
 #
 # ### A photo made of its neighbours (Figure 2.3)
 #
-# Now rebuild a photo: each of its patches gives way to the mean of its $k$ nearest patches from other photos. What a layer
-# knows about the place survives; what it has forgotten is replaced. **The paper** sees "many repetitive patterns" in
-# Inception 5b, fewer at scale 2, and in Inception 4a "the edges in the images are better preserved".
+# Now rebuild a photo: replace each of its patches by the mean of the $k$ patches of other photos whose features are
+# nearest. What a layer knows about the place survives, what it has forgotten does not.
+#
+# **Predict:** which is the most repetitive, the middle layer, the last one, or the last one at scale 2?
 
 # %%
-figures.rebuilt({name: panels[name] for name in labels[1:]})
+figures.rebuilt({label: panels[label] for label in labels[1:]})
 
 # %% [markdown]
-# How repetitive is it? Count how often two patches side by side are replaced by the *same* patch:
+# **The paper** sees "many repetitive patterns" in Inception 5b, "more diverse patches" at scale 2, and in Inception 4a
+# "the edges in the images are better preserved".
+#
+# > No patch covers a white margin: padding moves the centres of the receptive fields.
+#
+# How repetitive is it? Count how often two patches side by side are replaced by the *same* patch, in percent of all
+# pairs, ± over the photos:
 
 # %%
 study.measure("repetition")
 
 # %% [markdown]
-# Another yardstick is the cosine of features side by side, at each layer:
+# **The paper** explains the pattern: "local features spatially close to each other are highly similar". That can be
+# measured as well, by the cosine of features side by side:
 
 # %%
 cosines = {
@@ -374,87 +425,109 @@ figures.over_layers(cosines, title="How alike neighbouring features are", y_titl
 study.measure("alike")
 
 # %% [markdown]
-# > At scale 2 neighbours are closer together in the photo, so their cosine is unfair to the paper's statement.
-# > `alike.last_farther` compares features two locations apart: as far in the photo as neighbours at scale 1. What does the
-# > fair comparison say?
+# > These are cosines times 100; `alike.middle` is of the best layer between the first and the last. At scale 2 neighbours
+# > are closer together in the photo, which makes them more alike, whatever the layer. `alike.last_farther` compares
+# > features two locations apart: as far in the photo as neighbours at scale 1. What does this fairer comparison say?
 #
-# **Explore.** Click on a patch, or walk with the arrow keys: its nearest patches in the other photos, by the layer and at
-# the scale you choose.
+# **Explore.** Choose a layer, then click on a patch or move with the arrow keys: you see the nearest patches of the other
+# photos.
 
 # %%
 figures.explorer(panels, [search.names[index] for index in study.patch_photos])
 
 # %% [markdown]
-# ## 2.4.4 · Both scales, and only 128 dimensions (Tables 2.2 and 2.3)
+# ## 2.4.4 · Both scales, and few dimensions (Tables 2.2 and 2.3)
 #
-# The final descriptor of **the paper** is that of the best layer at both scales, side by side. Compare `multi.full`, whose
-# layer is again chosen on other queries, with `layer.best` and `scale2.best` above.
+# The final descriptor of **the paper** joins the descriptors of both scales at the best layer.
 
 # %%
-show(conv_vlad.multi_scale)
+show(conv_vlad.multi_scale, docstring=False)
 
 # %%
 favourite = study.favourite  # the best layer at scale 1: to look at, not to report
-both = study.both_scales(favourite)  # (N, 2 * k * d)
-print(f"{favourite}: {both.shape[1]:,} dimensions, {100 * search.average_precision(both).mean():.1f} % mAP")
+both_scales = study.both_scales(favourite)  # (N, 2 * k * d)
+print(f"{favourite}: {100 * search.average_precision(both_scales).mean():.1f} % mAP")
+print(f"{both_scales.shape[1]:,} dimensions, of which {study.dimensions} will be kept below")
 study.measure("multi.full")
 
 # %% [markdown]
-# That is long. PCA keeps the directions $U$ in which descriptors vary most, and *whitening* divides by the standard
-# deviations $\sigma$ along them, so that all count the same:
+# > The layer of the first number was chosen on these very queries. For `multi.full` it is the best one at either scale, and
+# > chosen on other queries, as for `layer.best` and `scale2.best` above: compare it with these.
+#
+# These are many dimensions. PCA keeps the directions $U$ in which descriptors vary most, and *whitening* divides by the
+# standard deviations $\sigma$ along them, so that all count the same. **The paper** keeps 128.
 #
 # $$\hat v = \operatorname{diag}(\sigma)^{-1}\, U^\top (v - \mu), \qquad \hat v \leftarrow \hat v / \lVert \hat v \rVert_2$$
-#
-# > Whitening learns how descriptors vary, so it needs many more photos than it keeps dimensions. Which photos the thesis
-# > took it does not say. A study adds 600 photos of other houses; a lesson keeps fewer dimensions.
-#
-# **Predict:** what is lost when almost all dimensions go?
 
 # %%
-short = study.shortened(both)
+show(vlad.PCAWhitening.__call__, docstring=False)
+
+# %% [markdown]
+# > Whitening learns how descriptors vary, so it needs many more photos than it keeps dimensions. The thesis does not say
+# > which photos it used. A study adds 600 photos of other houses; a lesson keeps fewer dimensions.
+#
+# **Predict:** how many points of mAP does this layer lose if so few dimensions are kept?
+
+# %%
+short = study.shortened(both_scales)
 print(f"{favourite}: {short.shape[1]} dimensions, {100 * search.average_precision(short).mean():.1f} % mAP")
+
+# %% [markdown]
+# **The paper** reports "minimal performance loss" with 128 dimensions. On Paris it is 10 points (Tables 2.2 and 2.3).
 
 # %% [markdown]
 # ### Against pooling
 #
-# **Pooling** keeps only the largest value, or the sum, of each channel over the photo. A fair comparison with VLAD takes
-# the same layer and scale, and both as they are (`raw`) and whitened (`white`):
+# **Pooling** keeps only the largest value, or the sum, of each channel over the photo. **The paper** finds "more
+# sophisticated encoding methods" important "instead of simple max-pooling", but compares its VLAD, of two scales, with
+# another paper's pooling. A fair comparison takes the same layer (Inception 4e, or conv5_1 of VGG-16) and scale 1, and all
+# as they are (`raw`) and in few dimensions, whitened (`white`).
+#
+# **Predict:** which of the three gains most from whitening, VLAD, the maximum or the sum?
 
 # %%
 study.measure("same.vlad", "same.max", "same.sum")
 
 # %% [markdown]
-# > Does whitening help all three alike? The paper compares whitened VLAD of two scales with another paper's max-pooling.
+# > Does VLAD lead the sum as they are, and does it still lead once both are whitened?
 #
 # ### Against SIFT, and against other encodings
 #
-# SIFT looks only where there are corners and blobs, with values that people designed and no network learned. And the
-# paper says of VLAD that "other encoding schemes can be readily applied": here are two, at one layer and scale 1.
+# [SIFT](https://doi.org/10.1023/B:VISI.0000029664.99615.94) describes the surroundings of corners and blobs by values that
+# people designed. And **the paper** says of VLAD that "other encoding schemes can be readily applied". Here are two: a bag
+# of words, and a [Fisher vector](https://doi.org/10.1007/978-3-642-15561-1_11), for which a mixture of Gaussians takes the
+# part of k-means. All bars of the network are of the layer above, chosen on these very queries.
 #
-# **Predict** who wins in a drawn world of flat walls and sharp corners: SIFT, made for corners, or a small network that
-# has never seen a house?
+# **Predict:** who wins in a drawn world of flat walls and sharp corners, SIFT, made for corners, or a small network that
+# was never trained on a house?
 
 # %%
 study.measure("sift.vlad", "sift.bow")
-methods = {f"VLAD, {favourite}": study.by_layer()[favourite], **study.swapped_in(favourite)}
-percent = {name: 100 * ap.mean().item() for name, ap in methods.items()}
-percent |= {"two scales": study.live["multi.full"]}
-percent |= {"SIFT, VLAD": study.live["sift.vlad"], "SIFT, bag of words": study.live["sift.bow"]}
-figures.methods(percent)
+precisions = {"VLAD": study.by_layer()[favourite], **study.swapped_in(favourite)}
+precisions |= {"VLAD, two scales": search.average_precision(both_scales)}
+percent = {name: 100 * values.mean().item() for name, values in precisions.items()}
+percent |= {"SIFT VLAD": study.live["sift.vlad"], "SIFT bag of words": study.live["sift.bow"]}
+figures.methods(percent, favourite)
+
+# %% [markdown]
+# > Where SIFT wins, it is the other way round in the paper: 65.3 % for SIFT with VLAD on Holidays, 84.0 % for the network.
+# > A drawn world suits SIFT; and the paper's networks were trained on a million photos, ours on 2,880 drawings.
+#
+# Both tables, the paper's numbers beside ours. Those of Table 2.3 are only measured by a study, in 128 dimensions.
 
 # %%
-board.table("table 2.2", claimed=("vlad.multi", "vlad.vs_sift", "vlad.intra"))
+board.table("table 2.2", claimed=("vlad.multi", "vlad.vs_sift"))
 
 # %%
 board.table("table 2.3", claimed=("vlad.128", "vlad.vs_pool"))
 
 # %% [markdown]
-# **Explore.** Choose a query: what each descriptor finds, from the best on. Right, wrong and junk photos have different
-# frames; beside them is the curve of precision over recall.
+# **Explore.** Choose a query and two descriptors, and see which photos each ranks first. Right, wrong and junk photos have
+# different frames; above them is the curve of precision over recall.
 
 # %%
 rankings = {f"{layer}, VLAD": search.rank(study.descriptors(layer)) for layer in (favourite, last)}
-rankings |= {"two scales": search.rank(both), f"two scales, {short.shape[1]} dimensions": search.rank(short)}
+rankings |= {"two scales": search.rank(both_scales), f"two scales, {short.shape[1]} dimensions": search.rank(short)}
 rankings["SIFT, VLAD"] = search.rank(study.sift("vlad"))
 
 # %%
@@ -470,7 +543,7 @@ viz.RetrievalBrowser(photos, rankings, title="Who finds what", alt=alt, **option
 #
 # - A feature map is a grid of local features; 100 words and a sum of differences make one vector of them.
 # - Which layer to take depends on the question: the layer that is best for "what is it?" need not be for "which one?".
-# - The same layer sees smaller things if the photo is larger.
+# - In a larger photo, the same layer sees smaller parts of it.
 # - Choose on other queries than you report on: eleven layers and two scales are 22 chances to be lucky.
 # - A fair comparison changes one thing: the number of locations, the distance in the photo and the whitening matter too.
 #
@@ -489,12 +562,18 @@ board.verdicts()
 # `.venv/bin/papermill notebooks/04_conv_vlad.ipynb mine.ipynb --cwd notebooks -p dataset folder -p data_root ~/Pictures`
 #
 # The paper's experiment: `.venv/bin/python data_scripts/holidays.py /data/holidays` (or `oxford5k.py`, `paris6k.py`)
-# fetches a set, and every row of the tables is measured, one by one, and again where it was interrupted, by
+# fetches a set. Every row of the tables is measured by itself, and continues after an interruption:
 #
 # `.venv/bin/labkit study run 04 --profile paper --dataset holidays --data-root /data/holidays --network vgg16 --device cuda`
 #
-# **Try it.** Take away what makes a place hard to find. After `study` has been made, write
-# `study.search = PhotoSearch(world.Places(instances=24, distractors=48, change=world.Change(viewpoint=0)))`, with
-# `PhotoSearch` from `labkit.studies.photo_search`. Which layers gain most when the camera never moves?
+# **Try it.** Take away what makes a place hard to find. After `from labkit import world` and `from
+# labkit.studies.photo_search import PhotoSearch`, write into the second cell, below `study = ...`:
+#
+# ```
+# change = world.Change(viewpoint=0)
+# study.search = PhotoSearch(world.Places(seed=seed, size=192, instances=24, distractors=48, change=change))
+# ```
+#
+# and run the notebook again. Which layers gain most when the camera never moves?
 #
 # **Next:** [05_long_video](05_long_video.ipynb), where pooling meets time.

@@ -36,7 +36,7 @@ def overview() -> Figure:
 
 
 def words(photos: Tensor, nearest: Tensor, count: int, kinds: Sequence[str], *, seed: int = 0) -> Figure:
-    """Photos, and below each the words of its locations.
+    """Photos, and below each the words of its locations, with how many there are, and how many the first photo has.
 
     Args:
         photos: (B, 3, S, S), as the network sees them.
@@ -46,7 +46,9 @@ def words(photos: Tensor, nearest: Tensor, count: int, kinds: Sequence[str], *, 
         seed: of the colours.
     """
     mosaics = [word_mosaic(own, count, photos.shape[-1], seed=seed) for own in nearest]
-    labels = [*kinds, *(f"{len(own.unique())} words" for own in nearest)]
+    of_each = [set(own.flatten().tolist()) for own in nearest]
+    labels = [*kinds, f"words: {len(of_each[0])}"]
+    labels += [f"words: {len(own)}, of which {len(own & of_each[0])} are in the {kinds[0]}" for own in of_each[1:]]
     title, alt = "Visual words, a colour each", "Photos, and below each the words of its locations as colours."
     return picture_grid([*photos, *mosaics], columns=len(photos), labels=labels, title=title, alt=alt)
 
@@ -136,18 +138,19 @@ def clusters(patches: Patches, layer: str, *, rows: int = 5, neighbours: int = 9
     """Figure 2.4: reference patches at the left, and what is nearest to them in other photos, with distances."""
     cut, distances = patches.clusters(patches.contrasting(rows, seed), neighbours)
     labels = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
-    title = f"Figure 2.4: what {layer} takes for alike, in patches of 1/{len(patches.starts)} of the photo's width"
+    title = f"Figure 2.4: nearest patches by {layer}, each 1/{len(patches.starts)} as wide as the photo"
     alt = "Rows of patches: at the left the reference, then its nearest ones with their distances."
     return picture_grid(list(cut.flatten(0, 1)), columns=1 + neighbours, labels=labels, title=title, alt=alt)
 
 
 def rebuilt(panels: Mapping[str, Patches], *, image: int = 0, k: Sequence[int] = (1, 5)) -> Figure:
-    """Figure 2.3: a photo made of the nearest patches of other photos, for each layer by its name."""
-    photos = {"the photo": [*panels.values()][-1].images[image]}
-    for name, patches in panels.items():
-        photos |= {f"{name}, k = {count}": patches.rebuilt(image, count) for count in k}
+    """Figure 2.3: a photo made of the nearest patches of other photos, a row for each k, a column for each layer."""
+    photos, labels = [], []
+    for count in k:
+        photos += [[*panels.values()][-1].images[image], *(each.rebuilt(image, count) for each in panels.values())]
+        labels += ["the photo", *(f"{name}, k = {count}" for name in panels)]
     title, alt = "Figure 2.3: a photo made of patches", f"A photo, and the same rebuilt by {', '.join(panels)}."
-    return picture_grid([*photos.values()], columns=4, labels=[*photos], title=title, alt=alt)
+    return picture_grid(photos, columns=1 + len(panels), labels=labels, title=title, alt=alt)
 
 
 def explorer(panels: Mapping[str, Patches], names: Sequence[str], *, asked: int = 4, k: int = 6) -> PatchExplorer:
@@ -162,8 +165,7 @@ def explorer(panels: Mapping[str, Patches], names: Sequence[str], *, asked: int 
     return PatchExplorer(photos, maps, names=names, asked=shown, title=title, alt=alt)
 
 
-def methods(precision: Mapping[str, float]) -> Figure:
-    """Mean average precision in percent of ways to describe a photo."""
-    axes = {"x_title": "descriptor", "y_title": "mAP (%)"}
-    alt = "Mean average precision of several descriptors."
-    return bar_chart({"mAP": precision}, title="Ways to describe a photo", alt=alt, height=400, **axes)
+def methods(precision: Mapping[str, float], layer: str) -> Figure:
+    """Mean average precision in percent of ways to describe a photo, those of the network at one layer."""
+    title, alt = f"Ways to describe a photo: {layer}, and SIFT", "Mean average precision of several descriptors."
+    return bar_chart({"mAP": precision}, title=title, alt=alt, x_title="descriptor", y_title="mAP (%)", height=400)

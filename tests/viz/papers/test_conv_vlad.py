@@ -51,9 +51,10 @@ def test_equal_words_have_equal_colours():
 
 
 def test_words_stand_below_their_photos():
-    nearest = torch.tensor([[[0, 1], [1, 0]], [[2, 2], [2, 2]]])
+    nearest = torch.tensor([[[0, 1], [1, 0]], [[2, 2], [1, 2]]])
     figure = figures.words(torch.zeros(2, 3, 4, 4), nearest, 3, ["query", "good"])
-    assert [annotation.text for annotation in figure.layout.annotations] == ["query", "good", "2 words", "1 words"]
+    labels = [annotation.text.replace("<br>", " ") for annotation in figure.layout.annotations]
+    assert labels == ["query", "good", "words: 2", "words: 2, of which 1 are in the query"]
 
 
 def test_lengths_are_fractions_in_the_order_of_the_first():
@@ -83,12 +84,18 @@ def test_clusters_carry_their_distances(patches):
     distances = patches.clusters(patches.contrasting(2), 3)[1]
     expected = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
     assert [annotation.text for annotation in figure.layout.annotations] == expected
-    assert "what 5b takes for alike, in patches of 1/2" in figure.layout.title.text
+    assert "nearest patches by 5b, each 1/2 as wide as the photo" in figure.layout.title.text
 
 
 def test_a_photo_is_rebuilt_by_each_layer(patches):
     labels = [annotation.text for annotation in figures.rebuilt({"4a": patches, "5b": patches}).layout.annotations]
-    assert labels == ["the photo", "4a, k = 1", "4a, k = 5", "5b, k = 1", "5b, k = 5"]
+    assert labels == ["the photo", "4a, k = 1", "5b, k = 1", "the photo", "4a, k = 5", "5b, k = 5"]
+
+
+def test_a_bar_for_each_way_to_describe_a_photo():
+    figure = figures.methods({"VLAD": 26.5, "SIFT VLAD": 85.4}, "Inception 4c")
+    assert (list(figure.data[0].x), list(figure.data[0].y)) == (["VLAD", "SIFT VLAD"], [26.5, 85.4])
+    assert "Inception 4c" in figure.layout.title.text
 
 
 def test_the_explorer_knows_the_neighbours_of_the_first_photos(patches):
