@@ -68,7 +68,8 @@ def intra_normalization(descriptors: Tensor) -> Tensor:
         descriptors: ``(..., k, d)``, as `vlad` gives them.
 
     Returns:
-        The same shape. The thesis flattens and L2-normalises after it, which `l2_normalization` does.
+        The same shape. Flatten it and scale the whole to length 1 with `l2_normalization`; the thesis does not speak
+        of that.
 
     Raises:
         ValueError: fewer than two dimensions.
@@ -222,7 +223,7 @@ def fisher_vector(features: Tensor, gmm: "GaussianMixture") -> Tensor:
 def max_pool(features: Tensor) -> Tensor:
     """The largest value of each dimension over an image, L2-normalised: ``(..., n, d)`` to ``(..., d)``, n at least 1.
 
-    A baseline of the thesis (section 2.4.3, "simple max-pooling as in [16]").
+    What the thesis compares with (section 2.4.4, "simple max-pooling as in [16]").
     """
     _require_pool(features)
     return l2_normalization(features.amax(-2))

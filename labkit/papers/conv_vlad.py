@@ -18,8 +18,8 @@ Where this departs from the thesis, or fills what it leaves open:
   pooling that follows; there it is tapped. Layers of VGG-16 are tapped after their ReLU.
 - torchvision's GoogLeNet has batch normalisation after its convolutions but no local response normalisation, so "norm1"
   and "norm2" do nothing; kernels in its "5 x 5" branch are 3 x 3.
-- torchvision trained a VGG-16 of its own, at a single size of images. That the layers of VGG-16 "behave similarly for
-  both scales" (section 2.4.2) the thesis explains by multi-scale training, which this one did not have.
+- torchvision trained a VGG-16 of its own, by another recipe. The layers of the thesis's "behave similarly for both
+  scales" (section 2.4.2), which it explains by multi-scale training; with other weights they may not.
 - Which images the vocabulary and the PCA are fitted on is not said. `sample_features` takes any; the study has the
   database, and a parameter for others. How many features make a vocabulary is not said either: 50,000 of a layer.
 - Features and descriptors are L2-normalised at the end of every step; words without features keep zeros.
@@ -81,7 +81,7 @@ Features = Mapping[Hashable, Tensor]
 """Local features of a batch of images, ``(B, n, d)`` each, by layer or by ``(layer, scale)``."""
 Encoding = Callable[[Tensor], Tensor]
 """Local features ``(B, n, d)`` to something for each image, ``(B, ...)``: ``partial(vlad.vlad, words=words)``, or what
-"can be readily applied" instead (2.1): `vlad.bag_of_words`, `vlad.fisher_vector`, `vlad.max_pool`."""
+"can be readily applied" instead (section 2.1): `vlad.bag_of_words`, `vlad.fisher_vector`, `vlad.max_pool`."""
 
 
 class Images(Protocol):
@@ -332,8 +332,8 @@ def googlenet(
 
     Args:
         size: ``"paper"``: trained on ImageNet, 224 x 224; torchvision's weights, ported from the original ones.
-            ``"tiny"``: a quarter of the channels, trained on the source task of the lab's world, 64 x 64.
-        input_size: n; the size of training if None. At 112 the tiny one has as many locations as Table 2.1, but sees
+            ``"tiny"``: a quarter of the channels, trained on crops of the source task's drawings, 64 x 64.
+        input_size: n; the size given above if None. At 112 the tiny one has as many locations as Table 2.1, but sees
             images larger than in training already at scale 1.
         weights: a file with them; None for those of the lab, or for where torch.hub keeps those of torchvision.
         download: whether to fetch torchvision's (50 MB) when they are not there.

@@ -34,7 +34,7 @@ SETS = {"holidays": data.Holidays, "oxford5k": data.Oxford5k, "paris6k": data.Pa
 NORMALIZATIONS = {"intra": vlad.intra_normalization, "ssr": vlad.signed_square_root, "none": None}
 POOLS: Mapping[str, Encoding] = {"max": vlad.max_pool, "sum": vlad.sum_pool}
 PATCH_PHOTOS = 40  # whose patches are compared in Figures 2.3 and 2.4
-FIXED_LAYERS = ("Inception 4e", "conv5_1")  # of the upper middle, where the thesis has its best ones on Oxford
+FIXED_LAYERS = ("Inception 4e", "conv5_1")  # the best ones on Paris at scale 1 (section 2.4.1)
 
 
 class Scale(NamedTuple):
