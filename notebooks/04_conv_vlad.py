@@ -566,14 +566,17 @@ board.verdicts()
 #
 # `.venv/bin/labkit study run 04 --profile paper --dataset holidays --data-root /data/holidays --network vgg16 --device cuda`
 #
-# **Try it.** Take away what makes a place hard to find. After `from labkit import world` and `from
-# labkit.studies.photo_search import PhotoSearch`, write into the second cell, below `study = ...`:
+# **Try it.** Take away something that makes a house hard to find, and run the notebook again with this below `study = ...`:
 #
 # ```
-# change = world.Change(viewpoint=0)
-# study.search = PhotoSearch(world.Places(seed=seed, size=192, instances=24, distractors=48, change=change))
+# from labkit import world
+# from labkit.studies.photo_search import PhotoSearch
+#
+# constant = world.Places(seed=seed, size=192, instances=24, distractors=48, change=world.Change(light=0))
+# study.search = PhotoSearch(constant)
 # ```
 #
-# and run the notebook again. Which layers gain most when the camera never moves?
+# Which layers gain most if the light is always the same, and where is the peak now? What has that to do with "more
+# invariance"? Then keep the camera still instead, `viewpoint=0`.
 #
 # **Next:** [05_long_video](05_long_video.ipynb), where pooling meets time.
