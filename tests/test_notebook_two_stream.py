@@ -1,5 +1,7 @@
 """Notebook 02 beyond what all notebooks are tested for: on real videos."""
 
+import re
+
 from runs import figures, said
 
 from labkit import course
@@ -14,4 +16,4 @@ def test_it_runs_on_real_videos(real_sets_with_flow, tmp_path):
     assert "{'large': {'train': 1, 'held_out': 1, 'test': 3}, 'small': {'train': 2, 'held_out': 2, 'test': 1}}" in text
     assert "fusion.average" in text
     assert "puppet" not in figures(done)
-    assert " nan" not in figures(done)  # a class without a test clip has no recall
+    assert not re.search(r" nan\b(?!=)", figures(done))  # a class without a test clip has no recall
