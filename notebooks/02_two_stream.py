@@ -31,7 +31,7 @@
 # **You should know** what a convolutional network and a softmax are, and PyTorch's `nn.Module`; what optical flow is, from
 # [01_video_and_flow](01_video_and_flow.ipynb).
 #
-# **Time** about four minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them in
+# **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them in
 # another order.
 
 # %% tags=["parameters"]

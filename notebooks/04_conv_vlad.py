@@ -32,7 +32,7 @@
 #
 # **What to know beforehand:** what a convolution and a feature map are. No earlier notebook is needed.
 #
-# **Time:** about one and a half minutes on two cores, and half a minute more the first time, to draw the photos.
+# **Time:** about one minute on two cores, and half a minute more the first time, to draw the photos.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
