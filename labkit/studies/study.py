@@ -13,6 +13,7 @@ folder ``out`` everything trained is kept there, and a run that was killed conti
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -31,7 +32,7 @@ from labkit.training import Recipe, Step, evaluate, fit
 from labkit.world import VERSION as WORLD
 
 
-class Study:
+class Study(ABC):
     """The experiments of a paper at one scale, on one data set, with one seed.
 
     Args:
@@ -188,12 +189,10 @@ class Study:
         self.asked.append(training)
         return trained
 
-    def compute(
-        self, name: str, function: Callable[[], Mapping[str, Tensor]], facts: Facts | None = None
-    ) -> dict[str, Tensor]:
+    def compute(self, name: str, function: Callable[[], Mapping[str, Tensor]], facts: Facts | None = None) -> Any:
         """Named tensors such as scores or features, computed once and kept under a name, as `train` keeps networks.
 
-        The facts, if there are any, are noted, and are an error where the same name is asked for with others.
+        A dict of tensors. The facts are noted, and are an error where the same name is asked for with others.
         """
 
         def computed() -> Artefact:
@@ -270,9 +269,9 @@ class Study:
             raise ValueError(f"row {row.name!r} must measure {row.metrics}; got {tuple(measures)}")
         return measures
 
+    @abstractmethod
     def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
         """The sets of clips that a metric is trained on and measured on."""
-        raise NotImplementedError
 
     def clip_counts(self, metric: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """How many clips a metric is trained on and measured on, and of how many that the lists name."""
