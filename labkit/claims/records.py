@@ -53,6 +53,7 @@ class Record:
         train_listed: number of training clips that the lists of the data set name.
         test: number of test clips.
         test_listed: number of test clips that the lists of the data set name.
+        precision: of training, "bf16" or "fp16"; empty for float32.
         seconds: that the row took, its trainings included; 0 where they were not noted.
         version: of the study, an integer raised by hand.
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.
@@ -76,6 +77,7 @@ class Record:
     train_listed: int = 0
     test: int = 0
     test_listed: int = 0
+    precision: str = ""
     seconds: float = 0.0
     version: int
     world: int = 0

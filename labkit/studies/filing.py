@@ -29,6 +29,7 @@ def records(study: Study, name: str) -> list[claims.Record]:
                 train_listed=train_listed,
                 test=test,
                 test_listed=test_listed,
+                precision="" if study.precision == "no" else study.precision,
                 seconds=round(study.seconds[name], 1),
                 version=study.version,
                 world=WORLD if study.dataset == "world" else 0,

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from made_up import MadeUp, Parts
 
-from labkit import cli
+from labkit import claims, cli
 from labkit.studies import command, filing
 from labkit.studies.rows import Measure, row
 from labkit.studies.study import Study
@@ -221,3 +221,15 @@ def test_a_module_that_a_study_lacks_is_not_a_paper_without_a_study(monkeypatch)
     monkeypatch.setattr("labkit.studies.import_module", lacking)
     with pytest.raises(ModuleNotFoundError, match="sklearn"):
         cli.main(["study", "list", "02"])
+
+
+def test_a_record_notes_the_precision_and_is_not_replaced_by_one_of_another(tmp_path):
+    study = MadeUp("smoke", seed=1001, precision="bf16", out=tmp_path)
+    study.measure("temporal.l1")
+    (line,) = filing.records(study, "temporal.l1")
+    assert line.precision == "bf16"
+    claims.write([line], tmp_path / "results")
+    single = MadeUp("smoke", seed=1001, out=tmp_path)
+    assert filing.recorded(single, "temporal.l1", tmp_path / "results") == [line]  # only --again runs it once more
+    single.measure("temporal.l1")
+    assert filing.records(single, "temporal.l1")[0].precision == ""
