@@ -4,7 +4,7 @@ from labkit.viz.attention import AttentionExplorer
 from labkit.viz.board import System, forest_plot, trade_off_chart, verdict_tiles
 from labkit.viz.browse import confusion_browser
 from labkit.viz.classes import class_sheet, confusion_switch, recall_chart, recall_slider, recalls
-from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
+from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, overlay, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import (
     bar_chart,
@@ -80,6 +80,7 @@ __all__ = [
     "input_volumes",
     "line_chart",
     "marked_places",
+    "overlay",
     "paper_table",
     "picture_grid",
     "quiver",

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import plotly.colors
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks import require_finite, require_positive, require_shape
@@ -93,6 +94,29 @@ def heat_to_rgb(values: Tensor, low: float | None = None, high: float | None = N
     table = (torch.tensor(steps) * 255).round().to(torch.uint8)  # (256, 3)
     position = (values - low) / ((high - low) or 1.0) * 255
     return table[position.clamp(0, 255).round().long()].movedim(-1, -3)  # (..., 3, H, W)
+
+
+def overlay(images: Tensor, maps: Tensor, high: float | None = None) -> Tensor:
+    """Images under a heat map: dark blue where the map has 0 or less, yellow where it has ``high``.
+
+    Args:
+        images: (..., 3, H, W) uint8 RGB.
+        maps: (..., h, w), enlarged to the images by bilinear interpolation; leading dimensions broadcast.
+        high: the value of the brightest colour; default the largest.
+
+    Returns:
+        (..., 3, H, W) uint8 RGB.
+
+    Raises:
+        ValueError: wrong shapes, or NaN in the maps.
+    """
+    require_shape(images, "... 3 H W", "images")
+    require_shape(maps, "... h w", "maps")
+    flat = maps.detach().float().reshape(-1, 1, *maps.shape[-2:])  # (N, 1, h, w)
+    large = F.interpolate(flat, images.shape[-2:], mode="bilinear").reshape(*maps.shape[:-2], *images.shape[-2:])
+    high = float(large.max()) if high is None else high
+    heat = heat_to_rgb(large, 0.0, max(high, 1e-6)).float()  # (..., 3, H, W)
+    return (0.45 * images.float() + 0.55 * heat).round().to(torch.uint8)
 
 
 def signed_to_rgb(values: Tensor, limit: float) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, signed_to_rgb, typical_speed
+from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, overlay, signed_to_rgb, typical_speed
 
 
 def one(dx, dy):
@@ -75,6 +75,18 @@ def test_the_wheel_shows_flow_of_its_own_position():
     assert wheel[:, 0, 0].tolist() == [255, 255, 255]  # outside
     assert wheel[0, 50, 94] > 200  # right: red
     assert wheel[1, 50, 94] < 60
+
+
+def test_an_overlay_mixes_the_image_with_the_enlarged_map():
+    images = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
+    shown = overlay(images, torch.tensor([[1.0, -1.0], [1.0, -1.0]]), 1.0)  # one map for both images
+    bright, dark = heat_to_rgb(torch.tensor([[1.0, 0.0]]), 0.0, 1.0)[:, 0].T.float()
+    assert torch.equal(shown[0], shown[1])
+    assert torch.equal(shown[0, :, 0, 0], (45 + 0.55 * bright).round().to(torch.uint8))
+    assert torch.equal(shown[0, :, 3, 3], (45 + 0.55 * dark).round().to(torch.uint8))
+    assert torch.equal(overlay(images, torch.zeros(2, 2, 2))[0, :, 0, 0], shown[0, :, 3, 3])  # nothing found: all dark
+    with pytest.raises(ValueError, match="images must be"):
+        overlay(images[:, :1], torch.zeros(2, 2))
 
 
 def test_heat_runs_from_dark_to_bright():
