@@ -300,8 +300,8 @@ def test_each_pixel_has_the_mean_of_its_squares():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((5, 8), "leading dimensions of maps must be those of the scores.*tokens"),  # (B, N, C)
-        ((3, 3, 16), "channels before their places.*channels last"),  # (B, h, w, C)
+        ((5, 8), "leading dimensions of feature_maps must be those of the scores.*tokens"),  # (B, N, C)
+        ((3, 3, 16), "channels before their locations.*channels last"),  # (B, h, w, C)
     ],
 )
 def test_tokens_are_refused_and_can_be_reshaped(batch, shape, message):
@@ -319,7 +319,7 @@ def test_tokens_are_refused_and_can_be_reshaped(batch, shape, message):
 def test_maps_belong_to_the_samples_in_their_order():
     scores = torch.zeros(2, 3, 4, requires_grad=True) * 2  # (B, T, K)
     for leading in ((2,), (4,), ()):
-        with pytest.raises(ValueError, match=r"those of the scores, \(2, 3\), perhaps with more behind them; got maps"):
+        with pytest.raises(ValueError, match=r"those of the scores, \(2, 3\), perhaps with more after them; got feature_maps"):
             grad_cam(scores, torch.zeros(*leading, 5, 2, 2, requires_grad=True))
 
 
@@ -342,9 +342,9 @@ def test_wrong_input_of_grad_cam_is_named():
         grad_cam(maps.mean((2, 3)), maps, [])
     with pytest.raises(ValueError, match="tap them with leaves=True"):
         grad_cam(maps.mean((2, 3)), maps.detach())
-    with pytest.raises(ValueError, match="scores must have gradients with respect to maps"):
+    with pytest.raises(ValueError, match="scores must have gradients with respect to feature_maps"):
         grad_cam(torch.zeros(1, 4), maps)
-    with pytest.raises(ValueError, match="take both from one pass of the net"):
+    with pytest.raises(ValueError, match="take both from one forward pass"):
         grad_cam(torch.ones(1, 4, requires_grad=True) * 2, maps)
     with pytest.raises(ValueError, match="dims must be 2, places of pictures, or 3"):
         linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 2), dims=1)
@@ -365,5 +365,5 @@ def test_wrong_input_is_named():
         pointing_game(torch.zeros(2, 3, 3), torch.zeros(3, 9, 9, dtype=torch.bool))
     with pytest.raises(TypeError, match="masks must be bool"):
         pointing_game(torch.zeros(3, 3), torch.zeros(9, 9))
-    with pytest.raises(ValueError, match="least must be a share"):
+    with pytest.raises(ValueError, match="least must be a fraction"):
         pointing_game(torch.zeros(3, 3), torch.zeros(9, 9, dtype=torch.bool), least=0)
