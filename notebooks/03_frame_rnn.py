@@ -136,7 +136,7 @@ figures.pipeline()
 # and blue, those of the largest norm first.
 
 # %%
-figures.filters(study.coder.net)
+figures.filters(study.coder.network)
 
 # %% [markdown]
 # > Bars, edges and pairs of colours are there, and more noise than in the paper's figure: a few classes of small stills

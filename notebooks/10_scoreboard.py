@@ -396,7 +396,7 @@ if trains:
 coder = FrameCoder(
     two_stream.spatial_network(len(card(source_weights("cnn_m"))["classes"]), size="tiny"), "fc7", size=(56, 56)
 )
-load_weights(coder.net, source_weights("cnn_m"))
+load_weights(coder.network, source_weights("cnn_m"))
 start = clock()
 codes = extract_codes(train, coder, frame_rnn.sample_frames, progress=learns)
 coding = clock() - start
@@ -409,7 +409,7 @@ for name in ("average", "birnn"):
         name,
         frame_rnn.FineTuned(coder, reader),
         lambda clip: (clip.frames(frame_rnn.sample_frames(clip))[None], clip.label),
-        parts=[coder.net.features, coder.net.fc6, coder.net.fc7, reader],
+        parts=[coder.network.features, coder.network.fc6, coder.network.fc7, reader],
     )
 
 # %% [markdown]

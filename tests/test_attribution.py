@@ -319,7 +319,7 @@ def test_tokens_are_refused_and_can_be_reshaped(batch, shape, message):
 def test_maps_belong_to_the_samples_in_their_order():
     scores = torch.zeros(2, 3, 4, requires_grad=True) * 2  # (B, T, K)
     for leading in ((2,), (4,), ()):
-        with pytest.raises(ValueError, match=r"those of the scores, \(2, 3\), perhaps with more after them; got feature_maps"):
+        with pytest.raises(ValueError, match=r"those of the scores, \(2, 3\), perhaps with more after them"):
             grad_cam(scores, torch.zeros(*leading, 5, 2, 2, requires_grad=True))
 
 

@@ -1,6 +1,6 @@
-"""CNN codes: what a frozen network says about each frame, worked out once and kept on disk.
+"""CNN codes: what a layer of a frozen network gives for each frame, computed once and kept on disk.
 
-A `FrameCoder` is a network, one of its layers and how a picture gets into it; it turns frames into vectors. A film is
+A `FrameCoder` is a network, one of its layers and how an image gets into it; it turns frames into vectors. A video is
 large and its codes are small, so they are extracted once, for a whole set of clips (`extract_codes`), saved with the
 names, the labels and the identity of the network (`save_codes`, `load_codes`), and whatever is trained on top trains in
 seconds. `storage_table` tells how much smaller they are.
@@ -49,17 +49,18 @@ class FrameCoder:
     """A frozen network as a function from frames to codes.
 
     Attributes:
-        net: takes float32 images ``(N, 3, *size)``. It is used in ``eval()`` mode, without gradients, where it is.
+        network: takes float32 images ``(N, 3, *size)``. It is used in ``eval()`` mode, without gradients, where it is.
         layer: the submodule whose output is the code, flattened: of a fully connected layer, or of a lower one, whose
-            code keeps the places, C x H x W of them.
-        size: height and width the net sees. The whole frame is warped to it, bilinear and smoothed, in whole levels.
+            code keeps the locations, C x H x W of them.
+        size: height and width the network sees. The whole frame is warped to it, bilinear and smoothed, in whole
+            levels.
         mean: of red, green and blue on the scale 0 to 1, subtracted.
-        std: the divisor after that. Mean and std are those the net was trained with; ImageNet's by default.
-        rectify: whether a ReLU comes last, as the next layer of the net would see the code. A layer ``nn.Linear`` and
-            True is "fc7 after ReLU".
+        std: the divisor after that. Mean and std are those the network was trained with; ImageNet's by default.
+        rectify: whether a ReLU comes last, as the next layer of the network would see the code. A layer ``nn.Linear``
+            and True is "fc7 after ReLU".
     """
 
-    net: nn.Module
+    network: nn.Module
     layer: str
     size: tuple[int, int] = (224, 224)
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -81,26 +82,26 @@ class FrameCoder:
             TypeError: not uint8.
         """
         checks.require_positive(batch, "batch")
-        with _evaluated(self.net), torch.no_grad():
+        with _evaluated(self.network), torch.no_grad():
             return torch.cat([self.differentiable(part).cpu() for part in self._checked(frames).split(batch)])  # (N, D)
 
     def differentiable(self, frames: Tensor) -> Tensor:
-        """Codes ``(N, D)`` of uint8 frames ``(N, 3, H, W)``: all at once, in the mode the net is in, with gradients."""
-        device = next((parameter.device for parameter in self.net.parameters()), torch.device("cpu"))
+        """Codes ``(N, D)`` of uint8 frames ``(N, 3, H, W)``, with gradients, in the network's present mode."""
+        device = next((parameter.device for parameter in self.network.parameters()), torch.device("cpu"))
         images = self.resize(frames).to(device).float() / 255  # (N, 3, *size)
         mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))  # (3, 1, 1) each
-        codes = tap(self.net, (images - mean) / std, [self.layer])[self.layer].flatten(1)  # (N, D)
+        codes = tap(self.network, (images - mean) / std, [self.layer])[self.layer].flatten(1)  # (N, D)
         return codes.relu() if self.rectify else codes
 
     def resize(self, frames: Tensor) -> Tensor:
-        """Warp uint8 frames ``(N, 3, H, W)`` to the size the net sees, ``(N, 3, *size)``, still uint8."""
+        """Warp uint8 frames ``(N, 3, H, W)`` to the size the network sees, ``(N, 3, *size)``, still uint8."""
         return pictures.resize(self._checked(frames), list(self.size), antialias=True)
 
     def source(self) -> dict[str, Any]:
-        """What tells these codes from others: the kind of net and a hash of its weights, the layer, the preparation."""
-        weights = {name: value.detach().cpu() for name, value in self.net.state_dict().items()}
+        """What tells these codes from others: the network and a hash of its weights, the layer, the preparation."""
+        weights = {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
         prepared = {"size": list(self.size), "mean": list(self.mean), "std": list(self.std), "rectify": self.rectify}
-        return {"net": type(self.net).__name__, "hash": content_hash(weights), "layer": self.layer, **prepared}
+        return {"net": type(self.network).__name__, "hash": content_hash(weights), "layer": self.layer, **prepared}
 
     @staticmethod
     def _checked(frames: Tensor) -> Tensor:
@@ -127,9 +128,9 @@ def alexnet_coder(
     """
     if weights is None:
         return FrameCoder(torchvision_weights(alexnet, AlexNet_Weights.IMAGENET1K_V1, download=download), layer)
-    net = alexnet()
-    load_weights(net, weights)
-    return FrameCoder(net, layer)
+    network = alexnet()
+    load_weights(network, weights)
+    return FrameCoder(network, layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -393,10 +394,10 @@ def _hash(facts: str, tensors: dict[str, Tensor]) -> str:
 
 
 @contextlib.contextmanager
-def _evaluated(net: nn.Module) -> Iterator[None]:
+def _evaluated(network: nn.Module) -> Iterator[None]:
     """Put all of a network into ``eval()`` mode, and back into the modes it had."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
     try:
         yield
     finally:

@@ -1,13 +1,14 @@
 """ResNet in any size, open between its stages: ResNet-50, and one that learns the lab's source task in minutes.
 
 Five stages, a convolution with max-pooling and four of residual blocks. `ResNet.stages` gives them one by one, for
-papers that look at maps between them. What they make of a 224 x 224 image, and the small net of a 56 x 56 one::
+papers that look at feature maps between them. What they make of a 224 x 224 image, and the small network of a 56 x 56
+one::
 
-    conv1 7x7/2, maxpool -> 56, res2 -> 56, res3 -> 28, res4 -> 14, res5 -> 7, mean over all places, fc
+    conv1 7x7/2, maxpool -> 56, res2 -> 56, res3 -> 28, res4 -> 14, res5 -> 7, mean over all locations, fc
     conv1 3x3,   maxpool -> 28, res2 -> 28, res3 -> 14, res4 ->  7, res5 -> 7
 
-Blocks are torchvision's, and so are the names of all layers: its weights fit where the numbers are its own. A net takes
-images of any size; the mean at the end makes each place vote for a class by itself, see `labkit.attribution`.
+Blocks are torchvision's, and so are the names of all layers: its weights fit where the numbers are its own. A network
+takes images of any size; the mean at the end makes each location vote for a class by itself, see `labkit.attribution`.
 
 Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016, Table 1. As in torchvision,
 the 3 x 3 convolution of a bottleneck has the stride, not the 1 x 1 before it.
@@ -80,7 +81,7 @@ class ResNet(nn.Module):
 
     @property
     def stages(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
-        """The trunk in five pieces, in order; each takes what the one before it gives. Max-pooling belongs to conv1."""
+        """The backbone in five pieces, in order; each takes what the one before gives. Max-pooling belongs to conv1."""
         return {
             "conv1": lambda images: self.maxpool(self.relu(self.bn1(self.conv1(images)))),  # (B, 64, 56, 56)
             "res2": self.get_submodule("layer1"),  # (B, 256, 56, 56)
@@ -90,7 +91,7 @@ class ResNet(nn.Module):
         }
 
     def classify(self, maps: Tensor) -> Tensor:
-        """Logits ``(B, num_classes)`` of the last maps ``(B, C, h, w)``: their mean, dropout in training, ``fc``."""
+        """Logits ``(B, num_classes)`` of the last feature maps ``(B, C, h, w)``: mean, dropout in training, ``fc``."""
         return self.fc(self.dropout(self.avgpool(maps).flatten(1)))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class ResNet(nn.Module):
         Raises:
             ValueError: the input has another shape.
         """
-        hint = "stack as many fields as the net was built for"
+        hint = "stack as many fields as the network was built for"
         checks.require_shape(images, f"B {self.conv1.in_channels} H W", "images", hint)
         maps = images.contiguous(memory_format=torch.channels_last)  # half the time on a CPU
         for stage in self.stages.values():
@@ -122,9 +123,9 @@ def resnet50(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) ->
 
 
 def resnet_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet:
-    """Ten layers, a quarter as wide, for windows of 56 x 56 pixels: 0.31 million parameters.
+    """Ten layers, a quarter as wide, for crops of 56 x 56 pixels: 0.31 million parameters.
 
-    Its last maps have 7 x 7 cells, as many as those of ResNet-50 on 224 x 224 pixels.
+    Its last feature maps have 7 x 7 locations, as many as those of ResNet-50 on 224 x 224 pixels.
     `labkit.backbones.source_weights` has it trained on the source task, under the name ``"resnet"``.
     """
     small: dict[str, Any] = {"layers": (1, 1, 1, 1), "width": 16, "conv1": (3, 1), "strides": (1, 2, 2, 1)}

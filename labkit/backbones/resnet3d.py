@@ -1,16 +1,16 @@
 """3D-ResNet: a ResNet whose filters all reach over three frames, for clips of any length.
 
-Take the 2-D net of `labkit.backbones.resnet` and give every k x k filter a temporal dimension: k x k x 3, the 1 x 1
+Take the 2-D network of `labkit.backbones.resnet` and give every k x k filter a temporal dimension: k x k x 3, the 1 x 1
 filters of shortcuts not excepted. Time is never pooled. It is strided where space is, from the first block of res3 on;
-conv1 and the max-pool behind it keep every frame. Sixteen frames of 224 x 224, and what the small net makes of sixteen
-of 48 x 48 (channels x frames x side)::
+conv1 and the max-pool after it keep every frame. Sixteen frames of 224 x 224, and what the small network makes of
+sixteen of 48 x 48 (channels x frames x side)::
 
     conv1 7x7x3/2, pool 64 x 16 x 56, res2 64 x 16 x 56, res3 128 x 8 x 28, res4 256 x 4 x 14, res5 512 x 2 x 7
     conv1 3x3x3,   pool 16 x 16 x 24, res2 16 x 16 x 24, res3  32 x 8 x 12, res4  64 x 4 x  6, res5 128 x 2 x 3
 
-The names of all layers are those of the 2-D net, so `inflate` can begin with its weights. At both ends of a clip the
-convolutions see frames of zeros, as they see zeros around each frame: an inflated net answers a clip that stands still
-as the 2-D net answers its frame, but only as far from the ends as no filter reaches them.
+The names of all layers are those of the 2-D network, so `inflate` can initialise it with their weights. At both
+ends of a clip the convolutions see frames of zeros, as they see zeros around each frame. So an inflated network
+responds to a static clip as the 2-D network to its frame, except near the ends, where filters reach beyond them.
 
 Source: Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, section 4.3.1.
 """
@@ -27,7 +27,7 @@ from labkit.backbones.weights import require_same_strides
 class ResNet3D(ResNet):
     """Logits ``(B, num_classes)`` of clips ``(B, T, in_channels, H, W)``.
 
-    ``stages`` and ``classify`` are those of `ResNet`, with maps ``(B, C, T, H, W)``.
+    ``stages`` and ``classify`` are those of `ResNet`, with feature maps ``(B, C, T, H, W)``.
 
     Args:
         num_classes: outputs of the last layer, ``fc``.
@@ -90,7 +90,9 @@ def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
         side, stride = layer.kernel_size[0], layer.stride[0]
         sizes = (3, side, side), (stride if strided else 1, stride, stride), (1, side // 2, side // 2)
         convolution = nn.Conv3d(layer.in_channels, layer.out_channels, *sizes, bias=False)
-        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as the 2-D net draws them
+        nn.init.kaiming_normal_(
+            convolution.weight, mode="fan_out", nonlinearity="relu"
+        )  # as the 2-D network draws them
         return convolution
     if isinstance(layer, nn.BatchNorm2d):
         return nn.BatchNorm3d(layer.num_features)
@@ -101,7 +103,7 @@ def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
 
 @torch.no_grad()
 def inflate(model: ResNet3D, source: nn.Module, *, other_strides: bool = False) -> None:
-    """Start a net on clips from a net on images: each filter a third as strong, three times in a row.
+    """Initialise a network on clips from a network on images: each filter a third as strong, three times in a row.
 
     Statistics of batch normalisation are taken along; the classifier keeps what it has.
 
@@ -114,7 +116,7 @@ def inflate(model: ResNet3D, source: nn.Module, *, other_strides: bool = False) 
         ValueError: another size, stride or layer; nothing is changed then.
 
     Source: Carreira and Zisserman, "Quo vadis, action recognition?", CVPR 2017, section 2.4.1, "Bootstrapping
-    parameters from pre-trained ImageNet models". The thesis inflates nothing: its nets begin at random.
+    parameters from pre-trained ImageNet models". The thesis inflates nothing: its networks are initialised at random.
     """
     given = {name: value for name, value in source.state_dict().items() if not name.startswith("fc.")}
     given = {
@@ -139,7 +141,7 @@ def resnet3d_18(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0)
 
 
 def resnet3d_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
-    """Ten layers, a quarter as wide, for windows of 48 x 48 pixels: 0.92 million parameters.
+    """Ten layers, a quarter as wide, for crops of 48 x 48 pixels: 0.92 million parameters.
 
     `inflate` takes the lab's small weights of `labkit.backbones.resnet.resnet_tiny` with ``other_strides=True``: they
     have learned with a stride of 1 in res5 where this has 2, as the paper's.

@@ -3,11 +3,12 @@
 Any module of torch will do. Layers have the names that ``named_modules`` gives them, e.g. ``features.8`` in VGG-16 of
 torchvision, or ``inception4a`` in GoogLeNet::
 
-    maps = tap(net, images, ["inception3a", "inception5b"])  # {"inception3a": (B, 256, 28, 28), ...}
+    features = tap(network, images, ["inception3a", "inception5b"])  # {"inception3a": (B, 256, 28, 28), ...}
 
 Torchvision's own ``create_feature_extractor`` hands out what a layer *left behind*: where an in-place ReLU follows, as
-it does behind most convolutions there, that is no longer what the convolution gave. Here it is. Modes and gradients are
-the caller's: ``net.eval()`` and ``torch.no_grad()`` for fixed features; without the latter gradients reach the taps.
+it does after most convolutions there, that is no longer what the convolution gave. Here it is. Modes and gradients are
+the caller's: ``network.eval()`` and ``torch.no_grad()`` for fixed features; without the latter gradients reach the
+taps.
 """
 
 import contextlib
@@ -18,12 +19,12 @@ from typing import Any
 from torch import Tensor, nn
 
 
-def tap(net: nn.Module, inputs: Any, layers: Collection[str]) -> dict[str, Tensor]:
-    """Run a network once, ``net(inputs)``, and return what some of its layers gave.
+def tap(network: nn.Module, inputs: Any, layers: Collection[str]) -> dict[str, Tensor]:
+    """Run a network once, ``network(inputs)``, and return what some of its layers gave.
 
     Args:
-        net: stays as it is; runs in the mode it is in, on the device where it is.
-        inputs: whatever ``net`` takes.
+        network: stays as it is; runs in the mode it is in, on the device where it is.
+        inputs: whatever ``network`` takes.
         layers: names of submodules.
 
     Returns:
@@ -34,8 +35,8 @@ def tap(net: nn.Module, inputs: Any, layers: Collection[str]) -> dict[str, Tenso
         ValueError: no submodule of that name, or one that ran more than once in the pass, or not at all.
         TypeError: a layer gives something other than a tensor.
     """
-    with tapping(net, layers) as taken:
-        net(inputs)
+    with tapping(network, layers) as taken:
+        network(inputs)
     if silent := [layer for layer in layers if layer not in taken]:
         raise ValueError(
             f"layers must run in a forward pass; {', '.join(silent)} did not: some run in train() mode only, such as "
@@ -45,21 +46,21 @@ def tap(net: nn.Module, inputs: Any, layers: Collection[str]) -> dict[str, Tenso
 
 
 @contextlib.contextmanager
-def tapping(net: nn.Module, layers: Collection[str], *, leaves: bool = False) -> Iterator[dict[str, Tensor]]:
+def tapping(network: nn.Module, layers: Collection[str], *, leaves: bool = False) -> Iterator[dict[str, Tensor]]:
     """Tap layers of a network for as long as the context is open, e.g. to have the scores of the same pass too.
 
-    ``with tapping(net, ["features"], leaves=True) as taken: scores = net(images)`` leaves the maps in
+    ``with tapping(network, ["features"], leaves=True) as taken: scores = network(images)`` leaves the feature maps in
     ``taken["features"]``, and ``torch.autograd.grad(scores[0, 3], taken["features"])`` is what Grad-CAM starts from.
 
     Args:
-        net: stays as it is; at the end nothing of the taps is left in it.
+        network: stays as it is; at the end nothing of the taps is left in it.
         layers: names of submodules.
-        leaves: whether gradients end at the taps: they have them even in a frozen net, and what lies before a tap needs
-            neither memory nor time for them. Tap a single layer then: it cuts off those before it. Not under
+        leaves: whether gradients end at the taps: they have them even in a frozen network, and what lies before a tap
+            needs neither memory nor time for them. Tap a single layer then: it cuts off those before it. Not under
             ``no_grad``.
 
     Yields:
-        A dict, empty at first; each forward pass of ``net`` clears it and puts in the output of every layer that ran.
+        A dict, empty at first; each forward pass of ``network`` clears it and puts in the output of every layer.
 
     Raises:
         ValueError: no submodule of that name; in a pass: a layer runs a second time.
@@ -67,16 +68,16 @@ def tapping(net: nn.Module, layers: Collection[str], *, leaves: bool = False) ->
     """
     if isinstance(layers, str):
         raise TypeError(f"layers must be a collection of names; got the string {layers!r}: pass [{layers!r}]")
-    modules = dict(net.named_modules(remove_duplicate=False))
-    del modules[""]  # the net itself: it returns its output anyway
+    modules = dict(network.named_modules(remove_duplicate=False))
+    del modules[""]  # the network itself: it returns its output anyway
     if unknown := [layer for layer in layers if layer not in modules]:
         near = difflib.get_close_matches(unknown[0], modules, n=4, cutoff=0.4) or list(modules)[:4]
         raise ValueError(
-            f"layers must be submodules of {type(net).__name__}; got {unknown[0]!r}: see net.named_modules(), which "
-            f"has {', '.join(near) or 'none'}"
+            f"layers must be submodules of {type(network).__name__}; got {unknown[0]!r}: see "
+            f"network.named_modules(), which has {', '.join(near) or 'none'}"
         )
     taken: dict[str, Tensor] = {}
-    handles = [net.register_forward_pre_hook(lambda *_: taken.clear())]
+    handles = [network.register_forward_pre_hook(lambda *_: taken.clear())]
     try:
         handles += [
             modules[layer].register_forward_hook(_keep(taken, layer, leaves)) for layer in dict.fromkeys(layers)

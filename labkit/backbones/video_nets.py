@@ -1,9 +1,9 @@
-"""Video nets of today, torchvision's, for clips as small as the lab's: what the works of the lab are compared with.
+"""Video networks of today, torchvision's, for clips as small as the lab's: what the works of the lab are compared with.
 
-They take clips as all the lab does, ``(B, T, 3, H, W)``, normalised, and give logits ``(B, K)``. All begin at random;
-nothing is fetched. Sizes are torchvision's own; what had to be adapted to a few frames of a few dozen pixels:
+They take clips as all the lab does, ``(B, T, 3, H, W)``, normalised, and give logits ``(B, K)``. All are initialised at
+random; nothing is fetched. Sizes are torchvision's own; what had to be adapted to a few frames of a few dozen pixels:
 
-- *S3D* averages its last maps by a window of 2 x 7 x 7, larger than the maps of a small clip: here over all there is,
+- *S3D* averages its last feature maps over 2 x 7 x 7 locations, more than a small clip has: here over all there are,
   which is the same on 16 frames of 224 pixels. Its batch normalisation learns its means at a rate of 0.001, for
   trainings of a hundred thousand steps; here at PyTorch's 0.1, or after some hundred they would still be near zero.
 - *MViT v2* has positions for a number of frames and a size, so it is built for them; torchvision's builder is for 16
@@ -25,20 +25,20 @@ from labkit import checks
 
 
 class VideoNet(nn.Module):
-    """A net of torchvision that takes clips in the order of the lab.
+    """A network of torchvision that takes clips in the order of the lab.
 
     Args:
-        net: takes ``(B, 3, T, H, W)`` and gives logits ``(B, K)``.
+        network: takes ``(B, 3, T, H, W)`` and gives logits ``(B, K)``.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.net = net
+        self.network = network
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits ``(B, K)`` of clips ``(B, T, 3, H, W)``, float."""
         checks.require_shape(clips, "B T 3 H W", "clips")
-        return self.net(clips.movedim(1, 2))  # (B, 3, T, H, W)
+        return self.network(clips.movedim(1, 2))  # (B, 3, T, H, W)
 
 
 def r3d_18(num_classes: int) -> VideoNet:
@@ -47,13 +47,13 @@ def r3d_18(num_classes: int) -> VideoNet:
 
 
 def s3d(num_classes: int) -> VideoNet:
-    """S3D, an Inception net that convolves in space, then in time: 8.3 million parameters for 400 classes.
+    """S3D, an Inception network that convolves in space, then in time: 8.3 million parameters for 400 classes.
 
     At least 8 frames of 33 pixels, or a pooling layer has nothing left.
     """
-    net = video.s3d(num_classes=num_classes, norm_layer=partial(nn.BatchNorm3d, eps=1e-3))
-    net.avgpool = nn.AdaptiveAvgPool3d(1)
-    return VideoNet(net)
+    network = video.s3d(num_classes=num_classes, norm_layer=partial(nn.BatchNorm3d, eps=1e-3))
+    network.avgpool = nn.AdaptiveAvgPool3d(1)
+    return VideoNet(network)
 
 
 def mvit_v2_s(num_classes: int, *, frames: int = 16, size: int = 224) -> VideoNet:
@@ -72,12 +72,12 @@ def mvit_v2_s(num_classes: int, *, frames: int = 16, size: int = 224) -> VideoNe
             output_channels=width,
             kernel_q=[3, 3, 3],
             kernel_kv=[3, 3, 3],
-            stride_q=[1, width // before, width // before],  # fewer places where there are more channels
+            stride_q=[1, width // before, width // before],  # fewer locations where there are more channels
             stride_kv=[1, 768 // width, 768 // width],  # as many keys in every block
         )
         for before, width in pairwise([96, *widths])
     ]
-    net = video.MViT(
+    network = video.MViT(
         spatial_size=(size, size),
         temporal_size=frames,
         block_setting=blocks,
@@ -88,4 +88,4 @@ def mvit_v2_s(num_classes: int, *, frames: int = 16, size: int = 224) -> VideoNe
         stochastic_depth_prob=0.2,
         num_classes=num_classes,
     )
-    return VideoNet(net)
+    return VideoNet(network)

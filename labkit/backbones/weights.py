@@ -6,10 +6,10 @@ read. Weights of other people come as torchvision's or as ``.pth`` files, which 
 ``torch.load(weights_only=True)``, which refuses whatever would run code.
 
 Loading is all or nothing and strict. A tensor that is missing, too many or of another shape is an error which names it,
-and the module stays as it was; a part that is meant to start afresh, such as a classifier for other classes, is named
-by the caller. Strides leave no trace in the tensors: a net with other strides takes the same weights, but looks at
-pictures at another resolution than they have learned. So the card holds the strides, and other ones are an error too,
-unless the caller asks for them. Nothing here reaches for the network unless the caller says ``download=True``.
+and the module stays as it was; a part that is meant to keep its initial values, such as a classifier for other classes,
+is named by the caller. Strides leave no trace in the tensors: a network with other strides takes the same weights, but
+looks at images at another resolution than they have learned. So the card holds the strides, and other ones are an error
+too, unless the caller asks for them. Nothing here reaches for the network unless the caller says ``download=True``.
 """
 
 import hashlib
@@ -158,7 +158,7 @@ def strides(module: nn.Module, axes: int = 3) -> dict[str, list[int]]:
 
 
 def require_same_strides(model: nn.Module, source: nn.Module) -> None:
-    """Check that two nets of the same layers have the same strides over height and width.
+    """Check that two networks of the same layers have the same strides over height and width.
 
     Raises:
         ValueError: they have not; names the first layer.
@@ -180,16 +180,16 @@ def source_weights(name: str) -> Path:
 
     Args:
         name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`; ``"alexnet"``, the one of
-            `labkit.papers.long_video`; ``"googlenet"`` and ``"resnet"``, the tiny nets of `labkit.backbones.googlenet`
-            and `labkit.backbones.resnet`; ``"flownet_target"``, ``"flownet_chairs"`` and ``"flownet_target_multi"``,
-            tiny nets of `labkit.papers.action_flow_net`.
+            `labkit.papers.long_video`; ``"googlenet"`` and ``"resnet"``, the tiny networks of
+            `labkit.backbones.googlenet` and `labkit.backbones.resnet`; ``"flownet_target"``, ``"flownet_chairs"`` and
+            ``"flownet_target_multi"``, tiny networks of `labkit.papers.action_flow_net`.
     """
     return Path(__file__).parent / "source" / f"{name}.safetensors"
 
 
 @torch.no_grad()
 def cross_modality_init(model: nn.Module, source: nn.Module, *, other_strides: bool = False) -> None:
-    """Start a net on one kind of input from a net on another: all hidden layers as they are, the first one averaged.
+    """Initialise a network on one kind of input from one on another: hidden layers copied, the first one averaged.
 
     The first convolution of ``source`` is averaged over its input channels and repeated for each channel of ``model``;
     where both have as many, as for differences of frames, it is copied. The last linear layer, the classifier, keeps
@@ -197,7 +197,7 @@ def cross_modality_init(model: nn.Module, source: nn.Module, *, other_strides: b
 
     Args:
         model: changed in place.
-        source: a net of the same sizes but for its input channels and its classes, on any device.
+        source: a network of the same sizes but for its input channels and its classes, on any device.
         other_strides: whether its convolutions may have other strides: at another resolution than they have learned.
 
     Raises:

@@ -9,7 +9,7 @@ from labkit.data.photos import Photos, Query, find_photos
 
 
 class PhotoFolder(Photos):
-    """Photos of places or things that a folder holds, several of each; every photo asks for the others.
+    """Photos of sights or things that a folder holds, several of each; every photo asks for the others.
 
     What a photo shows is told by where it lies or what it is called:
 

@@ -1,6 +1,6 @@
-"""High dynamic range to the ordinary one: what a telephone films in HLG or PQ, as an ordinary screen shows it.
+"""High dynamic range to the ordinary one: what a telephone records in HLG or PQ, as an ordinary screen shows it.
 
-An HDR file stores light on another scale than an ordinary one: read as it stands, its pictures are pale. The way here
+An HDR file stores light on another scale than an ordinary one: read as it stands, its images are pale. The way here
 is the one that the standards give, in this order:
 
 1. code values to light: the inverse of HLG's curve and its system gamma of 1.2, or PQ's curve, which gives candela per
@@ -10,7 +10,7 @@ is the one that the standards give, in this order:
 3. the primaries of BT.2020 to those of BT.709;
 4. light to code values, the inverse of an ordinary screen's gamma of 2.4 (ITU-R BT.1886).
 
-White of an ordinary picture lies at 203 candela per square metre (ITU-R BT.2408), the brightest highlight at 1000;
+White of an ordinary image lies at 203 candela per square metre (ITU-R BT.2408), the brightest highlight at 1000;
 brighter ones, which PQ allows, are cut off. What a file says of its own peak is not read.
 """
 
@@ -32,7 +32,7 @@ Array = NDArray[np.float32]
 
 
 def to_sdr(codes: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
-    """Bring a picture of high dynamic range to the ordinary one.
+    """Bring an image of high dynamic range to the ordinary one.
 
     Args:
         codes: (..., 3) red, green and blue on the primaries of BT.2020, full range from 0 to 65535.

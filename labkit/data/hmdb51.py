@@ -1,4 +1,4 @@
-"""HMDB51: 6,766 clips of 51 actions from films and the web, 240 pixels high, in three official splits.
+"""HMDB51: 6,766 clips of 51 actions from movies and the web, 240 pixels high, in three official splits.
 
 Kuehne, Jhuang, Garrote, Poggio and Serre, "HMDB: A large video database for human motion recognition", ICCV 2011. A
 split takes 70 clips of a class to train and 30 to test, and leaves the others out.
@@ -19,8 +19,8 @@ class HMDB51(VideoClips):
     """One part of an official split of HMDB51, as `labkit.clips.Clips`.
 
     There is no official order of classes: labels follow their names, sorted. A group is the clips of one class from one
-    film, which their names tell: ``RATRACE`` of ``RATRACE_wave_f_nm_np1_fr_goo_37``. No split divides a group. But a
-    film with several actions may lie on both sides, in different classes: in split 1, 133 of 1,352 films do.
+    movie, which their names tell: ``RATRACE`` of ``RATRACE_wave_f_nm_np1_fr_goo_37``. No split divides a group. But a
+    movie with several actions may lie on both sides, in different classes: in split 1, 133 of 1,352 movies do.
 
     Args:
         root: folder of the set, as ``data_scripts/hmdb51.py`` makes it.
@@ -59,12 +59,12 @@ class HMDB51(VideoClips):
                 f"{root / lists}: expected {CLASSES} official lists named *{ending}; got {len(classes)}: run {command}"
             )
         videos_of = {name: _videos_of(root / lists / f"{name}{ending}", name) for name in classes}
-        films = sorted({(name, film) for name in classes for _, film, _ in videos_of[name]})
-        group = {film: number for number, film in enumerate(films)}
+        movies = sorted({(name, movie) for name in classes for _, movie, _ in videos_of[name]})
+        group = {movie: number for number, movie in enumerate(movies)}
         listed = [
-            Listed(video, label, group[name, film])
+            Listed(video, label, group[name, movie])
             for label, name in enumerate(classes)
-            for video, film, of in videos_of[name]
+            for video, movie, of in videos_of[name]
             if of == part
         ]
         paths = paths_by_name(root / videos, ignore_prefix=PREFIX)
@@ -72,12 +72,12 @@ class HMDB51(VideoClips):
 
 
 def _videos_of(path: Path, name: str) -> list[tuple[str, str, str | None]]:
-    """Video, film and part of each line of a class's list: ``RATRACE_wave_f_nm_np1_fr_goo_37.avi 1``."""
+    """Video, movie and part of each line of a class's list: ``RATRACE_wave_f_nm_np1_fr_goo_37.avi 1``."""
     videos = []
     for line in path.read_text(encoding="utf-8-sig").splitlines():
         if not line.strip():
             continue
-        # film, action, body part, camera motion, people, view, quality, number: the official naming scheme
+        # movie, action, body part, camera motion, people, view, quality, number: the official naming scheme
         scheme = rf"((.+)_{re.escape(name)}_[hufl]_[nc]m_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+)\.avi ([012])"
         found = re.fullmatch(scheme, line.strip())
         if not found:

@@ -36,10 +36,10 @@ class RealPair:
     Attributes:
         name: unique in its set.
         group: pairs of one group show one scene.
-        pictures: the two frames.
+        images: the two frames.
         truth: the flow from the first to the second, ``.flo``; None where its makers keep it.
-        hidden: a picture that is white where the second frame hides what the first shows; None where there is none.
-        invalid: a picture that is white where the flow does not count; None where it counts everywhere.
+        hidden: an image that is white where the second frame hides what the first shows; None where there is none.
+        invalid: an image that is white where the flow does not count; None where it counts everywhere.
         scene: where it is.
         label: 0, as of all pairs.
         labels: that one.
@@ -49,7 +49,7 @@ class RealPair:
 
     name: str
     group: int
-    pictures: tuple[Path, Path]
+    images: tuple[Path, Path]
     truth: Path | None
     hidden: Path | None = None
     invalid: Path | None = None
@@ -63,20 +63,20 @@ class RealPair:
     @property
     def files(self) -> list[Path]:
         """All its files."""
-        return [path for path in (*self.pictures, self.truth, self.hidden, self.invalid) if path]
+        return [path for path in (*self.images, self.truth, self.hidden, self.invalid) if path]
 
     def frames(self, indices: Indices) -> Tensor:
         """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
 
         Raises:
             IndexError: an index is neither 0 nor 1.
-            PhotoError: a picture is damaged.
+            PhotoError: an image is damaged.
             ValueError: it has another size than the first one.
         """
         wanted = require_indices(indices, 0, 1, self.name, "a pair has two frames")
         if not wanted:
             return torch.empty(0, 3, *self._size, dtype=torch.uint8)
-        read = {index: self._picture(self.pictures[index]) for index in {*wanted}}
+        read = {index: self._picture(self.images[index]) for index in {*wanted}}
         return torch.stack([read[index] for index in wanted])  # (T, 3, H, W)
 
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
@@ -109,7 +109,7 @@ class RealPair:
     def occluded(self, indices: Indices) -> Tensor:
         """Pixels hidden or out of sight in the second frame: (T, H, W) bool.
 
-        The mask marks what is hidden, the flow tells what leaves the picture.
+        The mask marks what is hidden, the flow tells what leaves the image.
 
         Raises:
             FileNotFoundError: the set has no such masks, or the flow is kept by its makers.
@@ -132,30 +132,30 @@ class RealPair:
     def _size(self) -> tuple[int, int]:
         """Height and width of the first frame, without decoding it."""
         try:
-            with Image.open(self.pictures[0]) as image:
+            with Image.open(self.images[0]) as image:
                 return image.height, image.width
         except Exception:  # damaged files make Pillow raise nearly anything: read_photo says what is wrong
-            _, height, width = read_photo(self.pictures[0], upright=False).shape
+            _, height, width = read_photo(self.images[0], upright=False).shape
             return height, width
 
     def _picture(self, path: Path) -> Tensor:
-        """A picture (3, H, W) of the size of the first one."""
+        """An image (3, H, W) of the size of the first one."""
         picture = read_photo(path, upright=False)
         if (size := tuple(picture.shape[1:])) != self._size:
             raise ValueError(
-                f"{path}: expected {self._size} pixels, as in {self.pictures[0]}; got {size}: bring both again"
+                f"{path}: expected {self._size} pixels, as in {self.images[0]}; got {size}: bring both again"
             )
         return picture
 
     def _mask(self, path: Path) -> Tensor:
-        """A mask (H, W) bool, True where its picture is white."""
+        """A mask (H, W) bool, True where its image is white."""
         return self._picture(path)[0] > 127
 
     def _truth(self, path: Path) -> Tensor:
         flow = read_flo(path)
         if (size := tuple(flow.shape[1:])) != self._size:
             raise FlowFileError(
-                f"{path}: expected flow for the {self._size} pixels of {self.pictures[0]}; got {size}: bring both again"
+                f"{path}: expected flow for the {self._size} pixels of {self.images[0]}; got {size}: bring both again"
             )
         return flow
 
@@ -211,7 +211,7 @@ def complete(sets: Sequence[RealPairs], root: Path, *, processes: int = 1) -> di
     Args:
         sets: all of one folder.
         root: where to note it.
-        processes: how many files at a time. An interrupted run goes on where it was.
+        processes: how many files at a time. An interrupted run continues where it was.
 
     Returns:
         For each file that cannot be read, why, and for each pair whose files do not have one size, which.

@@ -1,4 +1,4 @@
-"""MPI Sintel: 1,041 pairs with flow, 552 without, 436 x 1024 pixels, from 35 scenes of an animated film.
+"""MPI Sintel: 1,041 pairs with flow, 552 without, 436 x 1024 pixels, from 35 scenes of an animated movie.
 
 Butler, Wulff, Stanley and Black, "A naturalistic open source movie for optical flow evaluation", ECCV 2012. Each scene
 is rendered twice: the *clean* pass has light and shade, the *final* pass also blur and fog.
@@ -50,7 +50,7 @@ class Sintel(RealPairs):
     """One part of MPI Sintel, as `labkit.clips.Clips` with the interface of `labkit.world.FlowPairs`.
 
     A pair is a frame and the one after it, ``clean/alley_1/frame_0001``; a group is a scene, so that pairs of one scene
-    are never divided. Of what moves out of the picture the masks of occlusion mark only a part: ``occluded`` has all of
+    are never divided. Of what moves out of the image the masks of occlusion mark only a part: ``occluded`` has all of
     it, as in the world. Invalid pixels have some flow in the files all the same; ``valid`` leaves them out.
 
     Args:

@@ -1,9 +1,9 @@
 """Looking up an image where the flow points: warping, and finding what the flow cannot see.
 
-Optical flow says where each pixel of the first frame goes in the second. Read the second frame at all these places and
-the first frame comes back, wherever the flow is right and nothing got hidden: this is backward warping. It shows the
-mistakes of a flow field at a glance, and it needs no truth to do so. Where something did get hidden, the way there and
-the way back disagree: this is the forward-backward check.
+Optical flow says where each pixel of the first frame goes in the second. Read the second frame at all these locations
+and the first frame comes back, wherever the flow is right and nothing got hidden: this is backward warping. It shows
+the mistakes of a flow field, and needs no ground truth to do so. Where something did get hidden, the way there
+and the way back disagree: this is the forward-backward check.
 
 Positions are ``(x, y)`` in pixels with (0, 0) at the *centre* of the top left pixel, so whole numbers name pixels and
 the image ends at ``x = W - 1``: what ``grid_sample`` calls ``align_corners=True``.
@@ -105,7 +105,7 @@ def occlusion_mask(forward: Tensor, backward: Tensor, relative: float = 0.01, ab
     Args:
         forward: ``(..., 2, H, W)``, flow from the first frame to the second, in pixels per frame, float32 or float64.
         backward: the same shape, flow from the second frame to the first.
-        relative: how much disagreement to allow for long displacements, as a share of their squared lengths.
+        relative: how much disagreement to allow for long displacements, as a fraction of their squared lengths.
         absolute: how much to allow always, in squared pixels.
 
     Returns:

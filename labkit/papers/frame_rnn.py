@@ -254,7 +254,7 @@ class FineTuned(nn.Module):
 
     def __init__(self, coder: FrameCoder, head: nn.Module) -> None:
         super().__init__()
-        self.backbone, self.head, self._coder = coder.net, head, coder
+        self.backbone, self.head, self._coder = coder.network, head, coder
 
     def forward(self, frames: Tensor) -> Tensor:
         """Log-probabilities ``(B, K)`` of uint8 frames ``(B, T, 3, H, W)``."""

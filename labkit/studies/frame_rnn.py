@@ -131,8 +131,8 @@ class FrameRNN(Study):
         else:
             weights = source_weights("cnn_m")
             coder = FrameCoder(spatial_network(len(card(weights)["classes"]), size="tiny"), "fc7", size=(56, 56))
-            load_weights(coder.net, weights)
-        coder.net.to(self.torch_device).eval()
+            load_weights(coder.network, weights)
+        coder.network.to(self.torch_device).eval()
         return coder
 
     def codes(self, kind: str = "fc7") -> Parts:
@@ -160,7 +160,7 @@ class FrameRNN(Study):
         if kind == "flow":
             read = self.flow_images
         elif kind == "fine_tuned":
-            coder = replace(coder, net=self.fine_tuned().backbone)
+            coder = replace(coder, network=self.fine_tuned().backbone)
         else:
             coder = replace(coder, layer=LAYERS[self.size][kind])
         path = self._extracted(kind, part)

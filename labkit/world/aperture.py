@@ -7,7 +7,7 @@ import numpy as np
 from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.shapes import disc, everywhere, plain, stripes
 
-HOLE = 0.3  # radius, as a share of the size of the picture
+HOLE = 0.3  # radius, as a fraction of the size of the image
 
 
 def aperture(velocity: tuple[float, float], *, frames: int = 16, size: int = 96, hole: bool = True) -> Rendering:

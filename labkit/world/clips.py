@@ -36,7 +36,7 @@ class PuppetClip:
         label: index into the classes of its set; of a clip with several labels, the first.
         labels: all its labels.
         group: clips of one group share actor and place.
-        rendering: the picture and the truth about it.
+        rendering: the image and the truth about it.
         scene: where it is.
         fps: frames per second, constant: ``times`` is None.
     """
@@ -87,7 +87,7 @@ class PuppetClips(Clips):
 
     Args:
         name: of the set, for its folder in the cache.
-        settings: everything a drawing depends on besides its index: names the folder in the cache.
+        settings: everything a drawing depends on in addition to its index: names the folder in the cache.
 
     Attributes:
         names: (N,) the name of each clip.

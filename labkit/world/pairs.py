@@ -78,7 +78,7 @@ class Move:
 
 
 LARGE_CAMERA = Move(Spread(3, 1.1, 40), Spread(2, 1.3, 10, 0.3), Spread(2, 0.1, 0.07, 0.6))
-"""Shift in pixels of a picture 384 high, turn in degrees; so for `LARGE_THING`."""
+"""Shift in pixels of an image 384 high, turn in degrees; so for `LARGE_THING`."""
 
 LARGE_THING = Move(Spread(3, 1.55, 120), Spread(2, 2.3, 30, 0.7), Spread(2, 0.18, 0.2, 0.7))
 
@@ -106,9 +106,9 @@ class FlowPairs(PuppetClips):
     """Pairs of frames with exact flow, as FlyingChairs; or, with ``motion="small"``, with hardly any motion.
 
     Large motion is distributed like that of FlyingChairs (Fischer et al., "FlowNet", ICCV 2015) made as small as the
-    picture. A shift is a normal vector whose length is raised to the third power and clipped, turns and zooms are
+    image. A shift is a normal vector whose length is raised to the third power and clipped, turns and zooms are
     squares of normal numbers (`LARGE_CAMERA`, `LARGE_THING`): a heavy tail. The constants were fitted by hand to the 4
-    backgrounds and 20 chairs of four pairs of the real set. How far pixels go, in percent of the picture's height:
+    backgrounds and 20 chairs of four pairs of the real set. How far pixels go, in percent of the image's height:
 
     ============================= ==== ==== ==== ==== ==== ====
     quantile                      25 % 50 % 75 % 90 % 95 % 99 %
@@ -119,8 +119,8 @@ class FlowPairs(PuppetClips):
     of all draws lie in between   0.8  1.8  4.3  5.5  7.1  16.5
     ============================= ==== ==== ==== ==== ==== ====
 
-    Small motion is not made as small as the picture: shifts are normal, below one pixel for most, and nothing in sight
-    moves more than 1.5 pixels, whatever the size of the picture (`SMALL_CAMERA`, `SMALL_THING`).
+    Small motion is not made as small as the image: shifts are normal, below one pixel for most, and nothing in sight
+    moves more than 1.5 pixels, whatever the size of the image (`SMALL_CAMERA`, `SMALL_THING`).
 
     Other than in FlyingChairs, the background is a pattern or a scene of the world instead of a photo, few of the 4 to
     9 things are chairs, and puppets fly among them. How hard it is, is set by these numbers and no others; they stay.
@@ -133,7 +133,7 @@ class FlowPairs(PuppetClips):
         size: height and width in pixels.
         number: of pairs, both parts together.
         motion: ``"large"`` or ``"small"``.
-        speed: factor on all shifts. With 1 a large motion is a share of the picture as in FlyingChairs; with
+        speed: factor on all shifts. With 1 a large motion is a fraction of the image as in FlyingChairs; with
             ``384 / size`` it is as many pixels as there.
 
     Raises:
@@ -295,7 +295,7 @@ def _pattern(rng: np.random.Generator, across: float) -> Texture:
 
 
 def _grained(texture: Texture, grain: Texture, pose: Array, u: float, v: float) -> Texture:
-    """A texture with grain on it from (u, v) on, as coarse in the picture whatever the size of the part."""
+    """A texture with grain on it from (u, v) on, as coarse in the image whatever the size of the part."""
     size = math.hypot(pose[0, 0, 0], pose[0, 1, 0])
     return lambda x, y, distance: texture(x, y, distance) * grain(x * size + u, y * size + v, distance)
 

@@ -1,14 +1,14 @@
 """Paint rigid parts under a moving camera, and know exactly where every pixel goes.
 
-A picture of the world is a stack of rigid parts, painted back to front. A part is a shape (a signed distance in its own
+An image of the world is a stack of rigid parts, painted back to front. A part is a shape (a signed distance in its own
 coordinates), a texture glued to it, and a pose for every frame. The camera is one more transform. Because every point
 of a part moves rigidly, the optical flow of a pixel needs no estimation: take the part seen there, go back into its
 coordinates at time t, and come out again at time t + 1. Occlusion is just as exact: the point is hidden at t + 1 when a
 part in front of it covers the place where it has gone.
 
-Coordinates: pixels have their centre on whole numbers, x to the right, y down; the world uses any unit the camera maps
-to pixels, also with y down. Transforms are 3x3 matrices on homogeneous points. Painting is NumPy on one thread: its
-calls are small, so a clip costs milliseconds, and processes can share the work.
+Coordinates: pixels have their centre on whole numbers, x to the right, y down; the world uses any unit that the camera
+transforms to pixels, also with y down. Transforms are 3x3 matrices on homogeneous points. Painting is NumPy on one
+thread: its calls are small, so a clip costs milliseconds, and processes can share the work.
 """
 
 import math
@@ -228,7 +228,7 @@ def _box(
 ) -> tuple[Array, Array, Array] | None:
     """Samples around a shape: their number in the clip (T, h, w), columns (T, 1, w) and rows (T, h, 1).
 
-    One box of the same size for every frame, so that all frames are worked on at once; None outside of the picture.
+    One box of the same size for every frame, so that all frames are worked on together; None outside of the image.
     """
     sides = np.array([width, height])
     first, spans = np.zeros((len(pose), 2), int), sides * samples
@@ -237,7 +237,7 @@ def _box(
         extent = np.abs(pose[:, :2, :2]) @ np.minimum(shape.half, shape.reach)  # (T, 2)
         extent = np.minimum(extent, shape.reach * _scale(pose)[:, None]).max(0) + margin
         if ((centre < -extent - 1) | (centre > sides + extent)).any(1).all():
-            return None  # never in the picture
+            return None  # never in the image
         spans = np.minimum(np.ceil(2 * extent * samples).astype(int) + 2, spans)
         first = np.floor((centre - extent + 0.5) * samples).astype(int)
         first = np.minimum(np.maximum(first, 0), sides * samples - spans)

@@ -1,4 +1,4 @@
-"""Where the puppets are: nine places in their own colours, things that stand about, and the camera that looks on.
+"""Where the puppets are: nine scenes in their own colours, things that stand about, and the camera that looks on.
 
 The ground is y = 0, up is negative. What is far away moves less with the camera: every layer has a nearness, 1 for the
 plane of the puppets, less behind it, more in front.
@@ -30,8 +30,8 @@ from labkit.world.shapes import (
     union,
 )
 
-VIEW_HEIGHT = 4.9  # body units from the top of the picture to its bottom, camera unzoomed
-EYE_LEVEL = -1.75  # y of the middle of the picture
+VIEW_HEIGHT = 4.9  # body units from the top of the image to its bottom, camera unzoomed
+EYE_LEVEL = -1.75  # y of the middle of the image
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Camera:
     def layer(
         self, x: float = 0.0, y: float = 0.0, nearness: float = 1.0, turn: float = 0.0, size: float = 1.0
     ) -> Array:
-        """Poses (T, 3, 3) of something that stands still at a depth, world coordinates."""
+        """Poses (T, 3, 3) of something static at a depth, world coordinates."""
         return transform(x + (1 - nearness) * self.x, y + (1 - nearness) * self.y, turn, size)
 
 
@@ -61,8 +61,8 @@ def camera(rng: np.random.Generator, frames: int, strength: float = 1.0, follow:
     Args:
         rng: where the draws come from.
         frames: T.
-        strength: 0 is a tripod; 1 moves the picture by about 1 % of its height per frame.
-        follow: (T,) x it pans after, besides.
+        strength: 0 is a tripod; 1 moves the image by about 1 % of its height per frame.
+        follow: (T,) x that it follows by panning.
     """
     time = np.arange(frames, dtype=np.float64)
     middle = time - (frames - 1) / 2
@@ -107,7 +107,7 @@ def park(rng: np.random.Generator, view: Camera) -> list[Part]:
 
 
 def forest(rng: np.random.Generator, view: Camera) -> list[Part]:
-    """Dark green, trunk beside trunk."""
+    """Dark green, one tree beside the other."""
     parts = [
         Part("leaves", everywhere(), clouds((0.09, 0.24, 0.17), (0.23, 0.42, 0.24), 0.8, rng), view.layer(0, 0, 0.4))
     ]
@@ -150,7 +150,7 @@ def workshop(rng: np.random.Generator, view: Camera) -> list[Part]:
 
 
 def kitchen(rng: np.random.Generator, view: Camera) -> list[Part]:
-    """White tiles, a window, a shelf with pots, a chequered floor."""
+    """White tiles, a view outside, a shelf with pots, a chequered floor."""
     tint = _pick(rng, ((0.72, 0.87, 0.86), (0.93, 0.86, 0.72), (0.8, 0.84, 0.94)))
     x = rng.choice([-1.4, 1.4])
     parts = [
@@ -285,7 +285,7 @@ def backdrop(rng: np.random.Generator, view: Camera) -> list[Part]:
 
 
 def clutter(rng: np.random.Generator, view: Camera, number: int, *, front: bool) -> list[Part]:
-    """Things that stand about: ``number`` of them, behind the puppets, or in front at the edges of the picture."""
+    """Things that stand about: ``number`` of them, behind the puppets, or in front at the edges of the image."""
     parts: list[Part] = []
     for _ in range(number):
         sign = float(rng.choice([-1, 1]))

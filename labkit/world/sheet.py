@@ -1,4 +1,4 @@
-"""The contact sheet: every class of the world at a glance, to see whether a stranger can name them."""
+"""The contact sheet: every class of the world on one page, to see whether a stranger can name them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
         names: whether to write the classes below; False makes a quiz of it.
 
     Returns:
-        A picture about 1700 pixels wide.
+        An image about 1700 pixels wide.
     """
     many: dict[str, Any] = {"seed": seed, "size": _SIZE, "groups": 9, "clips": 1}
     first, second = Actions(**many), SecondActions(**many)
@@ -36,7 +36,11 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
         ("Nothing in the hands: only motion tells", first, first.classes[6:12]),
         ("Each other's reverse: only the order tells", first, first.classes[12:]),
         ("Two puppets: the telling frame is rare", meetings, meetings.classes),
-        ("The small second set, besides some of the above", second, [c for c in second.classes if c not in shared]),
+        (
+            "The small second set, in addition to some of the above",
+            second,
+            [c for c in second.classes if c not in shared],
+        ),
     ]
     page = _Page(names)
     for title, clips, classes in families:
@@ -53,7 +57,7 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
     page.heading("The source task: things and postures, to learn to see from; croquet misleads")
     page.thumbnails([(name, _still(source, name, number)) for number, name in enumerate(source.classes)])
     places = Places(seed=seed, size=_SIZE)
-    page.heading("Places to find again: one place a strip, from elsewhere, in other light, partly hidden")
+    page.heading("Scenes to find again: one scene a strip, from elsewhere, in other light, partly hidden")
     page.strips([(f"place {number}", _views(places, number)) for number in places.groups.unique().tolist()[:4]])
     pairs = FlowPairs(seed=seed, size=_SIZE, number=12)
     page.heading("Pairs of frames with large motion, as chairs that fly")

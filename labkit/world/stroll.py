@@ -23,7 +23,7 @@ def stroll(
         frames: T; the walk covers two steps in 24 frames.
         height: H in pixels.
         width: W in pixels.
-        speed: of the puppet; 1 moves its body by about 1 % of the height of the picture per frame.
+        speed: of the puppet; 1 moves its body by about 1 % of the height of the image per frame.
         camera: strength of the camera's motion: 0 is a tripod, 1 pans after the puppet and trembles a little.
 
     Returns:
@@ -36,7 +36,7 @@ def stroll(
         raise ValueError(
             f"stroll needs frames >= 1 and height, width >= 16; got {frames}, {height}, {width}: ask for a larger clip"
         )
-    require_positive(speed, "speed", "stand still with a small number, not with 0")
+    require_positive(speed, "speed", "a small number is nearly at rest; 0 is not allowed")
     rng = np.random.default_rng(seed)
     time = np.arange(frames, dtype=np.float64)
 

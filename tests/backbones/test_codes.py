@@ -86,7 +86,7 @@ def test_codes_by_hand(coder):
     frames = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     images = frames.numpy().astype(np.float64) / 255
     images = (images - np.array([0.1, 0.2, 0.3])[:, None, None]) / np.array([0.5, 0.25, 0.2])[:, None, None]
-    conv, linear = coder.net[0], coder.net[4]
+    conv, linear = coder.network[0], coder.network[4]
     with torch.no_grad():
         maps = conv.double()(torch.from_numpy(images)).relu()
         before = linear.double()(maps.flatten(1)).float()
@@ -111,7 +111,7 @@ def test_the_whole_frame_is_warped_to_the_size_of_the_net(coder):
 
 
 def test_the_net_is_frozen_and_comes_back_as_it_was(coder):
-    net = coder.net
+    net = coder.network
     net.train()
     net[0].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -126,11 +126,11 @@ def test_the_net_is_frozen_and_comes_back_as_it_was(coder):
 
 def test_with_gradients_where_they_are_wanted(coder):
     frames = FILMS[0].frames(THREE)
-    coder.net.eval()
+    coder.network.eval()
     found = coder.differentiable(frames)
     torch.testing.assert_close(found.detach(), coder(frames))
     found.sum().backward()
-    assert coder.net[0].weight.grad.any()
+    assert coder.network[0].weight.grad.any()
 
 
 def test_a_set_of_clips_of_any_sizes(coder, codes):
@@ -203,14 +203,14 @@ def test_codes_of_another_net_are_refused(tmp_path, coder, codes):
     with pytest.raises(CodesError, match=r"differs in layer \(layer there: 4, here: 0\)"):
         load_codes(path, replace(coder, layer="0").source())
     with torch.no_grad():
-        coder.net[0].bias[1] += 1e-3
+        coder.network[0].bias[1] += 1e-3
     with pytest.raises(CodesError, match=r"differs in hash \(hash there: "):
         load_codes(path, coder.source())
     assert load_codes(path).names == codes.names
 
 
 def test_the_hash_of_the_source_is_that_of_the_saved_weights(tmp_path, coder):
-    card = save_weights(tmp_path / "net.safetensors", coder.net, {"data": "noise", "seed": 0})
+    card = save_weights(tmp_path / "net.safetensors", coder.network, {"data": "noise", "seed": 0})
     assert coder.source()["hash"] == card["hash"]
 
 

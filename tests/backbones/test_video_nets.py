@@ -13,16 +13,16 @@ def sizes(net):
 def test_sizes_are_torchvisions(name):
     with torch.device("meta"):
         ours, theirs = getattr(video_nets, name)(400), getattr(video, name)()
-    assert sizes(ours.net) == sizes(theirs)
+    assert sizes(ours.network) == sizes(theirs)
     if name == "mvit_v2_s":  # what no parameter shows
-        for mine, other in zip(ours.net.blocks, theirs.blocks, strict=True):
+        for mine, other in zip(ours.network.blocks, theirs.blocks, strict=True):
             assert str(mine) == str(other)
 
 
 def test_the_means_over_all_places_are_s3ds_own_window():
     torch.manual_seed(0)
     ours, theirs = video_nets.s3d(5).eval(), video.s3d(num_classes=5).eval()
-    theirs.load_state_dict(ours.net.state_dict())
+    theirs.load_state_dict(ours.network.state_dict())
     clip = torch.randn(1, 16, 3, 224, 224)
     with torch.no_grad():
         torch.testing.assert_close(ours(clip), theirs(clip.movedim(1, 2)))

@@ -441,7 +441,7 @@ def test_fine_tuning_starts_from_the_codes_and_reaches_the_cnn(coder):
     value.backward()
     assert model.backbone[0].weight.grad.any()
     assert sum(parameter.numel() for parameter in model.parameters()) == sum(
-        parameter.numel() for module in (coder.net, head) for parameter in module.parameters()
+        parameter.numel() for module in (coder.network, head) for parameter in module.parameters()
     )
 
 
