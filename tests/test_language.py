@@ -26,7 +26,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/backbones/resnet.py",
     "labkit/backbones/resnet3d.py",
     "labkit/backbones/taps.py",
-    "labkit/backbones/video_nets.py",
+    "labkit/backbones/video_networks.py",
     "labkit/backbones/weights.py",
     "labkit/claims",
     "labkit/data/estimated.py",
