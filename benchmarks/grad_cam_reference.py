@@ -2,10 +2,10 @@
 
     .venv-peers/bin/python benchmarks/grad_cam_reference.py tests/grad_cam_reference.npz
 
-The file holds the images, the weights, and the maps of all classes: of pytorch-grad-cam as it gives them, enlarged to
-the picture and each scaled to 0 to 1 by itself, and of captum's ``LayerGradCam`` with ``relu_attributions``, raw. Both
-look behind the last ReLU, captum also before it: there pytorch-grad-cam would find what the in-place ReLU has left.
-`tests/test_attribution.py` builds the same network and compares.
+The file holds the images, the weights, and the heat maps of all classes: of pytorch-grad-cam as it gives them,
+enlarged to the image and each scaled to 0 to 1 by itself, and of captum's ``LayerGradCam`` with ``relu_attributions``,
+raw. Both look behind the last ReLU, captum also before it: there pytorch-grad-cam would find what the in-place ReLU has
+left. `tests/test_attribution.py` builds the same network and compares.
 """
 
 import sys
@@ -21,7 +21,7 @@ CLASSES, CONVOLUTION, RELU = 4, 3, 4
 
 
 def network() -> nn.Sequential:
-    """Two convolutions with in-place ReLUs and two linear layers: the head is not linear in the maps."""
+    """Two convolutions with in-place ReLUs and two linear layers: the head is not linear in the feature maps."""
     return nn.Sequential(
         nn.Conv2d(3, 5, 3, stride=2, padding=1),
         nn.ReLU(inplace=True),

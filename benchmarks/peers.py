@@ -104,7 +104,7 @@ def occlusion_captum(program: str, image: np.ndarray, side: int, stride: int, bl
 
 
 def grad_cam_pytorch(weights: str, images: np.ndarray) -> np.ndarray:
-    """Maps (B, K, H, W) of all classes, each scaled and enlarged, by pytorch-grad-cam: a class at a time."""
+    """Heat maps (B, K, H, W) of all classes, each scaled and enlarged, by pytorch-grad-cam: a class at a time."""
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -116,7 +116,7 @@ def grad_cam_pytorch(weights: str, images: np.ndarray) -> np.ndarray:
 
 
 def grad_cam_captum(weights: str, images: np.ndarray) -> np.ndarray:
-    """Maps (B, K, h, w) of all classes, raw, by captum: a class at a time."""
+    """Heat maps (B, K, h, w) of all classes, raw, by captum: a class at a time."""
     from captum.attr import LayerGradCam
 
     net, images = _resnet18(weights), _tensor(images)

@@ -79,7 +79,7 @@ class TestAllClasses:
         pairs = [(own, other.ravel()) for own, other in zip(large.numpy(), theirs[0], strict=True) if own.any()]
         alike = [np.corrcoef(*pair)[0, 1] for pair in pairs]  # some classes have nothing in favour anywhere
         assert len(alike) > 50
-        assert min(alike) > 0.999  # the same maps, but for their scale
+        assert min(alike) > 0.999  # the same heat maps, but for their scale
         other = benchmark.stats.stats.median
         batched, closed = seconds(by_gradients, net, image), seconds(in_closed_form, net, image)
         benchmark.extra_info.update({"x gradients": other / batched, "x closed form": other / closed})

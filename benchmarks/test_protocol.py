@@ -26,7 +26,7 @@ def clips(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small():
-    """The training clips of the tiny nets, in memory."""
+    """The training clips of the tiny networks, in memory."""
     return world.Actions(groups=9, clips=1, part="train").prepare(progress=False)
 
 
@@ -48,7 +48,7 @@ class TestTesting:
         benchmark.pedantic(forward, rounds=3, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(group="20 training steps of 48, tiny temporal net, ten flow fields")
+@pytest.mark.benchmark(group="20 training steps of 48, tiny temporal network, ten flow fields")
 class TestTraining:
     def test_labkit_fit(self, benchmark, small):
         view = two_stream.temporal_view(crop_size=56, short_side=None, flip=False)

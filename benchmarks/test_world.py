@@ -3,7 +3,7 @@
 One clip of each of the 18 classes a round, in one process; drawing is timed on the processor's own clock, so whatever
 else the machine does counts little. NumPy on small arrays bounds it: about half of the time paints, a third asks what
 hides what, the rest builds parts and textures. Flow is not in it: it follows from parts and poses whenever it is asked
-for. A set is drawn once, so whoever trains waits for memory only.
+for. A set is drawn once, so a training waits for memory only.
 """
 
 import sys

@@ -1,11 +1,10 @@
 import re
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from puppets import note
 
-from labkit import cli, course
+from labkit import cli
 from labkit.claims import ledger
 
 

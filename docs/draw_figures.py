@@ -1,4 +1,4 @@
-"""Draw the pictures of the README with the lab's own means: `python docs/pictures.py`. Needs a Chromium."""
+"""Draw the figures of the README with the lab's own means: `python docs/draw_figures.py`. Needs a Chromium."""
 
 import shutil
 from pathlib import Path
