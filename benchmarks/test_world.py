@@ -87,7 +87,7 @@ def test_labkit_read_from_disk(benchmark, clips):
         return [again[index] for index in CLIPS]
 
     measure(benchmark, read, warmup_rounds=1)
-    stored = sum(path.stat().st_size for path in clips._cache.folder.glob("*.npz"))
+    stored = sum(path.stat().st_size for path in clips._cache.folder.glob("*.clip"))
     benchmark.extra_info["MB a clip"] = stored / len(CLIPS) / 1e6
 
 

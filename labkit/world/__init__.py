@@ -16,9 +16,7 @@ from labkit.world.sets import (
     Stills,
 )
 from labkit.world.stroll import stroll
-
-VERSION = 1
-"""Raised by hand whenever the same seed gives another picture; records in the ledger carry it."""
+from labkit.world.version import VERSION
 
 __all__ = [
     "EASY",

@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
             with written_whole(given.sheet) as file:
                 contact_sheet(given.seed, names=not given.quiz).save(file, "PNG", optimize=True)
             print(f"{given.sheet}: look at it")
-        for folder in clear() if given.clear_cache else stored() if given.cache else []:
-            print(f"{'deleted ' if given.clear_cache else ''}{folder}")
+        for folder, size in (clear() if given.clear_cache else stored() if given.cache else {}).items():
+            print(f"{'deleted ' if given.clear_cache else ''}{folder}: {size / 1e6:.1f} MB")
         if given.cache or given.clear_cache:
             print(f"cache: {cache_folder() or 'off'}")
     except OSError as error:

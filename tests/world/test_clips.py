@@ -163,9 +163,9 @@ def test_without_a_cache_each_set_draws_for_itself(log, monkeypatch):
 
 def test_a_damaged_entry_is_drawn_again(log):
     Wheels(log)[1]
-    (entry,) = log.parent.glob("cache/*/wheel1.npz")
+    (entry,) = log.parent.glob("cache/*/*/wheel1.clip")
     entry.write_bytes(entry.read_bytes()[:-300])
-    with pytest.warns(UserWarning, match="wheel1.npz is damaged"):
+    with pytest.warns(UserWarning, match="wheel1.clip is damaged"):
         assert_same(Wheels(log)[1].rendering, rolling(1))
     assert_same(Wheels(log)[1].rendering, rolling(1))
     assert Wheels(log).drawn == [1, 1]
