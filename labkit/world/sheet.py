@@ -1,4 +1,4 @@
-"""The contact sheet: every class of the world on one page, to see whether a stranger can name them."""
+"""Contact sheets: every class of the world, to see whether a stranger can name them, and every family of buildings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +8,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from labkit.world.clips import PuppetClips
+from labkit.world.buildings import FAMILIES, OBJECTS, build, random_style
+from labkit.world.clips import PuppetClips, generator
 from labkit.world.pairs import FlowPairs
 from labkit.world.places import Places
+from labkit.world.render import Part, render, transform
+from labkit.world.scenes import Camera
 from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
+from labkit.world.shapes import everywhere, plain
 
 _SIZE, _FRAMES, _COLUMNS, _GAP, _MARGIN = 104, 4, 4, 18, 28
 _INK, _PAPER, _SOFT = (40, 40, 48), (252, 250, 245), (120, 118, 112)
@@ -63,6 +67,28 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
     page.heading("Pairs of frames with large motion, as chairs that fly")
     page.strips([("pair", torch.cat([pairs[n].frames([0, 1]), pairs[n + 1].frames([0, 1])])) for n in (0, 2, 4, 6)])
     return page.picture()
+
+
+def buildings_sheet(seed: int = 0) -> Image.Image:
+    """Draw what `Places` shows, a family a row: four of each of four styles, as they stand, from the front."""
+    page = _Page(names=True)
+    page.heading("Families of buildings and of things: four styles of each, and four of each style")
+    page.strips([(family, _of_family(family, seed)) for family in FAMILIES], columns=1)
+    return page.picture()
+
+
+def _of_family(family: str, seed: int) -> Tensor:
+    """Sixteen buildings on paper, (16, 3, H, W)."""
+    eye = Camera(*(np.full(1, value) for value in (0.0, 0.0, 0.0, 1.0)))
+    paper = Part("paper", everywhere(), plain((0.92, 0.93, 0.95)), transform(np.zeros(1), 0))
+    to_pixels = transform(np.full(1, (_SIZE - 1) / 2), _SIZE - 8, 0.0, _SIZE / (4.0 if family in OBJECTS else 6.4))
+    drawn = []
+    for number in range(_FRAMES * _COLUMNS):
+        style = random_style(generator(seed, "sheet", family, number // _FRAMES), family)
+        things = build(style, generator(seed, "sheet", family, "layout", number))
+        parts = [part for thing in things for part in thing.seen(eye)]
+        drawn.append(render([paper, *parts], to_pixels, _SIZE, _SIZE, supersampling=2).frames)
+    return torch.cat(drawn)
 
 
 def _frames_of(clips: PuppetClips, name: str, number: int, frames: int = _FRAMES) -> Tensor:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from labkit.world import Change, Part, Places, render, transform
-from labkit.world.buildings import FAMILIES, OBJECTS, build, inlaid, random_style, word
+from labkit.world.buildings import FAMILIES, OBJECTS, build, random_style
+from labkit.world.buildings.pieces import inlaid, word
 from labkit.world.places import GOOD, OK
 from labkit.world.scenes import Camera
 from labkit.world.shapes import box, disc, everywhere, plain
