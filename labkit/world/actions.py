@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.world import motion, props
+from labkit.world import meetings, motion, postures, props
 from labkit.world.motion import Motion, Pose, Timing
 from labkit.world.puppet import HIP_HEIGHT, SIDES, Look, puppet
 from labkit.world.render import Array, Part, transform
@@ -166,10 +166,10 @@ SECOND_ACTIONS: tuple[Action, ...] = (
 )
 
 INTERACTIONS: tuple[Meeting, ...] = (
-    Meeting("handshake", motion.handshake),
-    Meeting("high_five", motion.high_five),
-    Meeting("hug", motion.hug),
-    Meeting("kiss", motion.kiss),
+    Meeting("handshake", meetings.handshake),
+    Meeting("high_five", meetings.high_five),
+    Meeting("hug", meetings.hug),
+    Meeting("kiss", meetings.kiss),
 )
 
 DISTRACTORS: tuple[Action, ...] = (
@@ -207,30 +207,30 @@ _DOWN = 0.6  # an object held upright in a hanging or raised hand needs no turn;
 
 SOURCE: tuple[Action, ...] = (
     # things, some at home somewhere
-    Action("balloon", motion.hold(1.5, 1.2), (in_hand(props.balloon),), "park"),
-    Action("ball", motion.hands_at(0.27, -1.84), (before_body(props.ball, -2.15),), "beach"),
-    Action("book", motion.hands_at(0.38, -0.5), (before_body(props.book, -0.16),)),
-    Action("bucket", motion.hold(0.35, 0.0), (in_hand(props.bucket),), "kitchen"),
-    Action("drum", motion.hands_at(0.45, -0.3), (before_body(props.drum),), "stage"),
-    Action("fishing", motion.hold(1.0, 0.8), (in_hand(props.rod, -0.2),), "beach"),
-    Action("flag", motion.hold(1.9, 0.7), (in_hand(props.flag),), "snow"),
-    Action("racket", motion.hold(1.7, 0.9), (in_hand(props.racket, _DOWN),), "park"),
-    Action("surfboard", motion.hold(1.25, 0.3), (beside(props.surfboard, 1.15),), "beach"),
-    Action("trumpet", motion.hands_at(0.42, -1.22, one=True), (in_hand(props.trumpet, -1.2),), "stage"),
-    Action("umbrella", motion.hold(0.9, 1.7), (in_hand(props.umbrella),), "street"),
+    Action("balloon", postures.hold(1.5, 1.2), (in_hand(props.balloon),), "park"),
+    Action("ball", postures.hands_at(0.27, -1.84), (before_body(props.ball, -2.15),), "beach"),
+    Action("book", postures.hands_at(0.38, -0.5), (before_body(props.book, -0.16),)),
+    Action("bucket", postures.hold(0.35, 0.0), (in_hand(props.bucket),), "kitchen"),
+    Action("drum", postures.hands_at(0.45, -0.3), (before_body(props.drum),), "stage"),
+    Action("fishing", postures.hold(1.0, 0.8), (in_hand(props.rod, -0.2),), "beach"),
+    Action("flag", postures.hold(1.9, 0.7), (in_hand(props.flag),), "snow"),
+    Action("racket", postures.hold(1.7, 0.9), (in_hand(props.racket, _DOWN),), "park"),
+    Action("surfboard", postures.hold(1.25, 0.3), (beside(props.surfboard, 1.15),), "beach"),
+    Action("trumpet", postures.hands_at(0.42, -1.22, one=True), (in_hand(props.trumpet, -1.2),), "stage"),
+    Action("umbrella", postures.hold(0.9, 1.7), (in_hand(props.umbrella),), "street"),
     # the misleading one: a tool like the hammer's, raised like the hammer's, but out in the wood where one chops
     Action("croquet", motion.strike, (in_hand(props.mallet, _TOOL_TURN),), "forest"),
     # postures
-    Action("arms_crossed", motion.hands_at(-0.15, -0.62)),
-    Action("arms_up", motion.posture(2.8, 0.1, 2.8, 0.1)),
-    Action("balance", motion.balance),
-    Action("bend", motion.posture(0.3, 0.1, 2.4, 0.3, lean=0.55, spread=0.32)),
-    Action("crouch", motion.hands_at(0.3, -0.3, drop=0.6, spread=0.3)),
-    Action("hands_on_head", motion.hands_at(0.3, -1.75)),
-    Action("hands_on_hips", motion.hands_at(0.36, -0.1)),
-    Action("lunge", motion.lunge),
-    Action("point", motion.hold(1.5, 0.0)),
-    Action("salute", motion.hands_at(0.42, -1.6, one=True)),
-    Action("star", motion.posture(2.1, 0.0, 2.1, 0.0, drop=0.12, spread=0.55)),
-    Action("t_pose", motion.posture(1.57, 0.0, 1.57, 0.0)),
+    Action("arms_crossed", postures.hands_at(-0.15, -0.62)),
+    Action("arms_up", postures.posture(2.8, 0.1, 2.8, 0.1)),
+    Action("balance", postures.balance),
+    Action("bend", postures.posture(0.3, 0.1, 2.4, 0.3, lean=0.55, spread=0.32)),
+    Action("crouch", postures.hands_at(0.3, -0.3, drop=0.6, spread=0.3)),
+    Action("hands_on_head", postures.hands_at(0.3, -1.75)),
+    Action("hands_on_hips", postures.hands_at(0.36, -0.1)),
+    Action("lunge", postures.lunge),
+    Action("point", postures.hold(1.5, 0.0)),
+    Action("salute", postures.hands_at(0.42, -1.6, one=True)),
+    Action("star", postures.posture(2.1, 0.0, 2.1, 0.0, drop=0.12, spread=0.55)),
+    Action("t_pose", postures.posture(1.57, 0.0, 1.57, 0.0)),
 )

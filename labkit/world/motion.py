@@ -6,12 +6,12 @@ its progress running backwards: the same postures, in the opposite order, and no
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.world.puppet import SIDES, arm_to, legs_to, planted
+from labkit.world.puppet import SIDES, Joints, arm, arm_to, hand_on_hip, other, planted
 from labkit.world.render import Array
 
 
@@ -36,16 +36,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Pose:
-    """A motion: where the hips are (body units from the place to stand, y up is negative), and the joints, (T,) each.
+    """A motion: the joints, and where the hips are (body units from the place to stand, y up is negative).
 
-    ``gaze`` is the direction of the look; ``object`` the way of a thing that is handled, in the actor's coordinates.
+    Each is (T,), or a number where it stays. ``gaze`` is the direction of the look; ``object`` the way of a thing that
+    is handled, in the actor's coordinates.
     """
 
-    joints: dict[str, Array]
+    joints: Mapping[str, Array | float]
     x: Array | float = 0.0
     y: Array | float = 0.0
     gaze: float = 0.0
-    object: tuple[Array, Array] | None = field(default=None)
+    object: tuple[Array | float, Array] | None = None
 
 
 Motion = Callable[[Timing], Pose]
@@ -90,10 +91,10 @@ def strike(t: Timing) -> Pose:
     """One arm swings down from above the head, again and again: to hammer, to chop."""
     up = _pulse(t.beat)
     return Pose(
-        _arm(t.side, 0.95 + 1.75 * t.size * up, 0.15 + 0.75 * up)
-        | _on_hip(_other(t.side))
+        arm(t.side, 0.95 + 1.75 * t.size * up, 0.15 + 0.75 * up)
+        | hand_on_hip(other(t.side))
         | planted(0.04 + 0.06 * (1 - up), 0.3)
-        | {"lean": SIDES[t.side] * (0.12 - 0.2 * up), "nod": SIDES[t.side] * 0.1 + 0 * up},
+        | {"lean": SIDES[t.side] * (0.12 - 0.2 * up), "nod": SIDES[t.side] * 0.1},
         y=0.04 + 0.06 * (1 - up),
     )
 
@@ -104,7 +105,7 @@ def strum(t: Timing) -> Pose:
     return Pose(
         arm_to("left", -0.66 + 0.6 * sway, -0.9 - 0.3 * sway, elbow="in")
         | arm_to("right", 0.24 + 0.9 * sway, -0.18 + 0.5 * sway)
-        | planted(0.03 + 0 * sway, 0.24)
+        | planted(0.03, 0.24)
         | {"lean": 0.4 * sway, "nod": 0.5 * sway},
         y=0.03,
     )
@@ -115,8 +116,8 @@ def glide(t: Timing) -> Pose:
     sway, sign = 0.28 * t.size * np.sin(t.beat), SIDES[t.side]
     drop = 0.3 + 0.08 * np.cos(2 * t.beat)
     return Pose(
-        _arm("left", 1.25 + sway, 0.2 + 0 * sway)
-        | _arm("right", 1.25 - sway, 0.2 + 0 * sway)
+        arm("left", 1.25 + sway, 0.2)
+        | arm("right", 1.25 - sway, 0.2)
         | planted(drop, 0.32)
         | {"lean": 0.6 * sway + 0.08 * sign, "nod": -0.5 * sway},
         x=sign * 0.085 * (np.arange(t.frames) - (t.frames - 1) / 2),
@@ -129,9 +130,9 @@ def wave(t: Timing) -> Pose:
     """One hand raised, from side to side."""
     swing = t.size * np.sin(t.beat)
     return Pose(
-        _arm(t.side, 2.15 + 0.12 * swing, 0.45 + 0.55 * swing)
-        | _arm(_other(t.side), 0.15 + 0.03 * swing, 0.1 + 0 * swing)
-        | planted(0.02 + 0 * swing)
+        arm(t.side, 2.15 + 0.12 * swing, 0.45 + 0.55 * swing)
+        | arm(other(t.side), 0.15 + 0.03 * swing, 0.1)
+        | planted(0.02)
         | {"nod": SIDES[t.side] * 0.08 * swing},
         y=0.02,
     )
@@ -141,7 +142,7 @@ def clap(t: Timing) -> Pose:
     """Both hands meet in front of the chest."""
     apart = 0.09 + 0.27 * t.size * (1 + np.cos(t.beat))
     return Pose(
-        arm_to("left", -apart, -0.62 + 0.25 * apart) | arm_to("right", apart, -0.62 + 0.25 * apart) | _standing(t),
+        arm_to("left", -apart, -0.62 + 0.25 * apart) | arm_to("right", apart, -0.62 + 0.25 * apart) | planted(0.02),
         y=0.02,
     )
 
@@ -152,7 +153,7 @@ def jump(t: Timing) -> Pose:
     height, drop = 0.62 * t.size * np.maximum(swing, 0), 0.34 * t.size * np.maximum(-swing, 0)
     raised = 0.3 + 1.9 * np.clip(0.35 + swing, 0, 1)
     return Pose(
-        _arm("left", raised, 0.2 + 0 * swing) | _arm("right", raised, 0.2 + 0 * swing) | planted(drop, 0.22),
+        arm("left", raised, 0.2) | arm("right", raised, 0.2) | planted(drop, 0.22),
         y=drop - height,
     )
 
@@ -161,9 +162,7 @@ def squat(t: Timing) -> Pose:
     """Knees bent and stretched, the arms held out."""
     drop = 0.04 + 0.3 * t.size * (1 - np.cos(t.beat))
     return Pose(
-        arm_to("left", -0.2 + 0 * drop, -0.66 + 0 * drop)
-        | arm_to("right", 0.2 + 0 * drop, -0.66 + 0 * drop)
-        | planted(drop, 0.3),
+        arm_to("left", -0.2, -0.66) | arm_to("right", 0.2, -0.66) | planted(drop, 0.3),
         y=drop,
     )
 
@@ -181,8 +180,8 @@ def walk(t: Timing) -> Pose:
             "right_knee": sign * (0.35 - lift),
             "left_shoulder": 0.9 * swing,
             "right_shoulder": -0.9 * swing,
-            "left_elbow": -sign * (0.4 + 0 * swing),
-            "right_elbow": -sign * (0.4 + 0 * swing),
+            "left_elbow": -sign * 0.4,
+            "right_elbow": -sign * 0.4,
             "lean": sign * (0.06 + 0.03 * swing),
         },
         x=sign * 0.105 * (np.arange(t.frames) - (t.frames - 1) / 2),
@@ -205,17 +204,17 @@ def windmill(t: Timing) -> Pose:
     """Both stretched arms go round and round."""
     turn = t.beat if t.side == "right" else -t.beat
     return Pose(
-        {"left_shoulder": turn, "right_shoulder": turn + math.pi, "lean": 0.06 * np.sin(t.beat)} | _standing(t), y=0.02
+        {"left_shoulder": turn, "right_shoulder": turn + math.pi, "lean": 0.06 * np.sin(t.beat)} | planted(0.02), y=0.02
     )
 
 
 def march(t: Timing) -> Pose:
     """On the spot, the knees high."""
-    joints: dict[str, Array] = {}
+    joints: Joints = {}
     for side, lift in (("left", np.maximum(np.sin(t.beat), 0)), ("right", np.maximum(-np.sin(t.beat), 0))):
         sign = SIDES[side]
         joints |= {f"{side}_hip": -sign * 1.25 * t.size * lift, f"{side}_knee": sign * 1.35 * t.size * lift}
-        joints |= _arm(_other(side), 0.25 + 0.6 * lift, 0.3 + 0.6 * lift)
+        joints |= arm(other(side), 0.25 + 0.6 * lift, 0.3 + 0.6 * lift)
     return Pose(joints, y=-0.04 * np.cos(2 * t.beat))
 
 
@@ -223,8 +222,8 @@ def kick(t: Timing) -> Pose:
     """One leg swings out to the side."""
     out, sign = _pulse(t.beat), SIDES[t.side]
     return Pose(
-        _arm("left", 0.8 + 0.3 * out, 0.3 + 0 * out)
-        | _arm("right", 0.8 + 0.3 * out, 0.3 + 0 * out)
+        arm("left", 0.8 + 0.3 * out, 0.3)
+        | arm("right", 0.8 + 0.3 * out, 0.3)
         | {
             f"{t.side}_hip": -sign * (1.35 * t.size * out - 0.1),
             f"{t.side}_knee": sign * 0.5 * (1 - out),
@@ -237,9 +236,9 @@ def slash(t: Timing) -> Pose:
     """One stretched arm draws wide arcs at the side: with a sword."""
     swing = t.size * np.sin(t.beat)
     return Pose(
-        _arm(t.side, 1.5 + 0.95 * swing, 0.1 + 0.25 * np.cos(t.beat))
-        | _on_hip(_other(t.side))
-        | planted(0.08 + 0 * swing, 0.38)
+        arm(t.side, 1.5 + 0.95 * swing, 0.1 + 0.25 * np.cos(t.beat))
+        | hand_on_hip(other(t.side))
+        | planted(0.08, 0.38)
         | {"lean": -SIDES[t.side] * 0.1 * swing},
         y=0.08,
     )
@@ -248,9 +247,9 @@ def slash(t: Timing) -> Pose:
 def dribble(t: Timing) -> Pose:
     """One hand pushes a ball down to the ground and meets it again."""
     height, sign = np.abs(np.cos(t.beat / 2)), SIDES[t.side]
-    x = sign * (0.85 + 0 * height)
+    x = sign * 0.85
     return Pose(
-        arm_to(t.side, x, -0.1 - 0.35 * height) | _on_hip(_other(t.side)) | planted(0.12 + 0 * height, 0.28),
+        arm_to(t.side, x, -0.1 - 0.35 * height) | hand_on_hip(other(t.side)) | planted(0.12, 0.28),
         y=0.12,
         object=(x, 1.05 - 1.05 * height),
     )
@@ -276,7 +275,7 @@ def sit_down(t: Timing) -> Pose:
 def open_arms(t: Timing) -> Pose:
     """From the sides up to a wide embrace; reversed, to close them."""
     out = 0.12 + 1.6 * t.size * t.progress
-    return Pose(_arm("left", out, 0.1 + 0 * out) | _arm("right", out, 0.1 + 0 * out) | _standing(t), y=0.02)
+    return Pose(arm("left", out, 0.1) | arm("right", out, 0.1) | planted(0.02), y=0.02)
 
 
 def pick_up(t: Timing) -> Pose:
@@ -293,7 +292,7 @@ def pick_up(t: Timing) -> Pose:
     cos, sin = np.cos(sign * lean), np.sin(sign * lean)
     joints = arm_to(t.side, cos * hand_x + sin * hand_y, -sin * hand_x + cos * hand_y)  # into the leaning torso
     return Pose(
-        joints | _on_hip(_other(t.side)) | planted(drop, 0.34) | {"lean": sign * lean, "nod": sign * 0.25 * down},
+        joints | hand_on_hip(other(t.side)) | planted(drop, 0.34) | {"lean": sign * lean, "nod": sign * 0.25 * down},
         y=drop,
         object=(
             sign * ((1 - held) * floor[0] + held * chest[0]),
@@ -315,7 +314,7 @@ def throw(t: Timing) -> Pose:
     x, y = hand(held)
     flown, drop = out - held, 0.05 + 0.1 * wind * (1 - out)
     return Pose(
-        arm_to(t.side, *hand(out)) | _on_hip(_other(t.side)) | planted(drop, 0.34) | {"lean": sign * 0.3 * flown},
+        arm_to(t.side, *hand(out)) | hand_on_hip(other(t.side)) | planted(drop, 0.34) | {"lean": sign * 0.3 * flown},
         y=drop,
         gaze=0.5 * sign,
         object=(x + sign * 2.6 * flown, y + drop - 1.2 * flown + 1.5 * flown**2),
@@ -327,10 +326,7 @@ def drink(t: Timing) -> Pose:
     up, sign = np.sin(math.pi * t.progress), SIDES[t.side]
     x, y = sign * (0.62 - 0.4 * up + 0.3 * np.sin(math.pi * up)), -0.3 - 0.95 * up
     return Pose(
-        arm_to(t.side, x, y)
-        | _arm(_other(t.side), 0.15 + 0 * up, 0.1 + 0 * up)
-        | _standing(t)
-        | {"nod": -sign * 0.2 * up},
+        arm_to(t.side, x, y) | arm(other(t.side), 0.15, 0.1) | planted(0.02) | {"nod": -sign * 0.2 * up},
         y=0.02,
     )
 
@@ -342,8 +338,8 @@ def idle(t: Timing) -> Pose:
     """Standing about, breathing."""
     sway = 0.03 * np.sin(0.6 * t.beat)
     return Pose(
-        _arm("left", 0.16 + sway, 0.12 + 0 * sway)
-        | _arm("right", 0.16 - sway, 0.12 + 0 * sway)
+        arm("left", 0.16 + sway, 0.12)
+        | arm("right", 0.16 - sway, 0.12)
         | planted(0.03 + 0.3 * np.abs(sway))
         | {"lean": sway, "nod": -sway},
         y=0.03 + 0.3 * np.abs(sway),
@@ -359,8 +355,8 @@ def scratch(t: Timing) -> Pose:
             sign * (0.6 - 0.12 * up + 0.25 * np.sin(math.pi * up)),
             -0.02 - 1.5 * up + 0.05 * np.sin(2 * t.beat) * up,
         )
-        | _arm(_other(t.side), 0.16 + 0 * up, 0.1 + 0 * up)
-        | _standing(t)
+        | arm(other(t.side), 0.16, 0.1)
+        | planted(0.02)
         | {"nod": sign * 0.15 * up},
         y=0.02,
     )
@@ -370,9 +366,9 @@ def look_around(t: Timing) -> Pose:
     """Shifting the weight, turning the head."""
     sway = 0.14 * t.size * np.sin(0.5 * t.beat)
     return Pose(
-        _on_hip(t.side)
-        | _arm(_other(t.side), 0.2 + 0.3 * sway, 0.1 + 0 * sway)
-        | _standing(t)
+        hand_on_hip(t.side)
+        | arm(other(t.side), 0.2 + 0.3 * sway, 0.1)
+        | planted(0.02)
         | {"lean": 0.5 * sway, "nod": -1.3 * sway},
         x=0.5 * sway,
         y=0.02,
@@ -383,189 +379,14 @@ def stretch(t: Timing) -> Pose:
     """Both arms overhead for a moment."""
     up = np.sin(math.pi * t.progress)
     return Pose(
-        _arm("left", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
-        | _arm("right", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
-        | _standing(t)
+        arm("left", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
+        | arm("right", 0.2 + 2.5 * up, 0.3 - 0.3 * up)
+        | planted(0.02)
         | {"lean": SIDES[t.side] * 0.12 * up},
         y=0.02,
     )
 
 
-# Between two puppets: each function gives the left puppet's part and the right one's
-
-
-def handshake(t: Timing) -> tuple[Pose, Pose]:
-    """Hands meet at the height of the hips and shake."""
-    near, walk_ = _meeting(t)
-    shake = 0.14 * t.size * near * np.sin(1.6 * t.beat)
-    return _pair(t, near, walk_, closest=0.98, inner=(0.98, -0.42 + shake), rest=(0.5, 0.05))
-
-
-def high_five(t: Timing) -> tuple[Pose, Pose]:
-    """Hands swing up and meet above the heads."""
-    near, walk_ = _meeting(t)
-    up = near**3
-    return _pair(t, near, walk_, closest=0.98, inner=(0.9 + 0 * up, -1.72 + 1.5 * (1 - up)), rest=(0.5, 0.05), lift=up)
-
-
-def hug(t: Timing) -> tuple[Pose, Pose]:
-    """Close together, arms around each other."""
-    near, walk_ = _meeting(t)
-    return _pair(t, near, walk_, closest=0.42, inner=(0.9, -0.78), rest=(0.45, 0.05), outer=(0.62, -0.5), lean=0.06)
-
-
-def kiss(t: Timing) -> tuple[Pose, Pose]:
-    """Close together, heads tilting towards each other, arms hanging."""
-    near, walk_ = _meeting(t)
-    return _pair(t, near, walk_, closest=0.62, inner=None, rest=(0.42, 0.1), lean=0.2, nod=0.12)
-
-
-def _meeting(t: Timing) -> tuple[Array, Array]:
-    """How near two puppets are, 0 to 1 and back, and how much they walk."""
-    near = np.clip(np.minimum(3.2 * t.progress, 3.2 * (1 - t.progress)), 0, 1)
-    near = near * near * (3 - 2 * near)
-    speed = np.gradient(near) * t.frames if t.frames > 1 else 0 * near  # in clips, not frames: 24 frames or 96 alike
-    return near, np.clip(np.abs(speed) / 4, 0, 1)
-
-
-def _pair(
-    t: Timing,
-    near: Array,
-    walk_: Array,
-    *,
-    closest: float,
-    inner: tuple[float | Array, float | Array] | None,
-    rest: tuple[float, float],
-    outer: tuple[float, float] | None = None,
-    lean: float = 0.0,
-    nod: float = 0.0,
-    lift: Array | float = 0.0,
-) -> tuple[Pose, Pose]:
-    """Two mirrored poses; ``closest`` is half their distance at the meeting, ``inner`` where the hands go."""
-    poses = []
-    for side, sign in SIDES.items():
-        inner_side, outer_side = _other(side), side
-        facing = -sign
-        swing = 0.45 * walk_ * np.sin(0.9 * t.beat + (0.7 if sign > 0 else 0))
-        legs = {
-            "left_hip": -swing,
-            "right_hip": swing,
-            "left_knee": facing * walk_ * 0.35,
-            "right_knee": facing * walk_ * 0.35,
-        }
-        joints = legs | {"lean": facing * lean * near + 0 * near, "nod": facing * nod * near + 0 * near}
-        goal = rest if inner is None else inner
-        joints |= arm_to(
-            inner_side,
-            facing * ((1 - near) * rest[0] + near * goal[0]),
-            (1 - near) * rest[1] + near * goal[1],
-        )
-        aim = rest if outer is None else outer
-        turn = -1 if outer is None else 1  # an embracing arm crosses to the other side
-        joints |= arm_to(
-            outer_side,
-            facing * (-(1 - near) * rest[0] + turn * near * aim[0]),
-            (1 - near) * rest[1] + near * aim[1],
-        )
-        x = sign * (closest + (1.72 - closest) * (1 - near))
-        poses.append(Pose(joints, x=x, y=-0.08 * lift + 0 * near, gaze=0.7 * facing))
-    return poses[0], poses[1]
-
-
-# Shorthands
-
-
-def _other(side: str) -> str:
-    return "left" if side == "right" else "right"
-
-
 def _pulse(beat: Array) -> Array:
     """From 0 up to 1 and quickly down again."""
     return 0.5 - 0.5 * np.cos(beat + 0.6 * np.sin(beat))
-
-
-def _arm(side: str, outwards: Array, bend: Array) -> dict[str, Array]:
-    """An arm raised outwards by an angle, its forearm bent further up."""
-    sign = -SIDES[side]
-    return {f"{side}_shoulder": sign * outwards, f"{side}_elbow": sign * bend}
-
-
-def _on_hip(side: str) -> dict[str, Array]:
-    return arm_to(side, SIDES[side] * 0.36, -0.1)
-
-
-def _standing(t: Timing) -> dict[str, Array]:
-    return planted(np.full(t.frames, 0.02))
-
-
-# Postures, for stills: nothing moves but a little breath
-
-
-def hold(outwards: float, bend: float) -> Motion:
-    """One arm raised outwards, its forearm bent further up, the other hanging."""
-    return posture(outwards, bend, 0.16, 0.12)
-
-
-def posture(
-    raised: float,
-    bent: float,
-    other_raised: float,
-    other_bent: float,
-    *,
-    drop: float = 0.03,
-    spread: float = 0.22,
-    lean: float = 0.0,
-) -> Motion:
-    """Both arms by the angles at shoulder and elbow, the legs by how far the hips come down and the feet apart."""
-
-    def motion(t: Timing) -> Pose:
-        breath = 0.05 * t.size * np.sin(t.beat)
-        joints = _arm(t.side, raised + breath, bent + breath) | _arm(
-            _other(t.side), other_raised - breath, other_bent + breath
-        )
-        return Pose(
-            joints | planted(drop + 0 * breath, spread) | {"lean": SIDES[t.side] * (lean + 0.5 * breath)}, y=drop
-        )
-
-    return motion
-
-
-def hands_at(
-    x: float, y: float, *, one: bool = False, elbow: str = "out", drop: float = 0.03, spread: float = 0.22
-) -> Motion:
-    """Both hands at a place before the body, mirrored; or one, the other arm hanging."""
-
-    def motion(t: Timing) -> Pose:
-        breath = 0.03 * t.size * np.sin(t.beat)
-        joints = arm_to(t.side, SIDES[t.side] * (x + breath), y + breath, elbow=elbow)
-        other = _other(t.side)
-        joints |= (
-            _arm(other, 0.16 + breath, 0.12 + 0 * breath)
-            if one
-            else arm_to(other, SIDES[other] * (x + breath), y - breath, elbow=elbow)
-        )
-        return Pose(joints | planted(drop + 0 * breath, spread) | {"nod": 1.5 * breath}, y=drop)
-
-    return motion
-
-
-def lunge(t: Timing) -> Pose:
-    """A wide step to the side, one knee bent."""
-    sign, sway = SIDES[t.side], 0.04 * t.size * np.sin(t.beat)
-    legs = legs_to(
-        *sorted(
-            [(sign * 0.75 + sway, 0.85 + 0 * sway), (-sign * 0.7 + 0 * sway, 0.85 + 0 * sway)],
-            key=lambda p: float(np.mean(p[0])),
-        )
-    )
-    return Pose(_on_hip(t.side) | _on_hip(_other(t.side)) | legs | {"lean": sign * 0.12 + sway}, y=0.33)
-
-
-def balance(t: Timing) -> Pose:
-    """On one leg, arms out."""
-    sign, sway = SIDES[t.side], 0.06 * t.size * np.sin(t.beat)
-    return Pose(
-        _arm("left", 1.45 + sway, 0.1 + 0 * sway)
-        | _arm("right", 1.45 - sway, 0.1 + 0 * sway)
-        | {f"{t.side}_hip": -sign * (1.2 + sway), f"{t.side}_knee": sign * 2.0 + 0 * sway, "lean": sway},
-    )

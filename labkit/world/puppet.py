@@ -24,6 +24,9 @@ CLOTHES: tuple[Colour, ...] = (
     (0.56, 0.33, 0.58),
     (0.96, 0.93, 0.86),
 )
+Joints = dict[str, Array | float]
+"""Angles by the name of the joint, (T,), or a number where it stays."""
+
 HIP_HEIGHT = 1.32  # of the origin above the soles, legs straight
 SIDES = {"left": -1, "right": 1}  # on the screen, and the sign of x there
 
@@ -64,7 +67,7 @@ def random_look(rng: np.random.Generator, gaze: float = 0.0) -> Look:
     )
 
 
-def arm_to(side: str, x: Array | float, y: Array | float, *, elbow: str = "out") -> dict[str, Array]:
+def arm_to(side: str, x: Array | float, y: Array | float, *, elbow: str = "out") -> Joints:
     """Joint angles that bring a hand to (x, y), in the torso's coordinates; the elbow points outwards, or ``"in"``.
 
     A place out of reach is pointed at with a stretched arm. Angles do not jump where an arm passes overhead.
@@ -76,9 +79,25 @@ def arm_to(side: str, x: Array | float, y: Array | float, *, elbow: str = "out")
     return {f"{side}_shoulder": shoulder, f"{side}_elbow": bend}
 
 
-def legs_to(left: tuple[Array | float, Array | float], right: tuple[Array | float, Array | float]) -> dict[str, Array]:
+def other(side: str) -> str:
+    """Right for left, left for right."""
+    return "left" if side == "right" else "right"
+
+
+def arm(side: str, outwards: Array | float, bend: Array | float) -> Joints:
+    """Joint angles of an arm raised outwards by an angle, its forearm bent further up."""
+    sign = -SIDES[side]
+    return {f"{side}_shoulder": sign * outwards, f"{side}_elbow": sign * bend}
+
+
+def hand_on_hip(side: str) -> Joints:
+    """Joint angles of an arm whose hand rests on the hip."""
+    return arm_to(side, SIDES[side] * 0.36, -0.1)
+
+
+def legs_to(left: tuple[Array | float, Array | float], right: tuple[Array | float, Array | float]) -> Joints:
     """Joint angles that bring both ankles to their places (x, y) from the hips; the knees point outwards."""
-    joints: dict[str, Array] = {}
+    joints: Joints = {}
     for side, (x, y) in (("left", left), ("right", right)):
         sign = SIDES[side]
         hip, knee = _two_bones(np.asarray(x) - sign * _HIP[0], np.asarray(y) - _HIP[1], _THIGH, _SHIN, sign)
@@ -86,10 +105,10 @@ def legs_to(left: tuple[Array | float, Array | float], right: tuple[Array | floa
     return joints
 
 
-def planted(drop: Array | float, spread: float = 0.22) -> dict[str, Array]:
+def planted(drop: Array | float, spread: float = 0.22) -> Joints:
     """Joint angles of the legs when the hips come down by ``drop``, the feet on the ground, 2 * spread apart."""
     height = _THIGH + _SHIN - np.asarray(drop)
-    return legs_to((-spread + 0 * height, height), (spread + 0 * height, height))
+    return legs_to((-spread, height), (spread, height))
 
 
 def _two_bones(x: Array, y: Array, upper: float, lower: float, bend: int) -> tuple[Array, Array]:

@@ -16,10 +16,11 @@ import torch
 from labkit.world import actions as acts
 from labkit.world.actions import Action, Meeting, perform
 from labkit.world.clips import PuppetClips, generator, split_groups
-from labkit.world.motion import Pose, Timing, timing
+from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
-from labkit.world.render import Array, Part, Rendering, render, transform
+from labkit.world.render import Part, Rendering, render
 from labkit.world.scenes import SCENES, Camera, backdrop, camera, clutter
+from labkit.world.story import cut, one_after_the_other
 
 
 @dataclass(frozen=True)
@@ -235,11 +236,12 @@ class LongClips(Actions):
         rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
         view = camera(rng, self.num_frames, self.difficulty.camera * (2.5 if self.noisy else 1.0))
         if self.noisy:
-            view = _cut(view, rng, cuts=2)
+            view = cut(view, rng, cuts=2)
         look, spot = random_look(actors), rng.uniform(-0.3, 0.3) * self.difficulty.jitter
         ground = view.layer(spot, size=0.95) + np.zeros((self.num_frames, 1, 1))
         known = {a.name: a for a in (*acts.ACTIONS, *acts.DISTRACTORS)}
-        pose, things = _story([(known[name], start, end) for name, start, end in self.segments(index)], rng, self)
+        segments = [(known[name], start, end) for name, start, end in self.segments(index)]
+        pose, things = one_after_the_other(segments, rng, self.num_frames, self.difficulty.jitter)
         cast = perform(look, ground, pose, things)
         back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
         picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
@@ -413,66 +415,6 @@ def _moment(rng: np.random.Generator, frames: int, *, telling: bool) -> Timing:
 
 def _still_camera(frames: int, x: float, y: float, turn: float, zoom: float) -> Camera:
     return Camera(*(np.full(frames, value) for value in (x, y, turn, zoom)))
-
-
-def _cut(view: Camera, rng: np.random.Generator, cuts: int) -> Camera:
-    """The camera jumps to another place, across the middle, a few times."""
-    frames = len(view.x)
-    x, zoom = np.clip(view.x, -0.8, 0.8), view.zoom.copy()
-    for at in np.sort(rng.choice(np.arange(frames // 6, frames - frames // 6), cuts, replace=False)):
-        x[at:] -= (1 if x[at] > 0 else -1) * rng.uniform(0.4, 0.9)
-        zoom[at:] *= np.exp(rng.uniform(-0.25, 0.25))
-    return dataclasses.replace(view, x=np.clip(x, -1.2, 1.2), zoom=np.clip(zoom, 0.75, 1.4))
-
-
-def _story(
-    segments: list[tuple[Action, int, int]], rng: np.random.Generator, clips: LongClips
-) -> tuple[Pose, list[acts.Staging]]:
-    """One motion after the other, crossfading, each with its things only while it lasts.
-
-    Every motion goes on from where the last one has led; the whole way lies around the middle.
-    """
-    frames, fade = clips.num_frames, 3
-    time = np.arange(frames)
-    joints: dict[str, Array] = {}
-    x, y = np.zeros(frames), np.zeros(frames)
-    things: list[acts.Staging] = []
-    weights = np.zeros((len(segments), frames))
-    for number, (_, start, end) in enumerate(segments):
-        weights[number] = np.clip((time - start + fade) / (2 * fade), 0, 1) * np.clip(
-            (end + fade - time) / (2 * fade), 0, 1
-        )
-    weights[0, :fade], weights[-1, -fade:] = 1, 1
-    weights /= weights.sum(0)
-    gaze = 0.0
-    for (action, start, end), weight in zip(segments, weights, strict=True):
-        first, last = max(start - fade, 0), min(end + fade, frames)
-        when = timing(rng, last - first, period=action.period, jitter=clips.difficulty.jitter)
-        pose = action.motion(when)
-        for name, angle in pose.joints.items():
-            joints.setdefault(name, np.zeros(frames))[first:last] += weight[first:last] * angle
-        x[first + 1 : last] += weight[first + 1 : last] * np.diff(pose.x + np.zeros(last - first))
-        y[first:last] += weight[first:last] * pose.y
-        if pose.gaze:
-            gaze = pose.gaze
-        things += [_while_shown(thing, start, end, when.side) for thing in action.things]
-    x = np.cumsum(x)
-    x -= (x.min() + x.max()) / 2
-    return Pose(joints, x=x, y=y, gaze=0.29 * float(np.sign(gaze))), things
-
-
-def _while_shown(thing: acts.Staging, start: int, end: int, side: str) -> acts.Staging:
-    """A thing that is there only for a while, and where the puppet has got to by then."""
-
-    def stage(actor: acts.Actor) -> tuple[str, list[Part]]:
-        x = np.asarray(actor.pose.x)[start]
-        place, pose = actor.place @ transform(x, 0), dataclasses.replace(actor.pose, x=actor.pose.x - x)
-        before, parts = thing(dataclasses.replace(actor, side=side, place=place, pose=pose))
-        time = np.arange(len(place))
-        shown = np.where((time >= start) & (time < end), 1.0, 1e-4)  # else too small to be seen
-        return before, [dataclasses.replace(part, pose=part.pose @ transform(0, 0, 0, shown)) for part in parts]
-
-    return stage
 
 
 __all__ = ["EASY", "Actions", "Difficulty", "Interactions", "LongClips", "SecondActions", "Source", "Stills"]

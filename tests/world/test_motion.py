@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from labkit.world import actions, motion
+from labkit.world import actions, meetings, motion
 from labkit.world.actions import ACTIONS, DISTRACTORS, INTERACTIONS, SECOND_ACTIONS, SOURCE, perform
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
@@ -352,7 +352,7 @@ def test_legs_walk_alike_however_many_frames_there_are():
     strides = []
     for frames in (24, 96):
         when = timing(np.random.default_rng(0), frames, jitter=0.0, period=frames)
-        strides.append(abs(motion.handshake(when)[0].joints["left_knee"]).max())
+        strides.append(abs(meetings.handshake(when)[0].joints["left_knee"]).max())
     assert strides[0] == pytest.approx(strides[1], rel=0.1)
     assert strides[0] > 0.3
 
