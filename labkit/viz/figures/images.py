@@ -1,14 +1,6 @@
-"""Figures: pictures side by side, optical flow in all its dress, plain charts.
+"""Images side by side, optical flow in all its dress, maps of numbers."""
 
-Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing here trains, loads or prints. Each asks
-for a title and an alt text: a figure that cannot be described in a sentence is not finished.
-"""
-
-import math
-import re
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
-from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,11 +10,10 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_same_shape, require_shape
 from labkit.viz.colour import as_uint8, colour_wheel, data_uri, flow_to_rgb, typical_speed
+from labkit.viz.figures.labels import PAGE, wrapped_label
 from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure, finish
 
-PAGE = 920  # the width in pixels that figures are laid out for
-LONGEST_TILE = 480  # pixels; larger pictures are shrunk before they travel with the page
-LETTER = 0.62  # width of a letter, of the size of its font; of wide fonts, to be safe
+LONGEST_TILE = 480  # pixels; larger images are shrunk before they travel with the page
 
 
 def frame_strip(
@@ -271,207 +262,6 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
     return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
 
 
-def timeline(
-    rows: Mapping[str, Sequence[float] | Tensor], *, title: str, alt: str, x_title: str, length: float
-) -> Figure:
-    """Moments on parallel lines: which frames each rule picks.
-
-    Args:
-        rows: a label and its moments each, top to bottom.
-        title: above the figure.
-        alt: what there is to see.
-        x_title: of the time axis, with its unit.
-        length: of the clip, in that unit.
-    """
-    figure = go.Figure()
-    for number, (label, moments) in enumerate(rows.items()):
-        times = torch.as_tensor(moments).flatten().tolist()
-        line = {"x": [0, length], "y": [label, label], "mode": "lines", "line": {"color": "#D1D5DB", "width": 2}}
-        figure.add_scatter(**line, hoverinfo="skip")
-        dots = {"size": 9, "color": PALETTE[number % len(PALETTE)], "symbol": "circle"}
-        figure.add_scatter(x=times, y=[label] * len(times), mode="markers", marker=dots, name=label)
-    figure.update_xaxes(title=x_title, range=[-0.02 * length, 1.02 * length], zeroline=False, showgrid=False)
-    figure.update_xaxes(ticks="outside", tickcolor=QUIET)
-    figure.update_yaxes(autorange="reversed", showgrid=False, zeroline=False, automargin=True)
-    return finish(figure, title=title, alt=alt, height=130 + 34 * len(rows), showlegend=False)
-
-
-def line_chart(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    title: str,
-    alt: str,
-    x_title: str,
-    y_title: str,
-    height: int = 340,
-) -> Figure:
-    """Lines: a label and its (x, y) values each; axis titles carry the units."""
-    figure = go.Figure()
-    dashes = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
-    for number, (label, (x, y)) in enumerate(series.items()):
-        style = {"color": PALETTE[number % len(PALETTE)], "dash": dashes[number % len(dashes)], "width": 2}
-        figure.add_scatter(x=list(x), y=list(y), name=label, mode="lines+markers", line=style, marker_size=5)
-    _chart_axes(figure, x_title, y_title)
-    return finish(figure, title=title, alt=alt, height=height)
-
-
-def bar_chart(
-    groups: Mapping[str, Mapping[str, float]], *, title: str, alt: str, x_title: str, y_title: str, height: int = 340
-) -> Figure:
-    """Bars side by side: for each label a value for each name on the x axis.
-
-    The values are written on the bars, where these are wide enough, and, for those who do not see them, at the end of
-    the alt text. The height grows by what long names need below the bars.
-    """
-    read_out = "; ".join(
-        f"{label}: " + ", ".join(f"{n} {v:.3g}" for n, v in row.items()) for label, row in groups.items()
-    )
-    figure = go.Figure()
-    patterns = ("", "/", ".", "x")  # a second cue beside the colour
-    names = list(dict.fromkeys(name for row in groups.values() for name in row))
-    ticks = name_ticks(names)
-    width = 0.64 * PLOT / max(len(names) * len(groups), 1)  # of a bar, in pixels
-    written = {"textposition": "outside", "textangle": 0, "constraintext": "none", "textfont": {"size": 12}}
-    if width < 28:  # upright, and then not at all
-        written |= {"textposition": "outside" if width >= 10 else "none", "textangle": -90, "textfont": {"size": 10}}
-    for number, (label, values) in enumerate(groups.items()):
-        figure.add_bar(
-            x=list(values),
-            y=list(values.values()),
-            name=label,
-            text=[f"{value:.3g}" for value in values.values()],
-            **written,
-            cliponaxis=False,
-            marker={
-                "color": PALETTE[number % len(PALETTE)],
-                "pattern": {"shape": patterns[number % len(patterns)], "fillmode": "overlay", "fgcolor": "white"},
-            },
-        )
-    _chart_axes(figure, x_title, y_title)
-    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
-    figure.update_yaxes(rangemode="tozero")
-    ends = [0.0, *(value for row in groups.values() for value in row.values() if math.isfinite(value))]
-    if 10 <= width < 28 and max(ends) > min(ends):  # room for the upright values
-        room = 0.16 * (max(ends) - min(ends))
-        figure.update_yaxes(range=[min(ends) - room * (min(ends) < 0), max(ends) + room * (max(ends) > 0)])
-    height += ticks.room - SHORT
-    return finish(
-        figure, title=title, alt=f"{alt} {read_out}.", height=height, barmode="group", bargap=0.3, bargroupgap=0.08
-    )
-
-
-def bar_slider(
-    steps: Mapping[str, Mapping[str, float]],
-    *,
-    title: str,
-    alt: str,
-    x_title: str,
-    y_title: str,
-    slider: str,
-    start: int = 0,
-    height: int = 420,
-) -> Figure:
-    """One set of bars for each position of a slider; every state travels with the page, so it needs no kernel.
-
-    Args:
-        steps: a label of the slider's position, and the bars there: a value for each name on the x axis.
-        title: above the figure.
-        alt: what there is to see.
-        x_title: of the x axis.
-        y_title: of the y axis, with its unit.
-        slider: what the slider sets, shown before its value.
-        start: position to begin with.
-        height: in pixels, with short names; long ones make the figure higher and push the slider down.
-
-    Raises:
-        ValueError: no steps, steps with different names, or a start that is not among them.
-    """
-    labels, rows = list(steps), list(steps.values())
-    if not rows or any(list(row) != list(rows[0]) for row in rows) or not 0 <= start < len(rows):
-        raise ValueError(f"steps must hold the same names at each position, start among them; got {labels}, {start}")
-    figure = go.Figure()
-    names = list(rows[start])
-    figure.add_bar(x=names, y=list(rows[start].values()), marker_color=PALETTE[0])
-    moves = [
-        {"label": label, "method": "restyle", "args": [{"y": [list(row.values())]}]}
-        for label, row in zip(labels, rows, strict=True)
-    ]
-    _chart_axes(figure, x_title, y_title)
-    high = max(max(row.values()) for row in rows)
-    figure.update_yaxes(range=[0, 1.05 * high])
-    ticks = name_ticks(names)
-    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
-    below = {"t": 52 + ticks.room}  # names, and the title of the axis
-    figure.update_layout(
-        sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": below}]
-    )
-    return finish(figure, title=title, alt=alt, height=height + ticks.room - SHORT)
-
-
-def wrapped_label(label: str, width: float) -> str:
-    """A label in as many lines, parted by ``<br>``, as it needs to stay within a width in pixels.
-
-    Lines break between words, or else before a capital, as of ``HandstandPushups``; a word that is too long all the
-    same is cut up. What has tags of its own is left alone.
-    """
-    most = max(int(width / (12 * LETTER)), 4)
-    if len(label) <= most or "<" in label:
-        return label
-    longest = min(max(map(len, label.split())), most)
-    ways = [_lines(label, letters) for letters in range(longest, most + 1)]
-    fewest = len(ways[-1])
-    return "<br>".join(next(lines for lines in ways if len(lines) == fewest))  # no line much shorter than the others
-
-
-def _lines(label: str, letters: int) -> list[str]:
-    """A label in lines of at most so many letters."""
-    lines: list[str] = []
-    for word in label.split():
-        pieces = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).split() if len(word) > letters else [word]
-        for number, piece in enumerate(pieces):
-            glue = " " if number == 0 else ""
-            if lines and len(lines[-1] + glue + piece) <= letters:
-                lines[-1] += glue + piece
-            else:
-                lines += wrap(piece, letters)
-    return lines
-
-
-class NameTicks(NamedTuple):
-    """How names stand below an axis.
-
-    Attributes:
-        angle: that they are turned by, clockwise, in degrees.
-        size: of their font, in pixels.
-        room: that they take below the axis, in pixels.
-    """
-
-    angle: int
-    size: int
-    room: int
-
-
-PLOT = PAGE - 84  # pixels between the left and the right margin of a chart
-SHORT = 20  # pixels that names take which need not be turned
-
-
-def name_ticks(names: Sequence[str], width: float = PLOT) -> NameTicks:
-    """How to write names below an axis so that none runs into the next: level, aslant, upright, or upright and small.
-
-    Args:
-        names: evenly spread along the axis.
-        width: of the axis, in pixels.
-    """
-    slot = width / max(len(names), 1)
-    longest = max(map(len, names), default=0)
-    if 1.1 * 12 * LETTER * longest <= slot:
-        return NameTicks(0, 12, SHORT)
-    if slot >= 28:  # slanted lines lie half of it apart
-        return NameTicks(30, 12, SHORT + math.ceil(12 * LETTER * longest / 2))
-    size = max(min(12, int(slot) - 1), 7)
-    return NameTicks(90, size, 8 + math.ceil(size * LETTER * longest))
-
-
 def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:
     """Put a picture into data coordinates with its top left corner at (x, y)."""
     smooth = "fast" if tile.shape[-1] > 128 else False
@@ -529,18 +319,3 @@ def _add_wheel(figure: Figure, speed: float) -> None:
 def _hide_axes(figure: go.Figure, across: float, down: float) -> None:
     figure.update_xaxes(visible=False, range=[0, across], constrain="domain")
     figure.update_yaxes(visible=False, range=[down, 0], scaleanchor="x", constrain="domain")
-
-
-def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:
-    figure.update_xaxes(
-        title={"text": x_title, "standoff": 8},
-        automargin=True,  # long names below the bars
-        showgrid=False,
-        linecolor=QUIET,
-        ticks="outside",
-        tickcolor=QUIET,
-        zeroline=False,
-    )
-    figure.update_yaxes(title=y_title, gridcolor="#E5E7EB", zeroline=False)
-    figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
-    figure.update_layout(showlegend=len(figure.data) > 1)

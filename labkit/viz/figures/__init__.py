@@ -1,0 +1,39 @@
+"""Figures: images side by side, optical flow in all its dress, plain charts.
+
+Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing here trains, loads or prints. Each asks
+for a title and an alt text: a figure that cannot be described in a sentence is not finished.
+"""
+
+from labkit.viz.figures.charts import bar_chart, bar_slider, line_chart, timeline
+from labkit.viz.figures.images import (
+    flow_components,
+    flow_fields,
+    frame_strip,
+    heat_maps,
+    marked_places,
+    picture_grid,
+    quiver,
+    trajectory_plot,
+)
+from labkit.viz.figures.labels import LETTER, PAGE, PLOT, NameTicks, name_ticks, wrapped_label
+
+__all__ = [
+    "LETTER",
+    "PAGE",
+    "PLOT",
+    "NameTicks",
+    "bar_chart",
+    "bar_slider",
+    "flow_components",
+    "flow_fields",
+    "frame_strip",
+    "heat_maps",
+    "line_chart",
+    "marked_places",
+    "name_ticks",
+    "picture_grid",
+    "quiver",
+    "timeline",
+    "trajectory_plot",
+    "wrapped_label",
+]

@@ -1,0 +1,163 @@
+"""Charts: moments on lines, lines, bars."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from labkit.viz.figures.labels import PLOT, SHORT, name_ticks
+from labkit.viz.style import PALETTE, QUIET, Figure, finish
+
+
+def timeline(
+    rows: Mapping[str, Sequence[float] | Tensor], *, title: str, alt: str, x_title: str, length: float
+) -> Figure:
+    """Moments on parallel lines: which frames each rule picks.
+
+    Args:
+        rows: a label and its moments each, top to bottom.
+        title: above the figure.
+        alt: what there is to see.
+        x_title: of the time axis, with its unit.
+        length: of the clip, in that unit.
+    """
+    figure = go.Figure()
+    for number, (label, moments) in enumerate(rows.items()):
+        times = torch.as_tensor(moments).flatten().tolist()
+        line = {"x": [0, length], "y": [label, label], "mode": "lines", "line": {"color": "#D1D5DB", "width": 2}}
+        figure.add_scatter(**line, hoverinfo="skip")
+        dots = {"size": 9, "color": PALETTE[number % len(PALETTE)], "symbol": "circle"}
+        figure.add_scatter(x=times, y=[label] * len(times), mode="markers", marker=dots, name=label)
+    figure.update_xaxes(title=x_title, range=[-0.02 * length, 1.02 * length], zeroline=False, showgrid=False)
+    figure.update_xaxes(ticks="outside", tickcolor=QUIET)
+    figure.update_yaxes(autorange="reversed", showgrid=False, zeroline=False, automargin=True)
+    return finish(figure, title=title, alt=alt, height=130 + 34 * len(rows), showlegend=False)
+
+
+def line_chart(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str,
+    alt: str,
+    x_title: str,
+    y_title: str,
+    height: int = 340,
+) -> Figure:
+    """Lines: a label and its (x, y) values each; axis titles carry the units."""
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
+    for number, (label, (x, y)) in enumerate(series.items()):
+        style = {"color": PALETTE[number % len(PALETTE)], "dash": dashes[number % len(dashes)], "width": 2}
+        figure.add_scatter(x=list(x), y=list(y), name=label, mode="lines+markers", line=style, marker_size=5)
+    _chart_axes(figure, x_title, y_title)
+    return finish(figure, title=title, alt=alt, height=height)
+
+
+def bar_chart(
+    groups: Mapping[str, Mapping[str, float]], *, title: str, alt: str, x_title: str, y_title: str, height: int = 340
+) -> Figure:
+    """Bars side by side: for each label a value for each name on the x axis.
+
+    The values are written on the bars, where these are wide enough, and, for those who do not see them, at the end of
+    the alt text. The height grows by what long names need below the bars.
+    """
+    read_out = "; ".join(
+        f"{label}: " + ", ".join(f"{n} {v:.3g}" for n, v in row.items()) for label, row in groups.items()
+    )
+    figure = go.Figure()
+    patterns = ("", "/", ".", "x")  # a second cue beside the colour
+    names = list(dict.fromkeys(name for row in groups.values() for name in row))
+    ticks = name_ticks(names)
+    width = 0.64 * PLOT / max(len(names) * len(groups), 1)  # of a bar, in pixels
+    written = {"textposition": "outside", "textangle": 0, "constraintext": "none", "textfont": {"size": 12}}
+    if width < 28:  # upright, and then not at all
+        written |= {"textposition": "outside" if width >= 10 else "none", "textangle": -90, "textfont": {"size": 10}}
+    for number, (label, values) in enumerate(groups.items()):
+        figure.add_bar(
+            x=list(values),
+            y=list(values.values()),
+            name=label,
+            text=[f"{value:.3g}" for value in values.values()],
+            **written,
+            cliponaxis=False,
+            marker={
+                "color": PALETTE[number % len(PALETTE)],
+                "pattern": {"shape": patterns[number % len(patterns)], "fillmode": "overlay", "fgcolor": "white"},
+            },
+        )
+    _chart_axes(figure, x_title, y_title)
+    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
+    figure.update_yaxes(rangemode="tozero")
+    ends = [0.0, *(value for row in groups.values() for value in row.values() if math.isfinite(value))]
+    if 10 <= width < 28 and max(ends) > min(ends):  # room for the upright values
+        room = 0.16 * (max(ends) - min(ends))
+        figure.update_yaxes(range=[min(ends) - room * (min(ends) < 0), max(ends) + room * (max(ends) > 0)])
+    height += ticks.room - SHORT
+    return finish(
+        figure, title=title, alt=f"{alt} {read_out}.", height=height, barmode="group", bargap=0.3, bargroupgap=0.08
+    )
+
+
+def bar_slider(
+    steps: Mapping[str, Mapping[str, float]],
+    *,
+    title: str,
+    alt: str,
+    x_title: str,
+    y_title: str,
+    slider: str,
+    start: int = 0,
+    height: int = 420,
+) -> Figure:
+    """One set of bars for each position of a slider; every state travels with the page, so it needs no kernel.
+
+    Args:
+        steps: a label of the slider's position, and the bars there: a value for each name on the x axis.
+        title: above the figure.
+        alt: what there is to see.
+        x_title: of the x axis.
+        y_title: of the y axis, with its unit.
+        slider: what the slider sets, shown before its value.
+        start: position to begin with.
+        height: in pixels, with short names; long ones make the figure higher and push the slider down.
+
+    Raises:
+        ValueError: no steps, steps with different names, or a start that is not among them.
+    """
+    labels, rows = list(steps), list(steps.values())
+    if not rows or any(list(row) != list(rows[0]) for row in rows) or not 0 <= start < len(rows):
+        raise ValueError(f"steps must hold the same names at each position, start among them; got {labels}, {start}")
+    figure = go.Figure()
+    names = list(rows[start])
+    figure.add_bar(x=names, y=list(rows[start].values()), marker_color=PALETTE[0])
+    moves = [
+        {"label": label, "method": "restyle", "args": [{"y": [list(row.values())]}]}
+        for label, row in zip(labels, rows, strict=True)
+    ]
+    _chart_axes(figure, x_title, y_title)
+    high = max(max(row.values()) for row in rows)
+    figure.update_yaxes(range=[0, 1.05 * high])
+    ticks = name_ticks(names)
+    figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
+    below = {"t": 52 + ticks.room}  # names, and the title of the axis
+    figure.update_layout(
+        sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": below}]
+    )
+    return finish(figure, title=title, alt=alt, height=height + ticks.room - SHORT)
+
+
+def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:
+    figure.update_xaxes(
+        title={"text": x_title, "standoff": 8},
+        automargin=True,  # long names below the bars
+        showgrid=False,
+        linecolor=QUIET,
+        ticks="outside",
+        tickcolor=QUIET,
+        zeroline=False,
+    )
+    figure.update_yaxes(title=y_title, gridcolor="#E5E7EB", zeroline=False)
+    figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
+    figure.update_layout(showlegend=len(figure.data) > 1)
