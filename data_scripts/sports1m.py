@@ -22,7 +22,7 @@ from pathlib import Path
 
 from labkit.data import Sports1M
 from labkit.data.download import download, exit_code
-from labkit.data.videos import survey
+from labkit.data.supplied import survey
 
 URL = "https://raw.githubusercontent.com/gtoderici/sports-1m-dataset/master"
 FILES = ("labels.txt", "original/train_partition.txt", "original/test_partition.txt")

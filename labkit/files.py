@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all, and by one process at a time."""
+"""Files and folders that are written whole or not at all, and by one process at a time."""
 
 import contextlib
 import errno
+import glob
 import os
+import re
 import secrets
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +33,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder is missing or not writable, or there is no space.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     try:
         with temporary.open("xb") as file:
             yield file
@@ -40,6 +43,46 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # the folder itself may be gone
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder to fill under another name, renamed when all went well, otherwise removed.
+
+    Hold `lock` on its parent: what a killed process left of an earlier attempt is removed first.
+
+    Args:
+        path: the folder to make; it must not exist.
+
+    Yields:
+        The folder to fill, beside it.
+    """
+    sweep(path.parent, path.name)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes have left in a folder of `written_whole` and `whole_folder`.
+
+    Nobody may be writing there now: hold `lock`.
+
+    Args:
+        folder: where to look; its own folders are not searched.
+        name: of the file or folder that was being written; any if None.
+    """
+    for left in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
+        if re.search(r"\.[0-9a-f]{8}\.tmp$", left.name):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

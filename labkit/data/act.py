@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from labkit.data.videos import Labels, SuppliedVideos, read_labels
+from labkit.data.supplied import Labels, SuppliedVideos, read_labels
 
 CLASSES = 43
 
@@ -26,7 +26,7 @@ class ACT(SuppliedVideos):
     A clip is named by its file, without folders and suffix.
 
     ``data_scripts/act.py`` says where clips and lists come from, and checks them. Arguments, groups and errors are
-    those of `labkit.data.videos.SuppliedVideos`.
+    those of `labkit.data.supplied.SuppliedVideos`.
     """
 
     title, script = "ACT", "act.py"

@@ -35,7 +35,7 @@ from typing import IO
 from tqdm.auto import tqdm
 
 from labkit.data.jobs import JobsError, file_hash, locked, report
-from labkit.data.videos import SuppliedVideos, survey
+from labkit.data.supplied import SuppliedVideos, survey
 from labkit.files import written_whole
 
 TIMEOUT = 60.0  # seconds without a byte

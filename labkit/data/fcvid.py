@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from labkit.data.videos import Labels, SuppliedVideos
+from labkit.data.supplied import Labels, SuppliedVideos
 
 CLASSES = 239
 SPLIT, LABELS = "FCVID_VideoName_TrainTestSplit.txt", "FCVID_Label.txt"
@@ -31,7 +31,7 @@ class FCVID(SuppliedVideos):
     A video is named by its file, without folders and suffix.
 
     ``data_scripts/fcvid.py`` says where videos and lists come from, and checks them. Arguments, groups and errors are
-    those of `labkit.data.videos.SuppliedVideos`.
+    those of `labkit.data.supplied.SuppliedVideos`.
     """
 
     title, script = "FCVID", "fcvid.py"

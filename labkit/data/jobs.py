@@ -16,7 +16,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import re
 import signal
 import threading
 from collections import deque
@@ -30,7 +29,7 @@ import cv2
 import torch
 from tqdm.auto import tqdm
 
-from labkit.files import lock, written_whole
+from labkit.files import lock, sweep, written_whole
 
 Record = dict[str, Any]
 Job = Callable[[Path, Path], Record]
@@ -80,9 +79,7 @@ def run_jobs(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         for place in {(folder / name).parent for name in names}:
-            for left in place.glob(".*.tmp"):  # of `written_whole` in a run that was killed: there is no other now
-                if re.search(r"\.[0-9a-f]{8}\.tmp$", left.name) and left.is_file():
-                    left.unlink()
+            sweep(place)
         records = read_manifest(manifest, settings)
         to_do = [name for name in names if not _is_done(records.get(name), source, folder, verify)]
         for stale in filter(None, (records.pop(name, None) for name in to_do)):

@@ -11,7 +11,7 @@ longer there. Their files, as their README tells::
 
 from pathlib import Path
 
-from labkit.data.videos import Labels, SuppliedVideos, read_labels
+from labkit.data.supplied import Labels, SuppliedVideos, read_labels
 
 CLASSES = 487
 _ENDS = ("boomerang", "model aircraft")
@@ -25,7 +25,7 @@ class Sports1M(SuppliedVideos):
     A video that a list names twice is in the set once, with the labels of both lines.
 
     ``data_scripts/sports1m.py`` fetches the lists; the videos are yours to bring, in any container. Arguments, groups
-    and errors are those of `labkit.data.videos.SuppliedVideos`.
+    and errors are those of `labkit.data.supplied.SuppliedVideos`.
     """
 
     title, script = "Sports-1M", "sports1m.py"

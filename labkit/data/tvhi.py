@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from labkit.data.videos import Labels, SuppliedVideos
+from labkit.data.supplied import Labels, SuppliedVideos
 
 CLASSES = ("handshake", "high_five", "hug", "kiss")
 """As the classes of `labkit.world.Interactions`, and in their order."""
@@ -30,7 +30,7 @@ class TVHI(SuppliedVideos):
     """One half of the positive clips of TV Human Interactions, as `labkit.clips.Clips`.
 
     The split is known; no list is read. ``data_scripts/tvhi.py`` says where the clips come from, and checks them.
-    Arguments, groups and errors are those of `labkit.data.videos.SuppliedVideos`. Which show a clip is from is told
+    Arguments, groups and errors are those of `labkit.data.supplied.SuppliedVideos`. Which show a clip is from is told
     nowhere, so groups tell nothing.
     """
 

@@ -9,17 +9,15 @@ A set lies in one folder, its *root*::
       videos.jsonl      length and rate of each video, written by ``data_scripts/ucf101.py`` or ``hmdb51.py``
 
 Without ``videos.jsonl`` a clip is decoded once just to count its frames; each process does so once for each video.
-Where nobody may pass the videos on, they are the user's to bring (`SuppliedVideos`), and the script only looks at them.
+Where nobody may pass the videos on, they are the user's to bring (`labkit.data.supplied`).
 """
 
 import math
-import re
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,16 +25,11 @@ from torch import Tensor
 from labkit.clips import Clip, Clips, Indices, require_indices
 from labkit.data.jobs import Record, find_files, read_manifest, read_settings, run_jobs
 from labkit.data.video import VideoInfo, read_video, scan
-from labkit.files import written_whole
 from labkit.flow.store import load_flow, stored_flow_shape
 
 VIDEO_SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".flv", ".3gp", ".wmv"}
 INDEX = "videos.jsonl"
 INDEXED = {"index": 2}  # raised by hand when other frames are counted, or other sizes noted, than before
-PARTS = ("train", "test")
-Labels = dict[str, tuple[int, ...]]
-"""Labels of each video by its name, the first one first."""
-
 _SHOWN = 5  # names in an error, before it only counts
 
 
@@ -210,78 +203,6 @@ class VideoClips(Clips):
         return self.listed[index].labels
 
 
-class SuppliedVideos(VideoClips):
-    """Base of sets whose videos the user brings, as many as there are: `Sports1M`, `ACT` and `FCVID`.
-
-    Their lists tell nothing of groups, so each video is one of its own: 0, 1, ... in the training list, -1, -2, ... in
-    the test list.
-
-    Args:
-        root: folder of the set.
-        part: "train" or "test".
-        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
-        videos: folder of the videos, relative to ``root``, in folders or all in one; any kind of `VIDEO_SUFFIXES`.
-        lists: folder of the lists, relative to ``root``.
-        flow: folder of the flow store, relative to ``root``.
-
-    Attributes:
-        title: what errors call the set.
-        script: the script that looks after it, in ``data_scripts``.
-        counts: how many videos the official lists have, where that is known: of "train", of "test", of "both parts".
-
-    Raises:
-        FileNotFoundError: a list is not there, or videos are missing; the message counts them.
-        ValueError: a list is not as it should be, or an argument is none of its values.
-    """
-
-    title: str
-    script: str
-    counts: ClassVar[Mapping[str, int]] = {}
-
-    def __init__(
-        self,
-        root: str | Path,
-        part: Literal["train", "test"] = "train",
-        *,
-        missing: Literal["error", "skip"] = "error",
-        videos: str = "videos",
-        lists: str = "lists",
-        flow: str = "flow",
-    ) -> None:
-        if part not in PARTS:
-            raise ValueError(f'part must be "train" or "test"; got {part!r}')
-        root = Path(root)
-        classes, labels = self.read_lists(root / lists, part)
-        listed = [
-            Listed(name, first, number if part == "train" else -1 - number, tuple(others))
-            for number, (name, (first, *others)) in enumerate(labels.items())
-        ]
-        command = f"python data_scripts/{self.script} {root}, which says where they come from"
-        title, paths = f"{self.title}, {part}", paths_by_name(root / videos)
-        super().__init__(title, classes, listed, paths, root, videos, flow, missing, command)
-
-    @classmethod
-    @abstractmethod
-    def read_lists(cls, folder: Path, part: str) -> tuple[list[str], Labels]:
-        """Names of the classes and labels of the videos of a part, both in order."""
-
-    @classmethod
-    def lines(cls, path: Path) -> list[str]:
-        """`read_list` with an error that names this set and its script."""
-        return read_list(path, f"a list of {cls.title}", f"see data_scripts/{cls.script}")
-
-    @classmethod
-    def names(cls, path: Path, number: int) -> list[str]:
-        """Names of the classes, one a line; raises ValueError if there are not as many."""
-        names = cls.lines(path)
-        if len(names) != number:
-            raise ValueError(
-                f"{path}: expected {number} lines, the name of a class in each; got {len(names)}, from {names[:1]} to "
-                f"{names[-1:]}: see data_scripts/{cls.script}"
-            )
-        return names
-
-
 def require_there(
     what: str, number: int, lacking: Sequence[str], folder: Path, missing: str, command: str, stacklevel: int = 4
 ) -> None:
@@ -361,77 +282,6 @@ def read_list(path: Path, what: str, remedy: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def read_labels(path: Path, lines: Iterable[str], scheme: str, example: str, classes: int) -> Labels:
-    """Labels by name from lines like ``NAME 3`` or ``NAME 3,14``; of a name that comes again, these and those.
-
-    Args:
-        path: where the lines are from, for errors.
-        lines: each with a name, a space, and numbers of classes from 0 with commas between them.
-        scheme: pattern of what comes before the space; its group 1 is the name.
-        example: a line as it should be.
-        classes: how many there are.
-
-    Raises:
-        ValueError: a line is not so.
-    """
-    pattern = re.compile(rf"{scheme}\s+(\d+(?:,\d+)*)")
-    labels: Labels = {}
-    for line in lines:
-        found = pattern.fullmatch(line)
-        numbers = [int(number) for number in found[2].split(",")] if found else [classes]
-        if not found or max(numbers) >= classes:
-            raise ValueError(
-                f"{path}: expected lines like {example!r}, with numbers from 0 to {classes - 1}; got {line!r}: bring "
-                "the official file"
-            )
-        labels[found[1]] = tuple(dict.fromkeys((*labels.get(found[1], ()), *numbers)))
-    return labels
-
-
-def survey(
-    clips: type[SuppliedVideos], root: Path, *, videos: str = "videos", lists: str = "lists", processes: int = 1
-) -> dict[str, str]:
-    """Say how much is there of a set whose videos the user brings, and decode each of these once for its index.
-
-    The names of what is missing go to ``missing_train.txt`` and ``missing_test.txt`` in the folder of the set.
-
-    Args:
-        clips: `Sports1M`, `ACT` or `FCVID`.
-        root: folder of the set.
-        videos: folder of the videos, relative to it.
-        lists: folder of the lists, relative to it.
-        processes: how many videos at a time. An interrupted run goes on where it was.
-
-    Returns:
-        What is wrong: a list of another length than the official one, videos that do not decode.
-
-    Raises:
-        FileNotFoundError: lists are missing.
-        ValueError: a list is not as it should be, or two videos have one name.
-    """
-    paths, there, sizes = paths_by_name(root / videos), [], {}
-    for part in PARTS:
-        _, labels = clips.read_lists(root / lists, part)
-        missing = [name for name in labels if name.lower() not in paths]
-        there += [paths[name.lower()] for name in labels if name.lower() in paths]
-        several = sum(len(numbers) > 1 for numbers in labels.values())
-        print(f"{part}: {len(labels)} videos listed, {several} with several labels; {len(labels) - len(missing)} there")
-        sizes[part] = len(labels)
-        with written_whole(root / f"missing_{part}.txt") as file:
-            file.writelines(f"{name}\n".encode() for name in missing)
-    if both := len(there) - len(set(there)):
-        print(f"{both} videos are in both parts")
-    if unknown := sorted({*paths.values()}.difference(there)):
-        print(f"{len(unknown)} videos in {root / videos} are in no list, such as {', '.join(unknown[:_SHOWN])}")
-    sizes["both parts"] = sum(sizes.values())
-    errors = {
-        f"the list of {what}": f"expected the {number} videos of the official one; got {sizes[what]}"
-        for what, number in clips.counts.items()
-        if sizes[what] != number
-    }
-    return errors | run_jobs(_index, sorted({*there}), root / videos, root / INDEX, INDEXED, processes=processes)
-
-
 def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:
     """Check that all videos of all splits of a set are there, decode each once and write what it is to its index.
 
@@ -449,7 +299,12 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
     for split in (1, 2, 3):
         train, test = (clips(root, split, part) for part in ("train", "test"))
         print(f"split {split}: {len(train)} videos to train, {len(test)} to test")
-    return run_jobs(_index, find_videos(train.folder), train.folder, root / INDEX, INDEXED, processes=processes)
+    return index_videos(find_videos(train.folder), train.folder, root / INDEX, processes=processes)
+
+
+def index_videos(names: Sequence[str], folder: Path, index: Path, *, processes: int) -> dict[str, str]:
+    """Decode each video once, and write to an index what it is; for each that does not decode, why."""
+    return run_jobs(_index, names, folder, index, INDEXED, processes=processes)
 
 
 def describe(info: VideoInfo) -> Record:
@@ -460,7 +315,7 @@ def describe(info: VideoInfo) -> Record:
 
 
 def _index(source: Path, out: Path) -> Record:
-    """The job of `complete`."""
+    """The job of `index_videos`."""
     return describe(scan(source))
 
 

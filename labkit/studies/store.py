@@ -22,7 +22,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from labkit.files import lock, written_whole
+from labkit.files import lock, sweep, written_whole
 
 
 class StoreError(ValueError):
@@ -96,8 +96,8 @@ class Store:
     def _sweep(self, name: str) -> None:
         """Remove what processes that were killed while they wrote have left: a checkpoint can be a gigabyte."""
         for path in (self.path(name), self.checkpoint(name)):
-            for temporary in path.parent.glob(f".{path.name}.*.tmp") if path is not None else ():
-                temporary.unlink(missing_ok=True)
+            if path is not None:
+                sweep(path.parent, path.name)
 
     def holds(self, pattern: str) -> bool:
         """Whether an artefact lies on the disk whose name fits a pattern, ``*`` standing for anything."""

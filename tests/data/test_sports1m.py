@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from labkit.data import Sports1M, write_video
-from labkit.data.videos import INDEX, survey
+from labkit.data.supplied import survey
+from labkit.data.videos import INDEX
 
 NAMES = ["boomerang", *(f"sport {number}" for number in range(1, 485)), "kyūdō", "model aircraft"]
 TRAIN = ["UDqivjS-lpI 168,169", "-_-aB3dE5g7 486", "0000000000A 3,1"]
