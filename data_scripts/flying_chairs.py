@@ -18,8 +18,9 @@ import sys
 from pathlib import Path
 
 from labkit.data import FlyingChairs
+from labkit.data.archives import unpack
 from labkit.data.chairs import SPLIT
-from labkit.data.download import download, exit_code, install, unpack
+from labkit.data.download import download, exit_code, install
 from labkit.data.pairs import complete
 
 URL = "https://lmb.informatik.uni-freiburg.de/data/FlyingChairs/FlyingChairs.zip"

@@ -22,7 +22,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import HII
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.photos import complete
 
 URL = "https://zenodo.org/api/records/832380/files-archive"

@@ -21,7 +21,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import HMDB51
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.videos import complete
 
 URL = "http://serre-lab.clps.brown.edu/wp-content/uploads/2013/10/hmdb51_org.rar"

@@ -22,7 +22,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import Holidays
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.photos import complete
 
 URLS = ("http://pascal.inrialpes.fr/data/holidays/jpg1.tar.gz", "http://pascal.inrialpes.fr/data/holidays/jpg2.tar.gz")

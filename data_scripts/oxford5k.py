@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import Oxford5k
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.photos import complete
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/oxbuild_images-v1.tgz"

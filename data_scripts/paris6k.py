@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import Paris6k
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.photos import complete
 
 URLS = (

@@ -25,7 +25,8 @@ import sys
 from pathlib import Path
 
 from labkit.data import UCF101
-from labkit.data.download import exit_code, install, unpack
+from labkit.data.archives import unpack
+from labkit.data.download import exit_code, install
 from labkit.data.videos import complete
 
 URL = "https://www.crcv.ucf.edu/data/UCF101/UCF101.rar"

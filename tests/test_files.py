@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from labkit.files import lock, written_whole
+from labkit.files import lock, sweep, whole_folder, written_whole
 
 
 def write(path, then):
@@ -42,6 +42,33 @@ def test_whatever_fails_leaves_the_older_file_and_nothing_else(tmp_path, monkeyp
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), written_whole(tmp_path / "nowhere" / "a"):
         pass
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    with whole_folder(tmp_path / "set") as new:
+        (new / "a").write_text("1")
+        assert not (tmp_path / "set").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "a"]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "set") as new:
+        (new / "nowhere" / "a").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
+    for name in (".set.0123abcd.tmp", ".set[1].0123abcd.tmp", ".settings.0123abcd.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").touch()
+    for name in (".a.bin.0123abcd.tmp", ".mine.tmp", "b.tmp"):
+        (tmp_path / name).touch()
+    with whole_folder(tmp_path / "set[1]"):
+        pass
+    others = {".set.0123abcd.tmp", ".settings.0123abcd.tmp", ".a.bin.0123abcd.tmp", ".mine.tmp", "b.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "set[1]"}
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".mine.tmp", "b.tmp", "set[1]"}
 
 
 HOLD = """

@@ -4,53 +4,33 @@ What the scripts of ``data_scripts/`` share. Nothing else in the lab calls it: n
 """
 
 import argparse
-import contextlib
-import errno
-import gzip
 import http
 import http.client
-import io
 import json
-import lzma
 import os
 import re
-import secrets
-import shutil
 import ssl
-import stat
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from tqdm.auto import tqdm
 
+from labkit.data.archives import ArchiveError, require_free
 from labkit.data.jobs import JobsError, file_hash, locked, report
 from labkit.data.supplied import SuppliedVideos, survey
-from labkit.files import written_whole
+from labkit.files import whole_folder, written_whole
 
 TIMEOUT = 60.0  # seconds without a byte
-SPARE = 256 * 2**20  # bytes of a disk that stay free
 _CHUNK = 2**20
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP errors that may be gone the next time
 
 
 class DownloadError(RuntimeError):
     """A file cannot be fetched or is not the right one; the message says what was expected, what came, what to do."""
-
-
-class ArchiveError(ValueError):
-    """An archive cannot be unpacked, or must not be; the message says why and what to do."""
 
 
 def install(folder: Path, url: str, archive: Path, sha256: str | None, fill: Callable[[Path, Path], None]) -> None:
@@ -222,261 +202,6 @@ def _refused(part: _Part, reason: str) -> DownloadError:
         f"{part.url}: expected the file {part.final.name}; got {reason}: try again, name another source with --url, or "
         f"bring the file to {part.final} by other means and run again"
     )
-
-
-def require_free(folder: Path, size: int, what: str) -> None:
-    """Check that a disk has room for as many bytes, and some to spare; raises ``OSError`` (no space)."""
-    free = shutil.disk_usage(folder).free
-    if free < size + SPARE:
-        raise OSError(
-            errno.ENOSPC,
-            f"{what}: expected {(size + SPARE) / 1e9:.2f} GB free on the disk of {folder}; got {free / 1e9:.2f} GB: "
-            "make room, then run again",
-        )
-
-
-@contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill under another name, renamed when all went well, else removed.
-
-    Hold `locked` on its parent: what a killed process left of an earlier attempt is removed first.
-
-    Args:
-        path: the folder to make; it must not exist.
-
-    Yields:
-        The folder to fill, beside it.
-    """
-    for left in path.parent.iterdir():
-        if re.fullmatch(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp", left.name):
-            shutil.rmtree(left)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    temporary.mkdir()
-    try:
-        yield temporary
-        os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _Member:
-    """What an archive lists: ``kind`` is "file", "folder" or something that is not unpacked."""
-
-    name: str
-    kind: str
-    size: int
-    open: Callable[[], IO[bytes]] | None = None
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip, tar or RAR archive; a single folder that holds everything is left out.
-
-    Nothing is written outside the folder, whatever the archive says: a name that leads out of it, a link, or anything
-    else that is neither file nor folder is an error before a byte is written. RAR needs ``bsdtar`` (libarchive),
-    ``unrar`` or 7-Zip on the PATH; what one of them cannot read, the next may. Damage shows where the archive has
-    checksums; a tar without compression has none, and bsdtar 3.6 does not look at those of members of a RAR that are
-    stored uncompressed: there the hash of the archive is the only witness.
-
-    Args:
-        archive: the file; its content decides, not its name.
-        folder: an empty folder.
-
-    Raises:
-        ArchiveError: not such an archive, damaged, not safe, or no tool for RAR.
-        OSError: the disk is full, or not writable.
-    """
-    inside = folder / ".unpacked"
-    inside.mkdir()
-    with archive.open("rb") as file:
-        head = file.read(8)
-    try:
-        if head.startswith(b"Rar!\x1a\x07"):
-            _unpack_rar(archive, inside)
-        elif zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                _write(archive, inside, [_zip_member(zipped, info) for info in zipped.infolist()])
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as tar:
-                _write(archive, inside, [_tar_member(tar, info) for info in tar])
-                while tar.fileobj and tar.fileobj.read(_CHUNK):  # to the end, where gzip has its checksum
-                    pass
-        else:
-            raise ArchiveError(f"{archive}: expected a zip, tar or RAR archive; got {head!r}...: fetch it again")
-    except _DAMAGE as error:
-        raise ArchiveError(f"{archive}: expected a whole archive; got {error}: delete it, fetch it again") from error
-    entries = list(inside.iterdir())
-    top = entries[0] if len(entries) == 1 and entries[0].is_dir() else inside
-    for entry in list(top.iterdir()):
-        os.rename(entry, folder / entry.name)
-    shutil.rmtree(inside)
-
-
-def _write(archive: Path, folder: Path, members: Sequence[_Member]) -> None:
-    """Write members by our own hand: nothing that an archive says about modes, owners or links takes effect."""
-    _require_safe(archive, folder, members)
-    for member in tqdm(members, desc=archive.name, unit="file"):
-        target = folder / member.name
-        if member.kind == "folder":
-            target.mkdir(parents=True, exist_ok=True)
-        elif member.open:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with member.open() as source, target.open("xb") as file:
-                shutil.copyfileobj(source, file, _CHUNK)
-
-
-def _require_safe(archive: Path, folder: Path, members: Sequence[_Member]) -> None:
-    names = set()
-    for member in members:
-        parts = re.split(r"[/\\]", member.name)
-        leads_out = ".." in parts or parts[0] == "" or re.match("[A-Za-z]:", parts[0]) is not None
-        if leads_out or member.kind not in ("file", "folder") or (member.kind == "file" and member.name in names):
-            what = "a name that leads out" if leads_out else "twice" if member.name in names else member.kind
-            raise ArchiveError(
-                f"{archive}: expected files and folders inside it; got {member.name!r}, {what}: nothing was unpacked, "
-                "see where it comes from"
-            )
-        names.add(member.name)
-    require_free(folder, sum(member.size for member in members), archive.name)
-
-
-def _zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
-    mode = info.external_attr >> 16  # of Unix; 0 where the archive is from elsewhere
-    kind = "folder" if info.is_dir() else "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "a link or device"
-    return _Member(info.filename, kind, info.file_size, lambda: zipped.open(info))
-
-
-def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    kind = "file" if info.isreg() else "folder" if info.isdir() else "a link or device"
-    return _Member(info.name, kind, info.size, lambda: tar.extractfile(info) or io.BytesIO())
-
-
-@dataclass(frozen=True)
-class _RarTool:
-    """A program that reads RAR: how it lists and extracts, and how its list reads."""
-
-    program: str
-    listing: tuple[str, ...]
-    extracting: tuple[str, ...]
-    parse: Callable[[str], list[_Member]]
-
-
-def _parse_bsdtar(text: str) -> list[_Member]:
-    """Lines as of ``ls -l``: mode, links, user, group, size, three words of date, name."""
-    kinds = {"-": "file", "d": "folder"}
-    fields = [line.split(None, 8) for line in text.splitlines()]
-    return [_Member(field[8], kinds.get(field[0][0], "a link or device"), int(field[4])) for field in fields]
-
-
-def _parse_blocks(text: str, name: str, between: str, kind: Callable[[dict[str, str]], str]) -> list[_Member]:
-    """Blocks of ``key between value`` lines, each begun by the key ``name``."""
-    blocks: list[dict[str, str]] = []
-    for line in text.splitlines():
-        key, found, value = line.partition(between)
-        if found and key.strip() == name:
-            blocks.append({})
-        if found and blocks:
-            blocks[-1].setdefault(key.strip(), value.rstrip("\r"))
-    return [_Member(block[name], kind(block), int(block.get("Size") or 0)) for block in blocks]
-
-
-def _parse_unrar(text: str) -> list[_Member]:
-    kinds = {"File": "file", "Directory": "folder"}
-    return _parse_blocks(text, "Name", ": ", lambda block: kinds.get(block.get("Type", ""), "a link or device"))
-
-
-def _parse_7z(text: str) -> list[_Member]:
-    def kind(block: dict[str, str]) -> str:
-        mode = block.get("Attributes", "").split()[-1:]
-        if block.get("Symbolic Link") or block.get("Hard Link") or (mode and mode[0].startswith("l")):
-            return "a link or device"
-        return "folder" if block.get("Folder") == "+" else "file"
-
-    return _parse_blocks(text, "Path", " = ", kind)
-
-
-RAR_TOOLS = (
-    _RarTool("bsdtar", ("-tvf", "{archive}"), ("-x", "-o", "-f", "{archive}", "-C", "{folder}"), _parse_bsdtar),
-    _RarTool("unrar", ("lt", "-p-", "{archive}"), ("x", "-idq", "-p-", "{archive}", "{folder}/"), _parse_unrar),
-    _RarTool("7zz", ("l", "-slt", "-ba", "{archive}"), ("x", "-y", "-o{folder}", "{archive}"), _parse_7z),
-    _RarTool("7z", ("l", "-slt", "-ba", "{archive}"), ("x", "-y", "-o{folder}", "{archive}"), _parse_7z),
-)
-"""In the order in which they are tried; bsdtar first, since it is free software and by itself refuses to leave."""
-
-
-def _unpack_rar(archive: Path, folder: Path) -> None:
-    tried = []
-    for tool in RAR_TOOLS:
-        if shutil.which(tool.program) is None:
-            continue
-        try:
-            members = tool.parse(_run(tool.program, tool.listing, archive, folder))
-            if not members:  # perhaps another program of that name, whose lists read otherwise
-                raise _ToolError("lists nothing")
-            _require_safe(archive, folder, members)
-            size = sum(member.size for member in members)
-            _run(tool.program, tool.extracting, archive, folder, expected=size)
-            if (found := _plain_size(archive, folder)) != size:
-                raise _ToolError(f"unpacked {found} of {size} bytes")
-            return
-        except (_ToolError, IndexError, KeyError, ValueError) as error:
-            if isinstance(error, ArchiveError):
-                raise
-            tried.append(f"{tool.program}: {error}")
-            shutil.rmtree(folder)
-            folder.mkdir()
-    if tried:
-        raise ArchiveError(
-            f"{archive}: expected a RAR archive that unpacks; got {'; '.join(tried)}: install another of "
-            "bsdtar, unrar and 7z, or delete the archive and fetch it again"
-        )
-    raise ArchiveError(
-        f"{archive}: expected a program that reads RAR; got none of {', '.join(tool.program for tool in RAR_TOOLS)}: "
-        "install libarchive's bsdtar (apt-get install libarchive-tools; conda or brew install libarchive) and run again"
-    )
-
-
-class _ToolError(RuntimeError):
-    """A program failed; another one may not."""
-
-
-def _run(program: str, arguments: Sequence[str], archive: Path, folder: Path, expected: int | None = None) -> str:
-    """Run a program on an archive and return what it prints; shows how much of ``expected`` bytes is unpacked."""
-    command = [program, *(part.format(archive=archive.absolute(), folder=folder.absolute()) for part in arguments)]
-    environment = os.environ | {"LC_ALL": "C.UTF-8"}  # names as they are, dates of three words
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with (
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment) as process,
-            tqdm(total=expected, unit="B", unit_scale=True, desc=archive.name, disable=expected is None) as bar,
-        ):
-            while process.poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=1)
-                if expected is not None:
-                    bar.update(_size(folder) - bar.n)
-        out.seek(0), err.seek(0)
-        if process.returncode:
-            raise _ToolError(f"exit {process.returncode}, {err.read().decode(errors='replace').strip()[-300:]}")
-        return out.read().decode(errors="replace")
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder; those that come and go meanwhile do not count."""
-    size = 0
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(place, name)).st_size
-    return size
-
-
-def _plain_size(archive: Path, folder: Path) -> int:
-    """As `_size`, of a folder in which nothing may be but files and folders."""
-    for path in folder.rglob("*"):
-        found = path.lstat()
-        if not (stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)):
-            raise ArchiveError(f"{archive}: expected files and folders; got {path.name!r}, a link or device: not used")
-    return _size(folder)
 
 
 def check_supplied(clips: type[SuppliedVideos], description: str, arguments: Sequence[str] | None = None) -> int:
