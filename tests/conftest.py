@@ -69,6 +69,15 @@ def real_sets(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def real_sets_of_two_classes(real_sets):
+    """The real clips, and one more of UCF101 to train on: of another class, under a name of the official lists."""
+    folder = real_sets / "ucf101/UCF-101/YoYo"
+    folder.mkdir()
+    (folder / "v_YoYo_g08_c01.avi").symlink_to(next(real_sets.glob("ucf101/UCF-101/Punch/*.avi")).resolve())
+    return real_sets
+
+
 SECOND_CLIPS = {  # a class needs two movies, one to train on and one to hold out; by other names on the official lists
     "cartwheel": "Acrobacias_de_un_fenomeno_cartwheel_f_cm_np1_ba_bad_8.avi",
     "wave": "50_FIRST_DATES_wave_f_cm_np1_fr_med_0.avi",

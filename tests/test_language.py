@@ -39,6 +39,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/flow/warp.py",
     "labkit/kmeans.py",
     "labkit/losses.py",
+    "labkit/papers/back_dropout.py",
     "labkit/papers/conv_vlad.py",
     "labkit/papers/frame_rnn.py",
     "labkit/papers/two_stream.py",
@@ -53,6 +54,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/viz/source.py",
     "labkit/viz/stacks.py",
     "labkit/viz/switch.py",
+    "labkit/viz/votes.py",
     "labkit/vlad.py",
     "labkit/world/actions.py",
     "labkit/world/pairs.py",
@@ -62,6 +64,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "notebooks/02_two_stream.py",
     "notebooks/03_frame_rnn.py",
     "notebooks/04_conv_vlad.py",
+    "notebooks/09_back_dropout.py",
 )
 
 SHOWN = {"title", "alt", "label", "labels", "x_title", "y_title", "note", "slider", "unit"}  # arguments a reader sees

@@ -6,7 +6,6 @@ from puppets import note
 
 from labkit import claims, course, world
 from labkit.clips import Clips
-from labkit.papers import back_dropout
 from labkit.scoreboard import Scoreboard, version_of
 from labkit.studies.two_stream import TwoStream
 
@@ -65,7 +64,6 @@ def test_a_study_is_recorded_with_its_versions(tmp_path):
 def test_versions_are_those_of_studies_or_of_papers_without_one():
     papers = claims.ledger()
     assert version_of(papers["two_stream"]) == TwoStream.version
-    assert version_of(papers["back_dropout"]) == back_dropout.VERSION
     assert version_of(papers["comparison"]) == 0
 
 

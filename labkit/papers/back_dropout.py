@@ -1,38 +1,48 @@
-"""Negative back-dropout transfer learning (NB-TL): drop the neurons that wrong answers come from, then learn again.
+"""Ren et al., "Back-dropout transfer learning for action recognition", IET Computer Vision, 2018.
 
-Ren et al., "Back-dropout transfer learning for action recognition", IET Computer Vision, 2018,
-https://doi.org/10.1049/iet-cvi.2016.0309. A CNN-M-2048 that has learned to name objects is fine-tuned to name actions
-from single frames. A tenth of the training clips is held out; frames of it that the net gets wrong are the *penalty
-set*. From each of them one walks back: from the wrong class to the neuron that is tied to it most strongly, and from
-there into the layer below. These neurons are dropped, and the net learns again. The idea is that they carry what the
-source task has taught wrongly, its *category bias*. On UCF101 the paper rises from 66.5 to 88.2 %.
+https://doi.org/10.1049/iet-cvi.2016.0309
+
+Negative back-dropout transfer learning (NB-TL). A CNN-M-2048 that was trained to recognise objects is fine-tuned to
+recognise actions from single frames. A tenth of the training clips is held out; their frames that the network gets
+wrong are the *penalty set*. From each of them one walks back: from the wrong class to the neuron with the strongest
+link to it, and from that neuron to one in the layer below. These neurons are dropped, and the network is trained again.
+The idea is that they carry what the source task has brought along wrongly, its *category bias*. On UCF101 the paper
+reports 88.2 %, and 66.5 % without dropping.
 
 In: frames ``(B, 3, 224, 224)``, float32. Out: logits ``(B, K)``; a clip is scored by the mean softmax of its frames.
 
-No code was ever published, and the text leaves much open. How it is read here:
+No code was ever published, and the text leaves much open. Equations (1) to (5) state a risk and a regulariser Omega
+that is "replicated with negative back-dropout"; (6) to (9) are the forward pass. None says which neuron is dropped:
+that stands in sentences of sections 3.3, 4.3 and 4.4, which are read here like this:
 
-- *"The last FC layer"*. To drop units of the very last layer would be to drop classes. It is the last hidden one here,
-  fc7, as the wrong class sees it; the second-last is fc6 (`LAYERS`).
+- *"The last FC layer"*. To drop units of the very last layer would be to drop classes. Here it is the last hidden one,
+  fc7, whose neurons have weights to the wrong class; the second-last is fc6 (`LAYERS`). Where section 4.2 boosts the
+  learning rate "on the last two fully connected layer", these are fc7 and the classifier, the layers of the new task.
 - *"One penalty image can only determine one neuron"* (section 4.3), *weights in descending order* (section 4.4). With
-  |w| all images of one wrong class would name the same neuron. So links are gone through from the strongest
-  downwards; each one that joins an image not yet used and a neuron not yet taken is a vote (`walk_back`). Votes stop
-  when the layer has lost its share. That ties the number of images to the number of neurons, as the text has it, and
-  yet a larger penalty set makes a difference: it offers more classes, hence stronger links. One too small to fill the
-  share drops fewer neurons.
+  |w| all images of one wrong class would name the same neuron. So links are taken from the strongest downwards; each
+  one that joins an image not yet used and a neuron not yet taken is a vote (`walk_back`). Votes stop when the layer has
+  lost its fraction. So the number of images is tied to the number of neurons, as in the text. A larger penalty set can
+  then only offer more wrong classes; once all of them are there it names the same neurons, and Table 2 cannot come out.
 - *"All the neurons connected to the dropped neurons in the preceding layers"*. In fully connected layers these are all
-  neurons. Here the most strongly tied one of them is voted out, of those not yet taken: one neuron in each layer for
-  each image. fc6 is twice as wide as fc7, so it takes twice as many votes to lose the same share.
-- *"Large absolute weights"*. |w| takes no notice of the image, and an unusually negative weight counts as much as a
-  positive one, although such a neuron speaks *against* the wrong class. That is the text, so it is the default;
+  neurons. Here it is the one with the strongest link among those not yet taken: one neuron in each layer for each
+  image. fc6 is twice as wide as fc7, so it takes twice as many votes to lose the same fraction.
+- *"Large absolute weights"*. |w| takes no notice of the image, and a negative weight counts as much as a positive one,
+  although such a neuron speaks *against* the wrong class. That is the text, so it is the default;
   ``by="contribution"`` takes what the neuron gave in this image, |w a|, instead.
-- *"Dropped"*, while the net learns again. All weights into the neuron and out of it, and its bias, are set to zero
-  (`drop`). Its output is zero and so are all its gradients, so it stays out in training and in tests: it is removed,
-  not paused. The random dropout of CNN-M stays on in all trainings alike; nothing is rescaled.
-- *"Re-learn"*. On the nine tenths that the net was fine-tuned on; the penalty set chooses neurons and is not learned.
-- A tenth of *what*? Frames at random, says section 4.4; their neighbours would be learned by heart. Here whole clips
-  at random. As in the paper, other clips of their groups are trained on; test groups are never seen at all.
+- *"Dropped"*. All weights into the neuron and out of it, and its bias, are set to zero (`drop`). Its output and all its
+  gradients are zero, so it stays out in training and in tests: it is removed, not paused. "For each sample from the
+  penalty set, neurons are dropped" and "a dropout strategy" can also mean: for this sample alone, while it is learned.
+  That is not offered: how such samples would be mixed with others, and what tests use, the text does not say. The
+  random dropout of CNN-M stays on in all trainings alike; nothing is rescaled.
+- *"Re-learn"*. On the nine tenths that the network was fine-tuned on; the penalty set chooses neurons. Other sentences
+  let it be learned as well: "co-adapting weights from the negative samples" (section 1), "the size of penalty set to
+  re-train the model" (section 5). `penalty_view` makes training samples of its images; the study has rows with them.
+- *The baseline* is fine-tuned in all layers, as section 4.2 describes; according to section 4.5 it "is adapting in the
+  last layer". The study measures that one as well.
+- A tenth of *what*? Of the frames, says section 4.4; their neighbours would be memorised. Here whole clips at random.
+  As in the paper, other clips of their groups are trained on; test groups are never seen at all.
 
-Ours are the controls without which a gain belongs to nobody: going on with nothing dropped, and dropping as many
+Ours are the controls without which a gain cannot be attributed: continuing with nothing dropped, and dropping as many
 neurons at random (`random_units`), both with the re-learning of NB-TL, step for step.
 """
 
@@ -41,19 +51,19 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labkit import checks
 from labkit.backbones.cnn_m import CNNM, TINY_CNN_M
-from labkit.clips import Mapped
+from labkit.clips import Clip, Mapped
 from labkit.views import RGB, Consecutive, View
 
-VERSION = 1
-"""Raised by hand whenever a change here may change results; records in the ledger carry it."""
-
+Size = Literal["paper", "tiny"]
+Link = Literal["weight", "contribution"]
 Layer = Literal["fc7", "fc6"]
-Units = dict[Layer, Tensor]
+Units = Mapping[Layer, Tensor]
 """For a layer the numbers of some of its neurons, int64 ``(n,)``."""
 
 LAYERS: tuple[Layer, Layer] = ("fc7", "fc6")
@@ -61,19 +71,22 @@ LAYERS: tuple[Layer, Layer] = ("fc7", "fc6")
 
 _READER = {"fc7": "classifier", "fc6": "fc7"}  # which layer reads the neurons of a layer
 
+# --- model ------------------------------------------------------------------------------------------------------------
+# CNN-M-2048 is `labkit.backbones.cnn_m.CNNM`.
+
 # --- procedure: the penalty set ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class PenaltySet:
-    """Images that a net gets wrong, P of them, and what its last layers made of each.
+    """Images that a network gets wrong, P of them, and what its last layers made of each.
 
     Attributes:
-        clips: ``(P,)`` int64, which clip of the held-out ones an image is from.
+        clips: ``(P,)`` int64, which of the held-out clips an image is from.
         views: ``(P,)`` int64, which of the views of that clip it is.
-        labels: ``(P,)`` int64, what it shows.
-        predicted: ``(P,)`` int64, what the net took it for.
-        certainty: ``(P,)``, 0 to 1, the probability that the net gave to that.
+        labels: ``(P,)`` int64, its class.
+        predicted: ``(P,)`` int64, the wrong class that the network predicted.
+        certainty: ``(P,)``, 0 to 1, the probability of that prediction.
         fc7: ``(P, 2048)``, activations of the last layer of neurons.
         fc6: ``(P, 4096)``, of the second-last.
     """
@@ -94,49 +107,50 @@ class PenaltySet:
         """How many clips they are from; the paper counts penalty sets in clips."""
         return len(self.clips.unique())
 
-    def share(self, part: float, generator: Generator) -> "PenaltySet":
-        """All images of a part of its clips, drawn at random; with equal generators smaller parts lie in larger ones.
+    def subset(self, fraction: float, generator: Generator) -> "PenaltySet":
+        """All images of a fraction of its clips, at random; with equal generators smaller sets lie in larger ones.
 
         Raises:
-            ValueError: a part that is not above 0 and at most 1.
+            ValueError: a fraction that is not above 0 and at most 1.
 
         Source: section 4.4, Table 2: a third, two thirds, all.
         """
-        if not 0 < part <= 1:
-            raise ValueError(f"part must be above 0 and at most 1; got {part}")
-        there = self.clips.unique()
-        order = torch.randperm(len(there), generator=generator)
-        kept = torch.isin(self.clips, there[order[: max(round(part * len(there)), 1)]])  # (P,)
+        if not 0 < fraction <= 1:
+            raise ValueError(f"fraction must be above 0 and at most 1; got {fraction}")
+        clips = self.clips.unique()
+        order = torch.randperm(len(clips), generator=generator)
+        kept = torch.isin(self.clips, clips[order[: max(round(fraction * len(clips)), 1)]])  # (P,)
         return PenaltySet(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
 
 
-def penalty_set(net: CNNM, held: Mapped, *, progress: bool = False) -> PenaltySet:
-    """Those images of held-out clips that a net misclassifies; it is asked image by image (section 4.4).
+def penalty_set(network: CNNM, held_out: Mapped, *, workers: int = 0, progress: bool = False) -> PenaltySet:
+    """Those images of held-out clips that a network misclassifies, one by one (section 4.4).
 
     Args:
-        net: fine-tuned; asked in ``eval()`` mode, on its device.
-        held: held-out clips, each as ``(views, label)``, views ``(V, 3, crop_size, crop_size)``, see `frame_view`.
+        network: fine-tuned; runs in ``eval()`` mode, on its device.
+        held_out: clips, each as ``(views, label)``, views ``(V, 3, crop_size, crop_size)``, see `frame_view`.
+        workers: processes that load clips.
         progress: whether to show a bar.
 
     Raises:
-        ValueError: every image is classified rightly, so there is nobody to penalise.
+        ValueError: every image is classified correctly, so there is nothing to penalise.
     """
-    device, was_training = net.classifier.weight.device, net.training
-    net.eval()
-    found: list[tuple[Tensor, ...]] = []
+    device, was_training = network.classifier.weight.device, network.training
+    network.eval()
+    loader = DataLoader(held_out, batch_size=None, num_workers=workers)
+    parts: list[tuple[Tensor, ...]] = []
     with torch.no_grad():
-        for clip in tqdm(range(len(held)), desc="penalty set", unit="clip", delay=2, disable=not progress):
-            views, label = held[clip]
-            taps = net.taps(views.to(device))
-            certainty, predicted = net.classifier(taps["fc7"]).softmax(1).max(1)  # (V,) each
+        for clip, (views, label) in enumerate(tqdm(loader, "penalty set", delay=2, disable=not progress)):
+            taps = network.taps(views.to(device))
+            certainty, predicted = network.classifier(taps["fc7"]).softmax(1).max(1)  # (V,) each
             wrong = (predicted != label).nonzero().flatten()  # (number of wrong views,)
             same = torch.full_like(wrong, clip), wrong, torch.full_like(wrong, int(label))
-            found.append((*same, *(part[wrong] for part in (predicted, certainty, taps["fc7"], taps["fc6"]))))
-    net.train(was_training)
-    parts = [torch.cat(part).cpu() for part in zip(*found, strict=True)]
-    if not len(parts[0]):
+            parts.append((*same, *(values[wrong] for values in (predicted, certainty, taps["fc7"], taps["fc6"]))))
+    network.train(was_training)
+    columns = [torch.cat(column).cpu() for column in zip(*parts, strict=True)]
+    if not len(columns[0]):
         raise ValueError("a penalty set needs misclassified images; got none: hold out more clips, or look at more")
-    return PenaltySet(*parts)
+    return PenaltySet(*columns)
 
 
 # --- procedure: negative back-dropout ---------------------------------------------------------------------------------
@@ -149,33 +163,33 @@ class Votes:
     Attributes:
         images: ``(V,)`` int64, into the penalty set; each at most once.
         fc7: ``(V,)`` int64, the neuron of the last layer that each votes out; each at most once.
-        fc6: ``(V,)`` int64, likewise of the second-last.
-        strength7: ``(V,)``, the link from the neuron of fc7 to the wrong class: its weight, or its contribution; with
-            its sign. Its size never rises.
-        strength6: ``(V,)``, the link from the neuron of fc6 to that of fc7.
+        fc6: ``(V,)`` int64, of the second-last layer, in the same way.
+        link7: ``(V,)``, the link from the neuron of fc7 to the wrong class: its weight, or its contribution; with its
+            sign. Its size never rises.
+        link6: ``(V,)``, the link from the neuron of fc6 to that of fc7.
     """
 
     images: Tensor
     fc7: Tensor
     fc6: Tensor
-    strength7: Tensor
-    strength6: Tensor
+    link7: Tensor
+    link6: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
 
 
-def walk_back(net: CNNM, penalty: PenaltySet, most: int, *, by: Literal["weight", "contribution"] = "weight") -> Votes:
+def walk_back(network: CNNM, penalty: PenaltySet, max_votes: int, *, by: Link = "weight") -> Votes:
     """Go back from wrong classes through the last layers, the strongest links first (section 3.3, Figure 3).
 
     Each step takes the strongest link from a neuron of fc7 to the wrong class of an image, among neurons not yet voted
-    out and images that have not voted; then the strongest link from a neuron of fc6 to that of fc7, likewise. Of equal
-    links the first image's is taken, and the neuron with the lower number.
+    out and images that have not voted; then the strongest link from a neuron of fc6 to that of fc7. Of equal links the
+    first image's is taken, and the neuron with the lower number.
 
     Args:
-        net: the one that made the mistakes.
+        network: the one that made the mistakes.
         penalty: its mistakes.
-        most: how many votes at most; `quota` tells how many a layer needs.
+        max_votes: how many votes at most; `quota` tells how many a layer needs.
         by: ``"weight"``: a link is as strong as its weight, |w|, whatever the image, as the text has it; or
             ``"contribution"``: as what the neuron gave in this image, |w a|.
 
@@ -184,165 +198,93 @@ def walk_back(net: CNNM, penalty: PenaltySet, most: int, *, by: Literal["weight"
     """
     if by not in ("weight", "contribution"):
         raise ValueError(f'by must be "weight" or "contribution"; got {by!r}')
-    checks.require_positive(most, "most", "at least one vote")
-    to_class = net.classifier.weight.detach().cpu()  # (K, 2048)
-    to_last = net.fc7.weight.detach().cpu()  # (2048, 4096)
-    links = to_class[penalty.predicted]  # (P, 2048), from each neuron to the wrong class of each image
-    if by == "contribution":
-        links = links * penalty.fc7
-    free, free6 = links.abs(), torch.ones(to_last.shape[1], dtype=torch.bool)  # (P, 2048), (4096,)
-    rows = []
-    for _ in range(min(int(most), *free.shape, len(free6))):
-        image, last = divmod(int(free.argmax()), free.shape[1])
-        below = to_last[last] * penalty.fc6[image] if by == "contribution" else to_last[last]  # (4096,)
-        second = int(torch.where(free6, below.abs(), -1.0).argmax())
-        rows.append((image, last, second, float(links[image, last]), float(below[second])))
-        free[image], free[:, last], free6[second] = -1.0, -1.0, False
-    images, sevens, sixes, strength7, strength6 = (torch.tensor(column) for column in zip(*rows, strict=True))
-    return Votes(images, sevens, sixes, strength7, strength6)
+    checks.require_positive(max_votes, "max_votes", "at least one vote")
+    to_class = network.classifier.weight.detach().cpu()  # (K, 2048)
+    to_fc7 = network.fc7.weight.detach().cpu()  # (2048, 4096)
+    contributes = by == "contribution"
+    links = to_class[penalty.predicted]  # (P, 2048): w, from every neuron of fc7 to the wrong class of every image
+    links = links * penalty.fc7 if contributes else links  # w a
+    strength, free = links.abs(), torch.ones(to_fc7.shape[1], dtype=torch.bool)  # (P, 2048), (4096,)
+    votes = []
+    for _ in range(min(int(max_votes), *strength.shape, len(free))):
+        image, neuron = divmod(int(strength.argmax()), strength.shape[1])  # "in descending order"
+        below = to_fc7[neuron] * penalty.fc6[image] if contributes else to_fc7[neuron]  # (4096,)
+        second = int(torch.where(free, below.abs(), -1.0).argmax())
+        votes.append((image, neuron, second, float(links[image, neuron]), float(below[second])))
+        strength[image], strength[:, neuron], free[second] = -1.0, -1.0, False  # "one penalty image ... one neuron"
+    return Votes(*(torch.tensor(column) for column in zip(*votes, strict=True)))
 
 
-def quota(net: CNNM, layer: Layer, ratio: float) -> int:
-    """How many neurons of a layer make up a share of it, such as 205 of 2048 for 10 %.
+def quota(network: CNNM, layer: Layer, ratio: float) -> int:
+    """How many neurons make up a fraction of a layer, such as 205 of 2048 for 10 %.
 
     Raises:
         ValueError: no such layer, or a ratio that is not between 0 and 1.
     """
     if layer not in LAYERS or not 0 < ratio < 1:
         raise ValueError(f"layer must be one of {', '.join(LAYERS)}, ratio between 0 and 1; got {layer!r}, {ratio}")
-    return round(ratio * getattr(net, layer).out_features)
+    return round(ratio * getattr(network, layer).out_features)
 
 
-def voted_out(net: CNNM, votes: Votes, layers: Sequence[Layer] = LAYERS, ratio: float = 0.1) -> Units:
-    """The neurons that have to go: in each layer those of the first votes, as many as make up the ratio.
-
-    Where there are fewer votes than that, as many as there are votes.
+def first_voted(network: CNNM, votes: Votes, layers: Sequence[Layer] = LAYERS, ratio: float = 0.1) -> Units:
+    """The neurons of the first votes, in each layer as many as make up the ratio, or as there are votes.
 
     Args:
-        net: whose neurons they are.
+        network: whose neurons they are.
         votes: of `walk_back`.
         layers: ``("fc7",)``, the last; ``("fc6",)``, the second-last; or both (section 4.3).
         ratio: of each layer, 0.1 or 0.2 in Table 1.
     """
-    return {layer: getattr(votes, layer)[: quota(net, layer, ratio)] for layer in layers}
+    return {layer: getattr(votes, layer)[: quota(network, layer, ratio)] for layer in layers}
 
 
 def negative_back_dropout(
-    net: CNNM,
+    network: CNNM,
     penalty: PenaltySet,
     layers: Sequence[Layer] = LAYERS,
     ratio: float = 0.1,
     *,
-    by: Literal["weight", "contribution"] = "weight",
+    by: Link = "weight",
 ) -> Units:
-    """Whom a penalty set votes out: `walk_back` as far as needed, then `voted_out`. Nothing is dropped yet: `drop`."""
-    most = max(quota(net, layer, ratio) for layer in layers)
-    return voted_out(net, walk_back(net, penalty, most, by=by), layers, ratio)
+    """The neurons that a penalty set votes out: `walk_back` as far as needed. Nothing is dropped yet: see `drop`."""
+    max_votes = max(quota(network, layer, ratio) for layer in layers)
+    return first_voted(network, walk_back(network, penalty, max_votes, by=by), layers, ratio)
 
 
-def random_units(net: CNNM, units: Units, generator: Generator) -> Units:
-    """The control: as many neurons of the same layers, drawn at random from the whole layer."""
+def random_units(network: CNNM, units: Units, generator: Generator) -> Units:
+    """The control: as many neurons of the same layers, at random from the whole layer."""
     return {
-        layer: torch.randperm(getattr(net, layer).out_features, generator=generator)[: len(those)]
-        for layer, those in units.items()
+        layer: torch.randperm(getattr(network, layer).out_features, generator=generator)[: len(chosen)]
+        for layer, chosen in units.items()
     }
 
 
-def drop(net: CNNM, units: Units) -> CNNM:
-    """Take neurons out of a net, in place: all weights into them and out of them are set to zero, and their biases.
+def drop(network: CNNM, units: Units) -> CNNM:
+    """Take neurons out of a network, in place: all weights into them and out of them are set to zero, and their biases.
 
-    They stay out when the net is trained. What comes into such a neuron is 0, where the gradient of ReLU is 0, and so
-    is that of all weights into it; what it gives is 0, and so is the gradient of all weights out of it. Weight decay
+    They stay out when the network is trained. What comes into such a neuron is 0, where the gradient of ReLU is 0, and
+    so is that of all weights into it; what it gives is 0, and so is the gradient of all weights out of it. Weight decay
     and momentum keep zeros at zero.
 
     Returns:
-        The net.
+        The network.
 
     Raises:
         ValueError: no such layer, or no such neuron in it.
     """
-    for layer, those in units.items():
+    for layer, chosen in units.items():
         if layer not in LAYERS:
             raise ValueError(f"units must be of {', '.join(LAYERS)}; got {layer!r}")
-        own, reader = getattr(net, layer), getattr(net, _READER[layer])
-        if len(those) and not 0 <= int(those.min()) <= int(those.max()) < own.out_features:
+        own, reader = getattr(network, layer), getattr(network, _READER[layer])
+        if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < own.out_features:
             raise ValueError(
-                f"{layer} has neurons 0 to {own.out_features - 1}; got {int(those.min())} to {int(those.max())}"
+                f"{layer} has neurons 0 to {own.out_features - 1}; got {int(chosen.min())} to {int(chosen.max())}"
             )
         with torch.no_grad():
-            own.weight[those] = 0.0
-            own.bias[those] = 0.0
-            reader.weight[:, those] = 0.0
-    return net
-
-
-# --- procedure: what came of it ---------------------------------------------------------------------------------------
-
-
-def relative_change(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:
-    """How far training has moved each neuron: the length of the change of its incoming weights over their length.
-
-    Ours, for Figure 2, which darkens the neurons that fine-tuning adapts.
-
-    Args:
-        before: the net that training began with.
-        after: of the same architecture; a layer with another shape there (the classifier) has nothing to compare.
-
-    Returns:
-        For each layer with weights, ``(neurons or filters,)``, at least 0; NaN where there were no weights but zero.
-    """
-    later, changes = dict(after.named_parameters()), {}
-    for name, weight in before.named_parameters():
-        if name.endswith(".weight") and later[name].shape == weight.shape:
-            old, new = (one.detach().cpu().flatten(1) for one in (weight, later[name]))
-            changes[name.removesuffix(".weight")] = (new - old).norm(dim=1) / old.norm(dim=1)
-    return changes
-
-
-def paired_gain(before: Tensor, after: Tensor, groups: Tensor) -> tuple[float, float]:
-    """By how much more often the same clips are right after than before, and the standard error of that difference.
-
-    Clips of a group share actor and place and tend to be right or wrong together, so each group counts as one draw.
-    Ours: without it a point more or less on a few hundred clips is taken for an effect.
-
-    Args:
-        before: ``(N,)``, of each clip whether it was right: 0 or 1, or the share of runs in which it was.
-        after: likewise.
-        groups: ``(N,)``, the group of each clip, at least two different ones.
-
-    Returns:
-        The mean difference, -1 to 1, and its standard error.
-
-    Source: the sandwich estimate of a mean under clustering, e.g. Cameron and Miller, "A practitioner's guide to
-    cluster-robust inference", J. Human Resources 50(2), 2015, section II.
-    """
-    checks.require_same_shape(before, after, ("before", "after"), "of the same clips")
-    checks.require_same_shape(before, groups, ("before", "groups"), "one group for each clip")
-    _, group = groups.unique(return_inverse=True)  # (N,), counted from 0
-    number = int(group.max()) + 1
-    if number < 2:
-        raise ValueError(f"groups must be at least 2 different ones; got {number}: nothing says how far groups differ")
-    gains = after.double() - before.double()  # (N,)
-    mean = gains.mean()
-    sums = torch.zeros(number, dtype=torch.float64).index_add_(0, group, gains - mean)  # (number,)
-    error = (sums.square().sum() * number / (number - 1)).sqrt() / len(gains)
-    return mean.item(), error.item()
-
-
-def profile_correlation(one: Tensor, other: Tensor) -> float:
-    """Whether two nets are good at the same classes: the correlation of their precision, or recall, over classes.
-
-    Args:
-        one: ``(K,)``, NaN for classes that have no such number; these do not count.
-        other: likewise.
-
-    Returns:
-        -1 to 1; NaN if one of them is the same for all classes.
-
-    Source: ours, for "the same tendency in classifying actions" (section 4.5, Figures 4 and 5).
-    """
-    both = torch.stack([one, other])  # (2, K)
-    return torch.corrcoef(both[:, both.isfinite().all(0)])[0, 1].item()
+            own.weight[chosen] = 0.0
+            own.bias[chosen] = 0.0
+            reader.weight[:, chosen] = 0.0
+    return network
 
 
 # --- builders ---------------------------------------------------------------------------------------------------------
@@ -363,19 +305,27 @@ def frame_view(*, crop_size: int = 224) -> View:
     )
 
 
-def back_dropout_paper(num_classes: int = 101) -> CNNM:
-    """CNN-M-2048 with its usual dropout of 0.5, for the 101 classes of UCF101 (section 4.2)."""
-    return CNNM(num_classes)
+def penalty_view(clip: Clip, view: View, num_samples: int, wrong: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+    """A random image of a penalised clip with its right label, to be learned.
+
+    Args:
+        clip: one that the penalty set has images of.
+        view: see `frame_view`.
+        num_samples: how many views of the clip the network was tested on.
+        wrong: by the name of the clip, which of these views it got wrong.
+    """
+    times = view.sample.test(clip, clip.num_frames, num_samples)[wrong[clip.name]]  # (number of wrong views,)
+    return view.at(clip, times[torch.randint(len(times), ())]), clip.label
 
 
-def back_dropout_tiny(num_classes: int) -> CNNM:
-    """The small CNN-M that has learned the source task of the world, for frames of 56 x 56 pixels."""
-    return CNNM(num_classes, **TINY_CNN_M)
+def cnn_m(num_classes: int = 101, *, size: Size = "paper") -> CNNM:
+    """CNN-M-2048 with its usual dropout of 0.5 (section 4.2); or a small one, for frames of 56 x 56 pixels."""
+    return CNNM(num_classes, **(TINY_CNN_M if size == "tiny" else {}))
 
 
-# --- recipes: Recipe(**FINE_TUNING) -----------------------------------------------------------------------------------
+# --- recipes: Recipe(**RECIPES["paper"]["fine_tuning"]) ---------------------------------------------------------------
 
-FINE_TUNING: Mapping[str, Any] = {  # section 4.2; no number of steps there: those of two-stream networks, same net
+_FINE_TUNING: Mapping[str, Any] = {  # section 4.2; no number of steps there: that of two-stream networks, also CNN-M
     "optimizer": torch.optim.SGD,
     "options": {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4},  # "decreased to 0.001 from originally 0.01"
     "groups": {"fc7": 10.0, "classifier": 10.0},  # "boosted on the last two": by how much is left open; back to 0.01
@@ -383,13 +333,21 @@ FINE_TUNING: Mapping[str, Any] = {  # section 4.2; no number of steps there: tho
     "batch": 256,
     "schedule": {14_000: 1e-4},
 }
-FINE_TUNING_TINY: Mapping[str, Any] = {**FINE_TUNING, "steps": 400, "batch": 48, "schedule": {280: 1e-4}}
+_TUNING: Mapping[Size, Mapping[str, Any]] = {
+    "paper": _FINE_TUNING,
+    "tiny": {**_FINE_TUNING, "steps": 400, "batch": 48, "schedule": {280: 1e-4}},
+}
 
 
-def re_learning(recipe: Mapping[str, Any], share: float = 0.5) -> dict[str, Any]:
+def re_learning(recipe: Mapping[str, Any], fraction: float = 0.5) -> dict[str, Any]:
     """The recipe to learn again after a drop: that of fine-tuning in fewer steps. Nothing is said of it in the text.
 
     It begins at the full rates again, so that there is something to re-learn with; all controls do so too.
     """
-    schedule = {round(share * step): rate for step, rate in recipe["schedule"].items()}
-    return {**recipe, "steps": round(share * recipe["steps"]), "schedule": schedule}
+    schedule = {round(fraction * step): rate for step, rate in recipe["schedule"].items()}
+    return {**recipe, "steps": round(fraction * recipe["steps"]), "schedule": schedule}
+
+
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    size: {"fine_tuning": recipe, "re_learning": re_learning(recipe)} for size, recipe in _TUNING.items()
+}

@@ -14,8 +14,8 @@ from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
-WIDE, HIGH = 880, 330  # pixels of the upper half: picture, neurons, classes
-PICTURE = 200  # side of the picture
+WIDE, HIGH = 880, 330  # pixels of the upper half: image, neurons, classes
+IMAGE = 200  # side of the image
 LEAST_ROOM = 12  # pixels for the name of a class; where there is less, only the wrong one is named
 ALIVE = "#C3C9D1"
 DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
@@ -26,13 +26,13 @@ class Ballot:
     """Images that were taken for something else, V of them, in the order in which they vote.
 
     Attributes:
-        pictures: ``(V, 3, H, W)``, uint8 or floating point in [0, 1].
+        images: ``(V, 3, H, W)``, uint8 or floating point in [0, 1].
         labels: ``(V,)`` int64, what they show.
         predicted: ``(V,)`` int64, what they were taken for.
-        certainty: ``(V,)``, 0 to 1, how sure the net was of that.
+        certainty: ``(V,)``, 0 to 1, the probability of that prediction.
     """
 
-    pictures: Tensor
+    images: Tensor
     labels: Tensor
     predicted: Tensor
     certainty: Tensor
@@ -44,7 +44,7 @@ class VotedOut:
 
     Attributes:
         neurons: ``(V,)`` int64, the neuron that each image votes out.
-        links: ``(V,)``, how strongly it is tied to what comes behind it, with its sign.
+        links: ``(V,)``, the link to what comes after it, with its sign.
         size: how many neurons the layer has.
     """
 
@@ -63,7 +63,7 @@ def vote_chart(
     alt: str,
     start: int = 0,
 ) -> Figure:
-    """A picture, what it was taken for, and the way back from there through the layers; below, what it costs.
+    """An image, what it was taken for, and the way back from there through the layers; below, what it costs.
 
     Args:
         ballot: the images.
@@ -77,7 +77,7 @@ def vote_chart(
     Raises:
         ValueError: no votes, numbers of different lengths, neurons or classes that are not there, or no such start.
     """
-    count = len(ballot.pictures)
+    count = len(ballot.images)
     _check(ballot, layers, curves, len(classes), count)
     if not 0 <= start < count:
         raise ValueError(f"start must be one of the {count} votes, from 0; got {start}")
@@ -117,10 +117,10 @@ def vote_chart(
     figure.update_xaxes(title=below, range=[-0.5, count + 0.5], showgrid=False, zeroline=False, row=2)
     figure.update_yaxes(title="accuracy (%)", gridcolor="#E5E7EB", zeroline=False, row=2)
 
-    pictures = [data_uri(picture, 92) for picture in _enlarged(ballot.pictures)]
-    size = {"sizex": PICTURE, "sizey": PICTURE, "sizing": "contain"}
-    figure.add_layout_image(source=pictures[start], x=0, y=0, xref="x", yref="y", **size)
-    figure.add_annotation(x=0, y=PICTURE + 8, xanchor="left", yanchor="top", align="left", showarrow=False)
+    images = [data_uri(image, 92) for image in _enlarged(ballot.images)]
+    size = {"sizex": IMAGE, "sizey": IMAGE, "sizing": "contain"}
+    figure.add_layout_image(source=images[start], x=0, y=0, xref="x", yref="y", **size)
+    figure.add_annotation(x=0, y=IMAGE + 8, xanchor="left", yanchor="top", align="left", showarrow=False)
     figure.add_shape(type="line", y0=0, y1=1, xref="x2", yref="y2 domain", line={"color": INK, "dash": "dot"})
     words, cursor = len(figure.layout.annotations) - 1, len(figure.layout.shapes) - 1
     shown = []
@@ -128,7 +128,7 @@ def vote_chart(
         state = _state(vote, ballot, layers, places, ends, [f"\u2002{name}" if named else "" for name in classes])
         state["text"][3] = [f"\u2002<b>{classes[int(ballot.predicted[vote])]}</b>"]
         layout = {
-            "images[0].source": pictures[vote],
+            "images[0].source": images[vote],
             f"annotations[{words}].text": _words(vote, ballot, layers, classes),
             f"shapes[{cursor}].x0": vote + 1,
             f"shapes[{cursor}].x1": vote + 1,
@@ -153,21 +153,21 @@ def vote_chart(
 def _check(
     ballot: Ballot, layers: Mapping[str, VotedOut], curves: Mapping[str, Tensor], classes: int, count: int
 ) -> None:
-    require_shape(ballot.pictures, "V C H W", "pictures", "one for each vote")
+    require_shape(ballot.images, "V C H W", "images", "one for each vote")
     if not count or not 0 < len(layers) <= 2:
         raise ValueError(f"a vote chart needs votes, and one layer or two; got {count} votes, layers {list(layers)}")
     for name in ("labels", "predicted", "certainty"):
-        require_shape(getattr(ballot, name), f"{count}", name, "one number for each picture")
+        require_shape(getattr(ballot, name), f"{count}", name, "one number for each image")
     for name, numbers, most in (
         ("labels", ballot.labels, classes),
         ("predicted", ballot.predicted, classes),
         *((f"neurons of {layer}", found.neurons, found.size) for layer, found in layers.items()),
     ):
-        require_shape(numbers, f"{count}", name, "one number for each picture")
+        require_shape(numbers, f"{count}", name, "one number for each image")
         if not 0 <= int(numbers.min()) <= int(numbers.max()) < most:
             raise ValueError(f"{name} must be 0 to {most - 1}; got {int(numbers.min())} to {int(numbers.max())}")
     for layer, found in layers.items():
-        require_shape(found.links, f"{count}", f"links of {layer}", "one number for each picture")
+        require_shape(found.links, f"{count}", f"links of {layer}", "one number for each image")
     for name, values in curves.items():
         require_shape(values, f"{count + 1}", f"curve {name!r}", "before the first vote, and after each")
         require_finite(values, f"curve {name!r}")
@@ -178,7 +178,7 @@ def _columns(size: int) -> int:
 
 
 def _grid(size: int, left: float) -> Tensor:
-    """Places of the neurons of a layer on the page, row by row: (size, 2)."""
+    """Positions of the neurons of a layer on the page, row by row: (size, 2)."""
     columns, number = _columns(size), torch.arange(size)
     step = HIGH / ceil(size / columns)
     return torch.stack([left + (number % columns + 0.5) * step, (number // columns + 0.5) * step], 1).round(decimals=1)
@@ -215,12 +215,12 @@ def _words(vote: int, ballot: Ballot, layers: Mapping[str, VotedOut], classes: S
     return "<br>".join(lines)
 
 
-def _enlarged(pictures: Tensor) -> Tensor:
-    """Small pictures with square pixels, large ones shrunk to twice the side they are shown at."""
-    pictures = as_uint8(pictures, "pictures")
-    longest = max(pictures.shape[-2:])
-    if longest > 2 * PICTURE:
-        size = [max(1, round(side * 2 * PICTURE / longest)) for side in pictures.shape[-2:]]
-        return F.interpolate(pictures, size, mode="bilinear", antialias=True)
-    factor = max(1, 2 * PICTURE // longest)
-    return pictures.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+def _enlarged(images: Tensor) -> Tensor:
+    """Small images with square pixels, large ones shrunk to twice the side they are shown at."""
+    images = as_uint8(images, "images")
+    longest = max(images.shape[-2:])
+    if longest > 2 * IMAGE:
+        size = [max(1, round(side * 2 * IMAGE / longest)) for side in images.shape[-2:]]
+        return F.interpolate(images, size, mode="bilinear", antialias=True)
+    factor = max(1, 2 * IMAGE // longest)
+    return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -1,5 +1,4 @@
 import copy
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,18 +12,20 @@ from labkit.backbones import load_weights, source_weights
 from labkit.backbones.cnn_m import CNNM
 from labkit.clips import Clips
 from labkit.losses import classification_loss
-from labkit.papers import back_dropout as nb
+from labkit.papers import back_dropout
 from labkit.papers.two_stream import spatial_network
 from labkit.training import Recipe, fit, overfit_one_batch
 
+PAPER = back_dropout.RECIPES["paper"]
 
-def small_net(classes=4, seed=0, fc=(12, 8)):
+
+def small_network(classes=4, seed=0, fc=(12, 8)):
     torch.manual_seed(seed)
-    net = CNNM(classes, image_size=32, channels=(4, 6, 6, 6, 6), strides=(1, 1), paddings=(0, 2), fc=fc)
+    network = CNNM(classes, image_size=32, channels=(4, 6, 6, 6, 6), strides=(1, 1), paddings=(0, 2), fc=fc)
     with torch.no_grad():
-        for parameter in net.parameters():
+        for parameter in network.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape))
-    return net.eval()
+    return network.eval()
 
 
 def seeded(seed=0):
@@ -51,20 +52,20 @@ def penalties(predicted, fc7=None, fc6=None, clips=None):
     fc7 = torch.ones(count, 3) if fc7 is None else fc7
     fc6 = torch.ones(count, 4) if fc6 is None else fc6
     clips = torch.arange(count) if clips is None else torch.tensor(clips)
-    return nb.PenaltySet(clips, zeros, zeros, torch.tensor(predicted), torch.ones(count), fc7, fc6)
+    return back_dropout.PenaltySet(clips, zeros, zeros, torch.tensor(predicted), torch.ones(count), fc7, fc6)
 
 
-def net_of(to_class, to_last):
-    """A net of which only the weights of the last two layers are there."""
+def network_of(to_class, to_last):
+    """A network of which only the weights of the last two layers are there."""
     to_class, to_last = torch.tensor(to_class), torch.tensor(to_last)
     return SimpleNamespace(classifier=SimpleNamespace(weight=to_class), fc7=SimpleNamespace(weight=to_last))
 
 
-# --- what the net sees ------------------------------------------------------------------------------------------------
+# --- what the network sees --------------------------------------------------------------------------------------------
 
 
 def test_training_sees_a_random_frame_and_tests_see_some_at_equal_distances():
-    view, clip = nb.frame_view(crop_size=8), FakeClip(num_frames=8, height=16, width=32)
+    view, clip = back_dropout.frame_view(crop_size=8), FakeClip(num_frames=8, height=16, width=32)
     half = view.modality.normalise(resize(clip.all_frames, [8, 16])[..., 4:12])  # the square in the middle
     generator = seeded()
     frames = [view.train(clip, generator)[0] for _ in range(80)]
@@ -79,54 +80,54 @@ def test_training_sees_a_random_frame_and_tests_see_some_at_equal_distances():
 
 
 def test_the_penalty_set_is_what_the_net_gets_wrong_image_by_image():
-    net = small_net().train()  # with dropout on: it must be asked without
+    network = small_network().train()  # with dropout on: it must be asked without
     clips = FakeClips([0, 1, 2, 3, 0, 1], num_frames=5, height=32, width=32)
-    view = nb.frame_view(crop_size=32)
-    found = nb.penalty_set(net, clips.map(lambda clip: view.test(clip, 5)))
-    assert net.training
-    net.eval()
+    view = back_dropout.frame_view(crop_size=32)
+    found = back_dropout.penalty_set(network, clips.map(lambda clip: view.test(clip, 5)))
+    assert network.training
+    network.eval()
     rows = []
     with torch.no_grad():
         for number, clip in enumerate(clips):
             for place in range(5):
                 frame = view.at(clip, torch.tensor([place]))
-                scores = net(frame)[0].softmax(0)
+                scores = network(frame)[0].softmax(0)
                 if int(scores.argmax()) != clip.label:
-                    rows.append((number, place, clip.label, int(scores.argmax()), scores.max(), net.taps(frame)))
+                    rows.append((number, place, clip.label, int(scores.argmax()), scores.max(), network.taps(frame)))
     assert 0 < len(rows) < 30
     columns = [list(column) for column in zip(*rows, strict=True)]
     for name, column in zip(("clips", "views", "labels", "predicted"), columns, strict=False):
         assert getattr(found, name).tolist() == column
     torch.testing.assert_close(found.certainty, torch.stack(columns[4]))
-    for layer in nb.LAYERS:
+    for layer in back_dropout.LAYERS:
         torch.testing.assert_close(getattr(found, layer), torch.cat([taps[layer] for taps in columns[5]]))
     assert len(found) == len(rows)
     assert found.num_clips == len(set(columns[0]))
 
 
 def test_a_net_that_errs_nowhere_has_no_penalty_set():
-    net = small_net()
+    network = small_network()
     with torch.no_grad():
-        net.classifier.weight.zero_()
-        net.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+        network.classifier.weight.zero_()
+        network.classifier.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     clips = FakeClips([1, 1], num_frames=2, height=32, width=32)
     with pytest.raises(ValueError, match="got none: hold out more clips"):
-        nb.penalty_set(net, clips.map(lambda clip: nb.frame_view(crop_size=32).test(clip, 2)))
+        back_dropout.penalty_set(network, clips.map(lambda clip: back_dropout.frame_view(crop_size=32).test(clip, 2)))
 
 
 def test_parts_of_a_penalty_set_are_counted_in_clips_and_lie_in_each_other():
     clips = [0, 0, 0, 2, 3, 3, 5, 6, 8]  # 6 clips
     whole = penalties([1] * 9, fc7=torch.arange(27.0).reshape(9, 3), clips=clips)
-    parts = [whole.share(part, seeded(7)) for part in (1 / 3, 2 / 3, 1.0)]
+    parts = [whole.subset(part, seeded(7)) for part in (1 / 3, 2 / 3, 1.0)]
     assert [part.num_clips for part in parts] == [2, 4, 6]
     sets = [set(part.clips.tolist()) for part in parts]
     assert sets[0] < sets[1] < sets[2]
     for part in parts:
         assert all(part.clips.tolist().count(clip) == clips.count(clip) for clip in set(part.clips.tolist()))
         assert torch.equal(part.fc7, whole.fc7[torch.isin(whole.clips, part.clips)])
-    assert whole.share(0.01, seeded()).num_clips == 1
-    with pytest.raises(ValueError, match="part must be above 0 and at most 1"):
-        whole.share(0.0, seeded())
+    assert whole.subset(0.01, seeded()).num_clips == 1
+    with pytest.raises(ValueError, match="fraction must be above 0 and at most 1"):
+        whole.subset(0.0, seeded())
 
 
 # --- walking back -----------------------------------------------------------------------------------------------------
@@ -137,13 +138,13 @@ def test_walking_back_by_hand():
     to_class = [[0.0, 0.5, -0.9], [0.8, 0.7, 0.1]]
     #        neurons of fc6:  0     1     2     3
     to_last = [[0.1, 0.9, 0.2, 0.3], [0.2, -0.8, 0.1, 0.4], [0.5, 0.6, 0.0, -0.7]]
-    votes = nb.walk_back(net_of(to_class, to_last), penalties([1, 0, 1]), 3)
+    votes = back_dropout.walk_back(network_of(to_class, to_last), penalties([1, 0, 1]), 3)
     # -0.9 joins image 1 (taken for 0) and neuron 2; 0.8 image 0 and neuron 0; left are image 2 and neuron 1, 0.7
     assert votes.images.tolist() == [1, 0, 2]
     assert votes.fc7.tolist() == [2, 0, 1]
     assert votes.fc6.tolist() == [3, 1, 0]
-    torch.testing.assert_close(votes.strength7, torch.tensor([-0.9, 0.8, 0.7]))
-    torch.testing.assert_close(votes.strength6, torch.tensor([-0.7, 0.9, 0.2]))  # 1 and 3 are taken already
+    torch.testing.assert_close(votes.link7, torch.tensor([-0.9, 0.8, 0.7]))
+    torch.testing.assert_close(votes.link6, torch.tensor([-0.7, 0.9, 0.2]))  # 1 and 3 are taken already
 
 
 def test_contributions_depend_on_the_image():
@@ -151,22 +152,22 @@ def test_contributions_depend_on_the_image():
     to_last = [[1.0, 0.0, 0.0, 0.1], [0.2, 0.3, 0.4, 0.5], [0.0, 0.0, 0.0, 1.0]]
     seven = torch.tensor([[0.0, 1.0, 9.0], [0.2, 0.0, 0.0]])
     six = torch.tensor([[1.0, 1.0, 2.0, 1.0], [0.0, 1.0, 1.0, 3.0]])
-    votes = nb.walk_back(net_of(to_class, to_last), penalties([0, 0], seven, six), 2, by="contribution")
+    votes = back_dropout.walk_back(network_of(to_class, to_last), penalties([0, 0], seven, six), 2, by="contribution")
     # image 0: 0, 0.5 and -0.9; image 1: 0.2, 0, 0
     assert votes.images.tolist() == [0, 1]
     assert votes.fc7.tolist() == [2, 0]
     assert votes.fc6.tolist() == [3, 0]  # image 1: 0, 0, 0 and the taken 0.3: the lowest number
-    torch.testing.assert_close(votes.strength7, torch.tensor([-0.9, 0.2]))
+    torch.testing.assert_close(votes.link7, torch.tensor([-0.9, 0.2]))
 
 
 @pytest.mark.parametrize("by", ["weight", "contribution"])
 def test_walking_back_beside_a_search_through_all_links(by):
-    net = small_net(classes=5, fc=(30, 20), seed=1)
+    network = small_network(classes=5, fc=(30, 20), seed=1)
     generator = seeded(2)
     predicted = torch.randint(5, (17,), generator=generator).tolist()
     seven, six = (torch.rand(17, width, generator=generator) for width in (20, 30))
-    votes = nb.walk_back(net, penalties(predicted, seven, six), 50, by=by)
-    w8, w7 = net.classifier.weight.detach().numpy(), net.fc7.weight.detach().numpy()
+    votes = back_dropout.walk_back(network, penalties(predicted, seven, six), 50, by=by)
+    w8, w7 = network.classifier.weight.detach().numpy(), network.fc7.weight.detach().numpy()
     links = [
         (abs(w8[wrong, unit] * (seven[image, unit].item() if by == "contribution" else 1)), image, unit)
         for image, wrong in enumerate(predicted)
@@ -183,55 +184,60 @@ def test_walking_back_beside_a_search_through_all_links(by):
         expected.append((image, unit, second))
     assert list(zip(votes.images.tolist(), votes.fc7.tolist(), votes.fc6.tolist(), strict=True)) == expected
     assert len(votes) == 17  # one image, one neuron in each layer: the images run out first
-    assert (votes.strength7.abs().diff() <= 1e-6).all()
-    few = nb.walk_back(net, penalties(predicted, seven, six), 6, by=by)
+    assert (votes.link7.abs().diff() <= 1e-6).all()
+    few = back_dropout.walk_back(network, penalties(predicted, seven, six), 6, by=by)
     assert few.fc6.tolist() == votes.fc6[:6].tolist()
 
 
-def test_with_weights_alone_images_of_one_wrong_class_name_its_neurons_in_turn():
-    net = small_net()
-    votes = nb.walk_back(net, penalties([2] * 5, torch.rand(5, 8), torch.rand(5, 12)), 5)
-    strongest = net.classifier.weight[2].abs().argsort(descending=True)
-    assert votes.fc7.tolist() == strongest[:5].tolist()
+def test_with_weights_alone_a_larger_penalty_set_names_the_same_neurons():
+    network = small_network(fc=(40, 20))
+    sets = [
+        penalties([0, 1, 2, 3] * images, torch.rand(4 * images, 20), torch.rand(4 * images, 40)) for images in (8, 24)
+    ]
+    small, large = (back_dropout.negative_back_dropout(network, penalty, ratio=0.2) for penalty in sets)
+    assert all(torch.equal(small[layer], large[layer]) for layer in back_dropout.LAYERS)
+    by = {"by": "contribution"}
+    small, large = (back_dropout.negative_back_dropout(network, penalty, ratio=0.2, **by) for penalty in sets)
+    assert not torch.equal(small["fc7"], large["fc7"])
+
+
+def test_a_penalised_clip_shows_its_wrong_images_with_its_right_label():
+    view, clip = back_dropout.frame_view(crop_size=16), FakeClip(num_frames=4, height=16, width=16, label=3)
+    wrong = {clip.name: torch.tensor([1, 3])}
+    torch.manual_seed(0)
+    samples = [back_dropout.penalty_view(clip, view, 4, wrong) for _ in range(20)]
+    assert {label for _, label in samples} == {3}
+    tested = view.test(clip, 4)[0]
+    shown = [next(index for index in range(4) if torch.equal(image, tested[index])) for image, _ in samples]
+    assert set(shown) == {1, 3}
 
 
 def test_who_has_to_go():
-    net = small_net(fc=(40, 20))
+    network = small_network(fc=(40, 20))
     penalty = penalties([0, 1, 2, 3] * 5, torch.rand(20, 20), torch.rand(20, 40))
-    votes = nb.walk_back(net, penalty, 8)
-    units = nb.voted_out(net, votes, ratio=0.2)
-    assert (
-        {layer: those.tolist() for layer, those in units.items()}
-        == {
-            "fc7": votes.fc7[:4].tolist(),  # 20 % of 20
-            "fc6": votes.fc6[:8].tolist(),  # 20 % of 40
-        }
-    )
-    straight = nb.negative_back_dropout(net, penalty, ratio=0.2)
-    assert all(torch.equal(straight[layer], units[layer]) for layer in nb.LAYERS)
-    alone = nb.negative_back_dropout(net, penalty, ("fc6",), 0.2)
+    votes = back_dropout.walk_back(network, penalty, 8)
+    units = back_dropout.first_voted(network, votes, ratio=0.2)
+    assert torch.equal(units["fc7"], votes.fc7[:4])  # 20 % of 20
+    assert torch.equal(units["fc6"], votes.fc6[:8])  # 20 % of 40
+    straight = back_dropout.negative_back_dropout(network, penalty, ratio=0.2)
+    assert all(torch.equal(straight[layer], units[layer]) for layer in back_dropout.LAYERS)
+    alone = back_dropout.negative_back_dropout(network, penalty, ("fc6",), 0.2)
     assert list(alone) == ["fc6"]
     assert torch.equal(alone["fc6"], units["fc6"])
-    few = nb.negative_back_dropout(net, penalty.share(0.15, seeded()), ratio=0.2)
+    few = back_dropout.negative_back_dropout(network, penalty.subset(0.15, seeded()), ratio=0.2)
     assert [len(those) for those in few.values()] == [3, 3]  # too few images to fill the shares
     with pytest.raises(ValueError, match="layer must be one of fc7, fc6"):
-        nb.quota(net, "classifier", 0.1)
+        back_dropout.quota(network, "classifier", 0.1)
     with pytest.raises(ValueError, match='by must be "weight" or "contribution"'):
-        nb.walk_back(net, penalty, 3, by="gradient")
-
-
-def test_the_shares_of_the_paper():
-    with torch.device("meta"):
-        net = nb.back_dropout_paper()
-    assert [nb.quota(net, layer, ratio) for layer in nb.LAYERS for ratio in (0.1, 0.2)] == [205, 410, 410, 819]
+        back_dropout.walk_back(network, penalty, 3, by="gradient")
 
 
 def test_the_control_drops_as_many_of_the_same_layers():
-    net = small_net(fc=(40, 20))
+    network = small_network(fc=(40, 20))
     units = {"fc7": torch.tensor([3, 1, 2]), "fc6": torch.tensor([0, 39])}
-    drawn = nb.random_units(net, units, seeded(1))
+    drawn = back_dropout.random_units(network, units, seeded(1))
     assert {layer: len(set(those.tolist())) for layer, those in drawn.items()} == {"fc7": 3, "fc6": 2}
-    seen = torch.cat([nb.random_units(net, units, seeded(seed))["fc7"] for seed in range(200)])
+    seen = torch.cat([back_dropout.random_units(network, units, seeded(seed))["fc7"] for seed in range(200)])
     counts = seen.bincount(minlength=20)
     assert len(counts) == 20
     assert counts.min() > 10  # 30 each are expected
@@ -241,29 +247,29 @@ def test_the_control_drops_as_many_of_the_same_layers():
 
 
 def test_a_dropped_neuron_gives_nothing_and_the_others_what_they_gave():
-    net, frames = small_net(), images(6)
+    network, frames = small_network(), images(6)
     units = {"fc7": torch.tensor([0, 5]), "fc6": torch.tensor([2, 3, 11])}
-    cut = nb.drop(copy.deepcopy(net), units)
+    cut = back_dropout.drop(copy.deepcopy(network), units)
     with torch.no_grad():
-        six = net.taps(frames)["fc6"].clone()
+        six = network.taps(frames)["fc6"].clone()
         six[:, units["fc6"]] = 0
-        seven = torch.relu(net.fc7(six))
+        seven = torch.relu(network.fc7(six))
         seven[:, units["fc7"]] = 0
-        torch.testing.assert_close(cut(frames), net.classifier(seven))
-        assert not torch.allclose(cut(frames), net(frames))
-    assert torch.equal(net.fc7.weight, small_net().fc7.weight)  # the copy was cut, not the net
+        torch.testing.assert_close(cut(frames), network.classifier(seven))
+        assert not torch.allclose(cut(frames), network(frames))
+    assert torch.equal(network.fc7.weight, small_network().fc7.weight)  # the copy was cut, not the network
 
 
 def test_the_dropped_stay_out_while_the_others_learn_again():
-    net = small_net()
+    network = small_network()
     units = {"fc7": torch.tensor([0, 5]), "fc6": torch.tensor([2, 3, 11])}
-    nb.drop(net, units)
-    before = copy.deepcopy(net)
-    recipe = {**nb.FINE_TUNING_TINY, "steps": 12, "batch": 6, "schedule": None}
+    back_dropout.drop(network, units)
+    before = copy.deepcopy(network)
+    recipe = {**back_dropout.RECIPES["tiny"]["fine_tuning"], "steps": 12, "batch": 6, "schedule": None}
     labels = torch.tensor([0, 1, 2, 3] * 3)
-    fit(net, Recipe(**recipe), TensorDataset(images(12), labels), classification_loss, device="cpu", progress=False)
-    for layer, reader in (("fc7", net.classifier), ("fc6", net.fc7)):
-        own, those = getattr(net, layer), units[layer]
+    fit(network, Recipe(**recipe), TensorDataset(images(12), labels), classification_loss, device="cpu", progress=False)
+    for layer, reader in (("fc7", network.classifier), ("fc6", network.fc7)):
+        own, those = getattr(network, layer), units[layer]
         assert not own.weight[those].any()
         assert not own.bias[those].any()
         assert not reader.weight[:, those].any()
@@ -273,114 +279,65 @@ def test_the_dropped_stay_out_while_the_others_learn_again():
 
 def test_dropping_what_is_not_there():
     with pytest.raises(ValueError, match="fc7 has neurons 0 to 7; got 3 to 8"):
-        nb.drop(small_net(), {"fc7": torch.tensor([8, 3])})
+        back_dropout.drop(small_network(), {"fc7": torch.tensor([8, 3])})
     with pytest.raises(ValueError, match="units must be of fc7, fc6; got 'classifier'"):
-        nb.drop(small_net(), {"classifier": torch.tensor([0])})
-    net = small_net()
-    nb.drop(net, {"fc7": torch.tensor([], dtype=torch.int64)})
-    assert torch.equal(net.fc7.weight, small_net().fc7.weight)
-
-
-# --- what came of it --------------------------------------------------------------------------------------------------
-
-
-def test_relative_change_by_hand():
-    before, after = small_net(), small_net()
-    with torch.no_grad():
-        before.fc7.weight.fill_(2.0)
-        after.fc7.weight.fill_(2.0)
-        after.fc7.weight[1, :3] = torch.tensor([3.0, 2.0, 4.0])  # sqrt(1 + 4) beside sqrt(12 * 4)
-    after.classifier = torch.nn.Linear(8, 7)
-    change = nb.relative_change(before, after)
-    assert list(change) == [*(f"features.conv{number}" for number in range(1, 6)), "fc6", "fc7"]
-    assert change["fc7"][1] == pytest.approx(math.sqrt(5 / 48))
-    assert not change["fc7"][[0, 2, 3, 4, 5, 6, 7]].any()
-    assert change["features.conv1"].shape == (4,)
-
-
-def test_a_paired_gain_by_hand():
-    before = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 1.0])
-    after = torch.tensor([1.0, 1.0, 1.0, 0.5, 0.0, 1.0])
-    gain, error = nb.paired_gain(before, after, torch.tensor([4, 4, 4, 4, 9, 9]))
-    assert gain == pytest.approx(1.5 / 6)
-    # sums of the groups less their share of the mean: 1.5 - 4 / 4 and 0 - 2 / 4; two groups: times 2 / 1
-    assert error == pytest.approx(math.sqrt(2 * (0.5**2 + 0.5**2)) / 6)
-    # every clip a group of its own: the usual standard error of a mean
-    gain, error = nb.paired_gain(before, after, torch.arange(6))
-    assert error == pytest.approx((after - before).double().std().item() / math.sqrt(6))
-    with pytest.raises(ValueError, match="at least 2 different ones"):
-        nb.paired_gain(before, after, torch.zeros(6))
-
-
-def test_the_standard_error_is_how_far_gains_scatter():
-    generator = np.random.default_rng(0)
-    gains, errors = [], []
-    for _ in range(400):
-        luck = generator.normal(size=30).repeat(5) + generator.normal(size=150)  # clips of a group share their luck
-        gain, error = nb.paired_gain(torch.zeros(150), torch.from_numpy(luck), torch.arange(30).repeat_interleave(5))
-        gains.append(gain), errors.append(error)
-    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.1)
-
-
-def test_profiles_are_compared_over_the_classes_that_both_have():
-    one = torch.tensor([0.1, 0.5, math.nan, 0.9, 0.4], dtype=torch.float64)
-    other = torch.tensor([0.2, 0.4, 0.3, 1.0, math.nan], dtype=torch.float64)
-    expected = np.corrcoef([0.1, 0.5, 0.9], [0.2, 0.4, 1.0])[0, 1]
-    assert nb.profile_correlation(one, other) == pytest.approx(expected)
-    assert nb.profile_correlation(one, -one) == pytest.approx(-1)
-    assert math.isnan(nb.profile_correlation(one, torch.ones(5)))
+        back_dropout.drop(small_network(), {"classifier": torch.tensor([0])})
+    network = small_network()
+    back_dropout.drop(network, {"fc7": torch.tensor([], dtype=torch.int64)})
+    assert torch.equal(network.fc7.weight, small_network().fc7.weight)
 
 
 # --- builders and recipes ---------------------------------------------------------------------------------------------
 
 
-def test_the_net_of_the_paper():
+def test_the_network_of_the_paper():
     with torch.device("meta"):
-        net = nb.back_dropout_paper()
-        assert net(torch.zeros(2, 3, 224, 224)).shape == (2, 101)
+        network = back_dropout.cnn_m()
+        assert network(torch.zeros(2, 3, 224, 224)).shape == (2, 101)
     widths = {"fc6": (4096, 512 * 6 * 6), "fc7": (2048, 4096), "classifier": (101, 2048)}
-    assert {layer: tuple(getattr(net, layer).weight.shape) for layer in widths} == widths
-    assert net.drop6.p == net.drop7.p == 0.5
+    assert {layer: tuple(getattr(network, layer).weight.shape) for layer in widths} == widths
+    assert network.drop6.p == network.drop7.p == 0.5
+    quotas = [back_dropout.quota(network, layer, ratio) for layer in back_dropout.LAYERS for ratio in (0.1, 0.2)]
+    assert quotas == [205, 410, 410, 819]
 
 
-def test_the_small_net_takes_the_weights_of_the_source_task():
-    net = nb.back_dropout_tiny(18)
-    load_weights(net, source_weights("cnn_m"), skip=("classifier",))
+def test_the_small_network_takes_the_weights_of_the_source_task():
+    network = back_dropout.cnn_m(18, size="tiny")
+    load_weights(network, source_weights("cnn_m"), skip=("classifier",))
     twin = spatial_network(18, size="tiny")
     load_weights(twin, source_weights("cnn_m"), skip=("classifier",))
-    twin.classifier = net.classifier
+    twin.classifier = network.classifier
     frames = random_tensor(2, 3, 56, 56)
-    assert torch.equal(net.eval()(frames), twin.eval()(frames))
+    assert torch.equal(network.eval()(frames), twin.eval()(frames))
 
 
 def test_the_rates_of_each_layer():
-    net = nb.back_dropout_tiny(18)
+    network = back_dropout.cnn_m(18, size="tiny")
     seen = {}
 
     class Spy(torch.optim.SGD):
         def step(self, closure=None):
-            names = {id(parameter): name for name, parameter in net.named_parameters()}
+            names = {id(parameter): name for name, parameter in network.named_parameters()}
             for group in self.param_groups:
                 seen.update({names[id(parameter)]: group["lr"] for parameter in group["params"]})
             return super().step(closure)
 
-    recipe = {**nb.FINE_TUNING, "optimizer": Spy, "steps": 1, "batch": 2, "schedule": None}
+    recipe = {**PAPER["fine_tuning"], "optimizer": Spy, "steps": 1, "batch": 2, "schedule": None}
     data = TensorDataset(random_tensor(2, 3, 56, 56), torch.tensor([0, 1]))
-    fit(net, Recipe(**recipe), data, classification_loss, device="cpu", progress=False)
+    fit(network, Recipe(**recipe), data, classification_loss, device="cpu", progress=False)
     fast = {name for name, rate in seen.items() if rate == pytest.approx(1e-2)}
     assert fast == {"fc7.weight", "fc7.bias", "classifier.weight", "classifier.bias"}
     assert {rate for name, rate in seen.items() if name not in fast} == {1e-3}
 
 
 def test_recipes():
-    paper = Recipe(**nb.FINE_TUNING)
+    paper, again = (Recipe(**PAPER[name]) for name in ("fine_tuning", "re_learning"))
     assert (paper.batch, paper.options["momentum"], paper.options["weight_decay"]) == (256, 0.9, 5e-4)
-    again = Recipe(**nb.re_learning(nb.FINE_TUNING))
     assert (again.steps, again.schedule, again.groups) == (10_000, {7_000: 1e-4}, paper.groups)
-    assert Recipe(**nb.re_learning(nb.FINE_TUNING_TINY)).steps == 200
+    assert back_dropout.RECIPES["tiny"]["re_learning"]["steps"] == 200
 
 
 def test_it_can_learn():
-    net = small_net()
+    network = small_network()
     frames, labels = images(8), torch.tensor([0, 1, 2, 3] * 2)
-    assert overfit_one_batch(net, classification_loss, (frames, labels)).shown["accuracy"] == 1.0
+    assert overfit_one_batch(network, classification_loss, (frames, labels)).shown["accuracy"] == 1.0

@@ -92,7 +92,7 @@ CASES = {  # model, data, loss
     "temporal_difference.joint": lambda: (td.train_jointly(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
     "attention_transfer": lambda: (at.attention_resnet_tiny(3), labelled(3, 56, 56), classification_loss),
     "attention_transfer.siamese": lambda: (mining(), at.quadruplet_batches(attention(), 32, 5), at.siamese_loss),
-    "back_dropout": lambda: (back_dropout.back_dropout_tiny(3), labelled(3, 56, 56), classification_loss),
+    "back_dropout": lambda: (back_dropout.cnn_m(3, size="tiny"), labelled(3, 56, 56), classification_loss),
 }
 
 
