@@ -1,8 +1,8 @@
-"""ActionFlowNet: its encoder beside torchvision's r3d_18, classifying beside a plain net, occlusion beside captum.
+"""ActionFlowNet: its encoder beside torchvision's r3d_18, classifying beside a plain network, occlusion beside captum.
 
-The targets, printed as ratios, for times are noisy: a training step of the 3D-ResNet-18 takes no longer per FLOP than
-one of r3d_18, whose maps are as large; classifying takes as long as the same net without a decoder; and occlusion
-sensitivity is at least 5 times as fast as captum's, whose default is one square at a time. Captum gets the network as
+The targets, printed as ratios because times are noisy: a training step of the 3D-ResNet-18 takes no longer per FLOP
+than one of r3d_18, whose feature maps are as large; classifying takes as long as the same network without a decoder;
+and occlusion sensitivity is at least 5 times as fast as captum's, whose default is one square at a time. Captum gets the network as
 an exported program, which takes about a tenth longer for a pair than the network itself.
 """
 
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.attribution import occlusion_map, occlusion_sensitivity
 from labkit.backbones.resnet3d import resnet3d_18
-from labkit.papers.action_flow_net import two_frame_tiny
+from labkit.papers.action_flow_net import two_frame_network
 from labkit.views import RGB
 
 CLASSES, LABEL, SIDE, STRIDE = 101, 3, 8, 4
@@ -67,13 +67,13 @@ class Step:
 
 @pytest.fixture(scope="module")
 def steps():
-    """Both nets on frames of which their res2 has 28 x 28 places: ours pools where r3d_18 does not."""
+    """Both networks on frames of which their res2 has 28 x 28 locations: ours pools where r3d_18 does not."""
     torch.manual_seed(0)
     theirs = torchvision.models.video.r3d_18(num_classes=CLASSES)
     return Step(resnet3d_18(CLASSES), torch.randn(1, 8, 3, 112, 112)), Step(theirs, torch.randn(1, 3, 8, 56, 56))
 
 
-@pytest.mark.benchmark(group="one training step on 8 frames, maps from 28 x 28 in res2 on")
+@pytest.mark.benchmark(group="one training step on 8 frames, feature maps from 28 x 28 in res2 on")
 class TestEncoder:
     def test_labkit_resnet3d_18(self, benchmark, steps):
         ours, theirs = steps
@@ -89,14 +89,14 @@ class TestEncoder:
 @pytest.mark.benchmark(group="classifying 32 pairs of 48 x 48, tiny ActionFlowNet-2F")
 def test_labkit_classifies_without_its_decoder(benchmark):
     torch.manual_seed(0)
-    net, pairs = two_frame_tiny(CLASSES).eval(), torch.randn(32, 2, 3, 48, 48)
+    net, pairs = two_frame_network(CLASSES, size="tiny").eval(), torch.randn(32, 2, 3, 48, 48)
     with torch.no_grad():
         benchmark.pedantic(net, (pairs,), rounds=5, warmup_rounds=1)
         stacked = pairs.flatten(1, 2)
         whole, plain, decoded = in_turn(
             lambda: net(pairs), lambda: net.encoder(stacked), lambda: net.both(pairs), rounds=15
         )
-    benchmark.extra_info.update({"beside a plain net": whole / plain, "with flow": decoded / plain})
+    benchmark.extra_info.update({"beside a plain network": whole / plain, "with flow": decoded / plain})
 
 
 class Confidence(nn.Module):
@@ -113,7 +113,7 @@ class Confidence(nn.Module):
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return two_frame_tiny(CLASSES).eval()
+    return two_frame_network(CLASSES, size="tiny").eval()
 
 
 @pytest.fixture(scope="module")

@@ -182,10 +182,18 @@ class Scoreboard:
         Raises:
             ClaimsError: the ledger knows no such metric.
         """
-        self._require(metric)
-        recorded = self._selection.values(record for record in self._records() if record.metric == metric).values()
-        values = [by_metric[metric] for by_metric in recorded]
+        values = self.recorded(metric)
         return self.live.get(metric, sum(values) / len(values) if values else None)
+
+    def recorded(self, metric: str) -> list[float]:
+        """The values of a number in the records of earlier runs, one for each seed.
+
+        Raises:
+            ClaimsError: the ledger knows no such metric.
+        """
+        self._require(metric)
+        by_seed = self._selection.values(record for record in self._records() if record.metric == metric)
+        return [values[metric] for values in by_seed.values()]
 
     def table(
         self, entry: str, *, claimed: tuple[str, ...] = (), computed: Mapping[str, Sequence[float]] | None = None

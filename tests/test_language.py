@@ -20,6 +20,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "CONTRIBUTING.md",
     "README.md",
     "benchmarks/README.md",
+    "data_scripts/train_flow.py",
     "labkit/attribution.py",
     "labkit/backbones/cnn_m.py",
     "labkit/backbones/codes.py",
@@ -39,6 +40,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/flow/warp.py",
     "labkit/kmeans.py",
     "labkit/losses.py",
+    "labkit/papers/action_flow_net.py",
     "labkit/papers/back_dropout.py",
     "labkit/papers/conv_vlad.py",
     "labkit/papers/frame_rnn.py",
@@ -64,6 +66,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "notebooks/02_two_stream.py",
     "notebooks/03_frame_rnn.py",
     "notebooks/04_conv_vlad.py",
+    "notebooks/06_action_flow_net.py",
     "notebooks/09_back_dropout.py",
 )
 

@@ -1,81 +1,68 @@
-"""ActionFlowNet: a net that learns to see motion while it learns to name actions.
+"""Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, chapter 4: ActionFlowNet.
 
-Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, chapter 4; as a paper Ng, Choi,
-Neumann and Davis, "ActionFlowNet: learning motion representation for action recognition", WACV 2018,
-https://arxiv.org/abs/1612.03052.
+As a paper: Ng, Choi, Neumann and Davis, "ActionFlowNet: learning motion representation for action recognition", WACV
+2018, https://arxiv.org/abs/1612.03052. Sections, figures and equations are cited from the thesis.
 
-With few labels, a net on raw frames hardly finds out about motion. So it gets a second task that needs no labels: an
-*encoder*, a ResNet, reads frames; a *decoder* makes optical flow of its maps, by deconvolutions that look at finer and
-finer maps of the encoder again. A linear *classifier* on the mean of the last maps names the action. Both losses reach
-the encoder, which cannot forget motion over the actions, as a flow net does that is only fine-tuned to actions. Who
-wants to know the action alone runs no decoder.
+With few labels, a network on raw frames hardly finds out about motion. So it gets a second task that needs no labels:
+an *encoder*, a ResNet, reads frames; a *decoder* makes optical flow of its feature maps, by deconvolutions that see
+finer and finer feature maps of the encoder again. A linear *classifier* on the mean of the last feature maps names the
+action. Both losses reach the encoder, so that it cannot forget motion over the actions, as a flow network does that is
+only fine-tuned to actions. To classify, no decoder runs.
 
-Sixteen frames go through a 3D-ResNet-18; sixteen flow fields come out, the last one to a frame the net has never seen.
-Two frames go, stacked, through a ResNet-18 and give one field, on four scales. In: clips ``(B, T, 3, H, W)``,
-normalised (`clip_view`). Out: logits ``(B, K)``, and flow ``(B, F, 2, h, w)``, F = T fields or 1, in pixels of the
-frames whatever its own scale.
+Shapes: clips are ``(B, T, 3, H, W)``, normalised (`clip_view`). Sixteen frames pass a 3D-ResNet-18 and give sixteen
+flow fields, the last one to a frame that the network has never seen; two frames pass, stacked, a ResNet-18 and give one
+field, on four scales. Logits are ``(B, K)``; flow is ``(B, F, 2, h, w)``, F = T fields or 1, in pixels of the frames,
+whatever its own scale.
 
-What the text leaves open, or where this departs from it:
+Where this departs from the text, or fills what it leaves open:
 
-- *Sizes of the decoder.* Deconvolutions are 4 x 4 with stride 2, as those of FlowNet's code, as wide as the maps they
-  meet; in the multi-frame net 4 x 4 x 3. "The highest resolution" of flow is a quarter of the frames', where FlowNet
-  stops and where the text's two-frame net does: there all T frames are back. Larger flow is interpolated.
-- *Coarser flow* is predicted only where a loss teaches it: the multi-frame decoder has one output.
+- *Decoder.* Deconvolutions are 4 x 4 with stride 2, as in FlowNet's code, and as wide as the feature maps that they
+  meet; in the multi-frame network 4 x 4 x 3. They end in a plain ReLU (FlowNet: leaky, 0.1), without batch
+  normalisation, and flow is learned in pixels (FlowNet divides it by 20). "The highest resolution" of flow is a quarter
+  of the frames', where FlowNet stops. The multi-frame decoder has this one output; larger flow is interpolated.
 - *Losses* are means over pixels, fields and clips where eq. (4.1) to (4.4) have sums, so that weights mean the same for
-  windows of any size. Of the weights of scales, and of lambda, no value is given: see `SCALE_WEIGHTS` and `LAMBDA`.
+  crops of any size. The text gives no value for the weights of scales, nor for lambda: see `SCALE_WEIGHTS`, `LAMBDA`.
 - *The classification loss* is the cross-entropy. Read to the letter, its indicator would leave out every clip that is
   not yet recognised.
-- *Stacked*: conv1 and pool1 removed, the first block takes flow, two channels, and needs a projection in its shortcut.
-- *Unknown flow* is NaN and does not count: of frames behind the end of a clip, outside of a turned picture, in masks.
-- *Multi-scale cropping* is not spelled out. It is that of temporal segment networks (Wang et al., ECCV 2016): frames
-  256 pixels high, windows of four heights and widths. Pairs of chairs are cut likewise, but not rescaled before.
+- *Stacked*: without conv1 and pool1 the first block takes flow, two channels, and needs a projection in its shortcut.
+- *Unknown flow* is NaN and does not count: after the last frame of a clip, outside of a rotated frame, in masks.
+- *Multi-scale cropping* is that of temporal segment networks (Wang et al., ECCV 2016), crops of four heights and widths
+  of frames 256 pixels high. Pairs of chairs are cropped in the same way, but not rescaled before.
 - *Colour jitter* is that of the paper cited for it, Szegedy et al., CVPR 2015: brightness, contrast and saturation
-  (`crops.photometric_jitter`). How strong it is, is not said; 0.4 is ours. All frames of a clip change alike.
+  (`labkit.views.crops.photometric_jitter`). Its strength is not given; 0.4 is ours. All frames of a clip change alike.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock  # type: ignore[import-untyped]
-from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 
 from labkit import checks, metrics
 from labkit.backbones.resnet import ResNet
-from labkit.backbones.resnet3d import ResNet3D, resnet3d_18, resnet3d_tiny
-from labkit.clips import Clip
-from labkit.flow import pixel_grid, sample_bilinear
+from labkit.backbones.resnet3d import ResNet3D
 from labkit.views import RGB, Flow, FramesWithFlow, RandomSegments, View
-from labkit.views.crops import CORNER_CROPS, centre_crop, photometric_jitter
-from labkit.views.modality import known_flow
+from labkit.views.crops import CORNER_CROPS, photometric_jitter
+from labkit.views.pairs import move_pair
 
-VERSION = 2  # raised by hand whenever results can change
+Size = Literal["paper", "tiny"]
 
-LAMBDA = 1.0
-"""Of eq. (4.2) and (4.4): what a pixel of end-point error costs, next to a nat of cross-entropy. Ours."""
-
-SCALE_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
-"""alpha of eq. (4.3), from coarse to fine. Those of FlowNet's code, .08, .02, .01 and .005 a pixel, times the number of
-pixels, four times as many on each next scale, in proportion to the finest: losses are means here."""
-
-
-# --- blocks: decoders -------------------------------------------------------------------------------------------------
+# --- decoders ---------------------------------------------------------------------------------------------------------
 
 
 class FlowDecoder(nn.Module):
-    """FlowNet's way from maps to flow: four flow fields, each twice as large as the one before.
+    """FlowNet's way from feature maps to flow: four flow fields, each twice as large as the one before.
 
-    At each step three things are put side by side: the maps deconvolved to twice their size, the maps of the encoder
-    that are as large, and the coarser flow, deconvolved as well.
+    At each step three things are put side by side: the feature maps, deconvolved to twice their size; those of the
+    encoder that are as large, the skip connection; and the coarser flow, deconvolved as well.
 
     Args:
-        channels: of the encoder's maps, res2 to res5.
+        channels: of the encoder's feature maps, res2 to res5.
 
     Source: section 4.3.3, after Fischer et al., "FlowNet", ICCV 2015, section 3, "Refinement".
     """
@@ -90,11 +77,11 @@ class FlowDecoder(nn.Module):
             self.deconvolutions.append(nn.ConvTranspose2d(below, skip, 4, 2, padding=1))
             below = 2 * skip + 2
         self.predictions.append(nn.Conv2d(below, 2, 3, padding=1))
-        _start(self)
+        _init_deconvolutions(self)
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Flow ``(B, 1, 2, h, w)`` on four scales, from coarse to fine, of maps ``(B, C, h, w)`` of res2 to res5."""
-        *skips, below = maps
+    def forward(self, feature_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Flow ``(B, 1, 2, h, w)`` on four scales, from coarse to fine, of res2 to res5, ``(B, C, h, w)`` each."""
+        *skips, below = feature_maps
         flows = [self.predictions[0](below)]  # (B, 2, h, w)
         for step, skip in enumerate(reversed(skips)):
             larger = F.relu(self.deconvolutions[step](below))  # (B, C, 2h, 2w)
@@ -104,10 +91,10 @@ class FlowDecoder(nn.Module):
 
 
 class FlowDecoder3D(nn.Module):
-    """From maps over space and time to a flow field for every frame: deconvolutions over both, and the encoder's maps.
+    """From feature maps over space and time to a flow field for every frame: deconvolutions over both, and skips.
 
     Args:
-        channels: of the encoder's maps, res2 to res5.
+        channels: of the encoder's feature maps, res2 to res5.
 
     Source: section 4.3.1 and Figure 4.1.
     """
@@ -120,18 +107,18 @@ class FlowDecoder3D(nn.Module):
             self.deconvolutions.append(nn.ConvTranspose3d(below, skip, (3, 4, 4), 2, 1, output_padding=(1, 0, 0)))
             below = 2 * skip
         self.prediction = nn.Conv3d(below, 2, 3, padding=1)
-        _start(self)
+        _init_deconvolutions(self)
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """One flow ``(B, T, 2, h, w)``, the finest, of maps ``(B, C, t, h, w)`` of res2 to res5."""
-        *skips, below = maps
+    def forward(self, feature_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """One flow ``(B, T, 2, h, w)``, the finest, of res2 to res5, ``(B, C, t, h, w)`` each."""
+        *skips, below = feature_maps
         for deconvolution, skip in zip(self.deconvolutions, reversed(skips), strict=True):
             below = torch.cat([skip, F.relu(deconvolution(below))], dim=1)  # (B, 2C, 2t, 2h, 2w)
         return (self.prediction(below).movedim(1, 2),)  # (B, T, 2, h, w)
 
 
-def _start(decoder: nn.Module) -> None:
-    """Draw the filters of deconvolutions so that maps keep their strength: a place gets one in s x s of the taps."""
+def _init_deconvolutions(decoder: nn.Module) -> None:
+    """Filters that keep the strength of feature maps: with stride s, a location gets one in s x s of the taps."""
     for layer in decoder.modules():
         if isinstance(layer, nn.ConvTranspose2d | nn.ConvTranspose3d):
             taps = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
@@ -145,14 +132,13 @@ def _start(decoder: nn.Module) -> None:
 class ActionFlowNet(nn.Module):
     """An encoder, a classifier, and a decoder that classification does without. Figures 4.1 and 4.3.
 
-    Its name depends on its training: on flow alone (`flow_loss`), a *FlowNet*; on flow and then on actions
-    (`labkit.losses.classification_loss`), *FlowNet fine-tune*; on actions alone, *Scratch*; on both together
-    (`multitask_loss`), best after flow alone, *ActionFlowNet*, or *ActionFlowNet-2F* on two frames. Without a decoder:
-    networks on a single image, or on given flow.
+    Its name depends on its training: on flow alone (`flow_loss`), *FlowNet*; on flow and then on actions alone
+    (`labkit.losses.classification_loss`), *FlowNet fine-tune*; on both together (`multitask_loss`), best after flow
+    alone, *ActionFlowNet*, or *ActionFlowNet-2F* on two frames. Without a decoder: on an image, or on given flow.
 
     Args:
         encoder: a `ResNet3D` for many frames; a `ResNet` for frames stacked in channels. Its ``fc`` is the classifier.
-        decoder: of the encoder's size; None for a net without flow.
+        decoder: of the encoder's size; None for a network without flow.
 
     Raises:
         ValueError: the decoder is of the other kind.
@@ -168,57 +154,52 @@ class ActionFlowNet(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Logits ``(B, K)`` of clips ``(B, T, C, H, W)``. Runs no decoder. Source: "ActionFlowNet inference"."""
-        return self.encoder.classify(self.maps(clips)[-1])
+        """Logits ``(B, K)`` of clips ``(B, T, C, H, W)``. Runs no decoder (section 4.3.2, "Inference")."""
+        return self.encoder.classify(self.feature_maps(clips)[-1])
 
     def flow(self, clips: Tensor) -> tuple[Tensor, ...]:
         """Flow ``(B, F, 2, h, w)`` on all scales, from coarse to fine, in pixels of the frames."""
-        return self._decode(self.maps(clips), clips)
+        return self._decode(self.feature_maps(clips))
 
     def both(self, clips: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits and flow, the encoder run once."""
-        maps = self.maps(clips)
-        return self.encoder.classify(maps[-1]), self._decode(maps, clips)
+        """Logits and flow; the encoder runs once."""
+        feature_maps = self.feature_maps(clips)
+        return self.encoder.classify(feature_maps[-1]), self._decode(feature_maps)
 
-    def maps(self, clips: Tensor) -> list[Tensor]:
-        """Maps of the encoder, res2 to res5: ``(B, C, h, w)``, or ``(B, C, t, h, w)`` over time."""
+    def feature_maps(self, clips: Tensor) -> list[Tensor]:
+        """Feature maps of the encoder, res2 to res5: ``(B, C, h, w)``, or ``(B, C, t, h, w)`` over time."""
         if isinstance(self.encoder, ResNet3D):
-            maps = self.encoder.to_maps(clips)
+            maps = self.encoder.to_maps(clips)  # (B, C, T, H, W)
         else:
-            channels = self.encoder.conv1.in_channels
-            checks.require_shape(clips, "B T C H W", "clips")
-            if clips.shape[1] * clips.shape[2] != channels:
-                raise ValueError(
-                    f"clips must have {channels} channels, all frames together; got {clips.shape[1]} frames of "
-                    f"{clips.shape[2]}: see clip_view"
-                )
             maps = clips.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, T * C, H, W)
-        found = []
+            channels = self.encoder.conv1.in_channels
+            checks.require_shape(maps, f"B {channels} H W", "clips, with stacked frames,", "see clip_view")
+        outputs = []
         for stage in self.encoder.stages.values():
             maps = stage(maps)
-            found.append(maps)
-        return found[1:]
+            outputs.append(maps)
+        return outputs[1:]
 
-    def _decode(self, maps: Sequence[Tensor], clips: Tensor) -> tuple[Tensor, ...]:
+    def _decode(self, feature_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if self.decoder is None:
-            raise ValueError("flow needs a decoder; this net has none: build it by two_frame_paper, or the like")
-        for larger, smaller in pairwise(maps):
-            if any(2 * side != twice for side, twice in zip(smaller.shape[2:], larger.shape[2:], strict=True)):
-                raise ValueError(
-                    "clips must have sides that each stage halves evenly, multiples of 32 pixels (of 16 in tiny nets), "
-                    f"and frames a multiple of 8 over time; got {tuple(clips.shape)}: cut them, or see full_flow"
-                )
-        return self.decoder(maps)
+            raise ValueError("flow needs a decoder; this network has none: build it by two_frame_network, or the like")
+        sizes = [tuple(maps.shape[2:]) for maps in feature_maps]
+        if any(whole != tuple(2 * half for half in halves) for whole, halves in pairwise(sizes)):
+            raise ValueError(
+                f"each stage must halve what it gets; got feature maps of {sizes}: clips need sides that are multiples "
+                "of 32 pixels (of 16 for tiny networks), and over time a multiple of 8 frames"
+            )
+        return self.decoder(feature_maps)
 
 
 class WithoutStem(ResNet):
-    """A ResNet without conv1 and pool1, for maps a quarter as large as a frame (in tiny nets, half).
+    """A ResNet without conv1 and pool1, for flow a quarter as large as a frame (in tiny networks, half).
 
     Source: section 4.3.3.1, Figure 4.2. res2's first block takes the input, so its shortcut becomes a projection.
     """
 
-    def __init__(self, num_classes: int, *, in_channels: int = 2, **numbers: Any) -> None:
-        super().__init__(num_classes, in_channels=in_channels, **numbers)
+    def __init__(self, num_classes: int, *, in_channels: int = 2, **kwargs: Any) -> None:
+        super().__init__(num_classes, in_channels=in_channels, **kwargs)
         width = self.channels[0]
         shortcut = nn.Sequential(nn.Conv2d(in_channels, width, 1, bias=False), nn.BatchNorm2d(width))
         first = BasicBlock(in_channels, width, downsample=shortcut)
@@ -233,23 +214,23 @@ class WithoutStem(ResNet):
         """Four pieces, res2 to res5."""
         return {f"res{number + 1}": self.get_submodule(f"layer{number}") for number in range(1, 5)}
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Logits ``(B, num_classes)`` of maps ``(B, in_channels, h, w)``."""
-        maps = maps.contiguous(memory_format=torch.channels_last)
+    def forward(self, flow: Tensor) -> Tensor:
+        """Logits ``(B, num_classes)`` of flow ``(B, in_channels, h, w)``."""
+        maps = flow.contiguous(memory_format=torch.channels_last)
         for stage in self.stages.values():
             maps = stage(maps)
         return self.classify(maps)
 
 
 class Stacked(nn.Module):
-    """A net on the flow that a fixed flow net predicts. Figure 4.2.
+    """A network on the flow that a fixed FlowNet predicts. Figure 4.2.
 
     Args:
-        flow_net: taught flow, on two frames. It stays as it is, its statistics too.
-        classifier: on flow, `WithoutStem`; or a `ResNet`, for flow brought up to the size of the frames.
+        flow_net: trained on flow, on two frames. It stays as it is, its statistics too.
+        classifier: on flow, `WithoutStem`; or a `ResNet`, for flow enlarged to the size of the frames.
 
     Raises:
-        ValueError: the flow net has no decoder.
+        ValueError: the FlowNet has no decoder.
 
     Source: section 4.3.3.1.
     """
@@ -257,16 +238,12 @@ class Stacked(nn.Module):
     def __init__(self, flow_net: ActionFlowNet, classifier: ResNet) -> None:
         super().__init__()
         if not isinstance(flow_net.decoder, FlowDecoder):
-            raise ValueError("flow_net must predict flow of two frames; got a net that does not: two_frame_paper, ...")
+            raise ValueError("flow_net must predict flow of two frames; got one that does not: see two_frame_network")
         self.flow_net, self.classifier = flow_net.requires_grad_(False), classifier
-
-    @property
-    def upsamples(self) -> bool:
-        """Whether flow is brought up to the size of the frames."""
-        return not isinstance(self.classifier, WithoutStem)
+        self.upsamples = not isinstance(classifier, WithoutStem)
 
     def train(self, mode: bool = True) -> "Stacked":
-        """As any module, but the flow net stays in evaluation."""
+        """As any module, but the FlowNet stays in evaluation."""
         super().train(mode)
         self.flow_net.eval()
         return self
@@ -282,9 +259,35 @@ class Stacked(nn.Module):
 
 # --- procedure: losses ------------------------------------------------------------------------------------------------
 
+LAMBDA = 1.0
+"""Of eq. (4.2) and (4.4): what a pixel of end-point error costs, beside a nat of cross-entropy. Ours."""
+
+SCALE_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
+"""alpha of eq. (4.3), from coarse to fine. Those of FlowNet's code, .08, .02, .01 and .005 a pixel, times the number of
+pixels, four times as many on each next scale, in proportion to the finest: losses are means here."""
+
+
+def epe_loss(flows: Sequence[Tensor], target: Tensor, weights: Sequence[float] = SCALE_WEIGHTS) -> Tensor:
+    """The end-point error (EPE) of every scale, weighted and summed: eq. (4.1) of one scale, eq. (4.3) of four.
+
+    A mean over all known pixels, fields and clips, where the text has sums over pixels and fields of each clip.
+
+    Args:
+        flows: ``(B, F, 2, h, w)`` on each scale, from coarse to fine, in pixels of the frames.
+        target: ``(B, F, 2, H, W)``, NaN where unknown; something must be known.
+        weights: alpha of each scale, the last of them if there are fewer scales.
+    """
+    total = target.new_zeros(())
+    for flow, alpha in zip(flows, weights[-len(flows) :], strict=True):
+        goal = reduce_flow(target, (flow.shape[-2], flow.shape[-1]))  # (B, F, 2, h, w)
+        known = torch.isfinite(goal).all(dim=-3)  # (B, F, h, w)
+        goal = goal.nan_to_num(nan=0.0)  # NaN would reach the gradients of what is unknown, counted or not
+        total = total + alpha * metrics.end_point_error(flow, goal, known)  # eq. (4.1), (4.3)
+    return total
+
 
 def reduce_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """The truth on a coarser scale: the mean of what is known in each cell, in pixels of the frames as before.
+    """Flow on a coarser scale: the mean of what is known in each cell, in pixels of the frames as before.
 
     Args:
         flow: ``(..., 2, H, W)``, NaN where unknown.
@@ -297,40 +300,12 @@ def reduce_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     fields = flow.flatten(0, -4) if flow.ndim > 3 else flow[None]  # (N, 2, H, W)
     known = torch.isfinite(fields).all(dim=1, keepdim=True)  # (N, 1, H, W)
     total = F.adaptive_avg_pool2d(fields.masked_fill(~known, 0.0), size)  # (N, 2, *size)
-    share = F.adaptive_avg_pool2d(known.to(flow), size)  # (N, 1, *size)
-    return (total / share).reshape(*flow.shape[:-2], *size)  # (..., 2, *size); 0 / 0 is NaN
-
-
-def epe_loss(flows: Sequence[Tensor], truth: Tensor, weights: Sequence[float] = SCALE_WEIGHTS) -> Tensor:
-    """The end-point error of every scale, weighed and summed: eq. (4.1) of one scale, eq. (4.3) of four.
-
-    Args:
-        flows: ``(B, F, 2, h, w)`` on each scale, from coarse to fine, in pixels of the frames.
-        truth: ``(B, F, 2, H, W)``, NaN where unknown.
-        weights: alpha of each scale, the last of them if there are fewer scales.
-
-    Returns:
-        The mean over all known pixels, fields and clips, where the text has sums over pixels and fields of each clip.
-
-    Raises:
-        ValueError: nothing is known at all.
-    """
-    total = truth.new_zeros(())
-    for flow, weight in zip(flows, weights[-len(flows) :], strict=True):
-        goal = reduce_flow(truth, (flow.shape[-2], flow.shape[-1]))  # (B, F, 2, h, w)
-        known = torch.isfinite(goal).all(dim=-3)  # (B, F, h, w)
-        # NaN would reach the gradients of all that is unknown, counted or not.
-        total = total + weight * metrics.end_point_error(flow, goal.nan_to_num(nan=0.0), known)  # eq. (4.1), (4.3)
-    return total
+    fraction = F.adaptive_avg_pool2d(known.to(flow), size)  # (N, 1, *size)
+    return (total / fraction).reshape(*flow.shape[:-2], *size)  # (..., 2, *size); 0 / 0 is NaN
 
 
 def flow_loss(model: ActionFlowNet, batch: Sequence[Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Flow alone, eq. (4.1) or (4.3): makes a FlowNet; for `labkit.training.fit`.
-
-    Args:
-        model: with a decoder.
-        batch: clips ``(B, T, 3, H, W)``, flow ``(B, F, 2, H, W)`` and labels that nobody looks at.
-    """
+    """Flow alone, eq. (4.1) or (4.3), makes a FlowNet; arguments as of `multitask_loss`, whose labels are not used."""
     flows = model.flow(batch[0])
     return epe_loss(flows, batch[1]), {"epe": epe_loss(flows[-1:], batch[1]).item()}
 
@@ -345,157 +320,16 @@ def multitask_loss(
         batch: clips ``(B, T, 3, H, W)``, flow ``(B, F, 2, H, W)`` and labels ``(B,)``.
         weight: lambda; another one with ``functools.partial``.
     """
-    clips, truth, labels = batch
+    clips, target, labels = batch
     logits, flows = model.both(clips)
-    total = F.cross_entropy(logits, labels) + weight * epe_loss(flows, truth)  # eq. (4.2), (4.4)
-    shown = {"accuracy": metrics.accuracy(logits.detach(), labels), "epe": epe_loss(flows[-1:], truth).item()}
+    total = F.cross_entropy(logits, labels) + weight * epe_loss(flows, target)  # eq. (4.2), (4.4)
+    shown = {"accuracy": metrics.accuracy(logits.detach(), labels), "epe": epe_loss(flows[-1:], target).item()}
     return total, shown
 
 
-# --- procedure: flow of any picture, errors, counts -------------------------------------------------------------------
-
-
-@torch.no_grad()
-def full_flow(model: ActionFlowNet, clips: Tensor, multiple: int = 32) -> Tensor:
-    """Flow of pictures of any size, as large as they are: they are brought to a size that the net can halve, and back.
-
-    Args:
-        model: with a decoder; in evaluation mode to measure it.
-        clips: ``(B, T, 3, H, W)``, moved to the device of the model.
-        multiple: sides are brought up to a multiple of it: 32, or 16 for tiny nets.
-
-    Returns:
-        ``(B, F, 2, H, W)``, in pixels of the clips.
-    """
-    height, width = clips.shape[-2:]
-    fitting = [-(-side // multiple) * multiple for side in (height, width)]
-    clips = clips.to(next(model.parameters()).device)
-    flow = model.flow(clips if fitting == [height, width] else resize(clips, fitting))[-1]  # in pixels of `fitting`
-    large = F.interpolate(flow.flatten(0, 1), (height, width), mode="bilinear", align_corners=False)  # (B * F, 2, H, W)
-    scale = large.new_tensor([width / fitting[1], height / fitting[0]])[:, None, None]
-    return (large * scale).unflatten(0, flow.shape[:2])  # (B, F, 2, H, W)
-
-
-class FlowErrors(NamedTuple):
-    """Mean end-point errors of each field, ``(F,)`` in pixels, all clips together; the last one is the future's.
-
-    Attributes:
-        net: of the estimate.
-        zero: if nothing moved.
-        copy: if things went on as the field before says, at the same place; NaN for the first one.
-    """
-
-    net: Tensor
-    zero: Tensor
-    copy: Tensor
-
-
-@torch.no_grad()
-def flow_errors(
-    estimate: Callable[[Tensor], Tensor], data: Dataset[tuple[Tensor, Tensor]], batch: int = 16
-) -> FlowErrors:
-    """Measure flow, and what simple guesses of it would do.
-
-    Args:
-        estimate: clips ``(B, T, 3, H, W)`` to flow ``(B, F, 2, H, W)``, e.g. ``partial(full_flow, model.eval())``.
-        data: ``clips.map(partial(frames_and_flow, view))``; frames of one size if ``batch`` is above 1.
-        batch: clips at a time.
-
-    Source: section 4.4.4, EPE; the guesses, for the future flow of section 4.3.1, are ours.
-    """
-    totals, counts = torch.zeros(0), torch.zeros(0)
-    for clips, truth in DataLoader(data, batch, generator=torch.Generator()):
-        before = truth.roll(1, dims=1)  # (B, F, 2, H, W)
-        before[:, 0] = math.nan
-        guesses = estimate(clips).to(truth), torch.zeros_like(truth), before
-        errors = torch.stack([metrics.end_point_error_map(guess, truth) for guess in guesses])  # (3, B, F, H, W)
-        there, copied = torch.isfinite(truth).all(dim=2), torch.isfinite(errors[2])  # (B, F, H, W)
-        known = torch.stack([there, there, copied])
-        found = torch.where(known, errors.double(), 0.0).sum((1, 3, 4)), known.sum((1, 3, 4))  # (3, F) each
-        totals, counts = found if not len(totals) else (totals + found[0], counts + found[1])
-    return FlowErrors(*(totals / counts))
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Numbers in all parameters: of a ``model`` with its decoder, of ``model.encoder`` what is left to classify."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def decoder_calls(model: ActionFlowNet, run: Callable[[], Any]) -> int:
-    """How many layers of the decoder run while ``run`` does, such as ``lambda: model(clips)``."""
-    calls: list[nn.Module] = []
-    layers = [] if model.decoder is None else [layer for layer in model.decoder.modules() if not [*layer.children()]]
-    hooks = [layer.register_forward_hook(lambda layer, inputs, output: calls.append(layer)) for layer in layers]
-    try:
-        run()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return len(calls)
-
-
-# --- procedure: moved pairs -------------------------------------------------------------------------------------------
-
-
-def translate_and_rotate(
-    frames: Tensor, flow: Tensor, translation: float = 0.2, rotation: float = 17.0, generator: Generator | None = None
-) -> tuple[Tensor, Tensor]:
-    """Translate and rotate a pair, both frames alike, and the second one a little more, with the flow that this makes.
-
-    The second frame moves on by a tenth of the largest motion at most: this is what makes new flow of old, and why the
-    thesis does it to chairs only. FlowNet says no more than "smaller".
-
-    Args:
-        frames: ``(2, 3, H, W)``, float.
-        flow: ``(1, 2, H, W)``, from the first to the second, in pixels.
-        translation: the largest one to either side, as a fraction of the width.
-        rotation: the largest one about the centre, in degrees.
-        generator: source of the random motion; torch's global one if None.
-
-    Returns:
-        Both in the same shapes. Frames repeat their border; flow is NaN where the first frame shows such pixels.
-
-    Source: Fischer et al., "FlowNet", ICCV 2015, "Data augmentation"; section 4.4.2.
-    """
-    checks.require_shape(frames, "2 3 H W", "frames")
-    checks.require_shape(flow, "1 2 H W", "flow")
-    height, width = frames.shape[-2:]
-    first = _motion(height, width, translation * width, rotation, generator)  # (3, 3)
-    second = _motion(height, width, 0.1 * translation * width, 0.1 * rotation, generator) @ first
-    grid = pixel_grid(height, width, flow.double())  # (H * W, 2)
-    sources = [_apply(motion.inverse(), grid) for motion in (first, second)]  # where pixels come from
-    moved = torch.stack([sample_bilinear(frame, places) for frame, places in zip(frames, sources, strict=True)])
-    old = sample_bilinear(flow[0], sources[0]).mT  # (H * W, 2)
-    new = _apply(second, sources[0] + old) - grid  # where the thing goes, less where it is
-    limits = grid.new_tensor([width - 1, height - 1])
-    outside = ((sources[0] < 0) | (sources[0] > limits)).any(dim=1)  # (H * W,)
-    new = new.masked_fill(outside[:, None], math.nan).to(flow).mT  # (2, H * W)
-    return moved.unflatten(-1, (height, width)), new.unflatten(-1, (height, width))[None]
-
-
-def _move(video: Tensor, translation: float, rotation: float, generator: Generator | None = None) -> Tensor:
-    """`translate_and_rotate` of a pair and its flow as one video, ``(8, H, W)``."""
-    pair = FramesWithFlow(num_fields=1)
-    frames, flow = pair.split(video)
-    return pair.join(*translate_and_rotate(frames, flow, translation, rotation, generator))
-
-
-def _motion(height: int, width: int, translation: float, rotation: float, generator: Generator | None) -> Tensor:
-    """A random rotation about the centre, then a translation, of points (x, y, 1): ``(3, 3)`` float64."""
-    dx, dy, angle = (2 * torch.rand(3, generator=generator, dtype=torch.float64) - 1).tolist()
-    cos, sin = math.cos(math.radians(rotation * angle)), math.sin(math.radians(rotation * angle))
-    x, y = (width - 1) / 2, (height - 1) / 2
-    rows = [[cos, -sin, x - cos * x + sin * y + translation * dx], [sin, cos, y - sin * x - cos * y + translation * dy]]
-    return torch.tensor([*rows, [0.0, 0.0, 1.0]], dtype=torch.float64)
-
-
-def _apply(motion: Tensor, points: Tensor) -> Tensor:
-    return points @ motion[:2, :2].mT + motion[:2, 2]
-
-
 # --- builders: views --------------------------------------------------------------------------------------------------
-# Section 4.4.2, "Overfitting prevention": crops of several scales of a random segment, flips, colour jitter;
-# "Optimization and evaluation": 25 random segments, ten crops of each.
+# Section 4.4.2, "Overfitting Prevention": crops of several scales of a random segment, flips, colour jitter;
+# "Optimization and Evaluation": 25 random segments, ten crops of each.
 
 
 def clip_view(
@@ -510,9 +344,8 @@ def clip_view(
 ) -> View:
     """T consecutive frames ``(T, 3, crop_size, crop_size)``, normalised; to train, with their flow if wanted.
 
-    Flow is what ``clip.flow`` gives: in the world the truth, of real videos what ``data_scripts/extract_flow.py`` has
-    stored, the "pseudo-ground-truth". It is ``(F, 2, crop_size, crop_size)``, F = T fields, or 1 of a pair or a single
-    frame, in pixels of the crop, NaN where unknown, and comes before the label.
+    Flow is what ``clip.flow`` gives: exact in the world, of real videos what ``data_scripts/extract_flow.py`` stored.
+    It is ``(F, 2, crop_size, crop_size)``, in pixels of the crop, NaN where unknown, and comes before the label.
 
     Args:
         num_frames: T; 16, 2 for two-frame models, 1 for a network of images. A shorter clip repeats its last frame.
@@ -520,7 +353,7 @@ def clip_view(
         leaves_room: whether training views without the flow end only where there is flow after their last frame: so
             networks that are compared see the same frames, whether they learn flow or not.
         jitter: strength of the colour jitter of training frames; 0 for none.
-        translation: of training pairs, see `translate_and_rotate`; chairs only.
+        translation: of training pairs, see `labkit.views.pairs.translate_and_rotate`; of chairs only.
         rotation: of training pairs as well.
         **crops: other values of `labkit.views.crops.CORNER_CROPS`, and ``flip``, of the `View`. The crop size is a
             multiple of 32 for networks of the paper's size, of 16 for tiny ones.
@@ -533,12 +366,12 @@ def clip_view(
             "translation and rotation are for pairs of frames with their flow; got other views: clip_view(2, "
             "with_flow=True, ...), or translation=0, rotation=0"
         )
-    room = (with_flow or leaves_room) and _num_fields(num_frames) == num_frames
+    room = (with_flow or leaves_room) and count_fields(num_frames) == num_frames
     return View(
         sample=RandomSegments(num_frames, room=int(room)),
-        modality=FramesWithFlow(num_fields=_num_fields(num_frames)) if with_flow else RGB(rounded=False),
+        modality=FramesWithFlow(num_fields=count_fields(num_frames)) if with_flow else RGB(rounded=False),
         test_modality=RGB(),
-        transform=partial(_move, translation=translation, rotation=rotation) if translation or rotation else None,
+        transform=partial(move_pair, translation=translation, rotation=rotation) if translation or rotation else None,
         jitter=partial(photometric_jitter, strength=jitter),
         **{**CORNER_CROPS, **crops},
     )
@@ -549,115 +382,68 @@ def flow_view(num_fields: int = 1, **crops: Any) -> View:
     return View(sample=RandomSegments(num_fields), modality=Flow(), **{**CORNER_CROPS, **crops})
 
 
-CHAIRS: Mapping[str, Any] = {
-    "num_frames": 2,
-    "with_flow": True,
-    "jitter": 0.0,
-    "translation": 0.2,
-    "rotation": 17.0,
-    "short_side": None,
-}
-"""``clip_view(**CHAIRS)``: flow of FlyingChairs; how far things are moved is FlowNet's (section 4.4.2)."""
-
-FLOW: Mapping[str, Any] = {"with_flow": True, "jitter": 0.0}
-"""Flow of the target videos: not moved, "to maintain the original optical flow distribution"."""
-
-ACTIONS: Mapping[str, Any] = {"with_flow": False, "jitter": 0.4}
-"""Actions; with ``with_flow=True``, actions and flow."""
-
-
-def frames_and_flow(view: View, clip: Clip, start: int | None = None, *, whole: bool = True) -> tuple[Tensor, Tensor]:
-    """Frames and their flow, as they are: to measure flow, ``clips.map(partial(frames_and_flow, view))``.
-
-    Args:
-        view: a `clip_view`, or a `flow_view`.
-        clip: any.
-        start: the first frame; the middle of what is possible if None.
-        whole: the whole frames, or just the centre crop.
-
-    Returns:
-        What the network sees, ``(T, 3, H, W)`` float32, or ``(F, 2, H, W)``; and the true flow ``(F, 2, H, W)``, NaN
-        where unknown.
-    """
-    length = cast(RandomSegments, view.sample).length
-    num_fields = _num_fields(length)
-    if start is None:
-        start = max(clip.num_frames - length + (num_fields != length), 1) // 2  # there is flow from the last frame
-    indices = (start + torch.arange(length)).clamp(max=clip.num_frames - 1)
-    flow = known_flow(clip, indices[:num_fields], view.rescale)  # (F, 2, H, W)
-    return view.at(clip, indices, whole=whole), flow if whole else centre_crop(flow, view.crop_size)
-
-
-def _num_fields(num_frames: int) -> int:
+def count_fields(num_frames: int) -> int:
     """F: one field for a pair; else as many as frames, the last one to the frame after them."""
     return 1 if num_frames <= 2 else num_frames
 
 
+FLOW: Mapping[str, Any] = {"with_flow": True, "jitter": 0.0}
+"""Flow of the target videos: not moved, "to maintain the original optical flow distribution" (section 4.4.2)."""
+
+CHAIRS: Mapping[str, Any] = {**FLOW, "num_frames": 2, "translation": 0.2, "rotation": 17.0, "short_side": None}
+"""``clip_view(**CHAIRS)``: flow of FlyingChairs; how far things are moved is FlowNet's."""
+
 # --- builders: networks -----------------------------------------------------------------------------------------------
-# The same classes in two sizes; all begin at random. In tiny ones conv1 keeps the resolution, so the finest flow is
-# half as large as the frames, not a quarter.
+# The same classes in two sizes, with random weights: "paper" is a ResNet-18 on 224 x 224 pixels; "tiny" has half the
+# layers, a quarter as wide, for 48 x 48, and its conv1 keeps the resolution: its finest flow is half as large.
 
-_PAPER: Mapping[str, Any] = {"block": BasicBlock, "layers": (2, 2, 2, 2)}  # ResNet-18
-_TINY: Mapping[str, Any] = {"block": BasicBlock, "layers": (1, 1, 1, 1), "width": 16, "conv1": (3, 1)}
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "paper": {"layers": (2, 2, 2, 2)},
+    "tiny": {"layers": (1, 1, 1, 1), "width": 16, "conv1": (3, 1)},
+}
 
 
-def multi_frame_paper(num_classes: int, *, dropout: float = 0.5) -> ActionFlowNet:
-    """ActionFlowNet on 16 frames of 224 x 224: a 3D-ResNet-18. Section 4.3.2."""
-    encoder = resnet3d_18(num_classes, dropout=dropout)
+def multi_frame_network(num_classes: int, *, size: Size = "paper", dropout: float = 0.5) -> ActionFlowNet:
+    """ActionFlowNet on 16 frames, or on 8 if tiny: a 3D-ResNet-18 (section 4.3.2)."""
+    encoder = ResNet3D(num_classes, dropout=dropout, **SIZES[size])
     return ActionFlowNet(encoder, FlowDecoder3D(encoder.channels[1:]))
 
 
-def two_frame_paper(num_classes: int, *, dropout: float = 0.5) -> ActionFlowNet:
-    """FlowNet and ActionFlowNet-2F, on two frames of 224 x 224: a ResNet-18. Sections 4.3.3 and 4.3.3.2."""
-    encoder = ResNet(num_classes, in_channels=6, dropout=dropout, **_PAPER)
+def two_frame_network(num_classes: int, *, size: Size = "paper", dropout: float = 0.5) -> ActionFlowNet:
+    """FlowNet and ActionFlowNet-2F, on two frames: a ResNet-18 (sections 4.3.3 and 4.3.3.2)."""
+    encoder = ResNet(num_classes, in_channels=6, block=BasicBlock, dropout=dropout, **SIZES[size])
     return ActionFlowNet(encoder, FlowDecoder(encoder.channels[1:]))
 
 
-def one_frame_paper(num_classes: int, *, in_channels: int = 3, dropout: float = 0.5) -> ActionFlowNet:
+def one_frame_network(
+    num_classes: int, *, in_channels: int = 3, size: Size = "paper", dropout: float = 0.5
+) -> ActionFlowNet:
     """ResNet-18 without a decoder, on one frame, or, with 2 channels, on a field of given flow.
 
-    For the image-pre-trained one: ``cross_modality_init(model.encoder, torchvision's)``.
+    To start from images: ``cross_modality_init(network.encoder, source)``. The lab's own tiny weights were trained with
+    a stride of 1 in res5 and lose some of what they know with the stride of 2 here: ``other_strides=True`` allows it.
     """
-    return ActionFlowNet(ResNet(num_classes, in_channels=in_channels, dropout=dropout, **_PAPER))
+    return ActionFlowNet(ResNet(num_classes, in_channels=in_channels, block=BasicBlock, dropout=dropout, **SIZES[size]))
 
 
-def stacked_paper(
-    num_classes: int, flow_net: ActionFlowNet, *, upsample: bool = False, dropout: float = 0.5
+def stacked_network(
+    num_classes: int, flow_net: ActionFlowNet, *, upsample: bool = False, size: Size = "paper", dropout: float = 0.5
 ) -> Stacked:
-    """Stacked: ResNet-18 on the flow of a `two_frame_paper`. Section 4.3.3.1."""
+    """Stacked: a ResNet-18 on the flow of a `two_frame_network` (section 4.3.3.1)."""
     build = ResNet if upsample else WithoutStem
-    return Stacked(flow_net, build(num_classes, in_channels=2, dropout=dropout, **_PAPER))
+    return Stacked(flow_net, build(num_classes, in_channels=2, block=BasicBlock, dropout=dropout, **SIZES[size]))
 
 
-def multi_frame_tiny(num_classes: int, *, dropout: float = 0.5) -> ActionFlowNet:
-    """ActionFlowNet on 8 or 16 frames of 48 x 48."""
-    encoder = resnet3d_tiny(num_classes, dropout=dropout)
-    return ActionFlowNet(encoder, FlowDecoder3D(encoder.channels[1:]))
+# --- recipes: Recipe(**RECIPES["paper"]["two_frame"]) -----------------------------------------------------------------
+# Section 4.4.2: one for all, for flow and for actions; nothing is said of weight decay, or of a falling rate. For a
+# laptop the rate is higher, and falls; a network of many frames sees as many samples as one of two.
 
-
-def two_frame_tiny(num_classes: int, *, dropout: float = 0.5) -> ActionFlowNet:
-    """FlowNet and ActionFlowNet-2F, on two frames of 48 x 48."""
-    encoder = ResNet(num_classes, in_channels=6, dropout=dropout, **_TINY)
-    return ActionFlowNet(encoder, FlowDecoder(encoder.channels[1:]))
-
-
-def one_frame_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.5) -> ActionFlowNet:
-    """On one frame of 48 x 48, or a field of given flow.
-
-    ``source_weights("resnet")`` fit its encoder with ``other_strides=True``: they have learned with a stride of 1 in
-    res5, and lose some of what they know with this net's 2.
-    """
-    return ActionFlowNet(ResNet(num_classes, in_channels=in_channels, dropout=dropout, **_TINY))
-
-
-def stacked_tiny(num_classes: int, flow_net: ActionFlowNet, *, upsample: bool = False, dropout: float = 0.5) -> Stacked:
-    """Stacked on the flow of a `two_frame_tiny`."""
-    build = ResNet if upsample else WithoutStem
-    return Stacked(flow_net, build(num_classes, in_channels=2, dropout=dropout, **_TINY))
-
-
-# --- recipes: Recipe(**PAPER) -----------------------------------------------------------------------------------------
-# Section 4.4.2: one for all, for flow and for actions; nothing is said of weight decay, or of the rate falling.
-
-PAPER: Mapping[str, Any] = {"optimizer": torch.optim.Adam, "options": {"lr": 1e-4}, "steps": 40_000, "batch": 128}
-TINY: Mapping[str, Any] = {"optimizer": torch.optim.Adam, "options": {"lr": 1e-3}, "steps": 300, "batch": 32}
+_ADAM: Mapping[str, Any] = {"optimizer": torch.optim.Adam, "options": {"lr": 1e-4}, "steps": 40_000, "batch": 128}
+_TINY: Mapping[str, Any] = {**_ADAM, "options": {"lr": 1e-3}, "steps": 600, "batch": 32}
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "paper": {"two_frame": _ADAM, "multi_frame": _ADAM},
+    "tiny": {
+        "two_frame": {**_TINY, "schedule": {360: 1e-3 / 3, 510: 1e-4}},
+        "multi_frame": {**_TINY, "steps": 1200, "batch": 16, "schedule": {720: 1e-3 / 3, 1020: 1e-4}},
+    },
+}

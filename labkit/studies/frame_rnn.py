@@ -31,17 +31,11 @@ from labkit.clips import Clip, Clips
 from labkit.papers import frame_rnn
 from labkit.papers.two_stream import spatial_network
 from labkit.studies.code_metrics import class_clustering, instability, one_of_each_group, order_scores
+from labkit.studies.families import FAMILIES, labels_of
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
 from labkit.studies.study import Study
 from labkit.training import Recipe, evaluate
-
-FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "appearance": ("hammer", "chop", "guitar", "broom", "ski", "skateboard"),
-    "motion": ("wave", "clap", "jump", "squat", "walk_left", "walk_right"),
-    "reversed": ("sit_down", "stand_up", "open_arms", "close_arms", "pick_up", "put_down"),
-}
-"""Actions of the world: told by a single frame, by motion alone, or by the order of the frames alone (in pairs)."""
 
 LAYERS: Mapping[str, Mapping[str, str]] = {
     "paper": {"fc7": "classifier.4", "fc6": "classifier.1", "pool5": "features.12"},
@@ -215,7 +209,7 @@ class FrameRNN(Study):
 
     def labels_of(self, family: str) -> Tensor:
         """Labels ``(6,)`` of the classes of a family of the world."""
-        return torch.tensor([self.clips.test.classes.index(name) for name in FAMILIES[family]])
+        return labels_of(family, self.clips.test.classes)
 
     def rows_of(self, clips: Clips | Codes, family: str) -> Tensor:
         """Indices ``(n,)`` of the clips whose classes are of a family."""

@@ -35,7 +35,9 @@ class Measure(NamedTuple):
 
 
 class Values(dict[str, float]):
-    """Metrics and their values; shown to one decimal, with their standard errors over the test clips.
+    """Metrics and their values; shown to one decimal with their standard errors over the test clips.
+
+    Small values without a standard error, such as errors in pixels, are shown to three digits.
 
     Args:
         measures: by metric.
@@ -46,10 +48,13 @@ class Values(dict[str, float]):
         self.measures = measures
 
     def __repr__(self) -> str:
-        return "\n".join(
-            f"{metric} {measure.value:.1f}" + ("" if measure.stderr is None else f" ± {measure.stderr:.1f}")
-            for metric, measure in self.measures.items()
-        )
+        return "\n".join(f"{metric} {_shown(measure)}" for metric, measure in self.measures.items())
+
+
+def _shown(measure: Measure) -> str:
+    if measure.stderr is not None:
+        return f"{measure.value:.1f} ± {measure.stderr:.1f}"
+    return f"{measure.value:.1f}" if abs(measure.value) >= 10 else f"{measure.value:.3g}"
 
 
 def per_clip(scores: Tensor) -> Measure:

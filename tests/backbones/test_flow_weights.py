@@ -1,4 +1,4 @@
-"""The small flow nets that come with the lab are what their card says."""
+"""The tiny FlowNets that come with the lab are what their card says."""
 
 import importlib
 from pathlib import Path
@@ -27,14 +27,14 @@ def test_the_error_on_the_card_is_measured_again(script, name):
     assert facts["world"] == world.VERSION, "the world has changed: run data_scripts/train_flow.py"
     build, view, steps, batch = script.NETS[name]
     assert str(script.recipe_of(steps, batch, facts["seed"])) == facts["recipe"]
-    net = build(18)
+    net = build(18, size="tiny")
     load_weights(net, path, skip=("encoder.fc",))  # any number of classes
     assert (facts["size"], facts["strides"]) == (view.crop_size, strides(net))
     clips = script.clips_of(name, facts["seed"])["test"]
     assert str(len(clips)) in facts["measured"]
     few = clips.subset(torch.arange(0, len(clips), 4))
     errors = script.errors_of(net.eval(), few, view)
-    assert float(errors.net.mean()) == pytest.approx(facts["epe"], rel=0.2)
+    assert float(errors.estimate.mean()) == pytest.approx(facts["epe"], rel=0.2)
     assert facts["epe"] < 0.75 * facts["epe_zero"]
     assert path.stat().st_size < 4e6
 
@@ -48,7 +48,7 @@ def test_the_script_trains_saves_and_measures(script, monkeypatch, tmp_path, cap
     facts = card(tmp_path / "net.safetensors")
     assert facts.keys() == card(source_weights("flownet_target")).keys()
     assert f"EPE {facts['epe']} pixels" in capsys.readouterr().out
-    net = afn.two_frame_tiny(1)
+    net = afn.two_frame_network(1, size="tiny")
     load_weights(net, tmp_path / "net.safetensors")
     again = script.errors_of(net.eval(), few("target", 1001)["test"], script.TWO)
-    assert float(again.net.mean()) == pytest.approx(facts["epe"], abs=1e-4)
+    assert float(again.estimate.mean()) == pytest.approx(facts["epe"], abs=1e-4)

@@ -1,48 +1,17 @@
-from dataclasses import dataclass
-from functools import partial
-
-import fakes
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from fakes import FakeClip
 
-from labkit import flow as fl
-from labkit import world
-from labkit.backbones import cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import resnet_tiny
-from labkit.backbones.resnet3d import inflate
-from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
+from labkit.studies.cost import count_calls, count_parameters
 from labkit.training import Recipe, evaluate, fit, overfit_one_batch
 from labkit.views import RGB
-
-
-@dataclass
-class FakeClip(fakes.FakeClip):
-    """Red is dx of the flow that starts there, green dy."""
-
-    num_frames: int = 20
-    height: int = 20
-    width: int = 24
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.ahead = self.all_frames[:-1, :2].float()
-
-    def flow(self, indices, *, backward=False):
-        return super().flow(indices, backward=backward).clone()
-
-
-class FakeClips(Clips):
-    def __init__(self, clips):
-        self.all, self.classes = clips, ("a", "b", "c", "d")
-        self.labels = torch.tensor([clip.label for clip in clips])
-        self.groups = torch.zeros_like(self.labels)
-
-    def __getitem__(self, index):
-        return self.all[index]
+from labkit.views.crops import photometric_jitter
+from labkit.views.pairs import move_pair
 
 
 def seeded(seed=0):
@@ -59,11 +28,11 @@ def truth(batch=2, size=32, fields=1, seed=1):
 
 def tiny(frames=2, classes=4):
     torch.manual_seed(0)
-    return (afn.two_frame_tiny if frames == 2 else afn.multi_frame_tiny)(classes)
+    return (afn.two_frame_network if frames == 2 else afn.multi_frame_network)(classes, size="tiny")
 
 
 def stacked(upsample=False):
-    return afn.stacked_tiny(4, tiny(), upsample=upsample)
+    return afn.stacked_network(4, tiny(), upsample=upsample, size="tiny")
 
 
 PLAIN = {"short_side": None, "flip": False, "jitter": 0.0}
@@ -78,29 +47,27 @@ def levels(frames):
 # --- views ------------------------------------------------------------------------------------------------------------
 
 
-def test_flow_leads_from_each_frame_to_the_next_and_from_the_last_to_one_never_shown():
-    clip = FakeClip(width=20)
-    view, starts = afn.clip_view(16, **WHOLE, with_flow=True), set()
-    for seed in range(60):
-        frames, flow, label = view.train(clip, seeded(seed))
-        assert frames.shape == (16, 3, 20, 20)
+@pytest.mark.parametrize(("frames", "fields", "starts"), [(16, 16, 4), (2, 1, 19), (1, 1, 19)])
+def test_flow_leads_from_each_frame_to_the_next_and_from_the_last_of_many_to_one_never_shown(frames, fields, starts):
+    clip, seen = FakeClip(num_frames=20, height=20, width=20), set()
+    view = afn.clip_view(frames, **WHOLE, with_flow=True)
+    for seed in range(200):
+        images, flow, label = view.train(clip, seeded(seed))
+        start = next(s for s in range(20) if torch.equal(clip.all_frames[s], levels(images)[0]))
+        assert torch.equal(levels(images), clip.all_frames[start : start + frames])
+        assert torch.equal(flow, clip.ahead[start : start + fields])
         assert label == 1
-        start = next(s for s in range(20) if torch.equal(clip.all_frames[s], levels(frames)[0]))
-        assert torch.equal(levels(frames), clip.all_frames[start : start + 16])
-        assert torch.equal(flow, clip.ahead[start : start + 16])  # the last: from frame start + 15 to start + 16
-        starts.add(start)
-    assert starts == {0, 1, 2, 3}  # frame start + 16 exists
-    alone = afn.clip_view(16, **WHOLE)
-    assert len({alone.train(clip, seeded(seed))[0][0, 0, 0, 0].item() for seed in range(60)}) == 5
-    frames, flow, _ = afn.clip_view(2, **WHOLE, with_flow=True).train(clip, seeded())
-    assert (frames.shape, flow.shape) == ((2, 3, 20, 20), (1, 2, 20, 20))
-    assert torch.equal(flow[0], levels(frames)[0, :2].float())
+        seen.add(start)
+    assert seen == set(range(starts))  # there is a frame after the last one
+    views, _ = view.test(clip, 5, generator=seeded())
+    assert views.shape == (25, frames, 3, 20, 20)  # no flow, five crops of each sample
 
 
 @pytest.mark.parametrize(("alone", "beside"), [(16, 16), (1, 2)])
 def test_training_views_without_flow_can_have_the_frames_of_those_with_it(alone, beside):
     """Otherwise the last start, after whose frames there is no flow, would be theirs alone, and shift all samples."""
-    clip, crops = FakeClip(num_frames=18), {**PLAIN, "flip": True, "crop_size": 12, "crop_scales": (20, 16, 12)}
+    clip = FakeClip(num_frames=18, height=20, width=24)
+    crops = {**PLAIN, "flip": True, "crop_size": 12, "crop_scales": (20, 16, 12)}
     names = afn.clip_view(alone, **crops, leaves_room=True)
     both = afn.clip_view(beside, **crops, with_flow=True)
     for seed in range(40):
@@ -111,148 +78,15 @@ def test_training_views_without_flow_can_have_the_frames_of_those_with_it(alone,
     assert torch.equal(*tests)  # the last frames are tested all the same
 
 
-def test_a_smaller_image_has_shorter_flow():
-    clip = FakeClip(num_frames=3, width=20)
-    for options in ({"crop_scales": (20,)}, {"crop_scales": (10,), "short_side": 10}):
-        view = afn.clip_view(2, **{**PLAIN, "crop_size": 10, "with_flow": True, **options})
-        _, flow, _ = view.train(clip, seeded())
-        expected = [fl.resize_flow(clip.ahead[s : s + 1], (10, 10)) for s in (0, 1)]
-        assert any(torch.allclose(flow, other) for other in expected)
-
-
-def test_what_is_not_known_is_nan():
-    short = FakeClip(num_frames=6, width=20)
-    frames, flow, _ = afn.clip_view(8, **WHOLE, with_flow=True).train(short, seeded())
-    assert torch.equal(levels(frames), short.all_frames[[0, 1, 2, 3, 4, 5, 5, 5]])
-    assert torch.equal(flow[:5], short.ahead)
-    assert flow[5:].isnan().all()  # from the last frame on, nobody knows
-    masked = FakeClip(num_frames=2, width=20)
-    masked.valid = lambda indices: torch.arange(20).expand(len(indices), 20, 20) > 4
-    frames, flow = afn.frames_and_flow(afn.clip_view(2, **WHOLE), masked)
-    assert flow[..., :5].isnan().all()
-    assert torch.equal(flow[..., 5:], masked.ahead[..., 5:])
-    assert torch.equal(levels(frames), masked.all_frames)
-
-
-def test_frames_and_their_flow_from_the_middle_of_a_clip():
-    clip = FakeClip()
-    for length, start in ((16, 2), (2, 9)):  # 0 to 3 have flow from the last of 16 frames, 0 to 18 from the first of 2
-        view = afn.clip_view(length, **PLAIN, crop_size=12)
-        frames, flow = afn.frames_and_flow(view, clip)
-        assert torch.equal(levels(frames), clip.all_frames[start : start + length])
-        assert torch.equal(flow, clip.ahead[start : start + (1 if length == 2 else length)])
-        frames, flow = afn.frames_and_flow(view, clip, 1, whole=False)
-        assert torch.equal(levels(frames), clip.all_frames[1 : 1 + length, :, 4:16, 6:18])
-        assert torch.equal(flow[0], clip.ahead[1, :, 4:16, 6:18])
-
-
-def test_a_network_on_given_flow_sees_the_field_instead():
-    clip = FakeClip(width=20)
-    view, signs = afn.flow_view(short_side=None, crop_size=20, crop_scales=(20,)), set()
-    for seed in range(20):
-        field, label = view.train(clip, seeded(seed))
-        assert (field.shape, label) == ((1, 2, 20, 20), 1)
-        signs.add(torch.sign(field[0, 0].mean()).item())
-    assert signs == {-1.0, 1.0}
-    views, _ = view.test(clip, 3, generator=seeded())
-    assert views.shape == (30, 1, 2, 20, 20)
-    assert torch.equal(views[5:10], fl.flip_flow(views[:5]))
-
-
-def test_tests_see_random_segments_of_frames_alone():
-    clip = FakeClip()
-    for with_flow in (False, True):
-        view = afn.clip_view(8, **PLAIN, with_flow=with_flow, crop_size=16)
-        views, label = view.test(clip, 5, generator=seeded(3))
-        assert (views.shape, label) == ((25, 8, 3, 16, 16), 1)
-        for sample, start in enumerate(torch.randint(20 - 8 + 1, (5,), generator=seeded(3)).tolist()):
-            assert torch.equal(levels(views[5 * sample]), clip.all_frames[start : start + 8, :, :16, :16])
-
-
-def test_jitter_is_for_actions():
-    clip = FakeClip(num_frames=2, width=20)
-    for seed in range(20):
-        plain, jittered = (
-            afn.clip_view(2, **{**WHOLE, "jitter": jitter}, with_flow=True).train(clip, seeded(seed))
-            for jitter in (0.0, 0.4)
-        )
-        assert torch.equal(plain[1], jittered[1])  # the flow
-        change = (jittered[0] - plain[0]).movedim(1, 0).flatten(1)  # (3, T * H * W)
-        assert change.std(dim=1).min() > 0.02  # contrast and saturation, not the same colour added to every pixel
-    settings = [afn.clip_view(**kind) for kind in (afn.CHAIRS, afn.FLOW, afn.ACTIONS)]
-    assert [view.jitter.keywords["strength"] for view in settings] == [0.0, 0.0, 0.4]
-    assert [(view.transform and view.transform.keywords, view.short_side) for view in settings] == [
-        ({"translation": 0.2, "rotation": 17.0}, None),
-        (None, 256),
-        (None, 256),
-    ]
-
-
-# --- translated and rotated pairs -------------------------------------------------------------------------------------
-
-
-def motions(monkeypatch, *matrices):
-    made = iter([torch.tensor([*rows, [0.0, 0.0, 1.0]], dtype=torch.float64) for rows in matrices])
-    monkeypatch.setattr(afn, "_motion", lambda *anything: next(made))
-
-
-def test_a_shift_by_hand(monkeypatch):
-    """Both frames go 3 to the right and 1 down, the second one 2 further up."""
-    motions(monkeypatch, [[1, 0, 3], [0, 1, 1]], [[1, 0, 0], [0, 1, -2]])
-    frames, flow = torch.rand(2, 3, 10, 12), torch.rand(1, 2, 10, 12)
-    moved, new = afn.translate_and_rotate(frames, flow)
-    torch.testing.assert_close(moved[0, :, 1:, 3:], frames[0, :, :-1, :-3])
-    torch.testing.assert_close(moved[1, :, :-1, 3:], frames[1, :, 1:, :-3])
-    torch.testing.assert_close(new[..., 1:, 3:], flow[..., :-1, :-3] + torch.tensor([0.0, -2.0])[:, None, None])
-    assert new[..., 0, :].isnan().all()
-    assert new[..., :3].isnan().all()
-
-
-def test_training_pairs_are_moved_if_asked(monkeypatch):
-    motions(monkeypatch, [[1, 0, 3], [0, 1, 1]], [[1, 0, 0], [0, 1, -2]])
-    clip = FakeClip(num_frames=2, width=20)
-    _, flow, _ = afn.clip_view(2, **WHOLE, with_flow=True, translation=0.2, rotation=17.0).train(clip, seeded())
-    torch.testing.assert_close(flow[..., 1:, 3:], clip.ahead[..., :-1, :-3] + torch.tensor([0.0, -2.0])[:, None, None])
-    assert flow[..., :3].isnan().all()
-
-
-def test_a_quarter_turn_by_hand(monkeypatch):
-    """About the middle of 9 x 9 pixels, clockwise as seen: what lay right lies below, and moves there."""
-    motions(monkeypatch, [[0, -1, 8], [1, 0, 0]], [[1, 0, 0], [0, 1, 0]])
-    frames, flow = torch.rand(2, 3, 9, 9), torch.zeros(1, 2, 9, 9)
-    flow[:, 0] = 2.0  # to the right
-    moved, new = afn.translate_and_rotate(frames, flow)
-    torch.testing.assert_close(moved, torch.rot90(frames, -1, (2, 3)))
-    torch.testing.assert_close(new[0, :, 4, 4], torch.tensor([0.0, 2.0]))
-
-
-def test_new_flow_still_leads_from_the_first_frame_to_the_second():
-    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
-
-    def scene(x, y):
-        return torch.stack([torch.sin(x / 5 + y / 9), torch.cos(x / 8 - y / 6), torch.sin(y / 7)])
-
-    frames = torch.stack([scene(x, y), scene(x - 2, y + 1)])
-    flow = torch.tensor([2.0, -1.0])[None, :, None, None].expand(1, 2, 64, 64)
-    for draw in range(5):
-        moved, new = afn.translate_and_rotate(frames, flow, generator=seeded(draw))
-        known = torch.isfinite(new).all(1)[0]
-        back, inside = fl.backward_warp(moved[1:], new.nan_to_num())
-        far = (back - moved[:1]).abs().amax(1)[0][known & inside[0]]
-        assert known.float().mean() > 0.3
-        assert far.quantile(0.9) < 0.05
-        assert (new[0, :, known] - flow[0, :, known]).abs().max() > 0.3  # another motion than before
-
-
-def test_motion_is_drawn_within_its_limits():
-    drawn = torch.stack([afn._motion(40, 60, 12.0, 17.0, seeded(d)) for d in range(300)])
-    angles = torch.rad2deg(torch.atan2(drawn[:, 1, 0], drawn[:, 0, 0]))
-    assert -17 <= angles.min() < -15
-    assert 15 < angles.max() <= 17
-    middle = torch.tensor([29.5, 19.5, 1.0], dtype=torch.float64)
-    moved = drawn @ middle - middle
-    assert moved[:, :2].abs().max() <= 12
-    assert moved[:, :2].abs().max() > 11
+def test_what_each_kind_of_training_changes():
+    chairs, flow, actions = (afn.clip_view(**kind) for kind in (afn.CHAIRS, afn.FLOW, {}))
+    assert [view.jitter.keywords["strength"] for view in (chairs, flow, actions)] == [0.0, 0.0, 0.4]
+    assert actions.jitter.func is photometric_jitter  # contrast and saturation, too: section 4.4.2, reference [9]
+    assert (flow.transform, actions.transform, flow.short_side, chairs.short_side) == (None, None, 256, None)
+    assert (chairs.transform.func, chairs.transform.keywords) == (move_pair, {"translation": 0.2, "rotation": 17.0})
+    assert chairs.crop_scales == actions.crop_scales == afn.flow_view().crop_scales == (256, 224, 192, 168)
+    field, label = afn.flow_view(short_side=None, crop_size=12, crop_scales=(12,)).train(FakeClip(), seeded())
+    assert (field.shape, label) == ((1, 2, 12, 12), 1)
 
 
 # --- shapes of the text -----------------------------------------------------------------------------------------------
@@ -264,16 +98,17 @@ def shapes(flows):
 
 def test_sixteen_fields_come_out_of_sixteen_frames():
     with torch.device("meta"):
-        model, clips = afn.multi_frame_paper(101).eval(), torch.zeros(1, 16, 3, 224, 224)
-        assert shapes(model.maps(clips)) == [(64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
+        model, clips = afn.multi_frame_network(101).eval(), torch.zeros(1, 16, 3, 224, 224)
+        sizes = [(64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
+        assert shapes(model.feature_maps(clips)) == sizes
         assert shapes(model.flow(clips)) == [(16, 2, 56, 56)]
         assert model(clips).shape == (1, 101)
-        assert shapes(afn.multi_frame_tiny(18).eval().flow(torch.zeros(1, 8, 3, 48, 48))) == [(8, 2, 24, 24)]
+        assert shapes(tiny(8).eval().to("meta").flow(torch.zeros(1, 8, 3, 48, 48))) == [(8, 2, 24, 24)]
 
 
 def test_four_scales_come_out_of_two_frames():
     with torch.device("meta"):
-        model, clips = afn.two_frame_paper(101).eval(), torch.zeros(1, 2, 3, 224, 224)
+        model, clips = afn.two_frame_network(101).eval(), torch.zeros(1, 2, 3, 224, 224)
         assert model.encoder.conv1.in_channels == 6
         assert shapes(model.flow(clips)) == [(1, 2, side, side) for side in (7, 14, 28, 56)]
         assert shapes(tiny().eval().to("meta").flow(torch.zeros(1, 2, 3, 48, 48))) == [
@@ -281,25 +116,15 @@ def test_four_scales_come_out_of_two_frames():
         ]
 
 
-def test_layers_of_the_decoders():
-    with torch.device("meta"):
-        two, many = afn.two_frame_paper(101).decoder, afn.multi_frame_paper(101).decoder
-    assert [(d.in_channels, d.out_channels) for d in two.deconvolutions] == [(512, 256), (514, 128), (258, 64)]
-    assert [(d.in_channels, d.out_channels) for d in many.deconvolutions] == [(512, 256), (512, 128), (256, 64)]
-    assert {(d.kernel_size, d.stride) for d in two.deconvolutions} == {((4, 4), (2, 2))}
-    assert {(d.kernel_size, d.stride) for d in many.deconvolutions} == {((3, 4, 4), (2, 2, 2))}
-    assert [p.in_channels for p in two.predictions] == [512, 514, 258, 130]
-    assert (many.prediction.in_channels, many.prediction.kernel_size) == (128, (3, 3, 3))
-
-
 def test_parameters_beside_the_text():
     """ "approximately half the number of parameters of the Stacked model", which has "about 2x" those of a ResNet."""
-    count = afn.parameter_count
+    count = count_parameters
     with torch.device("meta"):
-        two, many = afn.two_frame_paper(101), afn.multi_frame_paper(101)
-        both, large = (afn.stacked_paper(101, afn.two_frame_paper(101), upsample=up) for up in (False, True))
+        two, many = afn.two_frame_network(101), afn.multi_frame_network(101)
+        both, large = (afn.stacked_network(101, afn.two_frame_network(101), upsample=up) for up in (False, True))
         plain = torchvision.models.resnet18(num_classes=101)
-        small, small_stacked = afn.two_frame_tiny(18), afn.stacked_tiny(18, afn.two_frame_tiny(18))
+        small = afn.two_frame_network(18, size="tiny")
+        small_stacked = afn.stacked_network(18, afn.two_frame_network(18, size="tiny"), size="tiny")
     assert count(two.encoder) == count(plain) + 3 * 64 * 49 == 11_237_733
     # deconvolutions, their biases, enlargements of flow, predictions
     assert count(two.decoder) == (
@@ -319,7 +144,7 @@ def test_parameters_beside_the_text():
 
 def maps_of(model, size=32, frames=2):
     with torch.no_grad():
-        return model.eval().maps(pairs(size=size, frames=frames))
+        return model.eval().feature_maps(pairs(size=size, frames=frames))
 
 
 def test_flownet_written_out():
@@ -360,26 +185,6 @@ def test_the_decoder_over_time_written_out():
     with torch.no_grad():
         (found,) = model.flow(pairs(frames=8))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize(("level", "changed"), [(0, [3]), (1, [2, 3]), (2, [1, 2, 3]), (3, [0, 1, 2, 3])])
-def test_each_skip_enters_where_its_maps_are_as_large(level, changed):
-    model, maps = tiny(), maps_of(tiny())
-    with torch.no_grad():
-        before = model.decoder(maps)
-        maps[level] = maps[level] + 1
-        after = model.decoder(maps)
-    assert [i for i in range(4) if not torch.equal(before[i], after[i])] == changed
-
-
-@pytest.mark.parametrize("level", range(4))
-def test_each_skip_enters_over_time(level):
-    model, maps = tiny(16), maps_of(tiny(16), frames=8)
-    with torch.no_grad():
-        (before,) = model.decoder(maps)
-        maps[level] = maps[level] + 1
-        (after,) = model.decoder(maps)
-    assert (before != after).float().mean() > 0.9
 
 
 def test_maps_keep_their_strength_on_the_way_up():
@@ -446,20 +251,20 @@ def test_the_losses_are_sums_of_their_parts(frames):
 
 
 @pytest.mark.parametrize("frames", [2, 8])
-def test_which_parameters_each_loss_teaches(frames):
+def test_which_parameters_each_loss_reaches(frames):
     model = tiny(frames).train()
     batch = pairs(frames=frames), truth(fields=1 if frames == 2 else frames), torch.tensor([1, 3])
     names = {name for name, _ in model.named_parameters()}
     parts = {part: {name for name in names if name.startswith(part)} for part in ("decoder.", "encoder.fc.")}
-    for loss, untaught in (
+    for loss, unreached in (
         (afn.flow_loss, parts["encoder.fc."]),
         (classification_loss, parts["decoder."]),
         (afn.multitask_loss, set()),
     ):
         model.zero_grad()
         loss(model, batch)[0].backward()
-        taught = {name for name, one in model.named_parameters() if one.grad is not None and one.grad.any()}
-        assert taught == names - untaught
+        reached = {name for name, value in model.named_parameters() if value.grad is not None and value.grad.any()}
+        assert reached == names - unreached
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -469,11 +274,11 @@ def test_which_parameters_each_loss_teaches(frames):
 def test_no_layer_of_the_decoder_runs_to_classify(frames, layers):
     model, clips = tiny(frames), pairs(frames=frames)
     labels = torch.tensor([0, 1])
-    assert afn.decoder_calls(model, lambda: model(clips)) == 0
-    assert afn.decoder_calls(model, lambda: classification_loss(model, (clips, labels))) == 0
-    assert afn.decoder_calls(model, lambda: evaluate(model, [(clips, 1)], progress=False)) == 0
-    assert afn.decoder_calls(model, lambda: model.flow(clips)) == layers
-    assert afn.decoder_calls(model, lambda: model.both(clips)) == layers
+    assert count_calls(model.decoder, lambda: model(clips)) == 0
+    assert count_calls(model.decoder, lambda: classification_loss(model, (clips, labels))) == 0
+    assert count_calls(model.decoder, lambda: evaluate(model, [(clips, 1)], progress=False)) == 0
+    assert count_calls(model.decoder, lambda: model.flow(clips)) == layers
+    assert count_calls(model.decoder, lambda: model.both(clips)) == layers
     assert not any(layer._forward_hooks for layer in model.modules())
     model.decoder = None
     assert model(clips).shape == (2, 4)  # "the decoder can be removed"
@@ -493,11 +298,11 @@ def test_both_is_either(frames):
 
 def test_dropout_of_a_half_before_the_classifier():
     with torch.device("meta"):
-        nets = [afn.multi_frame_paper(9), afn.two_frame_paper(9), afn.one_frame_paper(9)]
-        heads = [net.encoder for net in nets] + [afn.stacked_paper(9, nets[1]).classifier]
+        networks = [afn.multi_frame_network(9), afn.two_frame_network(9), afn.one_frame_network(9)]
+        heads = [network.encoder for network in networks] + [afn.stacked_network(9, networks[1]).classifier]
     assert [head.dropout.p for head in heads] == [0.5] * 4
     torch.manual_seed(0)
-    net = afn.two_frame_tiny(4).train()
+    net = afn.two_frame_network(4, size="tiny").train()
     given = []
     net.encoder.fc.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))
     maps = torch.rand(40, net.encoder.fc.in_features, 3, 3) + 1
@@ -507,11 +312,11 @@ def test_dropout_of_a_half_before_the_classifier():
 
 
 @pytest.mark.parametrize("upsample", [False, True])
-def test_stacked_reads_the_flow_of_a_net_that_stays_as_it_is(upsample):
+def test_stacked_reads_the_flow_of_a_network_that_stays_as_it_is(upsample):
     model, clips = stacked(upsample), pairs()
     assert model.upsamples is upsample
     before = {name: value.clone() for name, value in model.flow_net.state_dict().items()}
-    recipe = Recipe(**{**afn.TINY, "steps": 2, "batch": 2})
+    recipe = Recipe(**{**afn.RECIPES["tiny"]["two_frame"], "steps": 2, "batch": 2, "schedule": None})
     fit(model, recipe, [(clip, n) for n, clip in enumerate(clips)], classification_loss, progress=False)
     assert all(torch.equal(value, before[name]) for name, value in model.flow_net.state_dict().items())
     assert not any(module.training for module in model.train().flow_net.modules())
@@ -527,8 +332,8 @@ def test_stacked_reads_the_flow_of_a_net_that_stays_as_it_is(upsample):
 
 def test_stacked_has_no_conv1_and_no_pool1():
     with torch.device("meta"):
-        flow_net = afn.two_frame_paper(101)
-        net, plain = afn.stacked_paper(101, flow_net).classifier.eval(), torchvision.models.resnet18(num_classes=101)
+        flow_net = afn.two_frame_network(101)
+        net, plain = afn.stacked_network(101, flow_net).classifier.eval(), torchvision.models.resnet18(num_classes=101)
         maps, sizes = torch.zeros(1, 2, 56, 56), []
         for stage in net.stages.values():
             maps = stage(maps)
@@ -543,19 +348,6 @@ def test_stacked_has_no_conv1_and_no_pool1():
         "layer1.0.downsample.1.bias",
     }
     assert own["layer1.0.conv1.weight"] == (64, 2, 3, 3)
-
-
-def test_nets_on_one_image_and_on_given_flow():
-    image, field = afn.one_frame_tiny(4), afn.one_frame_tiny(4, in_channels=2)
-    source = resnet_tiny(24)
-    load_weights(source, source_weights("resnet"))
-    cross_modality_init(image.encoder, source, other_strides=True)
-    assert torch.equal(image.encoder.layer3[0].conv1.weight, source.layer3[0].conv1.weight)
-    assert image(pairs(frames=1)).shape == (2, 4)
-    assert field(truth()).shape == (2, 4)
-    many = afn.multi_frame_tiny(4)
-    inflate(many.encoder, source, other_strides=True)
-    torch.testing.assert_close(many.encoder.conv1.weight.sum(2), source.conv1.weight)
 
 
 @pytest.mark.parametrize("frames", [2, 8])
@@ -574,98 +366,32 @@ def test_they_can_learn(frames):
         assert overfit_one_batch(stacked(), classification_loss, batch, steps=80).steps > 1
 
 
-# --- flow of any picture, errors --------------------------------------------------------------------------------------
-
-
-def constant(model, dx, dy):
-    """A net that says the same flow everywhere."""
-    for name, value in model.decoder.named_parameters():
-        value.data.zero_()
-        if name in ("predictions.3.bias", "prediction.bias"):
-            value.data.copy_(torch.tensor([dx, dy]))
-    return model.eval()
-
-
-@pytest.mark.parametrize("frames", [2, 8])
-def test_pictures_of_any_size_have_flow_as_large(frames):
-    model = constant(tiny(frames), 3.0, 2.0)
-    clips = torch.randn(2, frames, 3, 24, 40)
-    found = afn.full_flow(model, clips, multiple=16)
-    assert found.shape == (2, 1 if frames == 2 else frames, 2, 24, 40)
-    expected = torch.tensor([3.0 * 40 / 48, 2.0 * 24 / 32])[:, None, None].expand_as(found)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(
-        afn.full_flow(model, torch.randn(1, frames, 3, 32, 32), 16)[0, 0, :, 5, 5], torch.tensor([3.0, 2.0])
-    )
-
-
-def test_flow_errors_by_hand():
-    goal = torch.zeros(2, 3, 2, 2, 2)
-    goal[:, 0, 0], goal[:, 1, 0], goal[:, 2, 0] = 1.0, 3.0, 7.0
-    goal[1, 2, :, 0] = torch.nan  # half of the last field
-    goal[1, 2, 0, 1] = 17.0
-    data = [(torch.zeros(3, 3, 2, 2), field) for field in goal]
-    errors = afn.flow_errors(
-        lambda clips: torch.full((len(clips), 3, 2, 2, 2), 2.0) * torch.tensor([1.0, 0])[:, None, None], data, 1
-    )
-    assert errors.zero.tolist() == [1, 3, pytest.approx((7 * 4 + 17 * 2) / 6)]
-    assert errors.net.tolist() == [1, 1, pytest.approx((5 * 4 + 15 * 2) / 6)]
-    assert errors.copy[0].isnan()
-    assert errors.copy[1:].tolist() == [2, pytest.approx((4 * 4 + 14 * 2) / 6)]
-    assert afn.flow_errors(lambda clips: clips[:, :, :2] + torch.nan, data).net.isnan().all()  # no estimate is an error
-
-
-def test_they_train_and_are_measured_on_the_world():
-    """Chairs, then actions with flow, as the notebook does, for a step each."""
-    torch.manual_seed(0)
-    crops = {"crop_size": 16, "short_side": None, "crop_scales": (24, 16)}
-    chairs = world.FlowPairs(seed=1000, size=24, number=5)
-    model, recipe = afn.two_frame_tiny(4), Recipe(**{**afn.TINY, "steps": 1, "batch": 2})
-    seen = fit(
-        model,
-        recipe,
-        chairs.map(afn.clip_view(**{**afn.CHAIRS, **crops}).train),
-        afn.flow_loss,
-        progress=False,
-    )
-    assert seen[0].shown["epe"] > 0
-    pairs = chairs.map(partial(afn.frames_and_flow, afn.clip_view(2, **crops)))
-    errors = afn.flow_errors(partial(afn.full_flow, model.eval(), multiple=16), pairs)
-    assert errors.zero.item() == pytest.approx(
-        torch.stack([pair.flow([0])[0].norm(dim=0) for pair in chairs]).mean().item()
-    )
-    assert errors.net.shape == (1,)
-    clips = FakeClips([FakeClip(num_frames=9, width=20, label=n, seed=n) for n in range(2)])
-    many = afn.multi_frame_tiny(4)
-    taught = clips.map(afn.clip_view(8, with_flow=True, crop_size=16, short_side=None, crop_scales=(16, 20)).train)
-    assert {"accuracy", "epe"} <= set(fit(many, recipe, taught, afn.multitask_loss, progress=False)[0].shown)
-    tested = clips.map(partial(afn.clip_view(8, crop_size=16, short_side=None).test, num_samples=2))
-    assert evaluate(many, tested, progress=False).clips.shape == (40, 4)
-
-
 # --- recipes, errors --------------------------------------------------------------------------------------------------
 
 
-def test_the_recipe_is_the_papers():
-    recipe = Recipe(**afn.PAPER)
+def test_the_recipe_is_the_papers_and_all_networks_see_equally_many_samples():
+    recipe = Recipe(**afn.RECIPES["paper"]["two_frame"])
     assert (recipe.optimizer, recipe.steps, recipe.batch) == (torch.optim.Adam, 40_000, 128)
     assert dict(recipe.options) == {"lr": 1e-4}
     assert recipe.schedule is None
+    for recipes in afn.RECIPES.values():
+        two, many = (Recipe(**recipes[sees]) for sees in ("two_frame", "multi_frame"))
+        assert two.steps * two.batch == many.steps * many.batch
 
 
 def test_wrong_input_is_named():
     with pytest.raises(ValueError, match="encoder and decoder must both be over time or both not"):
         afn.ActionFlowNet(resnet_tiny(4, in_channels=6), afn.FlowDecoder3D((16, 32, 64, 128)))
-    with pytest.raises(ValueError, match="clips must have 6 channels, all frames together; got 3 frames of 3"):
+    with pytest.raises(ValueError, match=r"clips, with stacked frames, must be \(B, 6, H, W\); got \(2, 9, 32, 32\)"):
         tiny()(pairs(frames=3))
-    with pytest.raises(ValueError, match="multiples of 32 pixels"):
+    with pytest.raises(ValueError, match="sides that are multiples of 32 pixels"):
         tiny().flow(pairs(size=40))
-    with pytest.raises(ValueError, match="frames a multiple of 8"):
+    with pytest.raises(ValueError, match="over time a multiple of 8 frames"):
         tiny(16).flow(pairs(frames=6))
     with pytest.raises(ValueError, match="flow needs a decoder"):
-        afn.one_frame_tiny(4).flow(pairs(frames=1))
+        afn.one_frame_network(4, size="tiny").flow(pairs(frames=1))
     with pytest.raises(ValueError, match="flow_net must predict flow of two frames"):
-        afn.stacked_tiny(4, afn.one_frame_tiny(4))
+        afn.stacked_network(4, afn.one_frame_network(4, size="tiny"), size="tiny")
     with pytest.raises(ValueError, match="translation and rotation are for pairs"):
         afn.clip_view(16, with_flow=True, translation=0.2)
     with pytest.raises(ValueError, match="at least one pixel that counts"):

@@ -73,8 +73,12 @@ def two_sets():
     )
 
 
+def two_frames():
+    return afn.two_frame_network(3, size="tiny")
+
+
 def stacked():
-    return afn.stacked_tiny(3, afn.two_frame_tiny(3))
+    return afn.stacked_network(3, two_frames(), size="tiny")
 
 
 CASES = {  # model, data, loss
@@ -83,10 +87,10 @@ CASES = {  # model, data, loss
     "frame_rnn": lambda: (frame_rnn.frame_rnn_models(3, 6, size="tiny").birnn, labelled(4, 6), frame_rnn.loss),
     "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
-    "action_flow_net.flow": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.flow_loss),
-    "action_flow_net.action": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), classification_loss),
+    "action_flow_net.flow": lambda: (two_frames(), with_flow(2, 32), afn.flow_loss),
+    "action_flow_net.action": lambda: (two_frames(), with_flow(2, 32), classification_loss),
     "action_flow_net.stacked": lambda: (stacked(), with_flow(2, 32), classification_loss),
-    "action_flow_net.multitask": lambda: (afn.two_frame_tiny(3), with_flow(2, 32), afn.multitask_loss),
+    "action_flow_net.multitask": lambda: (two_frames(), with_flow(2, 32), afn.multitask_loss),
     "temporal_difference.tsn": lambda: (td.tsn_tiny(3), labelled(2, 3, 32, 32), td.loss),
     "temporal_difference.first": lambda: (td.freeze_image_trunk(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
     "temporal_difference.joint": lambda: (td.train_jointly(td.tdn_tiny(3)), labelled(2, 3, 32, 32), td.loss),
@@ -218,7 +222,7 @@ def test_the_mining_grows_alike_everywhere(processes):
 
 def test_a_part_that_no_process_uses_stays_as_it_is(processes):
     torch.manual_seed(1)
-    before = afn.two_frame_tiny(3).decoder.state_dict()
+    before = two_frames().decoder.state_dict()
     for weights, _ in (found["action_flow_net.action"] for found in processes[0]):
         assert all(torch.equal(weights[f"decoder.{part}"], value) for part, value in before.items())
 
