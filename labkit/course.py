@@ -1,7 +1,7 @@
 """The notebooks as files: from their source to .ipynb, run with parameters, exported to pages that need no network.
 
 The ``.py`` file is the source of truth. Running and exporting is papermill's and nbconvert's work; this module adds
-what the lab needs besides: one clear line for a failing cell, and an HTML page whose formulas, figures and players
+what else the lab needs: one clear line for a failing cell, and an HTML page whose formulas, figures and players
 live in the page itself.
 """
 
@@ -27,6 +27,7 @@ from labkit.pairing import write_notebook as write_notebook
 from labkit.pairing import write_text
 from labkit.viz.source import CLONE, file_html
 
+FOLDED = "hide-input"  # the tag of a cell whose code is folded; its first line, a comment, says what it is
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
 
@@ -35,6 +36,11 @@ _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}
 {%- if nb.metadata.plotly_js -%}<script>{{ nb.metadata.plotly_js }}</script>{%- endif -%}
+{%- endblock -%}
+{%- block input -%}
+{%- if cell.metadata.folded -%}
+<details class="labkit-code"><summary>{{ cell.metadata.folded | escape }}</summary>{{ super() }}</details>
+{%- else -%}{{ super() }}{%- endif -%}
 {%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
@@ -47,6 +53,10 @@ _TEMPLATE = """
   .js-plotly-plot { min-width: 760px; } /* on a narrow page, scroll rather than let labels overlap */
   .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: #374151; }
   .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; }
+  .labkit-code { flex: 1 1 auto; min-width: 0; }
+  .labkit-code > summary { width: fit-content; padding: 2px 8px; cursor: pointer; font-size: 14px; color: #374151; }
+  .labkit-code > summary:hover { background: #F3F4F6; }
+  .labkit-code > summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
   .labkit-file { display: none; position: fixed; inset: 0; z-index: 1000; overflow: auto; background: #FFFFFF; }
   .labkit-file:target, .labkit-file:has(:target) { display: block; }
   .labkit-file header { position: sticky; top: 0; padding: 10px 24px; background: #F3F4F6; font-size: 16px; }
@@ -201,6 +211,8 @@ def export(executed: Path, page: Path) -> Path:
                     file=sys.stderr,
                 )
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", text)
+        if FOLDED in cell.metadata.get("tags", []):
+            cell.metadata["folded"] = f"Code: {_first_line(cell.source).lstrip('# ')}"
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
         for output in cell.get("outputs", []):

@@ -2,7 +2,7 @@
 
 JupyterLab, as `labkit lab` starts it, saves both. Other editors (VS Code, Colab) save the ``.ipynb`` only. So that
 nobody's work is lost when one file is written from the other, an ``.ipynb`` carries a digest of the cells that both
-files agreed on last. If its cells still have this digest, nobody has edited it, and writing it anew is safe.
+files agreed on last. If its cells still have this digest, nobody has edited it, and it may safely be written again.
 """
 
 import hashlib
@@ -20,7 +20,12 @@ import nbformat
 
 from labkit.files import written_whole
 
-_KEPT = ("tags", "lines_to_next_cell", "lines_to_end_of_cell_marker")  # metadata of a cell that the .py has room for
+_KEPT = (
+    "jupyter",
+    "tags",
+    "lines_to_next_cell",
+    "lines_to_end_of_cell_marker",
+)  # metadata of a cell that the .py has room for
 
 
 class State(StrEnum):
@@ -28,7 +33,7 @@ class State(StrEnum):
 
     MISSING = "missing"  # there is no .ipynb
     EQUAL = "equal"  # the same cells
-    OLDER = "older"  # the .py has changed, the .ipynb has not: it may be written anew
+    OLDER = "older"  # the .py has changed, the .ipynb has not: it may be written again
     EDITED = "edited"  # the .ipynb has cells that no .py has, or cannot be read
 
 
@@ -54,9 +59,7 @@ class Pair:
         """What is the matter with an edited ``.ipynb``, and what to do, in one line; of many cells, at most so many."""
         name, command = self.source.with_suffix(".ipynb").name, f".venv/bin/labkit notebooks {self.source.name[:2]}"
         if self.damage:
-            return (
-                f"{name} cannot be read as a notebook ({self.damage}): repair it, or {command} --discard writes it anew"
-            )
+            return f"{name} cannot be read as a notebook ({self.damage}): repair it, or {command} --discard replaces it"
         shown = self.differences[:most]
         hidden = len(self.differences) - len(shown)
         cells = "; ".join([*shown, *([f"and {hidden} more"] if hidden else [])])

@@ -1,7 +1,7 @@
 """The parameters of a notebook: does it know these names and values, and where do the paths among them lead?
 
 Papermill writes the values that it is given into a cell of their own, whatever their names and types, and a learner may
-type anything. A notebook that goes on regardless trains for hours what nobody asked for, or shows a puppet in place of
+type anything. A notebook that continues regardless trains for hours what nobody asked for, or shows a puppet instead of
 a clip. So the cell after the parameters begins with a call of `check`.
 """
 
@@ -58,7 +58,7 @@ def user_path(*parts: str) -> str:
     """Where a path leads that somebody gave as a parameter: absolute, with ``~`` expanded.
 
     A relative path is looked for in the folder of the notebook, then in the folder where the command was given:
-    papermill runs a notebook in the one (``--cwd``), and whoever types a path into a terminal means the other.
+    papermill runs a notebook in the one (``--cwd``), and a path that is typed into a terminal means the other.
 
     Args:
         parts: joined; empty ones are left out, and an absolute one makes those before it moot.
@@ -73,7 +73,7 @@ def user_path(*parts: str) -> str:
         return ""
     path = Path(*(Path(part).expanduser() for part in parts if part))
     if path.is_absolute():
-        return str(path)  # whoever reads it says what must lie there
+        return str(path)  # the function that reads it says what must be there
     folders = dict.fromkeys([Path.cwd(), Path(os.environ.get("PWD", Path.cwd()))])
     places = [folder / path for folder in folders]
     for place in places:

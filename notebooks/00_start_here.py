@@ -15,18 +15,20 @@
 # %% [markdown]
 # # Start here
 #
-# Welcome to **labkit**. In this lab you take apart the papers that taught machines to understand video: you run
-# them, look inside, change one thing and see what happens.
+# No paper of its own: a taste of eight papers, each linked where its section begins.
+#
+# Welcome to **labkit**. In this lab you take apart papers from which machines learned to understand video: you run them, look
+# inside, change one thing and see what happens.
 #
 # **What you will see here**
 #
 # - what the lab is made of, and how its notebooks are meant to be read;
 # - whether this computer is ready;
-# - a first taste of each paper in one picture, made from a single short clip.
+# - the idea of each paper in one figure, made from a single short clip.
 #
 # **To know beforehand**: a little Python. From the second paper on it helps to know what a convolutional network is.
 #
-# **Time** half a minute.
+# **Time** about half a minute on two cores.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
@@ -35,258 +37,159 @@ data_root = ""  # where a real data set lies; not needed here
 seed = 0
 device = "cpu"  # or "cuda"; this notebook computes little
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world"])
 
 import torch
 
-from labkit import doctor, flow, viz, world
-
-sizes = {"smoke": (10, 48, 64), "lesson": (24, 120, 160), "study": (24, 120, 160), "paper": (24, 120, 160)}
-length, height, width = sizes[profile]
+from labkit import doctor, flow, viz
+from labkit.studies.start_here import samples
+from labkit.studies.video_and_flow import stroll
+from labkit.viz.papers import start_here as figures
 
 # %% [markdown]
 # ## Somebody waves at you
 #
-# This clip comes from no camera. The lab paints it, limb by limb, and therefore knows everything about it:
-# which pixel belongs to which part and where each goes next. Change `seed` in the cell above, and somebody else
-# comes along.
+# No camera has recorded this clip. The lab paints it, limb by limb, and therefore knows everything about it: which pixel
+# belongs to which part, and where each of them goes next. With another `seed` in the cell above, somebody else comes along.
 #
-# Press play. Then choose an overlay: with the buttons, or, once the player has the focus (tab to it, or click
-# its picture), with the keys 1 to 3.
+# **Explore.** Press play. Then choose an overlay: with the buttons, or with the keys 1 to 3 once the player has the focus
+# (press Tab until you reach it, or click its image).
 
 # %%
-scene = world.stroll(seed, frames=length, height=height, width=width)
-fps = 8.0
-speed = scene.forward.norm(dim=1)
-top = viz.typical_speed(scene.forward)
-viz.ClipPlayer(
-    {
-        "image": viz.Layer(scene.frames, alt="a puppet waves"),
-        "flow": viz.Layer(
-            viz.flow_to_rgb(scene.forward, top),
-            caption=f"colour: direction; rim of the wheel: {top:.2g} pixels per frame",
-            key=viz.colour_wheel(48),
-            alt="flow as colour",
-        ),
-        "speed": viz.Layer(
-            viz.heat_to_rgb(speed, 0, top),
-            caption=f"dark blue: at rest; yellow: {top:.2g} pixels per frame or more",
-            alt="speed as colour",
-        ),
-    },
-    title="A stroll through the park",
-    alt="A puppet strolls to the right through a park and waves, while the camera follows.",
-    fps=fps,
-)
+scene = stroll(profile, seed)
+frames, fields = scene.frames, scene.forward  # (T, 3, H, W) and (T-1, 2, H, W): one arrow for each pixel
+speed = viz.typical_speed(fields)
+figures.stroll(frames, fields, speed)
 
 # %% [markdown]
 # ## A world of puppets
 #
-# The lab has a whole world of such clips to learn from: actions, meetings of two puppets, long clips, stills,
-# pairs of frames, places. Here is one moment of each action.
+# The lab has a whole world of such clips to learn from: actions, meetings of two puppets, long clips, photos, pairs of frames,
+# scenes. Here is one moment of each action.
 #
-# **Before you look at the names:** which ones can you tell from a single picture, and which would you have to
-# see move?
+# **Predict**, without a look at the names: which ones can you tell from a single image, and which would you have to see move?
 
 # %%
-side, clip_length = (48, 8) if profile == "smoke" else (112, 16)
-actions = world.Actions(seed=seed, size=side, frames=clip_length, groups=3, clips=1)
-meetings = world.Interactions(seed=seed, size=side, groups=3, clips=1)
-moments = [
-    clips[clips.names.index(f"{name}_g01_c01")].frames([clips.num_frames // 2])[0]
-    for clips in (actions, meetings)
-    for name in clips.classes
-]
-viz.picture_grid(
-    moments,
-    columns=6,
-    labels=[name.replace("_", " ") for name in (*actions.classes, *meetings.classes)],
-    title="One moment of each action",
-    alt="Twenty-two pictures of puppets in forests, kitchens, on stages and streets, each in the middle of an action.",
-)
+actions, meetings, photos = samples(profile, seed)
+figures.actions([actions, meetings])
 
 # %% [markdown]
-# Now let six of them move, and then look at their motion alone.
+# **Explore** six of them in motion; then switch to their flow, and look at the motion alone.
 
 # %%
-shown = ("hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up")
-clips = {name: actions[actions.names.index(f"{name}_g02_c01")] for name in shown}
-panels = []
-for name, clip in clips.items():
-    motion = viz.flow_to_rgb(clip.flow(range(clip_length - 1)), 4.0)
-    legend = "hue: direction; rim of the wheel: 4 pixels per frame"
-    layers = {"image": clip.frames(range(clip_length)), "flow": viz.Layer(motion, legend, key=viz.colour_wheel(32))}
-    panels.append(viz.Panel(name.replace("_", " "), layers))
-viz.ClipPlayer(
-    *panels,
-    title="Six actions",
-    alt="Puppets hammer, chop, walk to the left and to the right, sit down and stand up.",
-    fps=fps,
-)
+figures.motions(actions, ["hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up"])
 
 # %% [markdown]
-# > Hammer and chop are one and the same motion: their flow looks much alike, but one frame shows the tool and the
-# > place. The two walks are the other way round: a frame hardly tells where somebody is going. To sit down and to
-# > stand up have the same postures, in opposite order. The world is made of such pairs, so that every paper has
-# > something to be good at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
+# > Hammering and chopping are the same motion, so their flow looks much alike; but a single frame shows the tool and the scene.
+# > With the two walks it is the other way round: a frame hardly tells where somebody is going. Sitting down and standing up
+# > have the same postures, in the opposite order. The world is made of such pairs, so that every paper has something to be good
+# > at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
 #
 # ## A taste of each paper
 #
-# Everything below comes from the first clip, but for one picture, and uses no network yet: the bare idea, in raw
-# pixels. The papers' own notebooks, which put the networks in, come one by one; the number in front is theirs.
+# Everything below, except for one figure, comes from the first clip. No network is used yet, only the bare idea, in raw pixels.
+# The networks come in the papers' own notebooks, whose numbers stand in front.
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
-# [Simonyan & Zisserman (2014)](https://arxiv.org/abs/1406.2199) use two networks: one sees a single frame, the
-# other sees nothing but motion. Every pixel of the right picture says where the point seen there goes: the hue is
-# the direction, as on the wheel of the player above. White stands still, and a tint all over is the camera.
+# [Simonyan & Zisserman (2014)](https://arxiv.org/abs/1406.2199) use two networks: one sees a single frame, the other sees
+# nothing but motion. Below on the right, each pixel tells how its point moves: the hue is the direction, as on the wheel of the
+# player above. White does not move, and a tint all over is the camera's motion.
 
 # %%
-t = length // 3
-viz.picture_grid(
-    [scene.frames[t], viz.flow_to_rgb(scene.forward[t], top)],
-    labels=["what the spatial stream sees", "what the temporal stream sees"],
-    title="Two streams",
-    alt="Left a frame: a puppet in a park. Right the flow of the same moment in colour: the figure stands out, and where the camera moves the ground has a tint of its own.",
-)
+t = len(frames) // 3
+figures.two_streams(frames[t], fields[t], speed)
 
 # %% [markdown]
-# ### 03 · Codes and recurrent networks: *order matters*
+# ### 03 · CNN features and recurrent networks: *order matters*
 #
-# Giel & Diaz (2015, a report of Stanford's [CS231n](https://cs231n.stanford.edu)) turn each frame into a code, the
-# numbers inside a network that was trained on photos, and read the codes in order with a recurrent network. The two
-# strips hold the same frames; an average over time cannot tell them apart, a reader in order can.
+# Giel & Diaz (2015, a report of Stanford's [CS231n](https://cs231n.stanford.edu)) describe each frame by a vector, which they
+# take from inside a network that was trained on photos, and read these vectors in order with a recurrent network. The two rows
+# hold the same frames. An average over time cannot tell them apart; a recurrent network can.
 
 # %%
-few = torch.linspace(0, length - 1, 6).long()
-viz.picture_grid(
-    [*scene.frames[few], *scene.frames[few.flip(0)]],
-    columns=6,
-    labels=[*(f"t = {i}" for i in few.tolist()), *(f"t = {i}" for i in few.flip(0).tolist())],
-    title="The same frames, forwards and backwards",
-    alt="Two rows of six frames: above the puppet walks to the right, below the same frames in reverse order.",
-)
+times = torch.linspace(0, len(frames) - 1, 6).long()
+figures.orders(frames[times], times)
 
 # %% [markdown]
-# ### 04 · Local features and VLAD: *a picture as a bag of patches*
+# ### 04 · Local features and VLAD: *an image as a bag of patches*
 #
-# [Ng, Yang & Davis (2015)](https://arxiv.org/abs/1504.05133) describe an image by the features of its patches,
-# pooled without regard to place; VLAD is their way of pooling. Here is a frame as such a bag: all patches are
-# there, but where each belongs is lost (we sorted them by brightness).
+# [Ng, Yang & Davis (2015)](https://arxiv.org/abs/1504.05133) describe an image by the features of its patches, pooled without
+# regard to where they are; VLAD is their way of pooling. Here is a frame as such a bag: all its patches are there, but nothing
+# tells where each belongs. (We sorted them by brightness.)
 
 # %%
-size = height // 6
-patches = scene.frames[t].unfold(1, size, size).unfold(2, size, size).flatten(1, 2).movedim(0, 1)  # (N, 3, size, size)
-order = patches.float().mean((1, 2, 3)).argsort()
-across = width // size
-bag = patches[order].unflatten(0, (-1, across)).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (3, H, W)
-viz.picture_grid(
-    [scene.frames[t], bag],
-    labels=["a frame", "its patches, out of place"],
-    title="A bag of patches",
-    alt="Left a frame, right the same frame cut into square patches that are sorted from dark to bright.",
-)
+side = frames.shape[2] // 6
+patches = frames[t].unfold(1, side, side).unfold(2, side, side).flatten(1, 2).movedim(0, 1)  # (N, 3, side, side)
+darkest_first = patches.float().mean((1, 2, 3)).argsort()
+figures.bag(frames[t], patches[darkest_first])
 
 # %% [markdown]
 # ### 05 · Full-length video: *pooling over time*
 #
-# [Ng, Hausknecht et al. (2015)](https://arxiv.org/abs/1503.08909) take the maximum over all frames of what a
-# network finds. In raw pixels: for every place, the frame in which it was farthest from its mean. Whatever passed
-# by leaves its trace; neighbouring places may remember different moments, which is why the right picture looks
-# patched.
+# [Ng, Hausknecht et al. (2015)](https://arxiv.org/abs/1503.08909) take, of each feature of a network, the maximum over all
+# frames. In raw pixels: each pixel from the frame in which it differs most from its mean over time. Whatever passes by leaves
+# its trace. Neighbouring pixels may remember different moments, which is why the right image looks patched.
 
 # %%
-frames = scene.frames.float()
-unusual = (frames - frames.mean(0)).abs().sum(1).argmax(0)  # (H, W), a frame index for each place
-trace = frames.gather(0, unusual.expand(1, 3, -1, -1))[0] / 255
-viz.picture_grid(
-    [frames.mean(0) / 255, trace],
-    labels=["mean over time", "most unusual moment of each place"],
-    title="Pooling over time",
-    alt="Left the mean of all frames, blurred where the puppet moves. Right a maximum: ghosts of every pose stand out.",
-)
+values = frames.float()  # (T, 3, H, W), 0 to 255
+moment = (values - values.mean(0)).abs().sum(1).argmax(0)  # (H, W), the index of a frame for each pixel
+figures.pooled(values.mean(0) / 255, values.gather(0, moment.expand(1, 3, -1, -1))[0] / 255)
 
 # %% [markdown]
 # ### 06 · ActionFlowNet: *seeing where things will go*
 #
-# [Ng, Choi et al. (2018)](https://arxiv.org/abs/1612.03052) teach a network to predict motion, the future one
-# included, to understand actions better. If the motion is known, the next frame can be put together from this one:
-# each of its pixels is fetched from where it was.
+# [Ng, Choi et al. (2018)](https://arxiv.org/abs/1612.03052) train a network to predict motion, the future one included, so
+# that it understands actions better. If the motion is known, the next frame can be put together from this one: each pixel is
+# fetched from where it was.
 #
-# **Before you look:** what is there to fetch where a hand has just moved away?
+# **Predict:** what can be fetched where a hand has just moved away?
 
 # %%
-future, _ = flow.backward_warp(frames[t : t + 1], scene.backward[t : t + 1])
-viz.picture_grid(
-    [scene.frames[t], future[0] / 255, scene.frames[t + 1]],
-    labels=["now", "put together from now", "next"],
-    title="One step into the future",
-    alt="Three frames: now, the next one put together from its pixels, and the true next one. They look almost the same, but in the middle what moved is doubled: a hand, or a leg.",
-)
+future, _ = flow.backward_warp(values[t], scene.backward[t])
+figures.prediction(frames[t], future / 255, frames[t + 1])
 
 # %% [markdown]
-# > Nothing: what gets uncovered was never seen. So the old hand is fetched once more, and the puppet has a
-# > ghost of it.
+# > Nothing: what gets uncovered was not seen before. So the old hand is fetched once more, and the puppet gets a ghost of it.
 #
 # ### 07 · Temporal difference networks: *what has changed?*
 #
-# Ng & Davis add, at every level of a network, the difference between two frames. On the lowest level it is
-# this:
+# Ng & Davis (2018) add, at every level of a network, the difference between two frames. At the lowest level it is this:
 
 # %%
-step = min(3, length - 1 - t)
-change = (frames[t + step] - frames[t]) / 510 + 0.5
-viz.picture_grid(
-    [scene.frames[t], change, scene.frames[t + step]],
-    labels=[f"frame {t}", "difference", f"frame {t + step}"],
-    title="Differences",
-    alt="Two frames with their difference between them: grey where nothing changes, coloured along moving edges.",
-)
+later = min(t + 3, len(frames) - 1)
+figures.difference(frames[t], frames[later], times=(t, later))
 
 # %% [markdown]
 # ### 08 · Attention transfer: *what photos teach about video*
 #
-# [Li et al. (2017)](https://arxiv.org/abs/1708.00973) learn from photos on the web and look for the same thing in
-# video. Photos are not frames: they are taken closer, often in brighter colours, some in grey, and at the very
-# moment that tells.
+# [Li et al. (2017)](https://arxiv.org/abs/1708.00973) learn from photos on the web, and look for the same things in video.
+# Photos are not frames: they are taken closer, often in brighter colours, some in grey, and at the moment that tells most.
 
 # %%
-photos = world.Stills(of="interactions", seed=seed, size=side, groups=3)
-pairs = [
-    picture
-    for name in meetings.classes
-    for picture in (
-        photos[photos.names.index(f"{name}_g01_c01")].frames([0])[0],
-        meetings[meetings.names.index(f"{name}_g01_c01")].frames([2])[0],
-    )
-]
-viz.picture_grid(
-    pairs,
-    columns=4,
-    labels=[f"{name.replace('_', ' ')}, {kind}" for name in meetings.classes for kind in ("photo", "a frame")],
-    title="Photos and frames",
-    alt="For each of four meetings of two puppets a posed photo, taken close up, beside a frame of a video in which the puppets still stand apart.",
-)
+figures.photos_and_frames(photos, meetings)
 
 # %% [markdown]
 # ### 09 · Negative back-dropout
 #
-# [Ren et al. (2018)](https://doi.org/10.1049/iet-cvi.2016.0309) remove the neurons that vote for wrong answers.
-# That has no picture without a network: it comes with its notebook.
+# [Ren et al. (2018)](https://doi.org/10.1049/iet-cvi.2016.0309) remove the neurons that vote for wrong answers. There is
+# nothing to show of it without a network: it comes in its own notebook.
 #
 # ## How to read a notebook
 #
 # - It opens with what you will see, what to know beforehand and how long it takes.
-# - Before an experiment stands a question. Answer it before you run the cell: being wrong is where the learning
-#   is.
-# - Numbers of ours stand beside the paper's, and it is always said which are whose. Some claims do not hold
-#   here: the notebook then says so, and why.
-# - A notebook defines no network and no training loop. Those live in `labkit/`, one file per paper, made to be
-#   read.
-# - Each figure has a description for screen readers; players work with the keyboard and without Python.
+# - **Predict** comes before an experiment. Answer before you run the cell: where you are wrong, you learn most. **Explore**
+#   comes before a figure that you can operate, **Try it** before a change that you can make.
+# - Our numbers stand beside the paper's, and it is always said which are whose. Some claims do not hold here; then the notebook
+#   says so, and why.
+# - A notebook defines no network and no training loop. They are in `labkit/`, one file for each paper, and are printed from
+#   there, to be read.
+# - Where code only prepares or draws, it is folded; open it if you want to see it.
+# - Each figure has a description for screen readers. Players can be operated with the keyboard, and work without Python.
 #
 # > Comments of the lab stand in blocks like this one.
 #
@@ -298,16 +201,16 @@ viz.picture_grid(
 # |---|---|---|
 # | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
 # | `lesson` | you: the effects are visible on a laptop | up to three minutes |
-# | `study` | every row of every table, on the lab's own world | up to 45 minutes |
-# | `paper` | a GPU and the real data: the paper's network and schedule | as the paper |
+# | `study` | every row of every table, on the lab's own world | up to hours |
+# | `paper` | a GPU and the real data: the paper's network and schedule | as long as the paper's |
 #
-# Change it in the cell, or from outside, in the folder of the lab: `.venv/bin/papermill
-# notebooks/01_video_and_flow.ipynb out.ipynb --cwd notebooks -p profile smoke`. `make course` runs all
-# notebooks and writes pages that work without Python.
+# Change it in the cell; or run a notebook from a terminal, in the folder of the lab: `.venv/bin/papermill
+# notebooks/01_video_and_flow.ipynb out.ipynb --cwd notebooks -p profile smoke`. With `make course`, all notebooks are run and
+# become pages that work without Python.
 #
 # ## Is this computer ready?
 #
-# The same report comes from `labkit doctor` in a terminal. A missing browser is no harm.
+# `labkit doctor` prints the same report in a terminal. The lab works without a browser of its own; only some tests need one.
 
 # %%
 findings = list(doctor.examine())
@@ -317,4 +220,6 @@ assert doctor.healthy(findings), "see the lines marked with a cross: each names 
 # %% [markdown]
 # ## Where to go
 #
-# **Next:** [01_video_and_flow](01_video_and_flow.ipynb), the ground on which all the papers stand.
+# **Try it.** Set `seed = 1` above, and run the notebook again. Which of the actions look different, and which ideas still show?
+#
+# **Next:** [01_video_and_flow](01_video_and_flow.ipynb), on which all the papers build.

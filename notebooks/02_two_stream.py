@@ -28,7 +28,7 @@
 # - why two streams are better than one, and a data set on which they are not;
 # - how a small data set profits from a large one.
 #
-# **You should know** what a convolutional network and a softmax are, and PyTorch's `nn.Module`; what optical flow is, from
+# **To know beforehand**: what a convolutional network and a softmax are, and PyTorch's `nn.Module`; what optical flow is, from
 # [01_video_and_flow](01_video_and_flow.ipynb).
 #
 # **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them in
@@ -42,7 +42,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"])
@@ -59,6 +60,7 @@ from labkit.studies.two_stream import TwoStream
 from labkit.viz import show
 from labkit.viz.papers import two_stream as figures
 
+# %%
 study = TwoStream(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard.of(study)
 large, small = study.large, study.small

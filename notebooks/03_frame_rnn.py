@@ -27,7 +27,7 @@
 # - when recurrence pays: reverse a clip with a button and watch which predictions change;
 # - what the paper gave up, and what it names as next.
 #
-# **To know beforehand** what a convolutional network and a softmax are, and PyTorch's `nn.Module`. Recurrent networks are
+# **To know beforehand**: what a convolutional network and a softmax are, and PyTorch's `nn.Module`. Recurrent networks are
 # introduced here.
 #
 # **Time** about two minutes on two cores, most of it for nine short trainings.
@@ -40,7 +40,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"])
@@ -59,6 +60,7 @@ from labkit.studies.frame_rnn import FrameRNN
 from labkit.viz import show
 from labkit.viz.papers import frame_rnn as figures
 
+# %%
 study = FrameRNN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard.of(study)
 clips = study.clips

@@ -21,7 +21,7 @@
 # [conv_vlad.py](../labkit/papers/conv_vlad.py) with [vlad.py](../labkit/vlad.py), its experiments are
 # [studies/conv_vlad.py](../labkit/studies/conv_vlad.py).
 #
-# **What you will see**
+# **What you will see here**
 #
 # - how one forward pass gives a photo local features at every layer, tens to thousands of them (Table 2.1);
 # - how 100 visual words turn them into one vector: VLAD, equation (2.1), step by step;
@@ -30,9 +30,9 @@
 # - what a descriptor gains from two scales, what it loses in few dimensions, and how it compares with pooling and with
 #   SIFT, the features of the time before networks (Tables 2.2 and 2.3).
 #
-# **What to know beforehand:** what a convolution and a feature map are. No earlier notebook is needed.
+# **To know beforehand**: what a convolution and a feature map are. No earlier notebook is needed.
 #
-# **Time:** about one minute on two cores, and half a minute more the first time, to draw the photos.
+# **Time** about one minute on two cores, and half a minute more the first time, to draw the photos.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
@@ -43,7 +43,8 @@ device = "cpu"  # or "cuda"
 network = "googlenet"  # profile paper: or "vgg16"
 missing = "error"  # of the real sets: "skip" leaves photos out that are not there or damaged, and names them
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 datasets = ["world", "holidays", "oxford5k", "paris6k", "folder"]
@@ -62,6 +63,7 @@ from labkit.studies.conv_vlad import ConvVLAD
 from labkit.viz import show
 from labkit.viz.papers import conv_vlad as figures
 
+# %%
 study = ConvVLAD(profile, **settings, network=network, missing=missing)
 board = Scoreboard.of(study)
 

@@ -127,7 +127,7 @@ def test_notebook_01_as_a_page_without_kernel_and_network(offline_page, tmp_path
     assert figures > 10
     offline_page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert offline_page.locator(".js-plotly-plot").count() == figures
-    assert offline_page.locator("math[display=block]").count() == 2
+    assert offline_page.locator("math[display=block]").count() == 3
 
 
 def line_of(path, start):

@@ -95,6 +95,18 @@ def test_the_page_shows_html_rather_than_a_widget(tmp_path):
     assert "widget-view" not in page
 
 
+def test_a_folded_cell_opens_where_it_says_what_it_is(tmp_path):
+    hidden, shown = (nbformat.v4.new_code_cell(f"# imports <all>\nimport {name}") for name in ("hidden", "shown"))
+    hidden.metadata["tags"] = [course.FOLDED]
+    nbformat.write(nbformat.v4.new_notebook(cells=[hidden, shown]), tmp_path / "w.ipynb")
+    page = course.export(tmp_path / "w.ipynb", tmp_path / "w.html").read_text(encoding="utf-8")
+    folded = re.findall(r'<details class="labkit-code">(.*?)</details>', page, flags=re.S)
+    assert len(folded) == 1
+    assert folded[0].startswith("<summary>Code: imports &lt;all&gt;</summary>")
+    assert "hidden" in folded[0]
+    assert "shown" not in folded[0]
+
+
 def test_links_to_notebooks_in_outputs_lead_to_their_pages(tmp_path):
     data = {"text/html": '<a href="02_two_stream.ipynb">02</a> <a href="other.ipynb">other</a>'}
     cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("display_data", data=data)])

@@ -75,6 +75,33 @@ def test_the_header_and_the_parameters_cell(source):
     assert names["profile"] == "lesson"
 
 
+OTHER_HEADS = ("05", "06", "07", "08", "09", "10")  # notebooks that still open in some other way
+HEAD = re.compile(
+    r"# [^\n]+\n\n"
+    r"(?P<paper>[^*#].+?)\n\n"
+    r"\*\*What you will see here\*\*\n\n(?:- [^\n]+\n(?:  [^\n]+\n)*){3,}.*?\n"
+    r"\*\*To know beforehand\*\*: [^\n].*?\n\n"
+    r"\*\*Time\*\* about (?:half a|one|two|three) (?:and a half )?minutes? on two cores",
+    flags=re.S,
+)
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if not source.stem.startswith(OTHER_HEADS)])
+def test_the_head_says_paper_contents_prerequisites_and_time(source):
+    head = HEAD.match(jupytext.read(source).cells[0].source)
+    assert head, "see CONTRIBUTING, section Notebooks"
+    links = ["](https://", "](../labkit/papers/", "](../labkit/studies/"]
+    assert head["paper"].startswith("No paper of its own: ") or all(link in head["paper"] for link in links)
+
+
+@each_notebook
+def test_what_is_folded_says_what_it_is(source):
+    for cell in jupytext.read(source).cells:
+        folded = course.FOLDED in cell.metadata.get("tags", [])
+        assert folded == cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert not folded or re.match(r"# [a-z]", cell.source)
+
+
 @each_notebook
 def test_prose_and_code_take_turns(source):
     """One idea a cell: no cell of code longer than a screen."""

@@ -21,6 +21,7 @@ from labkit.viz.figures import (
     trajectory_plot,
 )
 from labkit.viz.filters import filter_details, filter_mosaic
+from labkit.viz.layers import flow_layer, mean_subtraction_layers, speed_layer
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
 from labkit.viz.patches import NearestPatches, PatchExplorer
@@ -28,7 +29,7 @@ from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.source import show
-from labkit.viz.stacks import input_volumes
+from labkit.viz.stacks import component_panels, input_volumes
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
@@ -63,6 +64,7 @@ __all__ = [
     "class_sheet",
     "clip_story",
     "colour_wheel",
+    "component_panels",
     "confusion_browser",
     "confusion_switch",
     "contents",
@@ -71,6 +73,7 @@ __all__ = [
     "finish",
     "flow_components",
     "flow_fields",
+    "flow_layer",
     "flow_to_rgb",
     "folded",
     "forest_plot",
@@ -80,6 +83,7 @@ __all__ = [
     "input_volumes",
     "line_chart",
     "marked_places",
+    "mean_subtraction_layers",
     "overlay",
     "paper_table",
     "picture_grid",
@@ -89,6 +93,7 @@ __all__ = [
     "recalls",
     "show",
     "signed_to_rgb",
+    "speed_layer",
     "step_chart",
     "switched",
     "timeline",

@@ -10,7 +10,7 @@ export default function figure() {
     slider.oninput = () => toFrame(Number(slider.value));
     const text = h("span", { class: "la-number" });
     const choice = drawSwitch("concept", scene.concepts, toConcept);
-    const picture = drawMap(scene);
+    const image = drawMap(scene);
     const bars = scene.energies.map((rule) => drawBars(scene, rule));
     const curves = scene.energies.map((rule) => drawCurves(scene, rule, toFrame));
     const { root, say } = drawCard(
@@ -22,7 +22,7 @@ export default function figure() {
       h(
         "div",
         { class: "la-body" },
-        picture.el,
+        image.el,
         ...bars.map((one, index) => h("section", {}, h("b", {}, scene.energies[index].name), one.el, curves[index].el)),
       ),
     );
@@ -34,7 +34,7 @@ export default function figure() {
       slider.style.setProperty("--lab-done", `${last ? (100 * frame) / last : 0}%`);
       text.textContent = String(frame);
       choice.show(name);
-      picture.show(frame, concept);
+      image.show(frame, concept);
       bars.forEach((one) => one.show(frame, concept));
       curves.forEach((one) => one.show(frame, concept));
     };
@@ -62,26 +62,26 @@ export default function figure() {
   return { render };
 }
 
-/** The frame, the cells of the map over it, and the window with the largest sum. */
+/** The frame, the cells of the attention map over it, and the square with the largest sum. */
 function drawMap(scene) {
   const [rows, columns] = scene.cells;
-  const picture = h("img", { decoding: "sync" });
+  const image = h("img", { decoding: "sync" });
   const cells = Array.from({ length: rows * columns }, () => h("i", {}));
-  const box = h("span", { class: "la-window" });
+  const box = h("span", { class: "la-square" });
   const style = `grid-template: repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
-  const el = h("div", { class: "la-map" }, picture, h("div", { class: "la-cells", style, "aria-hidden": "true" }, ...cells), box);
+  const el = h("div", { class: "la-map" }, image, h("div", { class: "la-cells", style, "aria-hidden": "true" }, ...cells), box);
   const show = (frame, concept) => {
-    picture.src = scene.frames[frame];
-    picture.alt = `frame ${frame} with the map of ${scene.concepts[concept]}`;
+    image.src = scene.frames[frame];
+    image.alt = `frame ${frame} with the attention map of ${scene.concepts[concept]}`;
     cells.forEach((cell, index) => {
       const level = scene.levels[frame][concept][index];
       cell.style.background = scene.shades[level];
     });
-    const [row, column] = scene.places[frame][concept];
+    const [row, column] = scene.corners[frame][concept];
     box.style.left = `${(100 * column) / columns}%`;
     box.style.top = `${(100 * row) / rows}%`;
-    box.style.width = `${(100 * scene.window) / columns}%`;
-    box.style.height = `${(100 * scene.window) / rows}%`;
+    box.style.width = `${(100 * scene.side) / columns}%`;
+    box.style.height = `${(100 * scene.side) / rows}%`;
   };
   return { el, show };
 }

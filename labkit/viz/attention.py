@@ -1,7 +1,7 @@
-"""AttentionExplorer: a frame, a concept, its map on the frame with the best window, and all energies over time.
+"""AttentionExplorer: a frame, a concept, its attention map with the best square, and all energies over time.
 
-Numbers travel with the page, not pictures of maps: 24 frames of 64 pixels with four maps of 7 x 7 add about 0.3 MB.
-It works with or without a kernel, as `labkit.viz.widget` has it.
+Numbers travel with the page, not images of attention maps: 24 frames of 64 pixels with four of 7 x 7 each add about
+0.3 MB. It works with or without a kernel, as `labkit.viz.widget` has it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ _SHADES = 64
 
 
 class AttentionExplorer(PageWidget, kind="attention"):
-    """Shows a frame of a clip under the map of a concept, with the window that counts, and what all concepts get.
+    """Shows a frame of a clip under the attention map of a concept, with the square that counts, and all energies.
 
     A slider chooses the frame, buttons the concept; once the figure has the focus, left and right change the frame, up
     and down the concept, and digits choose one of the first nine.
 
     Attributes:
         frame: number of the frame, 0 to T - 1.
-        concept: name of the concept whose map is shown.
+        concept: name of the concept whose attention map is shown.
 
     Both may be set and observed in the notebook while a kernel runs.
     """
@@ -43,7 +43,7 @@ class AttentionExplorer(PageWidget, kind="attention"):
         *,
         concepts: Sequence[str],
         right: int,
-        window: int = 3,
+        side: int = 3,
         start: int = 0,
         title: str,
         alt: str,
@@ -53,13 +53,14 @@ class AttentionExplorer(PageWidget, kind="attention"):
         Args:
             frames: (T, 3, H, W) uint8, or floating point in [0, 1].
             maps: (T, K, h, w), 0 or more, which lie evenly over the frames; one scale for all.
-            energies: by the name of a rule, (T, K); the first is that of the windows. All are drawn over time.
+            energies: by the name of a rule, (T, K); the first is that of the squares. All are drawn over time.
             concepts: K names.
             right: index of the right one, shown at first.
-            window: side of the window that is marked, in cells: the one with the largest sum, the first of equals.
+            side: of the square that is marked, in cells: the one with the largest sum, the first of equals (the paper's
+                "sliding window").
             start: frame shown at first.
             title: heading of the figure.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
 
         Raises:
             ValueError: wrong shapes or numbers, no title or alt text, or too much for a page.
@@ -69,33 +70,35 @@ class AttentionExplorer(PageWidget, kind="attention"):
         require_shape(maps, f"{length} {count} h w", "maps", "one for each frame and concept")
         require_finite(maps, "maps")
         if not energies or maps.min() < 0:
-            raise ValueError(f"maps must be 0 or more, and energies given; got {maps.min():.3g} and {len(energies)}")
+            raise ValueError(
+                f"attention maps must be 0 or more, and energies given; got {maps.min():.3g} and {len(energies)}"
+            )
         for name, values in energies.items():
             require_shape(values, f"{length} {count}", f"energies {name!r}", "a row a frame")
             require_finite(values, f"energies {name!r}")
-        if not (0 <= right < count and 0 <= start < length and 1 <= window <= min(maps.shape[-2:])):
+        if not (0 <= right < count and 0 <= start < length and 1 <= side <= min(maps.shape[-2:])):
             raise ValueError(
-                f"right must be 0 to {count - 1}, start 0 to {length - 1}, window 1 to {min(maps.shape[-2:])}; got "
-                f"{right}, {start} and {window}"
+                f"right must be 0 to {count - 1}, start 0 to {length - 1}, side 1 to {min(maps.shape[-2:])}; got "
+                f"{right}, {start} and {side}"
             )
         if len(set(concepts)) < count:
             raise ValueError(f"concepts must have names of their own; got {list(concepts)}")
         maps = maps.detach().cpu().double()
-        sums = maps.unfold(2, window, 1).unfold(3, window, 1).sum((-2, -1))  # (T, K, h - s + 1, w - s + 1)
+        sums = maps.unfold(2, side, 1).unfold(3, side, 1).sum((-2, -1))  # (T, K, h - s + 1, w - s + 1)
         best = sums.flatten(2).argmax(-1)  # (T, K)
-        places = torch.stack([best // sums.shape[3], best % sums.shape[3]], -1)  # (T, K, 2), rows and columns
+        corners = torch.stack([best // sums.shape[3], best % sums.shape[3]], -1)  # (T, K, 2), rows and columns
         shades = heat_to_rgb(torch.linspace(0, 1, _SHADES)[None, :], 0.0, 1.0)[:, 0].T  # (shades, 3)
         levels = (maps / max(float(maps.max()), 1e-12) * (_SHADES - 1)).round().int()
         scene: dict[str, Any] = {
             "title": title,
             "alt": alt,
-            "frames": [data_uri(picture) for picture in as_uint8(frames, "frames")],
+            "frames": [data_uri(image) for image in as_uint8(frames, "frames")],
             "concepts": list(concepts),
             "right": right,
-            "window": window,
+            "side": side,
             "cells": list(maps.shape[-2:]),
             "levels": levels.flatten(2).tolist(),
-            "places": places.tolist(),
+            "corners": corners.tolist(),
             "shades": ["#{:02x}{:02x}{:02x}".format(*shade) for shade in shades.tolist()],
             "colours": [PALETTE[number % len(PALETTE)] for number in range(count)],
             "energies": [

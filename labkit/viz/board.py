@@ -1,4 +1,4 @@
-"""What became of many claims at once, and many systems beside each other."""
+"""What became of many claims, and many systems beside each other."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ _TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 
 def verdict_tiles(papers: Mapping[str, Sequence[Mapping[str, str]]], *, title: str, alt: str) -> Figure:
-    """A tile for each claim, a row for each paper: how many hold at a glance, and which on pointing at one.
+    """A tile for each claim, a row for each paper: colours show how many hold; pointing at a tile shows which it is.
 
     Args:
         papers: by name, verdicts as for `labkit.viz.paper_table`. Tiles stand in the order of `OUTCOMES`.
@@ -309,7 +309,7 @@ def _state(
 
 
 def _offsets(wide: float, radius: float) -> list[tuple[float, float]]:
-    """Where the middle of a label may lie, seen from its point, the best places first."""
+    """Where the middle of a label may lie, seen from its point, the best first."""
     side, above = radius + wide / 2 + 4, radius + 11
     near = [(side, 0.0), (-side, 0.0), (0.0, -above), (0.0, above)]
     steps = [float(step) for step in sorted(range(-126, 127, 7), key=abs) if abs(step) > 10]

@@ -108,7 +108,7 @@ def overlay(images: Tensor, maps: Tensor, high: float | None = None) -> Tensor:
         (..., 3, H, W) uint8 RGB.
 
     Raises:
-        ValueError: wrong shapes, or NaN in the maps.
+        ValueError: wrong shapes, or NaN in the heat maps.
     """
     require_shape(images, "... 3 H W", "images")
     require_shape(maps, "... h w", "maps")
@@ -139,7 +139,7 @@ def signed_to_rgb(values: Tensor, limit: float) -> Tensor:
 
 
 def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:
-    """Pictures as uint8 RGB on the CPU, whatever they came as.
+    """Images as uint8 RGB on the CPU, whatever they came as.
 
     Args:
         clip: (..., 3, H, W) or grey (..., 1, H, W); uint8, or floating point in [0, 1].
@@ -171,16 +171,16 @@ def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:
     return clip.expand(*clip.shape[:-3], 3, *clip.shape[-2:])
 
 
-def data_uri(picture: Tensor, quality: int | None = None) -> str:
-    """A picture as text that lives in the page.
+def data_uri(image: Tensor, quality: int | None = None) -> str:
+    """An image as text that lives in the page.
 
     Args:
-        picture: (3, H, W) uint8 RGB.
+        image: (3, H, W) uint8 RGB.
         quality: None keeps every pixel (PNG), 1 to 100 is JPEG.
     """
     kind, options = ("png", []) if quality is None else ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality])
-    bgr = picture.permute(1, 2, 0).flip(-1)  # (H, W, 3), in OpenCV's order
+    bgr = image.permute(1, 2, 0).flip(-1)  # (H, W, 3), in OpenCV's order
     done, data = cv2.imencode(f".{kind}", bgr.contiguous().numpy(), options)
     if not done:
-        raise RuntimeError(f"OpenCV could not encode a {tuple(picture.shape)} picture as {kind}: run `labkit doctor`")
+        raise RuntimeError(f"OpenCV could not encode a {tuple(image.shape)} image as {kind}: run `labkit doctor`")
     return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -4,13 +4,13 @@ export default function figure() {
   function render({ model, el }) {
     const scene = model.get("scene");
     const [height, width] = scene.size;
-    const picture = svg("image", { width, height });
+    const image = svg("image", { width, height });
     const square = svg("rect", { width: scene.side, height: scene.side, class: "lo-square" });
-    const stage = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "lo-stage", "aria-hidden": "true" }, picture, square);
+    const stage = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "lo-stage", "aria-hidden": "true" }, image, square);
     const nets = scene.examples[0].nets.map(({ name }) => drawNet(scene, name));
-    const pictures = scene.examples.map((one) => ({ name: one.name, source: one.picture }));
-    const picker = drawPicker("picture", pictures, (index) => change(model, { example: index }));
-    picker.el.hidden = pictures.length < 2;
+    const images = scene.examples.map((one) => ({ name: one.name, source: one.image }));
+    const picker = drawPicker("image", images, (index) => change(model, { example: index }));
+    picker.el.hidden = images.length < 2;
     const name = h("figcaption", {});
     const { root, say } = drawCard(
       el,
@@ -33,7 +33,7 @@ export default function figure() {
     const show = () => {
       const example = scene.examples[model.get("example")];
       const [row, column] = [model.get("row"), model.get("column")];
-      picture.setAttribute("href", example.picture);
+      image.setAttribute("href", example.image);
       name.textContent = example.name;
       square.setAttribute("x", scene.lefts[column]);
       square.setAttribute("y", scene.tops[row]);
@@ -65,7 +65,7 @@ export default function figure() {
   return { render };
 }
 
-/** A network: what each place costs it, where the square is now, and its best classes. */
+/** A network: what each position costs it, where the square is now, and its best classes. */
 function drawNet(scene, name) {
   const [rows, columns] = [scene.tops.length, scene.lefts.length];
   const heat = svg("image", { width: columns, height: rows, preserveAspectRatio: "none" });
@@ -86,7 +86,7 @@ function drawNet(scene, name) {
   return { el: h("section", { class: "lo-net" }, figure, list), show };
 }
 
-/** How sure a network is of a class; a mark where it was with nothing covered. */
+/** The confidence of a network in a class; a mark where it was with nothing covered. */
 function drawBar(name, value, before, right) {
   const bar = h("span", { class: "lo-bar", "aria-hidden": "true" }, h("i", {}), h("b", {}));
   bar.firstChild.style.width = `${100 * value}%`;

@@ -1,6 +1,6 @@
-"""Occluder: cover a part of a picture with a black square, under the mouse, and see what networks still say.
+"""Occluder: cover a part of an image with a black square, under the mouse, and see what networks still predict.
 
-What they say under every square is worked out once, by `labkit.attribution.occluded_confidences`; moving the square
+What they predict under every square is worked out once, by `labkit.attribution.occluded_confidences`; moving the square
 then only looks up numbers, with or without a kernel, as `labkit.viz.widget` has it.
 """
 
@@ -19,30 +19,30 @@ from labkit.viz.widget import PageWidget
 
 @dataclass(frozen=True)
 class Covered:
-    """A picture and what networks say of it.
+    """An image and what networks predict for it.
 
     Attributes:
         name: what it is called.
-        picture: (3, H, W), uint8, or floating point in [0, 1].
+        image: (3, H, W), uint8, or floating point in [0, 1].
         right: index of the right class.
-        said: by the name of a network, its confidences in the K classes: (K,) of the picture as it is, and (h, w, K)
+        confidences: by the name of a network, those in the K classes: (K,) of the image as it is, and (h, w, K)
             under each square, 0 to 1.
     """
 
     name: str
-    picture: Tensor
+    image: Tensor
     right: int
-    said: Mapping[str, tuple[Tensor, Tensor]]
+    confidences: Mapping[str, tuple[Tensor, Tensor]]
 
 
 class Occluder(PageWidget, kind="occluder"):
-    """Shows a picture with a black square that follows the mouse, and what networks make of what is left.
+    """Shows an image with a black square that follows the mouse, and what networks predict from the rest.
 
-    Beside the picture stands, for each network, how much confidence each place of the square costs, and its best
+    Beside the image stands, for each network, how much confidence each position of the square costs, and its best
     classes. Once the figure has the focus, arrow keys move the square.
 
     Attributes:
-        example: index of the picture shown.
+        example: index of the image shown.
         row: of the square, 0 to h - 1.
         column: of the square, 0 to w - 1.
 
@@ -64,40 +64,42 @@ class Occluder(PageWidget, kind="occluder"):
         title: str,
         alt: str,
     ) -> None:
-        """Check everything and encode the pictures.
+        """Check everything and encode the images.
 
         Args:
-            examples: at least one; pictures of one size, said of by the same networks.
+            examples: at least one; images of one size, with confidences of the same networks.
             corners: upper and left edges of the squares in pixels, h and w of them: `attribution.square_corners`.
             side: of the square in pixels.
             classes: names of the K classes.
             top: how many classes of each network are shown, the best first.
             title: heading of the figure.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
 
         Raises:
             ValueError: wrong shapes, numbers out of range, no title or alt text, or too much for a page.
-            TypeError: pictures of the wrong kind.
+            TypeError: images of the wrong kind.
         """
         if not examples:
             raise ValueError("examples must hold at least one Covered; got none")
         rows, columns, count = len(corners[0]), len(corners[1]), len(classes)
-        height, width = examples[0].picture.shape[-2:]
+        height, width = examples[0].image.shape[-2:]
         if not 0 < top <= count:
             raise ValueError(f"top must be 1 to {count}, the number of classes; got {top}")
         for one in examples:
-            require_shape(one.picture, f"3 {height} {width}", f"the picture of {one.name!r}", "all of one size")
+            require_shape(one.image, f"3 {height} {width}", f"the image of {one.name!r}", "all of one size")
             if not 0 <= one.right < count:
                 raise ValueError(f"right of {one.name!r} must be 0 to {count - 1}; got {one.right}")
-            if [*one.said] != [*examples[0].said]:
-                raise ValueError(f"{one.name!r} must be said of by {[*examples[0].said]}; got {[*one.said]}")
-            for name, (bare, table) in one.said.items():
-                require_shape(bare, f"{count}", f"what {name!r} says of {one.name!r}", "one number a class")
-                require_shape(table, f"{rows} {columns} {count}", f"what {name!r} says of {one.name!r}, covered")
-                for said in (bare, table):
-                    require_finite(said, f"what {name!r} says of {one.name!r}")
-                    if said.min() < 0 or said.max() > 1 + 1e-4:
-                        raise ValueError(f"what {name!r} says of {one.name!r} must lie within 0 to 1: take the softmax")
+            networks = [*examples[0].confidences]
+            if [*one.confidences] != networks:
+                raise ValueError(f"{one.name!r} must have confidences of {networks}; got {[*one.confidences]}")
+            for name, (bare, table) in one.confidences.items():
+                those = f"confidences of {name!r} in {one.name!r}"
+                require_shape(bare, f"{count}", those, "one for each class")
+                require_shape(table, f"{rows} {columns} {count}", f"{those}, covered")
+                for values in (bare, table):
+                    require_finite(values, those)
+                    if values.min() < 0 or values.max() > 1 + 1e-4:
+                        raise ValueError(f"{those} must lie within 0 to 1: take the softmax")
         scene = {
             "title": title,
             "alt": alt,
@@ -112,7 +114,7 @@ class Occluder(PageWidget, kind="occluder"):
         super().__init__(scene, row=rows // 2, column=columns // 2)
 
     def __repr__(self) -> str:
-        return f"Occluder({self.scene['title']!r}, {len(self.scene['examples'])} pictures)"
+        return f"Occluder({self.scene['title']!r}, {len(self.scene['examples'])} images)"
 
     @traitlets.validate("example", "row", "column")
     def _exists(self, proposal: Any) -> int:
@@ -127,17 +129,17 @@ class Occluder(PageWidget, kind="occluder"):
 def _example(one: Covered) -> dict[str, Any]:
     return {
         "name": one.name,
-        "picture": data_uri(as_uint8(one.picture, "picture")),
+        "image": data_uri(as_uint8(one.image, "image")),
         "right": one.right,
         "nets": [
             {"name": name, "bare": _short(bare), "table": _short(table), "heat": _heat(bare, table, one.right)}
-            for name, (bare, table) in one.said.items()
+            for name, (bare, table) in one.confidences.items()
         ],
     }
 
 
 def _heat(bare: Tensor, table: Tensor, right: int) -> str:
-    """What each place costs, a pixel a place: dark is nothing, bright all of the confidence in the right class."""
+    """What each position costs, a pixel each: dark is nothing, bright all of the confidence in the right class."""
     drop = 1 - table[..., right] / bare[right]  # (h, w)
     return data_uri(heat_to_rgb(drop.clamp(0, 1), 0.0, 1.0))
 

@@ -7,7 +7,7 @@ export default function figure() {
     const scene = model.get("scene");
     const last = scene.frames.length - 1;
     const ends = ENDS.map((end) => drawEnd(scene, end, last, (value) => change(model, { [end]: value })));
-    const pair = scene.ofPair.map(({ name }) => drawPicture(name));
+    const pair = scene.ofPair.map(({ name }) => drawImage(name));
     const scores = scene.scores.map(({ name }) => drawScores(name));
     const { root, say } = drawCard(
       el,
@@ -15,16 +15,16 @@ export default function figure() {
       scene,
       h("div", { class: "lab-title" }, scene.title),
       h("div", { class: "lq-ends" }, ...ends.map((end) => end.el)),
-      h("div", { class: "lq-row" }, ...pair.map((picture) => picture.el)),
+      h("div", { class: "lq-row" }, ...pair.map((image) => image.el)),
       h("div", { class: "lq-scores" }, ...scores.map((one) => one.el)),
     );
 
     const show = () => {
       const [first, second] = ENDS.map((end) => model.get(end));
       ends.forEach((end, index) => end.show([first, second][index]));
-      pair.forEach((picture, index) => {
-        const { name, pictures } = scene.ofPair[index];
-        picture.show(pictures[first][second], `${name}, from ${scene.labels[first]} to ${scene.labels[second]}`);
+      pair.forEach((image, index) => {
+        const { name, images } = scene.ofPair[index];
+        image.show(images[first][second], `${name}, from ${scene.labels[first]} to ${scene.labels[second]}`);
       });
       scores.forEach((one, index) => one.show(scene.scores[index].best[first][second], scene));
     };
@@ -54,36 +54,36 @@ export default function figure() {
   return { render };
 }
 
-/** A slider, the frame it chooses, and the pictures of that frame. */
+/** A slider, the frame it chooses, and the images of that frame. */
 function drawEnd(scene, end, last, choose) {
   const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": `${end} frame` });
   slider.oninput = () => choose(Number(slider.value));
   const text = h("span", { class: "lq-label" });
-  const pictures = [drawPicture("frame"), ...scene.ofFrame.map(({ name }) => drawPicture(name))];
-  const sources = [scene.frames, ...scene.ofFrame.map((one) => one.pictures)];
+  const images = [drawImage("frame"), ...scene.ofFrame.map(({ name }) => drawImage(name))];
+  const sources = [scene.frames, ...scene.ofFrame.map((one) => one.images)];
   const names = ["frame", ...scene.ofFrame.map(({ name }) => name)];
   const show = (value) => {
     slider.value = value;
     slider.style.setProperty("--lab-done", `${(100 * value) / last}%`);
     slider.setAttribute("aria-valuetext", scene.labels[value]);
     text.textContent = scene.labels[value];
-    pictures.forEach((picture, index) => picture.show(sources[index][value], `${names[index]}, ${scene.labels[value]}`));
+    images.forEach((image, index) => image.show(sources[index][value], `${names[index]}, ${scene.labels[value]}`));
   };
   const head = h("label", { class: "lq-slider" }, h("b", {}, end), slider, text);
-  const row = h("div", { class: "lq-row" }, ...pictures.map((picture) => picture.el));
+  const row = h("div", { class: "lq-row" }, ...images.map((image) => image.el));
   return { el: h("section", { class: `lq-end lq-${end}` }, head, row), show };
 }
 
-function drawPicture(name) {
-  const picture = h("img", { decoding: "sync" });
+function drawImage(name) {
+  const image = h("img", { decoding: "sync" });
   const show = (source, alt) => {
-    picture.src = source;
-    picture.alt = alt;
+    image.src = source;
+    image.alt = alt;
   };
-  return { el: h("figure", {}, h("figcaption", {}, name), picture), show };
+  return { el: h("figure", {}, h("figcaption", {}, name), image), show };
 }
 
-/** The best classes of one who gives scores; the right one has a sign of its own. */
+/** The best classes by the scores of a model; the right one has a sign of its own. */
 function drawScores(name) {
   const list = h("ol", {});
   const show = (best, { classes, right }) => {

@@ -1,7 +1,7 @@
 """PairExplorer: pick two frames of a clip, see what a network makes of the pair.
 
-Every pair is worked out and encoded once, here; moving a slider then only looks up pictures and numbers, with or
-without a kernel, as `labkit.viz.widget` has it. Eight frames of 64 pixels with six pictures a pair add about 1 MB to
+Every pair is worked out and encoded once, here; moving a slider then only looks up images and numbers, with or
+without a kernel, as `labkit.viz.widget` has it. Eight frames of 64 pixels with six images a pair add about 1 MB to
 the page.
 """
 
@@ -18,7 +18,7 @@ from labkit.viz.widget import PageWidget
 
 
 class PairExplorer(PageWidget, kind="pairs"):
-    """Shows two frames of a clip, pictures of each and of the pair, and scores of classes for the pair.
+    """Shows two frames of a clip, images of each and of the pair, and scores of classes for the pair.
 
     Two sliders choose the frames; once the figure has the focus, the arrow keys do: right and left the first frame, up
     and down the second.
@@ -48,12 +48,12 @@ class PairExplorer(PageWidget, kind="pairs"):
         title: str,
         alt: str,
     ) -> None:
-        """Check everything and encode the pictures.
+        """Check everything and encode the images.
 
         Args:
-            frames: (T, 3, H, W), T at least 2; as all pictures uint8, or floating point in [0, 1].
-            of_frame: by caption, pictures (T, 3, h, w) that belong to each frame.
-            of_pair: by caption, pictures (T, T, 3, h, w) that belong to each pair, the first frame first.
+            frames: (T, 3, H, W), T at least 2; as all images uint8, or floating point in [0, 1].
+            of_frame: by caption, images (T, 3, h, w) that belong to each frame.
+            of_pair: by caption, images (T, T, 3, h, w) that belong to each pair, the first frame first.
             scores: by the name of who gives them, (T, T, K) for each pair, 0 to 1.
             classes: names of the K classes.
             right: index of the right class.
@@ -61,11 +61,11 @@ class PairExplorer(PageWidget, kind="pairs"):
             start: the pair that is shown when the page opens.
             top: how many classes of each are shown, the best first.
             title: heading of the figure.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
 
         Raises:
             ValueError: wrong shapes, scores or numbers out of range, no title or alt text, or too much for a page.
-            TypeError: pictures of the wrong kind.
+            TypeError: images of the wrong kind.
         """
         require_shape(frames, "T C H W", "frames", "one clip, time first")
         length, count = len(frames), len(classes)
@@ -77,10 +77,10 @@ class PairExplorer(PageWidget, kind="pairs"):
         labels = [f"frame {number}" for number in range(length)] if labels is None else list(labels)
         if len(labels) != length:
             raise ValueError(f"labels must be one for each of the {length} frames; got {len(labels)}")
-        for name, pictures in of_frame.items():
-            require_shape(pictures, f"{length} C h w", f"pictures {name!r}", "one a frame")
-        for name, pictures in of_pair.items():
-            require_shape(pictures, f"{length} {length} C h w", f"pictures {name!r}", "one a pair, first frame first")
+        for name, images in of_frame.items():
+            require_shape(images, f"{length} C h w", f"images {name!r}", "one a frame")
+        for name, images in of_pair.items():
+            require_shape(images, f"{length} {length} C h w", f"images {name!r}", "one a pair, first frame first")
         for name, table in scores.items():
             require_shape(table, f"{length} {length} {count}", f"scores of {name!r}", "one row a pair")
             require_finite(table, f"scores of {name!r}")
@@ -91,10 +91,8 @@ class PairExplorer(PageWidget, kind="pairs"):
             "alt": alt,
             "labels": labels,
             "frames": _encoded(frames),
-            "ofFrame": [{"name": name, "pictures": _encoded(pictures)} for name, pictures in of_frame.items()],
-            "ofPair": [
-                {"name": name, "pictures": [_encoded(row) for row in pictures]} for name, pictures in of_pair.items()
-            ],
+            "ofFrame": [{"name": name, "images": _encoded(images)} for name, images in of_frame.items()],
+            "ofPair": [{"name": name, "images": [_encoded(row) for row in images]} for name, images in of_pair.items()],
             "scores": [{"name": name, "best": _best(table, top)} for name, table in scores.items()],
             "classes": list(classes),
             "right": right,
@@ -114,8 +112,8 @@ class PairExplorer(PageWidget, kind="pairs"):
         return proposal["value"]
 
 
-def _encoded(pictures: Tensor) -> list[str]:
-    return [data_uri(picture) for picture in as_uint8(pictures, "pictures")]
+def _encoded(images: Tensor) -> list[str]:
+    return [data_uri(image) for image in as_uint8(images, "images")]
 
 
 def _best(table: Tensor, top: int) -> list[list[list[list[float]]]]:

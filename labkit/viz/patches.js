@@ -3,14 +3,14 @@
 export default function figure() {
   function render({ model, el }) {
     const scene = model.get("scene");
-    const maps = scene.maps.map(unpacked);
-    const names = maps.map((map) => map.name);
-    const pictures = scene.pictures.map(({ source }) => Object.assign(new Image(), { src: source }));
+    const layers = scene.layers.map(unpacked);
+    const names = layers.map((layer) => layer.name);
+    const images = scene.images.map(({ source }) => Object.assign(new Image(), { src: source }));
 
-    const choose = (name) => change(model, { map: name, shown: 0 });
+    const choose = (name) => change(model, { layer: name, shown: 0 });
     const overlays = drawSwitch("Layer", names, choose);
-    const toPicture = (index) => change(model, { picture: scene.asked[index], shown: 0 });
-    const picker = drawPicker("Picture", scene.asked.map((index) => scene.pictures[index]), toPicture);
+    const toImage = (index) => change(model, { image: scene.asked[index], shown: 0 });
+    const picker = drawPicker("Image", scene.asked.map((index) => scene.images[index]), toImage);
     const slider = drawSlider(scene.most, (k) => change(model, { k, shown: Math.min(model.get("shown"), k - 1) }));
     const about = h("div", { class: "lx-about" });
     const asked = drawStage(scene.size, "lx-asked");
@@ -28,38 +28,38 @@ export default function figure() {
     );
 
     const show = () => {
-      const map = maps.find(({ name }) => name === model.get("map"));
-      const cells = map.centres.length;
-      const here = cellAt(map, model.get("picture"), model.get("point"));
-      const near = neighbours(map, scene.asked.indexOf(here.picture), here).slice(0, model.get("k"));
+      const layer = layers.find(({ name }) => name === model.get("layer"));
+      const cells = layer.centres.length;
+      const here = cellAt(layer, model.get("image"), model.get("point"));
+      const near = neighbours(layer, scene.asked.indexOf(here.image), here).slice(0, model.get("k"));
       const rank = Math.min(model.get("shown"), near.length - 1);
       const there = near[rank];
-      const name = ({ picture }) => scene.pictures[picture].name;
-      overlays.show(map.name);
-      picker.show(scene.asked.indexOf(here.picture));
+      const name = ({ image }) => scene.images[image].name;
+      overlays.show(layer.name);
+      picker.show(scene.asked.indexOf(here.image));
       slider.show(near.length);
-      const pixels = Number(map.side.toFixed(1));
-      about.textContent = `${map.name}: ${cells} × ${cells} locations, a patch is ${pixels} × ${pixels} pixels`;
-      asked.show(pictures[here.picture], map, [here]);
+      const pixels = Number(layer.side.toFixed(1));
+      about.textContent = `${layer.name}: ${cells} × ${cells} locations, a patch is ${pixels} × ${pixels} pixels`;
+      asked.show(images[here.image], layer, [here]);
       asked.say("Asked", `${name(here)}, ${place(here)}`);
-      found.show(pictures[there.picture], map, [there, ...near.filter((one) => one.picture === there.picture)]);
+      found.show(images[there.image], layer, [there, ...near.filter((one) => one.image === there.image)]);
       found.say(`Neighbour ${rank + 1} of ${near.length}`, `${name(there)}, ${place(there)}, distance ${short(there.distance)}`);
-      onward.hidden = !scene.asked.includes(there.picture) || sameCell(here, there);
+      onward.hidden = !scene.asked.includes(there.image) || sameCell(here, there);
       onward.onclick = () => {
-        change(model, { picture: there.picture, point: [map.centres[there.column], map.centres[there.row]], shown: 0 });
+        change(model, { image: there.image, point: [layer.centres[there.column], layer.centres[there.row]], shown: 0 });
         if (onward.hidden) root.focus({ preventScroll: true });
       };
-      row.show(pictures, map, here, near, rank, name);
+      row.show(images, layer, here, near, rank, name);
       return { here, there, name };
     };
     const tell = () => {
       const { here, there, name } = show();
       say(`${name(here)}, ${place(here)}. Nearest: ${name(there)}, distance ${short(there.distance)}`);
     };
-    after(model, ["map", "picture", "point"], tell);
+    after(model, ["layer", "image", "point"], tell);
     after(model, ["k", "shown"], show);
     root.setAttribute("aria-busy", true);
-    Promise.all(pictures.map((picture) => picture.decode())).then(() => {
+    Promise.all(images.map((image) => image.decode())).then(() => {
       show();
       root.setAttribute("aria-busy", false);
     });
@@ -78,9 +78,9 @@ export default function figure() {
     asked.canvas.addEventListener("pointermove", (event) => event.buttons === 1 && goTo(event));
 
     const step = (rows, columns) => () => {
-      const map = maps.find(({ name }) => name === model.get("map"));
-      const { row, column } = cellAt(map, model.get("picture"), model.get("point"));
-      const within = (index) => map.centres[Math.min(Math.max(index, 0), map.centres.length - 1)];
+      const layer = layers.find(({ name }) => name === model.get("layer"));
+      const { row, column } = cellAt(layer, model.get("image"), model.get("point"));
+      const within = (index) => layer.centres[Math.min(Math.max(index, 0), layer.centres.length - 1)];
       change(model, { point: [within(column + columns), within(row + rows)], shown: 0 });
     };
     return listenForKeys(root, {
@@ -96,34 +96,34 @@ export default function figure() {
 
 // ------------------------------------------------------------------------------------------------ who is near to whom
 
-/** A map whose numbers and distances can be looked up. */
-function unpacked(map) {
+/** A layer whose numbers and distances can be looked up. */
+function unpacked(layer) {
   const raw = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
-  const Numbers = map.bytes === 2 ? Uint16Array : Uint32Array;
-  return { ...map, numbers: new Numbers(raw(map.numbers)), distances: new Uint16Array(raw(map.distances)) };
+  const Numbers = layer.bytes === 2 ? Uint16Array : Uint32Array;
+  return { ...layer, numbers: new Numbers(raw(layer.numbers)), distances: new Uint16Array(raw(layer.distances)) };
 }
 
-/** The cell of a map whose centre is nearest to a point. */
-function cellAt(map, picture, [x, y]) {
+/** The cell of a layer whose centre is nearest to a point. */
+function cellAt(layer, image, [x, y]) {
   const nearest = (value) => {
-    const away = map.centres.map((centre) => Math.abs(centre - value));
+    const away = layer.centres.map((centre) => Math.abs(centre - value));
     return away.indexOf(Math.min(...away));
   };
-  return { picture, row: nearest(y), column: nearest(x) };
+  return { image, row: nearest(y), column: nearest(x) };
 }
 
-/** All neighbours of a cell, the nearest first; `question` is the place of its picture among those that are asked. */
+/** All neighbours of a cell, the nearest first; `question` is the number of its image among those that are asked. */
 function neighbours({ centres, k, numbers, distances, unit }, question, { row, column }) {
   const cells = centres.length;
   const start = ((question * cells + row) * cells + column) * k;
   return Array.from({ length: k }, (_, rank) => {
     const number = numbers[start + rank];
-    const cell = { picture: Math.floor(number / cells ** 2), row: Math.floor(number / cells) % cells, column: number % cells };
+    const cell = { image: Math.floor(number / cells ** 2), row: Math.floor(number / cells) % cells, column: number % cells };
     return { ...cell, distance: distances[start + rank] * unit };
   });
 }
 
-const sameCell = (one, other) => ["picture", "row", "column"].every((name) => one[name] === other[name]);
+const sameCell = (one, other) => ["image", "row", "column"].every((name) => one[name] === other[name]);
 const place = ({ row, column }) => `row ${row + 1}, column ${column + 1}`;
 const short = (distance) => Number(distance.toPrecision(3)).toString();
 
@@ -143,17 +143,17 @@ function drawSlider(most, choose) {
   return { el, show };
 }
 
-/** A whole picture with the outlines of patches, the first of them drawn bold. */
+/** A whole image with the outlines of patches, the first of them drawn bold. */
 function drawStage(size, kind) {
   const canvas = h("canvas", { width: 2 * size, height: 2 * size, role: "img" });
   const lines = svg("svg", { viewBox: `0 0 ${size} ${size}`, "aria-hidden": "true" });
   const title = h("b", {});
   const text = h("span", {});
   const head = h("div", { class: "lx-head" }, title);
-  const show = (picture, { centres, side }, patches) => {
+  const show = (image, { centres, side }, patches) => {
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
-    if (picture.complete) context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    if (image.complete) context.drawImage(image, 0, 0, canvas.width, canvas.height);
     const dots = centres.flatMap((y) => centres.map((x) => `M${x},${y}h0`)).join("");
     const outlines = patches.map(({ row, column }, index) => {
       const [x, y] = [centres[column] - side / 2, centres[row] - side / 2];
@@ -185,7 +185,7 @@ function drawRow(most, choose) {
     el.append(canvas, ...lines);
     return { el, canvas, lines };
   });
-  const show = (pictures, { centres, side }, here, near, shown, name) => {
+  const show = (images, { centres, side }, here, near, shown, name) => {
     tiles.forEach(({ el, canvas, lines }, index) => {
       const cell = index === 0 ? here : near[index - 1];
       el.hidden = !cell;
@@ -193,7 +193,7 @@ function drawRow(most, choose) {
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, TILE, TILE);
       const [left, top] = [centres[cell.column] - side / 2, centres[cell.row] - side / 2];
-      if (pictures[cell.picture].complete) context.drawImage(pictures[cell.picture], left, top, side, side, 0, 0, TILE, TILE);
+      if (images[cell.image].complete) context.drawImage(images[cell.image], left, top, side, side, 0, 0, TILE, TILE);
       const words = index === 0 ? "asked" : `${index}: ${short(cell.distance)}`;
       [lines[0].textContent, lines[1].textContent] = [words, name(cell)];
       el.title = `${name(cell)}, ${place(cell)}`;

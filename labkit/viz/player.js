@@ -1,4 +1,4 @@
-// ClipPlayer in the browser: besides the controls, a clock moves the model's frame on.
+// ClipPlayer in the browser: beside the controls, a clock advances the model's frame.
 
 /** One player: called once per model, so that views of the same model share one clock. */
 export default function figure() {
@@ -48,7 +48,7 @@ export default function figure() {
     after(model, ["overlay"], () => say(`Showing ${model.get("overlay")}`));
     show();
 
-    // A click on a picture plays or pauses, as on any film, and gives the player the keyboard.
+    // A click on an image plays or pauses, as in any player of videos, and gives the player the keyboard.
     root.querySelector(".lp-panels").addEventListener("click", (event) => {
       if (!event.target.closest(".lp-screen")) return;
       root.focus({ preventScroll: true });
@@ -68,11 +68,11 @@ export default function figure() {
 
 // ---------------------------------------------------------------------------------------------------- what is shown
 
-const SCREEN = 320; // pixels of the page: small pictures are enlarged up to this, by a whole factor
-const LARGEST = 560; // wider pictures are shrunk to this
+const SCREEN = 320; // pixels of the page: small images are enlarged up to this, by a whole factor
+const LARGEST = 560; // wider images are shrunk to this
 const TICKS = 33; // more frames than this have a tick every 5, 10, 50…
 
-/** One clip: title, label, picture with tracks, caption. */
+/** One clip: title, label, image with tracks, caption. */
 function drawPanel(panel) {
   const { width, height } = panel;
   const canvas = h("canvas", { width, height, role: "img" });
@@ -91,14 +91,14 @@ function drawPanel(panel) {
   head.hidden = !panel.title && !panel.labels;
   const context = canvas.getContext("2d");
 
-  // Every picture is loaded now, so that each is there when it is asked for.
+  // Every image is loaded now, so that each is there when it is asked for.
   let wanted;
-  const pictures = panel.layers.map((layer) =>
+  const images = panel.layers.map((layer) =>
     layer.frames.map((source) => {
-      const picture = new Image();
-      picture.onload = () => picture === wanted && paint();
-      picture.src = source;
-      return picture;
+      const image = new Image();
+      image.onload = () => image === wanted && paint();
+      image.src = source;
+      return image;
     }),
   );
   const paint = () => {
@@ -110,7 +110,7 @@ function drawPanel(panel) {
     const named = panel.layers.findIndex((layer) => layer.name === overlay);
     const index = Math.max(0, named); // a panel without this overlay shows its first
     const layer = panel.layers[index];
-    wanted = pictures[index][frame];
+    wanted = images[index][frame];
     paint();
     drawTracks(tracks, layer.tracks, frame);
     note.hidden = Boolean(wanted);
@@ -119,7 +119,7 @@ function drawPanel(panel) {
     label.textContent = panel.labels ? panel.labels[frame] : "";
     captions.forEach((caption, i) => caption.classList.toggle("lp-shown", i === index));
   };
-  const loaded = Promise.all(pictures.flat().map((picture) => picture.decode()));
+  const loaded = Promise.all(images.flat().map((image) => image.decode()));
   return { el: h("div", { class: "lp-panel" }, head, screen, h("div", { class: "lp-captions" }, ...captions)), show, loaded };
 }
 

@@ -1,7 +1,7 @@
 """ClipPlayer: clips side by side in lockstep, as a widget in the notebook and as a plain fragment in exported HTML.
 
-Every frame of every overlay is encoded once, here; playing, scrubbing and switching then happen in the browser, at
-once, with or without a kernel, as `labkit.viz.widget` has it.
+Every frame of every overlay is encoded once, here; playing, scrubbing and switching then happen in the browser, without
+delay, with or without a kernel, as `labkit.viz.widget` has it.
 
 What one player adds to the page: 64 x 64 x 16 frames of the world with three overlays about 250 kB; 320 x 240 x 100
 frames of real video about 15 MB an overlay, with ``quality=80`` about 2 MB. More than 40 MB is an error.
@@ -26,14 +26,14 @@ Frames = torch.Tensor | np.ndarray
 
 @dataclass(frozen=True)
 class Layer:
-    """One overlay of a panel: a picture per frame and what there is to say about it.
+    """One overlay of a panel: an image per frame and what there is to say about it.
 
     Attributes:
         frames: (T, 3, H, W) RGB or (T, 1, H, W) grey, uint8 or float in [0, 1]. What lives between two frames, such as
-            optical flow, has T - 1; the last frame of the clip then says so instead of showing a picture.
-        caption: one line below the picture: what the colours mean, with units.
-        alt: what the pictures show, for who cannot see them.
-        key: (3, h, w), a small picture beside the caption, such as the colour wheel of a flow field.
+            optical flow, has T - 1; the last frame of the clip then says so instead of showing an image.
+        caption: one line below the image: what the colours mean, with units.
+        alt: what the images show, for those who cannot see them.
+        key: (3, h, w), a small image beside the caption, such as the colour wheel of a flow field.
         tracks: (N, T, 2), N points (x, y) in pixels through time (0 is the centre of the first pixel), drawn as lines
             from the first frame up to the one that is shown.
     """
@@ -50,7 +50,7 @@ class Panel:
     """One clip of a player, with its overlays.
 
     Attributes:
-        title: shown above the picture.
+        title: shown above the image.
         layers: overlays by name, all of one height and width; a value may be bare frames. The first one is shown when
             the player opens, and whenever the chosen overlay is one that this panel lacks.
         labels: a text per frame, shown beside the title, such as the class a network sees there.
@@ -100,7 +100,7 @@ class ClipPlayer(PageWidget, kind="player"):
         Args:
             panels: one per clip; a mapping stands for a panel without a title or labels.
             title: heading of the player.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
             fps: frames per second at normal speed.
             start: index of the frame to open at.
             loop: start again after the last frame.
@@ -150,13 +150,13 @@ class ClipPlayer(PageWidget, kind="player"):
 
 
 class _Encoder:
-    """Turns pictures into data URIs, and keeps count of what they add to the page."""
+    """Turns images into data URIs, and keeps count of what they add to the page."""
 
     def __init__(self, quality: int | None) -> None:
         self.size, self.quality = 0, quality
 
-    def __call__(self, picture: torch.Tensor) -> str:
-        uri = data_uri(picture, self.quality)
+    def __call__(self, image: torch.Tensor) -> str:
+        uri = data_uri(image, self.quality)
         self.size += len(uri)
         if self.size > PAGE_BUDGET:
             raise ValueError(
@@ -179,11 +179,11 @@ def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, enc
     layers, sizes = [], {}
     for name, value in panel.layers.items():
         layer, where = value if isinstance(value, Layer) else Layer(value), f"{name!r} of {title}"
-        frames = _pictures(layer.frames, "T C H W", where, "one clip, time first")
+        frames = _images(layer.frames, "T C H W", where, "one clip, time first")
         sizes[name] = tuple(frames.shape[-2:])
         key, tracks = None, []
         if layer.key is not None:
-            key = encode(_pictures(layer.key, "C h w", f"key of {where}", "one small picture"))
+            key = encode(_images(layer.key, "C h w", f"key of {where}", "one small image"))
         if layer.tracks is not None:
             require_shape(layer.tracks, "N T 2", f"tracks of {where}", "(x, y) of each point in each frame")
             points = torch.as_tensor(layer.tracks).detach().cpu().double()
@@ -199,7 +199,7 @@ def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, enc
 
 
 def _common_length(panels: Sequence[dict[str, Any]]) -> int:
-    """Return the number of frames of the longest layer, after checking that everything else keeps in step with it."""
+    """Return the number of frames of the longest layer, after checking that everything else is as long."""
     counts = {
         f"{layer['name']!r} of panel {panel['title'] or number!r}": len(layer["frames"])
         for number, panel in enumerate(panels, 1)
@@ -234,9 +234,9 @@ def _require_one_spelling(names: Sequence[str]) -> None:
             )
 
 
-def _pictures(pictures: Frames, pattern: str, name: str, hint: str) -> torch.Tensor:
-    """Check pictures and return them as uint8 RGB."""
-    require_shape(pictures, pattern, name, hint)
-    if 0 in pictures.shape:
-        raise ValueError(f"{name} must not be empty; got {tuple(pictures.shape)}: look at what was cut from the clip")
-    return as_uint8(torch.as_tensor(pictures), name)
+def _images(images: Frames, pattern: str, name: str, hint: str) -> torch.Tensor:
+    """Check images and return them as uint8 RGB."""
+    require_shape(images, pattern, name, hint)
+    if 0 in images.shape:
+        raise ValueError(f"{name} must not be empty; got {tuple(images.shape)}: look at what was cut from the clip")
+    return as_uint8(torch.as_tensor(images), name)

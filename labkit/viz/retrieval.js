@@ -16,7 +16,7 @@ export default function figure() {
     const scene = model.get("scene");
     const sides = SIDES.slice(0, Math.min(scene.methods.length, 2));
     const go = (query) => change(model, { query });
-    const picker = drawPicker("Query", scene.queries.map((number) => scene.pictures[number]), go);
+    const picker = drawPicker("Query", scene.queries.map((number) => scene.images[number]), go);
     const question = drawQuestion();
     const table = drawTable(scene.methods, sides, (side, name) => change(model, { [side]: name }));
     const plot = drawPlot(sides);
@@ -36,16 +36,16 @@ export default function figure() {
     const show = () => {
       const query = model.get("query");
       picker.show(query);
-      question.show(scene.pictures[scene.queries[query]], scene.positives[query]);
+      question.show(scene.images[scene.queries[query]], scene.positives[query]);
       table.show(query, chosen());
       plot.show(query, chosen());
-      lists.forEach((list, index) => list.show(chosen()[index], query, scene.pictures));
+      lists.forEach((list, index) => list.show(chosen()[index], query, scene.images));
     };
     const tell = () => {
       show();
       const query = model.get("query");
       const scores = chosen().map(({ name, ap }) => `${name}: average precision ${ap[query].toFixed(3)}`);
-      say(`${scene.pictures[scene.queries[query]].name}. ${scores.join("; ")}`);
+      say(`${scene.images[scene.queries[query]].name}. ${scores.join("; ")}`);
     };
     after(model, ["query", ...sides], tell);
     show();
@@ -57,15 +57,15 @@ export default function figure() {
 }
 
 function drawQuestion() {
-  const picture = h("img", { decoding: "sync" });
+  const image = h("img", { decoding: "sync" });
   const [name, count] = [h("b", {}), h("span", {})];
   const show = (asked, positives) => {
-    picture.src = asked.source;
-    picture.alt = `Query: ${asked.name}`;
+    image.src = asked.source;
+    image.alt = `Query: ${asked.name}`;
     name.textContent = asked.name;
     count.textContent = `${positives} to find`;
   };
-  return { el: h("div", { class: "lr-question" }, picture, name, count), show };
+  return { el: h("div", { class: "lr-question" }, image, name, count), show };
 }
 
 /** Methods with their scores; radio buttons choose which stand at the left and at the right. */
@@ -159,19 +159,19 @@ function drawResults(side) {
   const title = h("b", {});
   const score = h("span", {});
   const list = h("ol", {});
-  const show = ({ name, ap, results }, query, pictures) => {
+  const show = ({ name, ap, results }, query, images) => {
     title.textContent = name;
     score.textContent = `AP ${ap[query].toFixed(3)}`;
     list.setAttribute("aria-label", `First results of ${name}`);
     const items = results[query].map(([number, kind, rank]) => {
-      const picture = pictures[number];
+      const image = images[number];
       const { word, short = word } = KINDS[kind];
       const said = kind === "query" ? (rank ? "query, found" : "query, skipped") : short;
       const where = rank ? `${rank}` : "–";
-      const alt = `${rank ? `Rank ${rank}` : "No rank"}: ${said}: ${picture.name}`;
-      const frame = h("div", { class: "lr-frame" }, h("img", { src: picture.source, alt, decoding: "sync" }), drawSign(kind));
+      const alt = `${rank ? `Rank ${rank}` : "No rank"}: ${said}: ${image.name}`;
+      const frame = h("div", { class: "lr-frame" }, h("img", { src: image.source, alt, decoding: "sync" }), drawSign(kind));
       const caption = h("div", { class: "lr-caption", "aria-hidden": "true" }, h("b", {}, where), ` ${said}`);
-      return h("li", { class: `lr-${kind}`, title: picture.name }, frame, caption);
+      return h("li", { class: `lr-${kind}`, title: image.name }, frame, caption);
     });
     list.replaceChildren(...items);
   };

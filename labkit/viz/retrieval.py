@@ -1,6 +1,6 @@
 """RetrievalBrowser: pick a query, see what each method finds for it, right, wrong or skipped.
 
-Two methods stand side by side. Everything is computed beforehand, and only the pictures that can come up travel with
+Two methods stand side by side. Everything is computed beforehand, and only the images that can come up travel with
 the page, each of them once: 40 of them of 96 x 96 pixels add 0.2 MB.
 """
 
@@ -18,11 +18,11 @@ from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.widget import PageWidget
 
 KINDS = ("wrong", "good", "ok", "junk", "query")  # retrieval.js says each by colour, line, sign and word
-THUMBNAIL = 128  # pixels: larger pictures are shrunk to this before they travel with the page
+THUMBNAIL = 128  # pixels: larger images are shrunk to this before they travel with the page
 
 
-class Pictures(Protocol):
-    """Pictures by number, (3, H, W) each: a tensor (N, 3, H, W), a list, or a data set."""
+class Images(Protocol):
+    """Images by number, (3, H, W) each: a tensor (N, 3, H, W), a list, or a data set."""
 
     def __len__(self) -> int: ...
 
@@ -32,7 +32,7 @@ class Pictures(Protocol):
 class RetrievalBrowser(PageWidget, kind="retrieval"):
     """Shows a query, the images that two methods rank first for it, and their curves of precision against recall.
 
-    Choose a query by its picture or, once the browser has the focus, with the right and left arrow keys; choose the two
+    Choose a query by its image or, once the browser has the focus, with the right and left arrow keys; choose the two
     methods in the table, which has the average precision of all. Junk is shown where it stands, and takes no rank.
 
     Attributes:
@@ -49,7 +49,7 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
 
     def __init__(
         self,
-        pictures: Pictures,
+        images: Images,
         rankings: Mapping[str, Tensor],
         *,
         queries: Sequence[int],
@@ -63,10 +63,10 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
         rule: Literal["trapezoid", "step"] = "trapezoid",
         quality: int | None = 85,
     ) -> None:
-        """Check everything, score the rankings and encode the pictures that come up.
+        """Check everything, score the rankings and encode the images that come up.
 
         Args:
-            pictures: the N images of the database, uint8 or floating point in [0, 1]; sizes may differ.
+            images: the N images of the database, uint8 or floating point in [0, 1]; sizes may differ.
             rankings: by the name of the method, int64 (Q, M), numbers of images, the best first, see
                 `labkit.retrieval.ranking`. Positives that a list cut short does not reach count as never found.
             queries: the Q numbers of the queries, images of the database.
@@ -76,17 +76,17 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
                 good finds itself (Oxford, Paris).
             names: of the N images.
             title: heading of the browser.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
             top: how many results are shown, skipped ones included.
             rule: how the area below the curve is taken, see `labkit.retrieval`.
-            quality: of the JPEG that pictures travel as, 1 to 100; None keeps every pixel (PNG).
+            quality: of the JPEG that images travel as, 1 to 100; None keeps every pixel (PNG).
 
         Raises:
             TypeError: a dtype of the wrong kind.
             ValueError: shapes or numbers that do not fit, a query with nothing to be found, an image that is of two
                 kinds, no title or alt text, or too much for a page.
         """
-        count = len(pictures)
+        count = len(images)
         if not rankings or not count or not len(queries):
             raise ValueError(
                 f"a browser needs images, queries and rankings; got {count}, {len(queries)} and {len(rankings)}"
@@ -109,8 +109,8 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
             "queries": queries,
             "positives": positives.sum(1).tolist(),
             "methods": methods,
-            "pictures": {
-                str(number): {"name": names[number], "source": _thumbnail(pictures[number], names[number], quality)}
+            "images": {
+                str(number): {"name": names[number], "source": _thumbnail(images[number], names[number], quality)}
                 for number in sorted(shown)
             },
         }
@@ -175,10 +175,10 @@ def _scored(
     results, curves = [], []
     for query, order in enumerate(ranking):
         skip = None if junk is None else junk[query]
-        rank = torch.ones_like(order) if skip is None else (~skip[order]).long()  # who takes a place
+        rank = torch.ones_like(order) if skip is None else (~skip[order]).long()  # whether it takes a rank
         rank = rank.cumsum(0) * rank  # from 1; 0 for those that are skipped
         first = zip(order[:top].tolist(), rank[:top].tolist(), strict=True)
-        results.append([[image, KINDS[kinds[query, image]], place] for image, place in first])
+        results.append([[image, KINDS[kinds[query, image]], at] for image, at in first])
         curves.append(_outline(*precision_recall_curve(order, positives[query], skip), rule))
     return {"name": name, "ap": scores.tolist(), "map": float(scores.mean()), "results": results, "curves": curves}
 
@@ -191,18 +191,18 @@ def _outline(precision: Tensor, recall: Tensor, rule: Literal["trapezoid", "step
         before = [0.0, *(r for r, _ in found)]
         points = [point for start, (r, p) in zip(before, found, strict=False) for point in ((start, p), (r, p))]
     else:
-        kept = gains | gains.roll(-1)  # a positive, and the place before it
+        kept = gains | gains.roll(-1)  # a positive, and the rank before it
         kept[-1] = gains[-1]
         points = [(0.0, 1.0), *((float(r), float(p)) for r, p in zip(recall[kept], precision[kept], strict=True))]
     return [[round(r, 4), round(p, 4)] for r, p in points]
 
 
-def _thumbnail(picture: Tensor, name: str, quality: int | None) -> str:
-    require_shape(picture, "C H W", f"picture {name}", "one image")
-    if 0 in picture.shape:
-        raise ValueError(f"picture {name} must not be empty; got {tuple(picture.shape)}")
-    picture = as_uint8(picture, f"picture {name}")  # (3, H, W)
-    if (factor := THUMBNAIL / max(picture.shape[-2:])) < 1:
-        size = [max(1, round(side * factor)) for side in picture.shape[-2:]]
-        picture = F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
-    return data_uri(picture, quality)
+def _thumbnail(image: Tensor, name: str, quality: int | None) -> str:
+    require_shape(image, "C H W", f"image {name}", "one image")
+    if 0 in image.shape:
+        raise ValueError(f"image {name} must not be empty; got {tuple(image.shape)}")
+    image = as_uint8(image, f"image {name}")  # (3, H, W)
+    if (factor := THUMBNAIL / max(image.shape[-2:])) < 1:
+        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
+        image = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    return data_uri(image, quality)

@@ -80,19 +80,19 @@ function drawPlane(model, scene) {
 
 const ROUNDS = 3; // how often a clip plays before it rests; a click plays it again
 
-/** The clip of the chosen point; it stands still for those who asked their system for less motion. */
+/** The clip of the chosen point; it does not play for those who asked their system for less motion. */
 function drawScreen(scene) {
   const canvas = h("canvas", { role: "img" });
   const kind = h("div", { class: "ls-class" });
   const name = h("div", { class: "ls-name" });
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const picture = new Image();
+  const image = new Image();
   let timer;
   let frame = 0;
   let point;
   const paint = () => {
     const context = canvas.getContext("2d");
-    context.drawImage(picture, frame * point.width, 0, point.width, point.height, 0, 0, point.width, point.height);
+    context.drawImage(image, frame * point.width, 0, point.width, point.height, 0, 0, point.width, point.height);
   };
   const play = () => {
     clearInterval(timer);
@@ -106,11 +106,11 @@ function drawScreen(scene) {
       paint();
     }, 1000 / scene.fps);
   };
-  picture.onload = play;
+  image.onload = play;
   canvas.addEventListener("click", play);
   const show = (next) => {
     point = next;
-    picture.src = point.source;
+    image.src = point.source;
     kind.textContent = scene.classes[point.class].name;
     name.textContent = point.name;
     canvas.setAttribute("aria-label", `${kind.textContent}: ${point.name}`);

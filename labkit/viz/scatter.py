@@ -1,7 +1,7 @@
 """ClipScatter: points in the plane, each of them a clip that plays when you point at it.
 
 For codes of clips that were brought to two dimensions, by PCA say. Every clip travels with the page as one strip of its
-frames, so that it plays at once, with or without a kernel, as `labkit.viz.widget` has it.
+frames, so that it plays immediately, with or without a kernel, as `labkit.viz.widget` has it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from labkit.viz.style import PALETTE
 from labkit.viz.widget import PageWidget
 
 SYMBOLS = ("circle", "square", "triangle", "diamond", "cross")  # a second cue beside the colour; drawn in scatter.js
-THUMBNAIL = 96  # pixels: larger pictures are shrunk to this before they travel with the page
+THUMBNAIL = 96  # pixels: larger images are shrunk to this before they travel with the page
 
 
 class ClipScatter(PageWidget, kind="scatter"):
@@ -61,7 +61,7 @@ class ClipScatter(PageWidget, kind="scatter"):
             classes: their names, at most 35: more cannot be told apart.
             names: of the clips.
             title: heading of the figure.
-            alt: what there is to see, in a sentence, for who cannot see it.
+            alt: what there is to see, in a sentence, for those who cannot see it.
             x_title: of the axis to the right.
             y_title: of the axis upwards.
             fps: frames per second at which clips play.
@@ -70,7 +70,7 @@ class ClipScatter(PageWidget, kind="scatter"):
         Raises:
             ValueError: no points, wrong shapes, labels outside the classes, no title or alt text, or too much for a
                 page.
-            TypeError: pictures of the wrong kind.
+            TypeError: images of the wrong kind.
         """
         require_shape(points, "N 2", "points", "project to two dimensions first")
         require_finite(points, "points")
@@ -119,7 +119,7 @@ class ClipScatter(PageWidget, kind="scatter"):
 
 
 def _strip(clip: Tensor, name: str, quality: int) -> dict[str, Any]:
-    """A clip as one picture, its frames side by side."""
+    """A clip as one image, its frames side by side."""
     require_shape(clip, "T C H W", f"clip {name}", "one clip, time first")
     if 0 in clip.shape:
         raise ValueError(f"clip {name} must not be empty; got {tuple(clip.shape)}")

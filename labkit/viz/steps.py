@@ -1,4 +1,4 @@
-"""What models believe at each step of a clip, and how that changes with the order of its frames: buttons, no kernel."""
+"""What models predict at each step of a clip, and how that changes with the order of its frames: buttons, no kernel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
-TILE = 76  # pixels of the page for a frame above its step; larger pictures are shrunk to twice that
+TILE = 76  # pixels of the page for a frame above its step; larger images are shrunk to twice that
 BAND = 84  # pixels for the bars of a model
 REST = "#D1D5DB"  # the colour of the classes that are not asked about
 PATTERNS = ("", "/", ".")  # a second cue beside the colour
@@ -36,7 +36,7 @@ class Reading:
 def step_chart(
     readings: Mapping[str, Reading], *, classes: Sequence[str], shown: Sequence[str], title: str, alt: str
 ) -> Figure:
-    """Bars of what each model believes at each step, below the frame it sees; a button for each order of the frames.
+    """Bars of what each model predicts at each step, below the frame it sees; a button for each order of the frames.
 
     At the right stands the mean over the steps and the class that wins by it, the answer of the model.
 
@@ -71,7 +71,7 @@ def step_chart(
                 raise ValueError(f"{name} must sum to 1; got {rows.sum(-1).tolist()}: exp() of log-probabilities?")
 
     states = {label: _state(reading, classes, shown) for label, reading in readings.items()}
-    bars, words, pictures = next(iter(states.values()))
+    bars, words, images = next(iter(states.values()))
     bands = [TILE + 8, *[BAND] * len(models)]
     figure = make_subplots(rows=len(bands), cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=bands)
     places = [*range(length), length + 0.6]
@@ -95,7 +95,7 @@ def step_chart(
     ticks = {"tickvals": places, "ticktext": [*map(str, range(1, length + 1)), "mean"], "showticklabels": True}
     figure.update_xaxes(title={"text": "step", "standoff": 6}, row=len(bands), **ticks)
     figure.update_yaxes(visible=False, row=1)
-    for place, source in enumerate(pictures):
+    for place, source in enumerate(images):
         size = {"sizex": 0.94, "sizey": 1, "sizing": "contain", "xanchor": "center", "yanchor": "middle"}
         figure.add_layout_image(source=source, x=place, y=0.5, xref="x", yref="y", **size)
 
@@ -113,7 +113,7 @@ def step_chart(
 def _state(
     reading: Reading, classes: Sequence[str], shown: Sequence[str]
 ) -> tuple[dict[str, list[list[float]]], dict[str, list[str]], list[str]]:
-    """Heights of the bars and the answer in words, by model; the pictures."""
+    """Heights of the bars and the answer in words, by model; the images."""
     frames = as_uint8(reading.frames, "frames")  # (T, 3, H, W)
     if (factor := 2 * TILE / max(frames.shape[-2:])) < 1:
         size = [max(1, round(side * factor)) for side in frames.shape[-2:]]
@@ -132,7 +132,7 @@ def _state(
 
 
 def _change(
-    bars: Mapping[str, list[list[float]]], words: Mapping[str, list[str]], pictures: Sequence[str]
+    bars: Mapping[str, list[list[float]]], words: Mapping[str, list[str]], images: Sequence[str]
 ) -> list[dict[str, Any]]:
     """What a press of the button writes: into all traces, in their order, then into the layout."""
     heights: list[list[float]] = []
@@ -140,5 +140,5 @@ def _change(
     for model, rows in bars.items():
         heights += [*rows, [0.5]]
         texts += [*[None] * len(rows), words[model]]
-    sources = {f"images[{place}].source": source for place, source in enumerate(pictures)}
+    sources = {f"images[{place}].source": source for place, source in enumerate(images)}
     return [{"y": heights, "text": texts}, sources]

@@ -1,4 +1,4 @@
-"""A clip as a timeline: its frames, and below them whatever a model has to say of each, under one cursor. No kernel."""
+"""A clip as a timeline: its frames, and below them what a model predicts at each, under one cursor. No kernel."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri
 from labkit.viz.style import DIVERGING, INK, PALETTE, SEQUENTIAL, Figure, finish
 
-FILM, BAND = 56, 118  # pixels for the strip of frames, and for a band below it
+STRIP, BAND = 56, 118  # pixels for the strip of frames, and for a band below it
 MOST = 14  # frames in the strip
 LARGE = 200  # pixels for the frame under the cursor
 DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
@@ -47,7 +47,7 @@ def clip_story(
     labels = [""] * length if labels is None else list(labels)
     if len(labels) != length or not 0 <= start < length:
         raise ValueError(f"labels must be {length}, and start one of the frames; got {len(labels)} and {start}")
-    heights = [FILM, *[BAND] * len(bands)]
+    heights = [STRIP, *[BAND] * len(bands)]
     figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=heights)
     times, colour = list(range(length)), 0
     apart = -(-length // MOST)  # frames of the strip: one in so many
@@ -63,7 +63,7 @@ def clip_story(
                 figure.add_scatter(x=times, y=numbers, name=name, mode="lines", line=line, row=row, col=1)
                 colour += 1
         figure.update_yaxes(title={"text": label, "font": {"size": 11}}, row=row, col=1)
-    small = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * FILM)]
+    small = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * STRIP)]
     large = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * LARGE)]
     place = {"xref": "paper", "yref": "paper", "x": 1.02, "y": 1.0, "xanchor": "left", "yanchor": "top"}
     figure.add_layout_image(source=large[start], sizex=0.26, sizey=0.6, sizing="contain", **place)

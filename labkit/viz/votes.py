@@ -113,7 +113,7 @@ def vote_chart(
         figure.add_scatter(x=list(range(count + 1)), y=numbers, name=label, mode="lines", line=line, row=2, col=1)
     figure.update_xaxes(visible=False, range=[0, WIDE], row=1)
     figure.update_yaxes(visible=False, range=[HIGH, -28], row=1)
-    below = {"text": "votes; each drops one neuron in each layer, and nothing is re-learned", "standoff": 4}
+    below = {"text": "votes; each drops one neuron in each layer, and nothing is trained again", "standoff": 4}
     figure.update_xaxes(title=below, range=[-0.5, count + 0.5], showgrid=False, zeroline=False, row=2)
     figure.update_yaxes(title="accuracy (%)", gridcolor="#E5E7EB", zeroline=False, row=2)
 

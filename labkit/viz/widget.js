@@ -44,10 +44,10 @@ function digits(choices, choose) {
   return Object.fromEntries(choices.slice(0, 9).map((name, index) => [index + 1, () => choose(name)]));
 }
 
-/** Small pictures of which one is chosen: radio buttons, a single stop for the tab key; arrow keys move on. */
-function drawPicker(label, pictures, choose) {
-  const radios = pictures.map((_, index) => h("input", { type: "radio", name: "picture", onchange: () => choose(index) }));
-  const labels = pictures.map(({ name, source }, index) =>
+/** Small images of which one is chosen: radio buttons, a single stop for the tab key; arrow keys choose the next. */
+function drawPicker(label, images, choose) {
+  const radios = images.map((_, index) => h("input", { type: "radio", name: "image", onchange: () => choose(index) }));
+  const labels = images.map(({ name, source }, index) =>
     h("label", { title: name }, radios[index], h("img", { src: source, alt: name })),
   );
   const show = (chosen) => radios.forEach((radio, index) => (radio.checked = index === chosen));
@@ -58,7 +58,7 @@ function drawPicker(label, pictures, choose) {
 
 // ------------------------------------------------------------------------------------------------------ what is done
 
-/** Set several values at once and tell the kernel, if there is one. */
+/** Set several values together and tell the kernel, if there is one. */
 function change(model, values) {
   for (const [name, value] of Object.entries(values)) model.set(name, value);
   model.save_changes();
@@ -74,7 +74,7 @@ function after(model, names, react) {
  * with the control. Returns how to stop.
  *
  * JupyterLab's own keys are caught at the document, on the way down to the widget. To be earlier, and only for the keys
- * that are ours, listen at the window; every other shortcut (save, run the cell…) goes on to JupyterLab.
+ * that are ours, listen at `window`; every other shortcut (save, run the cell…) reaches JupyterLab.
  */
 function listenForKeys(root, actions) {
   const listen = (event) => {

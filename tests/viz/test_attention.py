@@ -10,7 +10,7 @@ from labkit.viz.colour import data_uri
 TEXTS = {"title": "Where", "alt": "Grey frames."}
 FRAMES = (torch.arange(3, dtype=torch.uint8) * 80)[:, None, None, None].expand(-1, 3, 8, 10)
 MAPS = torch.zeros(3, 2, 4, 5)
-MAPS[0, 0, 2, 3] = 2.0  # best windows of 3 x 3 that hold it: the first is at row 0, column 1
+MAPS[0, 0, 2, 3] = 2.0  # best squares of 3 x 3 that hold it: the first is at row 0, column 1
 MAPS[1, 1, 3, 4], MAPS[1, 1, 1, 0] = 4.0, 1.0
 ENERGIES = {"window": torch.tensor([[2.0, 0.0], [0.0, 4.0], [0.0, 0.0]]), "net": torch.tensor([[-1.0, 1.0]] * 3)}
 
@@ -19,7 +19,7 @@ def explorer(maps=MAPS, energies=ENERGIES, **options):
     return AttentionExplorer(FRAMES, maps, energies, **({"concepts": ["hug", "kiss"], "right": 1, **TEXTS} | options))
 
 
-def test_maps_share_a_scale_and_windows_are_found():
+def test_maps_share_a_scale_and_squares_are_found():
     found = explorer()
     assert (found.frame, found.concept) == (0, "kiss")
     scene = found.scene
@@ -27,9 +27,9 @@ def test_maps_share_a_scale_and_windows_are_found():
     assert scene["levels"][0][0][2 * 5 + 3] == 32  # half of 63, rounded to even
     assert scene["levels"][1][1][3 * 5 + 4] == 63
     assert scene["levels"][2][0] == [0] * 20
-    assert scene["places"][0][0] == [0, 1]
-    assert scene["places"][1][1] == [1, 2]
-    assert explorer(window=1).scene["places"][1][1] == [3, 4]
+    assert scene["corners"][0][0] == [0, 1]
+    assert scene["corners"][1][1] == [1, 2]
+    assert explorer(side=1).scene["corners"][1][1] == [3, 4]
     assert scene["energies"][1]["values"][2] == [-1.0, 1.0]
 
 
@@ -40,8 +40,8 @@ def test_what_does_not_fit_is_named():
         explorer(energies={"net": torch.zeros(3, 3)})
     with pytest.raises(ValueError, match="maps must be 0 or more, and energies given; got -1 and 2"):
         explorer(maps=MAPS - 1)
-    with pytest.raises(ValueError, match="window 1 to 4; got 1, 0 and 5"):
-        explorer(window=5)
+    with pytest.raises(ValueError, match="side 1 to 4; got 1, 0 and 5"):
+        explorer(side=5)
     with pytest.raises(ValueError, match="names of their own"):
         explorer(concepts=["hug", "hug"])
     with pytest.raises(traitlets.TraitError, match="frame must be one of 0 to 2; got 3"):
@@ -57,7 +57,7 @@ def test_frame_and_concept_are_chosen(offline_page):
     root.wait_for()
 
     def shown():
-        style = root.locator(".la-window").evaluate("box => [box.style.top, box.style.left, box.style.width]")
+        style = root.locator(".la-square").evaluate("box => [box.style.top, box.style.left, box.style.width]")
         return root.locator("img").get_attribute("src"), style, root.locator("section ol").first.inner_text().split()
 
     assert shown() == (data_uri(FRAMES[0]), ["0%", "0%", "60%"], ["hug", "2.00", "✓", "kiss", "0.00"])

@@ -105,9 +105,9 @@ def test_signed_numbers_are_grey_about_zero():
 
 
 def test_as_uint8_takes_what_the_decoder_and_the_transform_give():
-    picture = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
-    assert torch.equal(as_uint8(picture / 255), picture.expand(3, 16, 16))
-    assert as_uint8(picture.expand(3, -1, -1)).shape == (3, 16, 16)
+    image = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    assert torch.equal(as_uint8(image / 255), image.expand(3, 16, 16))
+    assert as_uint8(image.expand(3, -1, -1)).shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(

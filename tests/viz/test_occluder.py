@@ -7,8 +7,8 @@ import traitlets
 from labkit.viz.colour import data_uri, heat_to_rgb
 from labkit.viz.occluder import Covered, Occluder
 
-TEXTS = {"title": "Cover it", "alt": "A grey picture."}
-PICTURE = torch.full((3, 8, 8), 90, dtype=torch.uint8)
+TEXTS = {"title": "Cover it", "alt": "A grey image."}
+IMAGE = torch.full((3, 8, 8), 90, dtype=torch.uint8)
 BARE = torch.tensor([0.8, 0.15, 0.05])
 TABLE = torch.tensor([0.8, 0.15, 0.05]).expand(2, 3, 3).clone()  # two rows of three squares
 TABLE[1, 2] = torch.tensor([0.2, 0.7, 0.1])
@@ -16,7 +16,7 @@ CORNERS = ([0, 4], [0, 2, 4])
 
 
 def occluder(said=(BARE, TABLE), **options):
-    example = Covered("grey", PICTURE, options.pop("right", 0), {"net": said})
+    example = Covered("grey", IMAGE, options.pop("right", 0), {"net": said})
     given = {"corners": CORNERS, "side": 4, "classes": ["hop", "<i>skip", "jump"], "top": 2, **TEXTS}
     return Occluder(options.pop("examples", [example]), **(given | options))
 
@@ -35,7 +35,9 @@ def test_every_place_has_its_confidences_and_its_cost():
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="at least one Covered"):
         occluder(examples=[])
-    with pytest.raises(ValueError, match=r"what 'net' says of 'grey', covered must be \(2, 3, 3\); got \(3, 2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"confidences of 'net' in 'grey', covered must be \(2, 3, 3\); got \(3, 2, 3\)"
+    ):
         occluder((BARE, TABLE.transpose(0, 1)))
     with pytest.raises(ValueError, match="must lie within 0 to 1: take the softmax"):
         occluder((3 * BARE, TABLE))
@@ -45,8 +47,8 @@ def test_what_does_not_fit_is_named():
         occluder(right=3)
     with pytest.raises(ValueError, match="top must be 1 to 3"):
         occluder(top=4)
-    with pytest.raises(ValueError, match="must be said of by"):
-        occluder(examples=[Covered("a", PICTURE, 0, {}), Covered("b", PICTURE, 0, {"net": (BARE, TABLE)})])
+    with pytest.raises(ValueError, match="must have confidences of"):
+        occluder(examples=[Covered("a", IMAGE, 0, {}), Covered("b", IMAGE, 0, {"net": (BARE, TABLE)})])
     with pytest.raises(traitlets.TraitError, match="column must be 0 to 2; got 3"):
         occluder().column = 3
 

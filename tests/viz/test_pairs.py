@@ -28,20 +28,20 @@ def explorer(**options):
     return PairExplorer(options.pop("frames", FRAMES), **(given | options))
 
 
-def test_every_pair_has_its_picture_and_its_best_classes():
+def test_every_pair_has_its_image_and_its_best_classes():
     scene = explorer().scene
     assert scene["frames"] == [data_uri(frame) for frame in FRAMES]
-    assert scene["ofFrame"][0]["pictures"][2] == data_uri(HEAT[2])
-    assert scene["ofPair"][0]["pictures"][2][1] == data_uri(MOTION[2, 1])
+    assert scene["ofFrame"][0]["images"][2] == data_uri(HEAT[2])
+    assert scene["ofPair"][0]["images"][2][1] == data_uri(MOTION[2, 1])
     assert scene["scores"][0]["best"][0][1] == [[1, 0.7], [2, 0.2]]
     assert scene["scores"][0]["best"][2][1] == [[0, 0.5], [2, 0.5]]  # of equals the first comes first
     assert scene["labels"] == ["frame 0", "frame 1", "frame 2"]
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(ValueError, match=r"pictures 'input' must be \(3, 3, C, h, w\); got \(3, 2"):
+    with pytest.raises(ValueError, match=r"images 'input' must be \(3, 3, C, h, w\); got \(3, 2"):
         explorer(of_pair={"input": MOTION[:, :2]})
-    with pytest.raises(ValueError, match=r"pictures 'map' must be \(3, C, h, w\)"):
+    with pytest.raises(ValueError, match=r"images 'map' must be \(3, C, h, w\)"):
         explorer(of_frame={"map": HEAT[:2]})
     with pytest.raises(ValueError, match=r"scores of 'both' must be \(3, 3, 3\)"):
         explorer(scores={"both": SCORES[0]})
@@ -64,11 +64,11 @@ def test_sliders_and_keys_choose_the_pair(offline_page):
     root.wait_for()
 
     def shown():
-        pictures = root.locator("img").evaluate_all("all => all.map(one => one.getAttribute('src'))")
-        return pictures, root.locator(".lq-scores li").all_inner_texts()
+        images = root.locator("img").evaluate_all("all => all.map(one => one.getAttribute('src'))")
+        return images, root.locator(".lq-scores li").all_inner_texts()
 
     def expected(first, second):
-        ends = [data_uri(picture) for end in (first, second) for picture in (FRAMES[end], HEAT[end])]
+        ends = [data_uri(image) for end in (first, second) for image in (FRAMES[end], HEAT[end])]
         return [*ends, data_uri(MOTION[first, second])]
 
     assert shown()[0] == expected(0, 1)

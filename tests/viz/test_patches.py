@@ -11,30 +11,30 @@ import traitlets
 from labkit.viz.patches import NearestPatches, PatchExplorer
 
 SIZE = 12
-TEXTS = {"title": "Three pictures", "alt": "Grey squares."}
+TEXTS = {"title": "Three images", "alt": "Grey squares."}
 
 
 def tiles(cells=3):
-    """Three pictures of 3 x 3 flat squares; the grey of each is 9 times its number."""
+    """Three images of 3 x 3 flat squares; the grey of each is 9 times its number."""
     grey = torch.arange(3 * cells**2, dtype=torch.uint8).reshape(3, 1, cells, cells) * 9
     side = SIZE // cells
     return grey.repeat_interleave(side, -1).repeat_interleave(side, -2).expand(-1, 3, -1, -1)  # (3, 3, 12, 12)
 
 
-def nearest(cells=3, k=3, asked=3, pictures=3, step=5, **changes):
+def nearest(cells=3, k=3, asked=3, images=3, step=5, **changes):
     """The neighbours of cell c are c + 5, c + 10...; their distances 0.1, 0.2... and a little more for each cell."""
     own = torch.arange(asked * cells**2).reshape(asked, cells**2, 1)
-    numbers = (own + step * torch.arange(1, k + 1)) % (pictures * cells**2)
+    numbers = (own + step * torch.arange(1, k + 1)) % (images * cells**2)
     distances = 0.1 * torch.arange(1, k + 1) + own / 1000
     side = SIZE / cells
     centres = torch.arange(cells) * side + (side - 1) / 2
     return NearestPatches(**({"numbers": numbers, "distances": distances, "centres": centres, "side": side} | changes))
 
 
-def explorer(pictures=None, maps=None, **options):
-    maps = {"fine": nearest(), "coarse": nearest(cells=2, step=3)} if maps is None else maps
+def explorer(images=None, layers=None, **options):
+    layers = {"fine": nearest(), "coarse": nearest(cells=2, step=3)} if layers is None else layers
     options = {"names": ["house", "tower", "<b>boat"], "quality": None, **TEXTS} | options
-    return PatchExplorer(tiles() if pictures is None else pictures, maps, **options)
+    return PatchExplorer(tiles() if images is None else images, layers, **options)
 
 
 def unpacked(text, dtype):
@@ -42,44 +42,44 @@ def unpacked(text, dtype):
 
 
 def test_numbers_and_distances_come_back_as_they_were():
-    for cells, pictures, width in ((3, 3, "<u2"), (40, 41, "<u4")):  # 41 * 1600 cells do not fit into two bytes
-        found = nearest(cells=cells, pictures=pictures, asked=1)
-        shown = explorer(tiles()[:1].expand(pictures, -1, -1, -1), {"m": found}, names=["x"] * pictures, asked=[0])
-        (packed,) = shown.scene["maps"]
+    for cells, images, width in ((3, 3, "<u2"), (40, 41, "<u4")):  # 41 * 1600 cells do not fit into two bytes
+        found = nearest(cells=cells, images=images, asked=1)
+        shown = explorer(tiles()[:1].expand(images, -1, -1, -1), {"m": found}, names=["x"] * images, asked=[0])
+        (packed,) = shown.scene["layers"]
         assert torch.equal(unpacked(packed["numbers"], width).reshape(1, cells**2, 3), found.numbers)
         distances = unpacked(packed["distances"], "<u2").reshape(1, cells**2, 3) * packed["unit"]
         assert (distances - found.distances).abs().max() < 2e-5 * found.distances.max()
         assert packed["bytes"] == int(width[-1])
 
 
-def test_places_are_in_pixels_of_the_pictures_that_are_shown():
+def test_locations_are_in_pixels_of_the_images_that_are_shown():
     """Seen by the network at twice the size, pixel 3.5 there is 2.0 pixels from the left edge here."""
     large = nearest(centres=torch.tensor([3.5, 11.5, 19.5]), side=8.0, width=24)
-    small, large = explorer(maps={"small": nearest(), "large": large}).scene["maps"]
+    small, large = explorer(layers={"small": nearest(), "large": large}).scene["layers"]
     assert small["centres"] == large["centres"] == [2.0, 6.0, 10.0]
     assert small["side"] == large["side"] == 4.0
 
 
-def test_some_pictures_may_be_asked():
-    shown = explorer(maps={"m": nearest(asked=2)}, asked=[2, 0], k=2)
-    assert (shown.scene["asked"], shown.picture, shown.k, shown.shown) == ([2, 0], 2, 2, 0)
+def test_some_images_may_be_asked():
+    shown = explorer(layers={"m": nearest(asked=2)}, asked=[2, 0], k=2)
+    assert (shown.scene["asked"], shown.image, shown.k, shown.shown) == ([2, 0], 2, 2, 0)
     assert shown.point == [6.0, 6.0]
-    with pytest.raises(traitlets.TraitError, match=r"picture must be one of \[2, 0\]; got 1"):
-        shown.picture = 1
+    with pytest.raises(traitlets.TraitError, match=r"image must be one of \[2, 0\]; got 1"):
+        shown.image = 1
 
 
-def test_forty_pictures_and_four_maps_stay_under_a_megabyte_and_a_half():
+def test_forty_images_and_four_layers_stay_under_a_megabyte_and_a_half():
     """The worst case: noise, which does not compress."""
     noise = torch.randint(0, 256, (40, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.avg_pool2d(noise.float(), 3, 1, 1).to(torch.uint8)  # as photos are
-    found = {f"{cells}": nearest(cells, k=8, asked=40, pictures=40) for cells in (14, 13, 7, 4)}
+    found = {f"{cells}": nearest(cells, k=8, asked=40, images=40) for cells in (14, 13, 7, 4)}
     assert len(explorer(smooth, found, names=["x"] * 40, quality=85).to_html()) < 1_500_000
 
 
 def test_what_is_set_in_the_notebook_is_checked():
     shown = explorer()
-    shown.map, shown.picture, shown.point, shown.k, shown.shown = "coarse", 2, [0.0, 12.0], 1, 2
-    wrong = {"map": "finest", "picture": 3, "point": [0.0, 12.5], "k": 4, "shown": 3}
+    shown.layer, shown.image, shown.point, shown.k, shown.shown = "coarse", 2, [0.0, 12.0], 1, 2
+    wrong = {"layer": "finest", "image": 3, "point": [0.0, 12.5], "k": 4, "shown": 3}
     for name, value in wrong.items():
         with pytest.raises(traitlets.TraitError, match=f"{name} must be"):
             setattr(shown, name, value)
@@ -90,27 +90,27 @@ def test_what_is_set_in_the_notebook_is_checked():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: explorer(tiles()[:, :1]), ValueError, r"pictures must be \(N, 3, S, S\)"),
+        (lambda: explorer(tiles()[:, :1]), ValueError, r"images must be \(N, 3, S, S\)"),
         (lambda: explorer(tiles()[..., :6]), ValueError, "square, as the network sees them"),
-        (lambda: explorer(tiles().float()), TypeError, "pictures must be uint8; got float32"),
-        (lambda: explorer(tiles()[:0], names=[], asked=[]), ValueError, "needs pictures, maps and a picture to ask"),
-        (lambda: explorer(maps={}), ValueError, "needs pictures, maps"),
-        (lambda: explorer(names=["a"]), ValueError, "names must be 3, one a picture; got 1"),
+        (lambda: explorer(tiles().float()), TypeError, "images must be uint8; got float32"),
+        (lambda: explorer(tiles()[:0], names=[], asked=[]), ValueError, "needs images, layers and an image to ask"),
+        (lambda: explorer(layers={}), ValueError, "needs images, layers"),
+        (lambda: explorer(names=["a"]), ValueError, "names must be 3, one for each image; got 1"),
         (lambda: explorer(asked=[0, 1, 3]), ValueError, r"asked must be different numbers, 0 to 2; got \[0, 1, 3\]"),
         (lambda: explorer(asked=[0, 1, 1]), ValueError, "asked must be different"),
         (lambda: explorer(quality=0), ValueError, "quality must be 1 to 100 or None"),
-        (lambda: explorer(k=4), ValueError, "k must be 1 to 3, as many as the maps have; got 4"),
+        (lambda: explorer(k=4), ValueError, "k must be 1 to 3, as many as the layers have; got 4"),
         (lambda: explorer(alt=" "), ValueError, "needs a title and an alt text"),
         (lambda: explorer(asked=[0]), ValueError, r"numbers of 'fine' must be \(1, 9, k\)"),
-        (lambda: explorer(maps={"a": nearest(), "b": nearest(k=2)}), ValueError, "same k; got {'a': 3, 'b': 2}"),
-        (lambda: explorer(maps={"a": nearest(k=0)}), ValueError, "must have cells with neighbours"),
+        (lambda: explorer(layers={"a": nearest(), "b": nearest(k=2)}), ValueError, "same k; got {'a': 3, 'b': 2}"),
+        (lambda: explorer(layers={"a": nearest(k=0)}), ValueError, "must have cells with neighbours"),
         (lambda: wrong(numbers=nearest().numbers.int()), TypeError, "numbers of 'm' must be int64"),
-        (lambda: wrong(numbers=nearest().numbers + 1), ValueError, "0 to 26, 3 x 3 cells of 3 pictures; got 1 to 27"),
+        (lambda: wrong(numbers=nearest().numbers + 1), ValueError, "0 to 26, 3 x 3 cells of 3 images; got 1 to 27"),
         (lambda: wrong(distances=nearest().distances[..., :2]), ValueError, r"distances of 'm' must be \(3, 9, 3\)"),
         (lambda: wrong(distances=nearest().distances.flip(-1)), ValueError, "never fall"),
         (lambda: wrong(distances=nearest().distances - 1), ValueError, "must be 0 or more"),
         (lambda: wrong(distances=nearest().distances / 0), ValueError, "distances of 'm' must be finite"),
-        (lambda: wrong(centres=torch.tensor([1.5, 5.5, 19.5])), ValueError, "rise within a picture 12 pixels wide"),
+        (lambda: wrong(centres=torch.tensor([1.5, 5.5, 19.5])), ValueError, "rise within an image 12 pixels wide"),
         (lambda: wrong(centres=torch.tensor([5.5, 1.5, 9.5])), ValueError, "centres of 'm' must rise"),
         (lambda: wrong(side=0), ValueError, "side of 'm' must be"),
         (lambda: wrong(width=0), ValueError, "width of 'm' must be"),
@@ -122,14 +122,14 @@ def test_what_does_not_fit_is_explained(call, error, message):
 
 
 def wrong(**changes):
-    return explorer(maps={"m": nearest(**changes)})
+    return explorer(layers={"m": nearest(**changes)})
 
 
 def test_the_fragment_is_the_state_as_it_stands():
     shown = explorer()
-    shown.map, shown.point, shown.k, shown.shown = "coarse", [1.0, 2.0], 2, 1
+    shown.layer, shown.point, shown.k, shown.shown = "coarse", [1.0, 2.0], 2, 1
     text = shown.to_html().split('<script type="application/json">')[1].split("</script>")[0]
-    expected = {"scene": shown.scene, "map": "coarse", "picture": 0, "point": [1.0, 2.0], "k": 2, "shown": 1}
+    expected = {"scene": shown.scene, "layer": "coarse", "image": 0, "point": [1.0, 2.0], "k": 2, "shown": 1}
     assert json.loads(text) == expected
 
 
@@ -159,7 +159,7 @@ def near(root):
 
 
 def outlined(root, stage):
-    """Left, top, width and height of the bold outline in the picture that is asked, or in the one that is found."""
+    """Left, top, width and height of the bold outline in the image that is asked, or in the one that is found."""
     box = root.locator(f".lx-{stage} rect.lx-outline.lx-bold")
     return [float(box.get_attribute(name)) for name in ("x", "y", "width", "height")]
 
@@ -172,13 +172,13 @@ def greys(root, index):
 @pytest.mark.browser
 def test_a_press_on_a_cell_shows_its_patch_and_its_neighbours_in_order(offline_page):
     root = opened(offline_page, explorer())
-    press(root, column=2, row=1)  # cell 5 of picture 0; its neighbours are 10, 15 and 20
+    press(root, column=2, row=1)  # cell 5 of image 0; its neighbours are 10, 15 and 20
     assert outlined(root, "asked") == [8, 4, 4, 4]
     assert root.locator(".lx-asked > span").inner_text() == "house, row 2, column 3"
     assert [greys(root, index) for index in range(4)] == [[9 * cell] * 4 for cell in (5, 10, 15, 20)]
     assert near(root) == ["1: 0.105", "2: 0.205", "3: 0.305"]
     assert root.locator(".lx-near button span").all_inner_texts() == ["tower", "tower", "<b>boat"]
-    assert outlined(root, "found") == [4, 0, 4, 4]  # 10 is row 1, column 2 of the second picture
+    assert outlined(root, "found") == [4, 0, 4, 4]  # 10 is row 1, column 2 of the second image
     assert root.locator(".lx-found > span").inner_text() == "tower, row 1, column 2, distance 0.105"
 
 
@@ -187,27 +187,27 @@ def test_pointing_at_a_neighbour_shows_where_it_lies(offline_page):
     root = opened(offline_page, explorer())
     press(root, column=2, row=1)
     tile = root.locator(".lx-near button").nth(2)
-    tile.hover()  # 20: row 1, column 3 of the third picture
+    tile.hover()  # 20: row 1, column 3 of the third image
     assert outlined(root, "found") == [8, 0, 4, 4]
     assert root.locator(".lx-found > span").inner_text() == "<b>boat, row 1, column 3, distance 0.305"
     canvas = root.locator(".lx-found canvas")
     assert canvas.evaluate(GREYS) == [18 * 9, 20 * 9, 24 * 9, 26 * 9]
     assert tile.get_attribute("aria-pressed") == "true"
-    root.locator(".lx-near button").nth(1).focus()  # 15, in the second picture, as 10 is
+    root.locator(".lx-near button").nth(1).focus()  # 15, in the second image, as 10 is
     assert outlined(root, "found") == [0, 8, 4, 4]
     assert root.locator(".lx-found rect.lx-outline:not(.lx-bold)").count() == 2
 
 
 @pytest.mark.browser
 def test_a_neighbour_can_be_asked_in_turn(offline_page):
-    root = opened(offline_page, explorer(maps={"m": nearest(asked=2)}, asked=[0, 1]))
+    root = opened(offline_page, explorer(layers={"m": nearest(asked=2)}, asked=[0, 1]))
     press(root, column=2, row=1)
     root.get_by_role("button", name="Ask this patch").click()
     assert root.locator(".lx-asked > span").inner_text() == "tower, row 1, column 2"
     assert near(root) == ["1: 0.11", "2: 0.21", "3: 0.31"]
     assert root.get_by_role("radio", name="tower").is_checked()
     press(root, column=2, row=1)
-    root.locator(".lx-near button").nth(0).hover()  # 14 + 5 lies in the third picture, which cannot be asked
+    root.locator(".lx-near button").nth(0).hover()  # 14 + 5 lies in the third image, which cannot be asked
     assert root.get_by_role("button", name="Ask this patch").count() == 0
 
 
@@ -215,7 +215,7 @@ def test_a_neighbour_can_be_asked_in_turn(offline_page):
 def test_a_patch_that_hangs_over_the_border_keeps_its_place(offline_page):
     """The first column's patch has a quarter of its width outside; the inside must not be stretched over it."""
     over = nearest(centres=torch.tensor([0.5, 5.5, 9.5]))
-    root = opened(offline_page, explorer(maps={"m": over}))
+    root = opened(offline_page, explorer(layers={"m": over}))
     press(root, column=0, row=1)
     edge = "canvas => [10, 40].map((x) => canvas.getContext('2d').getImageData(x, 64, 1, 1).data[3])"
     assert root.locator(".lx-own canvas").evaluate(edge) == [0, 255]
@@ -255,7 +255,7 @@ def test_the_slider_takes_neighbours_away(offline_page):
 
 
 @pytest.mark.browser
-def test_another_picture_is_picked_by_mouse_or_keys(offline_page):
+def test_another_image_is_picked_by_mouse_or_keys(offline_page):
     root = opened(offline_page, explorer())
     press(root, column=0, row=0)
     root.get_by_role("radio", name="<b>boat").check()
@@ -268,7 +268,7 @@ def test_another_picture_is_picked_by_mouse_or_keys(offline_page):
 @pytest.mark.browser
 def test_it_says_what_it_is_to_those_who_listen(offline_page):
     root = opened(offline_page, explorer())
-    assert root.get_attribute("aria-label") == "Three pictures. Grey squares."
+    assert root.get_attribute("aria-label") == "Three images. Grey squares."
     live = root.locator("[aria-live=polite]")
     assert live.inner_text() == ""
     root.focus()

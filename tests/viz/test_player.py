@@ -21,11 +21,11 @@ def clip():
 
 
 def decoded(uris):
-    """Pictures as (T, 3, H, W) RGB, read with an independent call."""
-    pictures = [
+    """Images as (T, 3, H, W) RGB, read with an independent call."""
+    images = [
         cv2.imdecode(np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8), cv2.IMREAD_COLOR) for uri in uris
     ]
-    return torch.from_numpy(np.stack(pictures)[..., ::-1].copy()).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.stack(images)[..., ::-1].copy()).permute(0, 3, 1, 2)
 
 
 def layer_of(widget, panel=0, layer=0):
@@ -43,7 +43,7 @@ def test_floats_are_rounded_to_bytes_and_arrays_are_as_good_as_tensors(clip):
     assert torch.equal(decoded(layer_of(widget, layer=1)["frames"]), clip)
 
 
-def test_grey_pictures_are_shown_in_grey(clip):
+def test_grey_images_are_shown_in_grey(clip):
     widget = ClipPlayer({"magnitude": clip[:, :1]}, **WORDS)
     assert torch.equal(decoded(layer_of(widget)["frames"]), clip[:, :1].expand(-1, 3, -1, -1))
 
@@ -168,7 +168,7 @@ def test_a_clip_that_would_blow_the_page_is_refused_with_a_remedy(clip, monkeypa
 
 
 def test_a_clip_of_the_worlds_size_stays_under_the_stated_size():
-    """The worst case: noise, which does not compress; the stated size is for drawn pictures, a tenth of this."""
+    """The worst case: noise, which does not compress; the stated size is for drawn images, a tenth of this."""
     noise = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert len(ClipPlayer({"a": noise, "b": noise, "c": noise}, **WORDS).to_html()) < 1.4 * noise.numel() * 3
 

@@ -48,7 +48,7 @@ def opened(page, *widgets, head=""):
     return page.locator(".labkit-player").first
 
 
-def picture(root, panel=0):
+def image(root, panel=0):
     """What a panel shows, read from its canvas: (3, H, W)."""
     read = root.locator("canvas").nth(panel).evaluate(READ)
     rgba = torch.tensor(read["data"], dtype=torch.uint8).reshape(read["height"], read["width"], 4)
@@ -56,7 +56,7 @@ def picture(root, panel=0):
 
 
 def shows(root, expected, panel=0):
-    return torch.equal(picture(root, panel), expected)
+    return torch.equal(image(root, panel), expected)
 
 
 def scrub(root, frame):
@@ -152,7 +152,7 @@ def test_after_the_last_flow_the_panel_says_why_it_is_empty(offline_page):
     scrub(root, LENGTH - 1)
     assert note.is_visible()
     assert note.inner_text() == "No flow at the last frame: it lives between one frame and the next."
-    assert picture(root).sum() == 0
+    assert image(root).sum() == 0
     root.get_by_role("button", name="image").click()
     assert note.is_hidden()
 
@@ -233,7 +233,7 @@ def test_two_players_on_a_page_do_not_meet(offline_page):
     assert shows(second, WIDE[1])
 
 
-def test_small_pictures_are_enlarged_by_whole_pixels_and_shrink_on_a_narrow_page(offline_page):
+def test_small_images_are_enlarged_by_whole_pixels_and_shrink_on_a_narrow_page(offline_page):
     root = opened(offline_page, pair())
     canvas = root.locator("canvas").first
     assert canvas.bounding_box()["width"] == 320

@@ -11,7 +11,7 @@ from labkit.retrieval import listed
 from labkit.viz.retrieval import THUMBNAIL, RetrievalBrowser
 
 TEXTS = {"title": "Two methods", "alt": "Seven grey images."}
-PICTURES = (torch.arange(7, dtype=torch.uint8) * 30)[:, None, None, None].expand(-1, 3, 10, 8)
+IMAGES = (torch.arange(7, dtype=torch.uint8) * 30)[:, None, None, None].expand(-1, 3, 10, 8)
 # Query 0 is image 0, its own junk; to be found are 1 and, harder, 2; 3 is junk. Query 1 is image 4, which finds itself.
 GOOD, OK, JUNK = listed([[1], [4]], 7), listed([[2], [5]], 7), listed([[0, 3], []], 7)
 FIRST = torch.tensor([[0, 1, 5, 3, 2, 4, 6], [4, 6, 0, 1, 2, 3, 5]])
@@ -22,7 +22,7 @@ def browser(rankings=None, **options):
     rankings = {"3a": FIRST, "<i>5b": SECOND} if rankings is None else rankings
     names = [f"photo {number}" for number in range(7)]
     given = {"queries": [0, 4], "good": GOOD, "ok": OK, "junk": JUNK, "names": names, "quality": None, **TEXTS}
-    return RetrievalBrowser(**({"pictures": PICTURES, "rankings": rankings} | given | options))
+    return RetrievalBrowser(**({"images": IMAGES, "rankings": rankings} | given | options))
 
 
 def method(widget, index=0):
@@ -65,7 +65,7 @@ def test_the_area_below_a_curve_is_its_average_precision(rule):
             assert np.trapezoid(precision, recall) == pytest.approx(score, abs=2e-4)
 
 
-def test_only_pictures_that_come_up_travel_and_large_ones_are_shrunk():
+def test_only_images_that_come_up_travel_and_large_ones_are_shrunk():
     asked = []
 
     class Photos(list):
@@ -74,11 +74,11 @@ def test_only_pictures_that_come_up_travel_and_large_ones_are_shrunk():
             return super().__getitem__(number)
 
     photos = Photos([torch.zeros(3, 200, 100 * (number + 1)) for number in range(7)])
-    widget = browser({"3a": FIRST}, pictures=photos, top=2)
+    widget = browser({"3a": FIRST}, images=photos, top=2)
     assert asked == [0, 1, 4, 6]
-    assert sorted(widget.scene["pictures"]) == ["0", "1", "4", "6"]
+    assert sorted(widget.scene["images"]) == ["0", "1", "4", "6"]
     assert all(len(results) == 2 for results in method(widget)["results"])
-    page = "".join(picture["source"] for picture in widget.scene["pictures"].values())
+    page = "".join(image["source"] for image in widget.scene["images"].values())
     assert len(page) < 4 * 3 * THUMBNAIL**2
 
 
@@ -117,9 +117,9 @@ def test_what_is_set_in_the_notebook_is_checked():
         ({"rankings": {"m": FIRST * 0}}, ValueError, "an image once"),
         ({"rankings": {"m": FIRST.int()}}, TypeError, "ranking must be int64"),
         ({"good": listed([[], [4]], 7), "ok": None}, ValueError, "every query must have a positive"),
-        ({"pictures": PICTURES[:, 0]}, ValueError, "picture photo 0 must be"),
-        ({"pictures": PICTURES[:, :, :0]}, ValueError, "picture photo 0 must not be empty"),
-        ({"pictures": PICTURES.int()}, TypeError, "picture photo 0 must be uint8 or floating point"),
+        ({"images": IMAGES[:, 0]}, ValueError, "image photo 0 must be"),
+        ({"images": IMAGES[:, :, :0]}, ValueError, "image photo 0 must not be empty"),
+        ({"images": IMAGES.int()}, TypeError, "image photo 0 must be uint8 or floating point"),
     ],
 )
 def test_what_does_not_fit_is_explained(options, error, message):
@@ -148,7 +148,7 @@ def said(root, side):
 
 
 @pytest.mark.browser
-def test_results_stand_in_order_with_rank_word_and_picture(offline_page):
+def test_results_stand_in_order_with_rank_word_and_image(offline_page):
     root = opened(offline_page, browser())
     first = ["– query, skipped", "1 right", "2 wrong", "– junk, skipped", "3 right (ok)", "4 wrong", "5 wrong"]
     assert said(root, 0) == first
@@ -161,7 +161,7 @@ def test_results_stand_in_order_with_rank_word_and_picture(offline_page):
         "No rank: junk, skipped: photo 3",
     ]
     sources = root.locator("ol").first.locator("img").evaluate_all("all => all.map(image => image.src)")
-    assert sources == [browser().scene["pictures"][str(number)]["source"] for number in FIRST[0].tolist()]
+    assert sources == [browser().scene["images"][str(number)]["source"] for number in FIRST[0].tolist()]
 
 
 @pytest.mark.browser

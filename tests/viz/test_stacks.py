@@ -1,10 +1,11 @@
 """The input volume of a temporal stream as panels."""
 
 import pytest
+import torch
 
 from labkit import world
 from labkit.viz import ClipPlayer
-from labkit.viz.stacks import input_volumes
+from labkit.viz.stacks import component_panels, input_volumes
 
 
 @pytest.fixture
@@ -33,3 +34,16 @@ def test_wrong_lengths_are_named(clip):
     for steps in (5, 30):
         with pytest.raises(ValueError, match=f"steps must be even, .* got {steps} steps"):
             input_volumes(clip, steps=steps)
+
+
+def test_components_are_grey_on_one_scale_for_all_volumes():
+    rest, moving = torch.zeros(4, 8, 8), torch.zeros(4, 8, 8)
+    moving[0::2] = 2.0  # dx of both fields
+    labels = {"rest": ["1 → 2", "2 → 3"], "moving": ["5 → 6", "6 → 7"]}
+    panels = component_panels({"rest": rest, "moving": moving}, labels)
+    assert [panel.title for panel in panels] == ["rest", "moving"]
+    assert panels[1].labels == ["5 → 6", "6 → 7"]
+    dx, dy = (panels[1].layers[axis].frames for axis in ("dx", "dy"))
+    assert (dx == 255).all()  # 2 pixels is the 99th percentile of all
+    assert torch.equal(dy, panels[0].layers["dy"].frames)  # both at rest
+    assert "white: 2 pixels per frame" in panels[0].layers["dx"].caption

@@ -35,7 +35,7 @@ def heights(figure):
 
 
 def level(source):
-    """The grey of a picture in the page."""
+    """The grey of an image in the page."""
     data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
     return int(cv2.imdecode(data, cv2.IMREAD_COLOR).mean().round())
 
@@ -86,8 +86,8 @@ def test_the_page_opens_with_the_first_reading():
 def test_large_frames_are_shrunk():
     frames = torch.zeros(3, 3, 480, 640, dtype=torch.uint8)
     source = chart(ahead=reading(frames)).layout.images[0].source
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (114, 152, 3)
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (114, 152, 3)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from labkit.viz import Ballot, VotedOut, vote_chart
 
 TEXTS = {"classes": ["up", "down", "left"], "title": "A title", "alt": "What there is to see."}
-PICTURES = torch.tensor([10, 120, 240], dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
-BALLOT = Ballot(PICTURES, torch.tensor([0, 1, 0]), torch.tensor([2, 0, 2]), torch.tensor([0.5, 0.875, 1.0]))
+IMAGES = torch.tensor([10, 120, 240], dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
+BALLOT = Ballot(IMAGES, torch.tensor([0, 1, 0]), torch.tensor([2, 0, 2]), torch.tensor([0.5, 0.875, 1.0]))
 LAYERS = {
     "last": VotedOut(torch.tensor([5, 0, 7]), torch.tensor([0.9, -0.5, 0.25]), 8),
     "before": VotedOut(torch.tensor([1, 31, 2]), torch.tensor([0.1, 0.2, -0.3]), 32),
@@ -20,7 +20,7 @@ CURVES = {"as voted": torch.tensor([80.0, 60.0, 40.0, 20.0])}
 
 
 def level(source):
-    """The grey of a picture in the page."""
+    """The grey of an image in the page."""
     data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
     return int(cv2.imdecode(data, cv2.IMREAD_COLOR).mean().round())
 
@@ -80,7 +80,7 @@ def test_the_curve_begins_before_the_first_vote():
 
 
 def test_neurons_keep_apart_and_within_their_place():
-    ballot = Ballot(PICTURES[:1], *(part[:1] for part in (BALLOT.labels, BALLOT.predicted, BALLOT.certainty)))
+    ballot = Ballot(IMAGES[:1], *(part[:1] for part in (BALLOT.labels, BALLOT.predicted, BALLOT.certainty)))
     large = {name: VotedOut(torch.tensor([0]), torch.tensor([1.0]), size) for name, size in (("a", 2048), ("b", 4096))}
     figure = vote_chart(ballot, large, {}, **TEXTS)
     for trace, left in zip(figure.data[:2], (470, 260), strict=True):

@@ -8,7 +8,7 @@ from labkit.course import export
 from labkit.retrieval import listed
 from labkit.viz import ClipPlayer, ClipScatter, NearestPatches, PatchExplorer, RetrievalBrowser, widget
 
-PICTURES = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 NAMES = ["a", "b", "c", "d"]
 WORDS = {"title": "Noise", "alt": "Four grey squares."}
 
@@ -21,16 +21,16 @@ def kinds():
     good, junk = listed([[1]], 4), listed([[0]], 4)
     axes = {"x_title": "x", "y_title": "y", "classes": NAMES, "names": NAMES}
     return [
-        ClipScatter(torch.eye(4)[:, :2], cells, [picture[None] for picture in PICTURES], **axes, **WORDS),
-        ClipPlayer({"noise": PICTURES, "negative": 255 - PICTURES}, **WORDS),
-        PatchExplorer(PICTURES, {"3a": found, "5b": found}, names=NAMES, asked=[1], **WORDS),
-        RetrievalBrowser(PICTURES, {"3a": order}, queries=[0], good=good, junk=junk, names=NAMES, **WORDS),
+        ClipScatter(torch.eye(4)[:, :2], cells, [image[None] for image in IMAGES], **axes, **WORDS),
+        ClipPlayer({"noise": IMAGES, "negative": 255 - IMAGES}, **WORDS),
+        PatchExplorer(IMAGES, {"3a": found, "5b": found}, names=NAMES, asked=[1], **WORDS),
+        RetrievalBrowser(IMAGES, {"3a": order}, queries=[0], good=good, junk=junk, names=NAMES, **WORDS),
     ]
 
 
 def test_what_would_blow_the_page_is_refused(monkeypatch):
     monkeypatch.setattr(widget, "PAGE_BUDGET", 100)
-    with pytest.raises(ValueError, match="pass fewer or smaller pictures"):
+    with pytest.raises(ValueError, match="pass fewer or smaller images"):
         kinds()
 
 

@@ -292,7 +292,9 @@ def _over_picture(picture: Tensor, like: Tensor) -> go.Figure:
 
 def _finish_picture(figure: go.Figure, like: Tensor, title: str, alt: str) -> Figure:
     height, width = like.shape[-2:]
-    figure.update_xaxes(range=[-0.5, width - 0.5], title="x (pixels)", showgrid=False, zeroline=False, ticks="outside")
+    figure.update_xaxes(
+        range=[-0.5, width - 0.5], title="x (pixels)", title_standoff=4, showgrid=False, zeroline=False, ticks="outside"
+    )
     figure.update_yaxes(range=[height - 0.5, -0.5], title="y (pixels)", showgrid=False, zeroline=False, ticks="outside")
     figure.update_xaxes(constrain="domain", tickcolor=QUIET)
     figure.update_yaxes(scaleanchor="x", constrain="domain", tickcolor=QUIET)

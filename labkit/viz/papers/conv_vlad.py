@@ -155,14 +155,14 @@ def rebuilt(panels: Mapping[str, Patches], *, image: int = 0, k: Sequence[int] =
 
 def explorer(panels: Mapping[str, Patches], names: Sequence[str], *, asked: int = 4, k: int = 6) -> PatchExplorer:
     """Patches to click on: the nearest ones in other photos to each patch of the first few photos."""
-    maps, shown = {}, range(min(asked, len(names)))
+    layers, shown = {}, range(min(asked, len(names)))
     for name, patches in panels.items():
         both = zip(*(patches.neighbours(image, k) for image in shown), strict=True)
         distances, numbers = map(torch.stack, both)  # (asked, n * n, k) each
-        maps[name] = NearestPatches(numbers, distances, patches.centres, patches.side, patches.images.shape[-1])
+        layers[name] = NearestPatches(numbers, distances, patches.centres, patches.side, patches.images.shape[-1])
     title, alt = "What is this patch like?", "A photo with a grid; for the chosen patch its nearest ones in order."
     photos = next(iter(panels.values())).images
-    return PatchExplorer(photos, maps, names=names, asked=shown, title=title, alt=alt)
+    return PatchExplorer(photos, layers, names=names, asked=shown, title=title, alt=alt)
 
 
 def methods(precision: Mapping[str, float], layer: str) -> Figure:

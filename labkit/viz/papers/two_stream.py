@@ -13,7 +13,8 @@ from labkit.viz.colour import flow_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import line_chart, picture_grid, trajectory_plot
 from labkit.viz.filters import filter_details, filter_mosaic
-from labkit.viz.player import ClipPlayer
+from labkit.viz.layers import mean_subtraction_layers
+from labkit.viz.player import ClipPlayer, Panel
 from labkit.viz.stacks import input_volumes
 from labkit.viz.style import Figure
 
@@ -107,22 +108,25 @@ def volume_player(clip: Clip, steps: int = 6) -> ClipPlayer:
     )
 
 
-def mean_subtraction(clips: Clips) -> Figure:
-    """The middle field of the clip whose camera moves most, before and after its mean vector is subtracted."""
+def mean_subtraction(clips: Clips) -> ClipPlayer:
+    """The clip whose camera moves most, and its flow before and after the mean vector of each field is subtracted."""
 
     def middle(clip: Clip) -> Tensor:
         return clip.flow([clip.num_frames // 2])[0]  # (2, H, W)
 
     clip = max(clips, key=lambda clip: middle(clip).flatten(1).median(dim=1).values.norm().item())
     before, after = middle(clip), flow.mean_flow_subtraction(middle(clip))
-    speed = typical_speed(before[None])
     energy = 1 - (after.square().sum() / before.square().sum()).item()
-    return picture_grid(
-        [clip.frames([clip.num_frames // 2])[0], flow_to_rgb(before, speed), flow_to_rgb(after, speed)],
-        columns=3,
-        labels=["frame", "flow", "without its mean vector"],
-        title=f"Subtracting the mean vector takes {100 * energy:.0f} % of this field's energy (its sum of squares)",
-        alt="A frame; its flow, coloured all over because the camera moves; and the flow without its mean vector.",
+    frames, fields = clip.frames(range(clip.num_frames)), clip.flow(range(clip.num_frames - 1))
+    layers = mean_subtraction_layers(frames, fields, typical_speed(before[None]))
+    return ClipPlayer(
+        Panel("flow", {"flow": layers["flow"], "image": layers["image"]}),
+        Panel("without its mean vector", {"flow": layers["flow - mean"], "image": layers["image"]}),
+        title=f"Subtracting the mean vector takes {100 * energy:.0f} % of the energy of the middle field (its sum of "
+        "squares)",
+        alt="The flow of a clip, coloured all over because the camera moves; and beside it without its mean vector.",
+        fps=6,
+        start=clip.num_frames // 2,
     )
 
 

@@ -101,5 +101,5 @@ def test_a_bar_for_each_way_to_describe_a_photo():
 def test_the_explorer_knows_the_neighbours_of_the_first_photos(patches):
     explorer = figures.explorer({"5b": patches}, ["a", "b", "c"], asked=2, k=3)
     assert explorer.scene["asked"] == [0, 1]
-    assert (explorer.scene["maps"][0]["k"], explorer.scene["maps"][0]["side"]) == (3, 4)
-    assert explorer.scene["maps"][0]["centres"] == [2, 6]
+    assert (explorer.scene["layers"][0]["k"], explorer.scene["layers"][0]["side"]) == (3, 4)
+    assert explorer.scene["layers"][0]["centres"] == [2, 6]

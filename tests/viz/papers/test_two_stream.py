@@ -28,7 +28,7 @@ def test_the_mean_is_that_of_the_clip_whose_camera_moves_most(clips):
     speeds = torch.stack([field.flatten(1).median(dim=1).values.norm() for field in fields])
     field = fields[int(speeds.argmax())]
     energy = 1 - flow.mean_flow_subtraction(field).square().sum() / field.square().sum()
-    assert f"takes {100 * energy:.0f} %" in figures.mean_subtraction(clips).layout.title.text
+    assert f"takes {100 * energy:.0f} %" in figures.mean_subtraction(clips).scene["title"]
 
 
 def test_paths_start_on_what_moves(clips):
