@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from labkit.clips import require_indices
+from labkit.clips import Clips, require_indices
 
 
 def random_tensor(*sizes, seed=0):
@@ -43,3 +43,17 @@ class FakeClip:
         if backward:
             return self.behind[require_indices(indices, 1, self.num_frames - 1, "backward flow")]
         return self.ahead[require_indices(indices, 0, self.num_frames - 2, "flow")]
+
+
+class FakeClips(Clips):
+    """A set of such clips."""
+
+    def __init__(self, clips, classes=("a", "b", "c", "d")):
+        self.clips, self.classes = list(clips), classes
+        self.labels = torch.tensor([clip.label for clip in self.clips], dtype=torch.int64)
+        self.groups = torch.tensor([clip.group for clip in self.clips], dtype=torch.int64)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self.clips):
+            raise IndexError(index)
+        return self.clips[index]

@@ -42,11 +42,6 @@ def test_the_mean_over_all_places_is_the_score_less_the_bias():
     torch.testing.assert_close(votes.mean(dim=(2, 3)), net(images) - net.fc.bias)
 
 
-def test_it_is_the_classifier_at_every_place():
-    maps, classifier = torch.randn(2, 4, 3, 3), nn.Conv2d(4, 6, 1, bias=False)
-    torch.testing.assert_close(class_activation_map(maps, classifier.weight[..., 0, 0]), classifier(maps))
-
-
 def test_enlarged_between_the_centres_of_cells():
     maps = torch.tensor([[[0.0, 4.0]]])  # (1, 1, 2): a row of two cells
     large = class_activation_map(maps, torch.ones(1, 1), size=(1, 4))
@@ -54,7 +49,7 @@ def test_enlarged_between_the_centres_of_cells():
 
 
 def test_grad_cam_by_hand():
-    """Two channels of 1 x 2 places; scores 3 a0 - b1, a0 a1 and b0 + b1 have plain gradients."""
+    """Two channels of 1 x 2 locations; scores 3 a0 - b1, a0 a1 and b0 + b1 have plain gradients."""
     maps = torch.tensor([[[[1.0, 2.0]], [[4.0, -1.0]]]], requires_grad=True)  # (1, 2, 1, 2)
     (a0, a1), (b0, b1) = maps[0, 0, 0], maps[0, 1, 0]
     scores = torch.stack([3 * a0 - b1, a0 * a1, b0 + b1])[None]  # (1, 3)
@@ -112,6 +107,7 @@ def test_the_closed_form_is_what_gradients_say():
     maps = taken["layer4"].detach()
     closed = linear_grad_cam(maps, net.fc.weight)
     assert closed.shape == (2, 9, 5, 7)
+    torch.testing.assert_close(linear_grad_cam(maps[0], net.fc.weight), closed[0])  # a single image
     torch.testing.assert_close(closed, grad_cam(scores, taken["layer4"]))
     torch.testing.assert_close(closed, class_activation_map(maps, net.fc.weight).relu() / 35)
 
@@ -162,7 +158,7 @@ def test_nets_on_clips():
 
 
 class TestPeers:
-    """Maps that pytorch-grad-cam and captum gave: ``benchmarks/grad_cam_reference.py`` records them."""
+    """Heat maps that pytorch-grad-cam and captum gave: ``benchmarks/grad_cam_reference.py`` records them."""
 
     @pytest.fixture
     def recorded(self):
@@ -185,7 +181,7 @@ class TestPeers:
         torch.testing.assert_close(self.maps(recorded, layer), recorded[name])
 
     def test_pytorch_grad_cam(self, recorded):
-        """Its maps are ours, each scaled to 0 to 1 by itself, enlarged by OpenCV, and scaled again."""
+        """Its heat maps are ours, each scaled to 0 to 1 by itself, enlarged by OpenCV, and scaled again."""
 
         def scaled(values):
             return (values - values.min()) / (1e-7 + (values - values.min()).max())
@@ -270,7 +266,7 @@ def test_black_is_what_the_network_takes_for_black():
 
 @pytest.mark.parametrize("batch", [1, 5, 64])
 def test_clips_one_by_one_and_square_by_square(batch):
-    """The square covers the same place in all frames; the last squares end with the picture."""
+    """The square covers the same pixels in all frames; the last squares end where the image ends."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(2 * 3 * 9 * 7, 5)).eval()
     clips, labels = torch.randn(3, 2, 3, 9, 7), torch.tensor([4, 0, 2])
@@ -305,7 +301,7 @@ def test_each_pixel_has_the_mean_of_its_squares():
     ],
 )
 def test_tokens_are_refused_and_can_be_reshaped(batch, shape, message):
-    """Samples, or rows of places, would be taken for channels."""
+    """Samples, or rows of locations, would be taken for channels."""
     tokens = torch.randn(batch, *shape, requires_grad=True)
     places = tuple(range(1, len(shape)))
     scores = tokens.tanh().mean(places)[:, :4]  # (B, 4)
@@ -336,17 +332,16 @@ def test_a_pass_without_gradients_is_named(small, mode, leaves):
 
 def test_wrong_input_of_grad_cam_is_named():
     maps = torch.ones(1, 2, 3, 3, requires_grad=True)
-    with pytest.raises(ValueError, match=r"classes must be numbers from 0 to 1; got \[2\]"):
-        grad_cam(maps.mean((2, 3)), maps, [2])
-    with pytest.raises(ValueError, match="classes must be numbers from 0 to 1; got"):
-        grad_cam(maps.mean((2, 3)), maps, [])
+    for classes in ([], [-1], [0, 2]):
+        with pytest.raises(ValueError, match="classes must be numbers from 0 to 1; got"):
+            grad_cam(maps.mean((2, 3)), maps, classes)
     with pytest.raises(ValueError, match="tap them with leaves=True"):
         grad_cam(maps.mean((2, 3)), maps.detach())
     with pytest.raises(ValueError, match="scores must have gradients with respect to feature_maps"):
         grad_cam(torch.zeros(1, 4), maps)
     with pytest.raises(ValueError, match="take both from one forward pass"):
         grad_cam(torch.ones(1, 4, requires_grad=True) * 2, maps)
-    with pytest.raises(ValueError, match="dims must be 2, places of pictures, or 3"):
+    with pytest.raises(ValueError, match="dims must be 2, locations in images, or 3"):
         linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 2), dims=1)
     with pytest.raises(ValueError, match=r"weight must be \(K, 2\); got \(4, 3\)"):
         linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 3))

@@ -1,4 +1,4 @@
-"""The lab as a newcomer meets it: JupyterLab with a kernel, then the exported page without one."""
+"""The lab as a newcomer meets it: JupyterLab with a kernel, and source code in a page without one."""
 
 import re
 import shutil
@@ -10,6 +10,7 @@ import urllib.request
 
 import nbformat
 import pytest
+from pages import scrub
 
 from labkit import cli, course
 from labkit.papers.frame_rnn import RecurrentClassifier
@@ -17,7 +18,6 @@ from labkit.viz.source import CLONE, show
 
 pytestmark = pytest.mark.browser
 
-PIXELS = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
 TOKEN = "only-for-this-test"
 
 
@@ -69,21 +69,6 @@ def wait_for(address, server, log):
     raise AssertionError(f"JupyterLab did not answer: {log.read_text()}")
 
 
-def scrub(player, page):
-    """Move the scrubber by keyboard; the picture must change, and change back."""
-    scrubber, canvas = player.locator("input[type=range]"), player.locator("canvas").first
-    scrubber.focus()
-    page.keyboard.press("Home")
-    first = canvas.evaluate(PIXELS)
-    page.keyboard.press("End")
-    page.wait_for_function("input => input.value === input.max", arg=scrubber.element_handle())
-    last = canvas.evaluate(PIXELS)
-    assert len(first) == len(last) > 1000
-    assert first != last
-    page.keyboard.press("Home")
-    assert canvas.evaluate(PIXELS) == first
-
-
 def run_all(page, address):
     """Open a notebook in JupyterLab and run its cells."""
     page.goto(address)
@@ -107,27 +92,6 @@ def test_notebook_01_in_jupyterlab(chromium, lab):
     finally:
         page.close()
     assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
-
-
-def test_notebook_01_as_a_page_without_kernel_and_network(offline_page, tmp_path):
-    source = next(source for source in course.sources() if source.stem == "01_video_and_flow")
-    executed = course.run(source, tmp_path / "01.ipynb", {"profile": "smoke"})
-    page = course.export(executed, tmp_path / "01.html")
-    offline_page.goto(page.as_uri())
-    players = offline_page.locator(".labkit-player[aria-busy=false]")
-    players.nth(4).wait_for()
-    assert players.count() >= 4
-    for number in range(players.count()):
-        scrub(players.nth(number), offline_page)
-    figures = sum(
-        "application/vnd.plotly.v1+json" in output.get("data", {})
-        for cell in nbformat.read(executed, as_version=4).cells
-        for output in cell.get("outputs", [])
-    )
-    assert figures > 10
-    offline_page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    assert offline_page.locator(".js-plotly-plot").count() == figures
-    assert offline_page.locator("math[display=block]").count() == 3
 
 
 def line_of(path, start):

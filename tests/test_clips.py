@@ -1,76 +1,52 @@
 import numpy as np
 import pytest
 import torch
+from fakes import FakeClip, FakeClips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from labkit.clips import Clips, Mapped, require_indices
+from labkit.clips import Mapped, require_indices
 
 
-class Film:
-    """A clip whose frame t is filled with 10 * number + t."""
-
-    def __init__(self, number):
-        self.name, self.label, self.labels, self.group = f"film{number}", number % 2, (number % 2,), number // 2
-        self.num_frames, self.fps = 4, 25.0
-        self.number = number
-
-    def frames(self, indices):
-        wanted = require_indices(indices, 0, self.num_frames - 1, self.name)
-        return torch.stack([torch.full((3, 2, 2), 10 * self.number + t, dtype=torch.uint8) for t in wanted])
+def clips(number=6):
+    """Clips of two classes by turns, in groups of two."""
+    return listed(*((index % 2, index // 2) for index in range(number)))
 
 
-class Films(Clips):
-    def __init__(self, number=6):
-        self.classes = ("even", "odd")
-        self.labels, self.groups = torch.arange(number) % 2, torch.arange(number) // 2
-
-    def __getitem__(self, index):
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return Film(index)
+def listed(*pairs, classes=("even", "odd")):
+    """Clips by hand: (label, group) of each."""
+    named = enumerate(pairs)
+    return FakeClips([FakeClip(4, 2, 2, label, n, f"clip{n}", group) for n, (label, group) in named], classes)
 
 
-def second_frame(clip):
-    return int(clip.frames([1])[0, 0, 0, 0]), clip.label
-
-
-def test_a_set_is_as_long_as_its_labels_and_ends():
-    films = Films()
-    assert len(films) == 6
-    assert [clip.name for clip in films] == [f"film{number}" for number in range(6)]
+def described(clip):
+    return clip.seed, clip.label
 
 
 def test_a_set_is_seen_through_a_function():
-    seen = Films().map(second_frame)
-    assert isinstance(seen, Mapped)
-    assert len(seen) == 6
-    assert [seen[index] for index in range(6)] == [(1, 0), (11, 1), (21, 0), (31, 1), (41, 0), (51, 1)]
-    assert seen.classes == ("even", "odd")
-    assert seen.labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert seen.groups.tolist() == [0, 0, 1, 1, 2, 2]
+    assert len(clips()) == 6
+    assert [clip.name for clip in clips()] == [f"clip{number}" for number in range(6)]
+    mapped = clips().map(described)
+    assert isinstance(mapped, Mapped)
+    assert len(mapped) == 6
+    assert [mapped[index] for index in range(6)] == [(0, 0), (1, 1), (2, 0), (3, 1), (4, 0), (5, 1)]
+    assert mapped.classes == ("even", "odd")
+    assert mapped.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert mapped.groups.tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_examples_are_of_the_classes_asked_or_else_of_others():
-    films = Films()
+    films = clips()
     assert films.examples(["odd", "even"]) == [1, 0]
     assert films.examples(["wave", "jump"]) == [0, 1]  # a class each
     assert films.examples(["wave", "even", "jump"]) == [1, 0, 2]  # no class is left, but clips are
     assert films.subset([2, 4]).examples(["wave", "jump", "odd"]) == [0, 1, 0]  # two clips for three
-    assert Films(9).examples([f"class {number}" for number in range(9)]) == [0, 1, *range(2, 9)]
+    assert clips(9).examples([f"class {number}" for number in range(9)]) == [0, 1, *range(2, 9)]
 
 
-def test_labels_in_rows_of_bool():
-    films = Films()
-    assert films.multi_hot.dtype == torch.bool
-    assert films.multi_hot.int().tolist() == [[1, 0], [0, 1]] * 3
-    assert films.subset([3, 0]).multi_hot.int().tolist() == [[0, 1], [1, 0]]
-    assert films.subset([]).multi_hot.shape == (0, 2)
-
-
-def test_a_share_is_held_out_at_random():
-    films = Films(50)
+def test_a_fraction_is_held_out_at_random():
+    films = clips(50)
     seeded = lambda seed: torch.Generator().manual_seed(seed)  # noqa: E731
     learned, held = films.hold_out(0.1, seeded(3))
     assert (len(learned), len(held)) == (45, 5)
@@ -84,27 +60,28 @@ def test_a_share_is_held_out_at_random():
             some.hold_out(share, seeded(0))
 
 
-class Listed(Films):
-    """Films by hand: (label, group) of each."""
-
-    def __init__(self, *films, classes=("even", "odd")):
-        self.classes = classes
-        self.labels, self.groups = torch.tensor(films, dtype=torch.int64).reshape(-1, 2).T
-
-
 def test_whole_groups_of_every_class_are_held_out():
     """Class 0: ten clips of five groups. Class 1: groups 7 and 8, numbered after all of class 0, one of them large."""
-    films = Listed(*[(0, group) for group in (0, 1, 2, 3, 4)] * 2, *[(1, 8)] * 9, (1, 7))
+    films = listed(*[(0, group) for group in (0, 1, 2, 3, 4)] * 2, *[(1, 8)] * 9, (1, 7))
     learned, held = films.hold_out_groups(0.4)
     assert held.indices == [3, 4, 8, 9, 19]  # two of five groups; group 8 does not fit into four of ten clips
     assert sorted(learned.indices + held.indices) == list(range(20))
     assert learned.indices == sorted(learned.indices)
     assert films.hold_out_groups(0.19)[1].indices == [4, 9, 19]  # less than a group: one, the smallest
+    films = listed(*[(label, group) for group in range(20) for label in (0, 1)])
+    drawn = [films.hold_out_groups(0.2, torch.Generator().manual_seed(seed))[1] for seed in (0, 0, 1)]
+    assert drawn[0].indices == drawn[1].indices != drawn[2].indices
+    assert all(len(held.groups.unique()) == 4 and len(held) == 8 for held in drawn)  # the same ones in both classes
+    for fraction in (0.0, 1.0, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="fraction must lie between 0 and 1; got"):
+            films.hold_out_groups(fraction)
+    with pytest.raises(ValueError, match="got 2 of one group of 'odd': take more clips"):
+        listed((0, 0), (0, 1), (1, 2), (1, 2)).hold_out_groups(0.5)
 
 
 @pytest.mark.parametrize(("groups", "parts"), [(4, 5), (16, 5), (24, 5), (16, 4), (24, 4), (15, 5), (3, 4)])
 def test_of_equal_groups_the_last_ones_are_held_out_in_all_classes(groups, parts):
-    films = Listed(*[(label, group) for group in range(groups) for label in (0, 1) for _ in range(2)])
+    films = listed(*[(label, group) for group in range(groups) for label in (0, 1) for _ in range(2)])
     learned, held = films.hold_out_groups(1 / parts)
     last = range(groups - max(groups // parts, 1), groups)
     assert held.groups.unique().tolist() == list(last)
@@ -118,85 +95,56 @@ def test_of_equal_groups_the_last_ones_are_held_out_in_all_classes(groups, parts
     st.none() | st.integers(0, 9),
 )
 def test_held_out_groups_leave_every_class_on_both_sides(films, fraction, seed):
-    clips = Listed(*films, classes=("a", "b", "c"))
+    every = listed(*films, classes=("a", "b", "c"))
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     groups = {label: {group for other, group in films if other == label} for label, _ in films}
     if any(len(some) == 1 for some in groups.values()):
         with pytest.raises(ValueError, match="every class must have clips of two groups at least"):
-            clips.hold_out_groups(fraction, generator)
+            every.hold_out_groups(fraction, generator)
         return
-    sides = [
-        {(int(label), int(group)) for label, group in zip(side.labels, side.groups, strict=True)}
-        for side in clips.hold_out_groups(fraction, generator)
-    ]
+    parts = every.hold_out_groups(fraction, generator)
+    sides = [set(zip(part.labels.tolist(), part.groups.tolist(), strict=True)) for part in parts]
     assert not sides[0] & sides[1]
     assert sides[0] | sides[1] == set(films)
     assert all({label for label, _ in side} == set(groups) for side in sides)
-    held = clips.hold_out_groups(fraction, generator and torch.Generator().manual_seed(seed))[1]
+    held = every.hold_out_groups(fraction, generator and torch.Generator().manual_seed(seed))[1]
     for label, some in groups.items():
         own = [group for other, group in films if other == label]
         count = int((held.labels == label).sum())
         assert count <= fraction * len(own) + 1e-9 or count == min(own.count(group) for group in some)
 
 
-def test_held_out_groups_are_random_with_a_generator():
-    films = Listed(*[(label, group) for group in range(20) for label in (0, 1)])
-    drawn = [films.hold_out_groups(0.2, torch.Generator().manual_seed(seed))[1] for seed in (0, 0, 1)]
-    assert drawn[0].indices == drawn[1].indices != drawn[2].indices
-    assert all(len(held.groups.unique()) == 4 and len(held) == 8 for held in drawn)  # the same ones in both classes
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, float("nan")])
-def test_a_fraction_of_groups_lies_between_0_and_1(fraction):
-    with pytest.raises(ValueError, match="fraction must lie between 0 and 1; got"):
-        Films().hold_out_groups(fraction)
-
-
-def test_a_class_that_would_be_lost_is_named():
-    with pytest.raises(ValueError, match="got 2 of one group of 'odd': take more clips"):
-        Listed((0, 0), (0, 1), (1, 2), (1, 2)).hold_out_groups(0.5)
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_batches_what_the_function_makes_of_clips(workers):
-    batches = list(DataLoader(Films().map(second_frame), batch_size=4, num_workers=workers))
-    assert torch.cat([value for value, _ in batches]).tolist() == [1, 11, 21, 31, 41, 51]
+    batches = list(DataLoader(clips().map(described), batch_size=4, num_workers=workers))
+    assert torch.cat([value for value, _ in batches]).tolist() == [0, 1, 2, 3, 4, 5]
     assert torch.cat([label for _, label in batches]).tolist() == [0, 1, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("indices", [[4, 1, 1], torch.tensor([4, 1, 1]), np.array([4, 1, 1]), (4, 1, 1)])
-def test_a_subset_is_some_clips_in_the_order_asked(indices):
-    some = Films().subset(indices)
-    assert [clip.name for clip in some] == ["film4", "film1", "film1"]
+def test_a_subset_is_films_in_the_order_asked(indices):
+    some = clips().subset(indices)
+    assert [clip.name for clip in some] == ["clip4", "clip1", "clip1"]
     assert some.labels.tolist() == [0, 1, 1]
     assert some.groups.tolist() == [2, 0, 0]
     assert some.classes == ("even", "odd")
+    assert some.multi_hot.dtype == torch.bool
+    assert some.multi_hot.int().tolist() == [[1, 0], [0, 1], [0, 1]]
+    again = some.subset([1, 0]).map(described)
+    assert [again[index] for index in range(2)] == [(1, 1), (4, 0)]
+    assert again.labels.tolist() == [1, 0]
+    nothing = clips().subset([])
+    assert (len(nothing), list(nothing), nothing.labels.dtype) == (0, [], torch.int64)
+    assert nothing.multi_hot.shape == (0, 2)
 
 
-def test_subsets_of_subsets_and_their_views():
-    some = Films().subset([5, 3, 0]).subset([1, 2])
-    assert [clip.name for clip in some] == ["film3", "film0"]
-    assert [some.map(second_frame)[index] for index in range(2)] == [(31, 1), (1, 0)]
-    assert some.map(second_frame).labels.tolist() == [1, 0]
-
-
-def test_an_empty_subset():
-    nothing = Films().subset([])
-    assert len(nothing) == 0
-    assert list(nothing) == []
-    assert nothing.labels.dtype == torch.int64
-
-
-@pytest.mark.parametrize("index", [-1, 2])
-def test_a_subset_ends_where_it_ends(index):
-    with pytest.raises(IndexError, match=f"index must lie within 0 to 1; got {index}: the subset is that long"):
-        Films().subset([4, 1])[index]
-
-
-@pytest.mark.parametrize("index", [-1, 6])
-def test_a_subset_takes_nothing_from_beyond_the_set(index):
-    with pytest.raises(IndexError, match=f"within 0 to 5; got {index}: the set is that long"):
-        Films().subset([0, index])
+def test_a_subset_ends_where_it_ends_and_takes_nothing_from_beyond_the_set():
+    for index in (-1, 2):
+        with pytest.raises(IndexError, match=f"index must lie within 0 to 1; got {index}: the subset is that long"):
+            clips().subset([4, 1])[index]
+    for index in (-1, 6):
+        with pytest.raises(IndexError, match=f"within 0 to 5; got {index}: the set is that long"):
+            clips().subset([0, index])
 
 
 @pytest.mark.parametrize(
@@ -215,26 +163,14 @@ def test_an_index_outside_is_named_with_its_range(indices, wrong):
         require_indices(indices, 0, 3, "v_1", "sit down")
 
 
-@pytest.mark.parametrize(
-    "indices",
-    [
-        [0.5],
-        [0, 1.0],
-        ["0"],
-        3,
-        torch.tensor([0.0]),
-        torch.tensor([[0]]),
-        torch.tensor(0),
-        torch.tensor([True, False]),
-        [True, False],
-        np.array([True, False]),
-        np.array([0.0]),
-        None,
-    ],
-)
+NO_INDICES = [[0.5], [0, 1.0], ["0"], 3, None, [True, False], np.array([True, False]), np.array([0.0])]
+NO_INDICES += [torch.tensor(wrong) for wrong in ([0.0], [[0]], 0, [True, False])]
+
+
+@pytest.mark.parametrize("indices", NO_INDICES)
 def test_what_is_no_list_of_whole_numbers_is_refused(indices):
     """A mask above all: as numbers, True and False would be the clips 1 and 0."""
     with pytest.raises(TypeError, match="indices of v_1 must be"):
         require_indices(indices, 0, 3, "v_1")
     with pytest.raises(TypeError, match="indices of a subset must be"):
-        Films().subset(indices)
+        clips().subset(indices)

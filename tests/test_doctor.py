@@ -9,16 +9,8 @@ from labkit.doctor import Finding
 def test_this_environment_is_healthy_and_every_part_was_looked_at():
     findings = list(doctor.examine())
     assert doctor.healthy(findings), doctor.report(findings)
-    assert [f.name for f in findings] == [
-        "python",
-        "packages",
-        "opencv",
-        "torch",
-        "jupyterlab",
-        "codecs",
-        "disk",
-        "browser",
-    ]
+    names = ["python", "packages", "opencv", "torch", "jupyterlab", "codecs", "disk", "browser"]
+    assert [finding.name for finding in findings] == names
 
 
 def test_the_report_gives_the_remedy_and_the_exit_status_tells(monkeypatch, capsys):
@@ -29,12 +21,8 @@ def test_the_report_gives_the_remedy_and_the_exit_status_tells(monkeypatch, caps
     assert "✗ disk    0.1 GB free" in printed
     assert "→ rm -rf build" in printed
     assert "✓ python  3.12" in printed
-
-
-def test_what_is_optional_does_not_fail(monkeypatch, capsys):
-    monkeypatch.setattr(
-        "labkit.doctor.examine", lambda: iter([Finding("browser", "none", "install one", needed=False)])
-    )
+    optional = Finding("browser", "none", "install one", needed=False)
+    monkeypatch.setattr("labkit.doctor.examine", lambda: iter([optional]))
     assert cli.main(["doctor"]) == 0
     assert "• browser" in capsys.readouterr().out
 

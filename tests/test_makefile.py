@@ -18,7 +18,7 @@ TOOLS = ["python", "uv", "jupyter", "labkit", "ruff", "mypy", "lint-imports"]
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="no make on the PATH")
-@pytest.mark.parametrize("name", ["My Docs", "it's labkit", 'a "quoted" folder', "$HOME", "ünïcödé & more; (1)"])
+@pytest.mark.parametrize("name", ["My Docs", 'it\'s "$HOME", ünïcödé & more; (1)'])
 def test_every_target_works_in_a_folder_of_any_name(tmp_path, name):
     folder = tmp_path / name / "labkit"
     (folder / "benchmarks").mkdir(parents=True)

@@ -1,5 +1,4 @@
 import ast
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from labkit import course
 from labkit.parameters import check, user_path
 
 each_notebook = pytest.mark.parametrize("source", course.sources(), ids=lambda source: source.stem)
+PROFILES = "profile must be one of smoke, lesson, study, paper;"
 GOOD = {"profile": "lesson", "dataset": "world", "data_root": "", "video": "", "rate": 1.0, "seed": 0, "device": "cpu"}
 
 
@@ -30,25 +30,13 @@ def test_what_a_notebook_knows_passes(changes):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        (
-            {"profile": "Lesson"},
-            ValueError,
-            "profile must be one of smoke, lesson, study, paper; got 'Lesson': did you mean 'lesson'?",
-        ),
-        ({"profile": "fast"}, ValueError, "profile must be one of smoke, lesson, study, paper; got 'fast'"),
-        (
-            {"dataset": "UCF-101"},
-            ValueError,
-            "dataset must be one of world, ucf101; got 'UCF-101': did you mean 'ucf101'?",
-        ),
+        ({"profile": "Lesson"}, ValueError, f"{PROFILES} got 'Lesson': did you mean 'lesson'?"),
+        ({"profile": "fast"}, ValueError, f"{PROFILES} got 'fast'"),
+        ({"dataset": "UCF-101"}, ValueError, "dataset must be one of world, ucf101; got 'UCF-101': did you mean 'uc"),
         ({"seed": "0"}, TypeError, "seed must be of type int; got '0', str: write it without quotes"),
         ({"seed": True}, TypeError, "seed must be of type int; got True, bool: write it without quotes"),
         ({"rate": "1"}, TypeError, "rate must be of type float; got '1', str: write it without quotes"),
-        (
-            {"data_root": 2024},
-            TypeError,
-            "data_root must be of type str; got 2024, int: put it in quotes, or give it to",
-        ),
+        ({"data_root": 2024}, TypeError, "data_root must be of type str; got 2024, int: put it in quotes, or give"),
         ({"profile": None}, TypeError, "profile must be of type str; got None, NoneType: put it in quotes"),
     ],
 )
@@ -60,9 +48,8 @@ def test_wrong_values_are_named_with_the_choices(changes, error, message):
 
 def test_a_parameter_that_is_not_set_is_named():
     namespace = {name: value for name, value in GOOD.items() if name != "video"}
-    with pytest.raises(
-        NameError, match=r"the parameter video must be set; .* did you mean 'vidoe'\?: run the cell with"
-    ):
+    message = r"the parameter video must be set; .* did you mean 'vidoe'\?: run the cell with"
+    with pytest.raises(NameError, match=message):
         check({**namespace, "vidoe": "clip.mp4"}, dataset=["world"], video=str, rate=float)
 
 
@@ -84,7 +71,7 @@ def test_a_name_that_papermill_made_up_is_an_error():
         ["", INJECTED, "# Parameters\nvideo = ''\n", "parameters.check(...)"],  # the learner has mended it
         ["", "x = 1", "# Parameters of my own\nlearning_rate = 1", "parameters.check(...)"],
         ["", "# Parameters\nvidoe = 'clip.mp4", "parameters.check(...)"],  # which did not run
-        ["", INJECTED, "x = 1", "parameters.check(...)"],  # the notebook goes on, and the cell is run again
+        ["", INJECTED, "x = 1", "parameters.check(...)"],  # the notebook continues, and the cell is run again
     ],
 )
 def test_there_is_no_false_alarm(history):
@@ -116,7 +103,7 @@ def test_each_notebook_takes_its_defaults_and_refuses_what_it_does_not_know(sour
     declared, call = beginning(source)
     exec(f"{declared}\n{call}", {})
     for line, message in {
-        'profile = "Lesson"': "profile must be one of smoke, lesson, study, paper; got 'Lesson'",
+        'profile = "Lesson"': f"{PROFILES} got 'Lesson'",
         'dataset = "worlds"': r"dataset must be one of world.*; got 'worlds': did you mean 'world'\?",
         'seed = "0"': "seed must be of type int; got '0', str",
         "data_root = 2024": "data_root must be of type str; got 2024, int",
@@ -136,17 +123,11 @@ def test_each_notebook_takes_the_data_sets_of_the_ledger():
             exec(f"{declared}\ndataset = {dataset!r}\n{call}", {})
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"vidoe": "clip.mp4"}, "NameError: parameters must be among .*; got 'vidoe': did you mean 'video'"),
-        ({"profile": "Lesson"}, "ValueError: profile must be one of smoke, lesson, study, paper; got 'Lesson'"),
-    ],
-)
-def test_papermill_stops_at_the_first_cell_of_notebook_01(parameters, message, tmp_path):
+def test_papermill_stops_at_the_first_cell_of_notebook_01(tmp_path):
     source = next(source for source in course.sources() if source.stem == "01_video_and_flow")
+    message = "NameError: parameters must be among .*; got 'vidoe': did you mean 'video'"
     with pytest.raises(course.NotebookError, match=message):
-        course.run(source, tmp_path / "01.ipynb", parameters)
+        course.run(source, tmp_path / "01.ipynb", {"vidoe": "clip.mp4"})
 
 
 PATHS = """\
@@ -168,19 +149,15 @@ def test_a_relative_path_is_taken_from_where_the_user_stood(tmp_path):
     source.write_text(PATHS, encoding="utf-8")
     course.write_notebook(source)
     command = [sys.executable, "-m", "papermill", "../notebooks/paths.ipynb", "out.ipynb", "--cwd", "../notebooks"]
+    command += ["--kernel", "python3", "--language", "python", "-p", "video", "clip.mp4"]
     environment = {**os.environ, "PWD": str(tmp_path / "stood")}  # as a shell has it
-    subprocess.run(
-        [*command, "--kernel", "python3", "--language", "python", "-p", "video", "clip.mp4"],
-        cwd=tmp_path / "stood",
-        env=environment,
-        check=True,
-    )
+    subprocess.run(command, cwd=tmp_path / "stood", env=environment, check=True)
     cells = nbformat.read(tmp_path / "stood/out.ipynb", as_version=4).cells
-    assert json.loads(json.dumps(cells[-1].outputs))[0]["text"] == f"{tmp_path}/stood/clip.mp4\n"
+    assert cells[-1].outputs[0]["text"] == f"{tmp_path}/stood/clip.mp4\n"
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
+def folders(tmp_path, monkeypatch):
     """A notebook's folder, which is the working folder, the folder where the user stood, and a home."""
     for name in ("notebooks", "stood", "home"):
         (tmp_path / name).mkdir()
@@ -190,42 +167,32 @@ def places(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_paths_are_found_in_the_notebooks_folder_first(places):
-    (places / "stood/clip.mp4").touch()
-    assert user_path("clip.mp4") == str(places / "stood/clip.mp4")
-    (places / "notebooks/clip.mp4").touch()
-    assert user_path("clip.mp4") == str(places / "notebooks/clip.mp4")
-
-
-def test_a_tilde_is_the_home(places):
-    assert user_path("~/clip.mp4") == str(places / "home/clip.mp4")
-    assert user_path("/data", "~/clip.mp4") == str(places / "home/clip.mp4")
-
-
-def test_parts_are_joined_and_empty_ones_left_out(places):
-    (places / "stood/data").mkdir()
-    (places / "stood/data/clip.mp4").touch()
-    assert user_path("data", "clip.mp4") == str(places / "stood/data/clip.mp4")
+def test_paths_are_found_in_the_notebooks_folder_first_and_parts_are_joined(folders):
+    (folders / "stood/data").mkdir()
+    for name in ("clip.mp4", "data/clip.mp4"):
+        (folders / "stood" / name).touch()
+    assert user_path("clip.mp4") == str(folders / "stood/clip.mp4")
+    assert user_path("data", "clip.mp4") == str(folders / "stood/data/clip.mp4")
+    (folders / "notebooks/clip.mp4").touch()
+    assert user_path("clip.mp4") == str(folders / "notebooks/clip.mp4")
+    assert user_path("~/clip.mp4") == user_path("/data", "~/clip.mp4") == str(folders / "home/clip.mp4")
     assert user_path("", "/clip.mp4") == "/clip.mp4"
     assert user_path("/nowhere", "clip.mp4") == "/nowhere/clip.mp4"
     assert user_path("") == user_path("", "") == ""
 
 
-def test_a_path_to_nothing_is_told_with_both_places(places):
+def test_a_path_to_nothing_is_named_with_both_folders_or_the_only_one(folders, monkeypatch):
     with pytest.raises(FileNotFoundError) as caught:
         user_path("clip.mp4")
-    where = f"{places}/notebooks/clip.mp4 or at {places}/stood/clip.mp4"
+    where = f"{folders}/notebooks/clip.mp4 or at {folders}/stood/clip.mp4"
     expected = f"clip.mp4: expected a file or folder at {where}; got nothing there: check the path"
     assert str(caught.value) == expected
-
-
-def test_one_place_is_told_once(places, monkeypatch):
     monkeypatch.delenv("PWD")
     with pytest.raises(FileNotFoundError, match=r"at [^ ]*/notebooks/clip\.mp4; got nothing there"):
         user_path("clip.mp4")
 
 
 def test_checking_is_light():
-    """It comes before everything else, so that a misspelling is told at once."""
+    """It comes before everything else, so that a misspelling is named within a second."""
     code = "import sys, labkit.parameters; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -1,11 +1,12 @@
 import json
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from fakes import FakeClip, FakeClips
 from torch import nn
 from torchvision.models import alexnet
 
@@ -22,46 +23,14 @@ from labkit.backbones.codes import (
     save_codes,
     storage_table,
 )
-from labkit.clips import Clips
 
 
-@dataclass
-class Film:
-    name: str
-    label: int
-    group: int
-    num_frames: int
-    fps: float = 12.5
-    size: tuple[int, int] = (12, 16)
-
-    @property
-    def labels(self):
-        return (self.label,)
-
-    def frames(self, indices):
-        generator = torch.Generator().manual_seed(self.group)
-        video = torch.randint(0, 256, (self.num_frames, 3, *self.size), generator=generator, dtype=torch.uint8)
-        return video[torch.as_tensor(indices)]
-
-    def flow(self, indices, *, backward=False):
-        raise NotImplementedError
+def clip(number):
+    sizes = {"num_frames": 9 + number, "height": 12 + 2 * number, "width": 16}
+    return FakeClip(**sizes, label=number % 2, seed=number, name=f"clip{number}", group=number)
 
 
-class Films(Clips):
-    classes = ("walk", "wave")
-
-    def __init__(self, films):
-        self.films = films
-        self.labels = torch.tensor([film.label for film in films], dtype=torch.int64)
-        self.groups = torch.tensor([film.group for film in films], dtype=torch.int64)
-
-    def __getitem__(self, index):
-        return self.films[index]
-
-
-FILMS = Films(
-    [Film(f"film{number}", number % 2, number, 9 + number, size=(12 + 2 * number, 16)) for number in range(5)]
-)
+CLIPS = FakeClips(map(clip, range(5)), ("walk", "wave"))
 THREE = torch.tensor([0, 4, 8])
 
 
@@ -79,7 +48,7 @@ def coder():
 
 @pytest.fixture
 def codes(coder):
-    return extract_codes(FILMS, coder, lambda film: THREE, progress=False)
+    return extract_codes(CLIPS, coder, lambda clip: THREE, progress=False)
 
 
 def test_codes_by_hand(coder):
@@ -94,11 +63,11 @@ def test_codes_by_hand(coder):
     assert (before < 0).any()
     torch.testing.assert_close(coder(frames), before.relu())
     torch.testing.assert_close(replace(coder, rectify=False)(frames), before)
-    torch.testing.assert_close(replace(coder, layer="0")(frames), maps.float().flatten(1))  # keeps the places
+    torch.testing.assert_close(replace(coder, layer="0")(frames), maps.float().flatten(1))  # keeps the locations
     torch.testing.assert_close(coder(frames, batch=2), coder(frames))
 
 
-def test_the_whole_frame_is_warped_to_the_size_of_the_net(coder):
+def test_the_whole_frame_is_warped_to_the_size_of_the_network(coder):
     left = torch.zeros(1, 3, 20, 40, dtype=torch.uint8)
     left[..., :20] = 200  # the left half is bright, the right one dark
     small = coder.resize(left)
@@ -110,35 +79,31 @@ def test_the_whole_frame_is_warped_to_the_size_of_the_net(coder):
     assert (coder.resize(stripes)[..., 1:-1].float() - 100).abs().max() < 10  # smoothed: no stripe is left out
 
 
-def test_the_net_is_frozen_and_comes_back_as_it_was(coder):
+def test_the_network_is_frozen_and_comes_back_as_it_was(coder):
     net = coder.network
     net.train()
     net[0].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    frames = FILMS[0].frames(THREE)
+    frames = CLIPS[0].frames(THREE)
     first, again = coder(frames), coder(frames)
     assert torch.equal(first, again)  # no dropout
     assert not first.requires_grad
     assert [module.training for module in net] == [False, True, True, True, True, True]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     nn.Linear(7, 2)(first).sum().backward()  # codes can be trained upon: they are no inference tensors
-
-
-def test_with_gradients_where_they_are_wanted(coder):
-    frames = FILMS[0].frames(THREE)
-    coder.network.eval()
-    found = coder.differentiable(frames)
-    torch.testing.assert_close(found.detach(), coder(frames))
-    found.sum().backward()
-    assert coder.network[0].weight.grad.any()
+    net.eval()
+    codes = coder.differentiable(frames)
+    torch.testing.assert_close(codes.detach(), first)
+    codes.sum().backward()
+    assert net[0].weight.grad.any()
 
 
 def test_a_set_of_clips_of_any_sizes(coder, codes):
     assert codes.codes.shape == (5, 3, 7)
-    for number, film in enumerate(FILMS):
-        torch.testing.assert_close(codes.codes[number], coder(film.frames(THREE)))
-        assert codes[number][1] == film.label
-    assert codes.names == ("film0", "film1", "film2", "film3", "film4")
+    for number, clip in enumerate(CLIPS):
+        torch.testing.assert_close(codes.codes[number], coder(clip.frames(THREE)))
+        assert codes[number][1] == clip.label
+    assert codes.names == tuple(f"clip{number}" for number in range(5))
     assert codes.classes == ("walk", "wave")
     assert codes.groups.tolist() == [0, 1, 2, 3, 4]
     assert torch.equal(codes.indices, THREE.expand(5, 3))
@@ -149,42 +114,34 @@ def test_a_set_of_clips_of_any_sizes(coder, codes):
 @pytest.mark.parametrize("options", [{"at_once": 1}, {"at_once": 3}, {"workers": 1}])
 def test_how_clips_are_bundled_makes_no_difference(coder, codes, options):
     state = torch.get_rng_state()
-    others = extract_codes(FILMS, coder, lambda film: THREE, progress=False, **options)
+    others = extract_codes(CLIPS, coder, lambda clip: THREE, progress=False, **options)
     torch.testing.assert_close(others.codes, codes.codes)
     assert others.names == codes.names
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_frames_can_be_read_another_way(coder, codes):
-    dark = extract_codes(
-        FILMS, coder, lambda film: THREE, read=lambda film, indices: film.frames(indices) // 2, progress=False
-    )
-    torch.testing.assert_close(dark.codes[2], coder(FILMS[2].frames(THREE) // 2))
+    read = lambda clip, indices: clip.frames(indices) // 2  # noqa: E731
+    dark = extract_codes(CLIPS, coder, lambda clip: THREE, read=read, progress=False)
+    torch.testing.assert_close(dark.codes[2], coder(CLIPS[2].frames(THREE) // 2))
     assert not torch.allclose(dark.codes, codes.codes)
 
 
 def test_some_of_the_codes(codes):
     some = codes.subset([3, 0])
-    assert some.names == ("film3", "film0")
+    assert some.names == ("clip3", "clip0")
     assert torch.equal(some.codes, codes.codes[[3, 0]])
     assert some.labels.tolist() == [1, 0]
     assert some.groups.tolist() == [3, 0]
     assert some.classes == codes.classes
-    assert codes.subset(torch.tensor([4])).names == ("film4",)
-
-
-def test_codes_by_name(codes):
-    assert torch.equal(codes.named(["film3", "film0"]).codes, codes.codes[[3, 0]])
-    with pytest.raises(CodesError, match=r"must be of 3 clips; 2 are not among them, film9 the first: extract"):
-        codes.named(["film0", "film9", "film8"])
-
-
-def test_codes_one_after_the_other(codes):
-    joined = Codes.concatenate([codes.subset([3, 1]), codes.subset([0])])
-    expected = codes.subset([3, 1, 0])
-    assert (joined.names, joined.classes, joined.source) == (expected.names, codes.classes, codes.source)
+    assert codes.subset(torch.tensor([4])).names == ("clip4",)
+    assert torch.equal(codes.named(["clip3", "clip0"]).codes, some.codes)
+    with pytest.raises(CodesError, match=r"must be of 3 clips; 2 are not among them, clip9 the first: extract"):
+        codes.named(["clip0", "clip9", "clip8"])
+    joined = Codes.concatenate([codes.subset([3]), codes.subset([0])])
+    assert (joined.names, joined.classes, joined.source) == (some.names, codes.classes, codes.source)
     for name in ("codes", "labels", "groups", "indices"):
-        assert torch.equal(getattr(joined, name), getattr(expected, name))
+        assert torch.equal(getattr(joined, name), getattr(some, name))
 
 
 def test_what_is_saved_comes_back(tmp_path, coder, codes):
@@ -197,7 +154,7 @@ def test_what_is_saved_comes_back(tmp_path, coder, codes):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_codes_of_another_net_are_refused(tmp_path, coder, codes):
+def test_codes_of_another_network_are_refused(tmp_path, coder, codes):
     path = tmp_path / "codes.safetensors"
     save_codes(path, codes)
     with pytest.raises(CodesError, match=r"differs in layer \(layer there: 4, here: 0\)"):
@@ -207,10 +164,7 @@ def test_codes_of_another_net_are_refused(tmp_path, coder, codes):
     with pytest.raises(CodesError, match=r"differs in hash \(hash there: "):
         load_codes(path, coder.source())
     assert load_codes(path).names == codes.names
-
-
-def test_the_hash_of_the_source_is_that_of_the_saved_weights(tmp_path, coder):
-    card = save_weights(tmp_path / "net.safetensors", coder.network, {"data": "noise", "seed": 0})
+    card = save_weights(tmp_path / "network.safetensors", coder.network, {"data": "noise", "seed": 0})
     assert coder.source()["hash"] == card["hash"]
 
 
@@ -219,7 +173,7 @@ def test_every_byte_is_guarded(tmp_path, codes):
     save_codes(path, codes)
     good = path.read_bytes()
     header = 8 + int.from_bytes(good[:8], "little")
-    name = good.index(b"film3") + 4
+    name = good.index(b"clip3") + 4
     for place in (name, good.index(b"wave"), header + 1, len(good) // 2, len(good) - 1):
         bad = bytearray(good)
         bad[place] ^= 1
@@ -245,23 +199,14 @@ def test_other_files_are_refused(tmp_path, codes):
         load_codes(path)
     with pytest.raises(ValueError, match=r"must end in \.safetensors; got codes\.pt"):
         save_codes(tmp_path / "codes.pt", codes)
-
-
-def test_a_failed_write_leaves_the_older_file(tmp_path, codes, monkeypatch):
-    path = tmp_path / "codes.safetensors"
-    save_codes(path, codes)
-    before = path.read_bytes()
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(CodesError, match=r"cannot be written .*No space left"):
-        save_codes(path, codes.subset([0]))
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(CodesError, match=r"cannot be written .*No such file"):
+        save_codes(tmp_path / "nowhere" / path.name, codes)
 
 
 def test_the_storage_table_is_that_of_the_paper(tmp_path):
-    film = Film("a", 0, 0, 300, fps=30.0, size=(240, 320))
+    clip = SimpleNamespace(num_frames=300, frames=lambda indices: torch.zeros(len(indices), 3, 240, 320).byte())
     indices, codes = torch.arange(0, 60, 6), torch.rand(10, 4096)
-    original, sampled, coded = storage_table(film, indices, codes)
+    original, sampled, coded = storage_table(clip, indices, codes)
     assert (original.dimensions, original.bytes) == ((300, 3, 240, 320), 276_480_000)  # the paper: 275MB
     assert (sampled.dimensions, sampled.bytes) == ((10, 3, 240, 320), 9_216_000)  # 9MB
     assert (coded.dimensions, coded.bytes) == ((10, 4096), 163_840)  # 160kB
@@ -290,13 +235,6 @@ def test_alexnet_codes(tmp_path):
     assert alexnet_coder(weights=tmp_path / "alexnet.pth").source() == fc7.source()
 
 
-def test_missing_alexnet_weights_say_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"alexnet-owt-7be5be79\.pth"):
-        alexnet_coder()
-
-
 UINT8 = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
 
 
@@ -308,22 +246,22 @@ UINT8 = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
         (lambda coder, codes: coder(UINT8[:0]), ValueError, "at least one frame"),
         (lambda coder, codes: coder(UINT8, batch=0), ValueError, "batch must be"),
         (lambda coder, codes: replace(coder, layer="9")(UINT8), ValueError, "got '9'"),
-        (lambda coder, codes: extract_codes(Films([]), coder, lambda film: THREE), ValueError, "at least one clip"),
+        (lambda coder, codes: extract_codes(FakeClips([]), coder, lambda clip: THREE), ValueError, "at least one clip"),
         (
-            lambda coder, codes: extract_codes(FILMS, coder, lambda film: torch.arange(film.num_frames)),
+            lambda coder, codes: extract_codes(CLIPS, coder, lambda clip: torch.arange(clip.num_frames)),
             ValueError,
-            "got 10 for 10 indices in film1, 9 in film0",
+            "got 10 for 10 indices in clip1, 9 in clip0",
         ),
         (
-            lambda coder, codes: extract_codes(FILMS, coder, lambda film: THREE, read=lambda film, _: UINT8),
+            lambda coder, codes: extract_codes(CLIPS, coder, lambda clip: THREE, read=lambda clip, _: UINT8),
             ValueError,
-            "got 2 for 3 indices in film0",
+            "got 2 for 3 indices in clip0",
         ),
         (lambda coder, codes: replace(codes, names=("a",)), ValueError, "names must be 5, one a clip; got 1"),
         (lambda coder, codes: replace(codes, labels=torch.zeros(4).long()), ValueError, "labels must be"),
         (lambda coder, codes: replace(codes, codes=codes.codes.double()), TypeError, "codes must be float32"),
         (lambda coder, codes: replace(codes, indices=codes.indices[:, :2]), ValueError, r"indices must be \(5, 3\)"),
-        (lambda coder, codes: storage_table(FILMS[0], THREE, torch.zeros(2, 7)), ValueError, "codes must be"),
+        (lambda coder, codes: storage_table(CLIPS[0], THREE, torch.zeros(2, 7)), ValueError, "codes must be"),
     ],
 )
 def test_wrong_arguments_are_named(coder, codes, call, error, message):

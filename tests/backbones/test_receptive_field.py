@@ -37,10 +37,8 @@ def linear_twin(network):
     for module in list(network.modules()):
         for name, part in module.named_children():
             if isinstance(part, nn.MaxPool2d):
-                pool = nn.AvgPool2d(
-                    part.kernel_size, part.stride, part.padding, part.ceil_mode, count_include_pad=False
-                )
-                setattr(module, name, pool)
+                sizes = part.kernel_size, part.stride, part.padding, part.ceil_mode
+                setattr(module, name, nn.AvgPool2d(*sizes, count_include_pad=False))
     for parameter in network.parameters():
         nn.init.constant_(parameter, 0.1)
     return network.double().eval()

@@ -1,15 +1,13 @@
 import pytest
 import torch
 import torchvision
-from torch import nn
 
 from labkit.backbones import WeightsError, cross_modality_init, load_weights, source_weights
 from labkit.backbones.resnet import ResNet, resnet50, resnet_tiny
-from labkit.training import overfit_one_batch
 
 
 def sides(net, size):
-    """Channels and side of the map behind each stage, of one square image."""
+    """Channels and side of the feature maps after each stage, of one square image."""
     maps, found = torch.zeros(1, net.conv1.in_channels, size, size), []
     for stage in net.eval().stages.values():
         maps = stage(maps)
@@ -23,13 +21,15 @@ def test_in_the_papers_size_it_is_torchvisions():
     for name, buffer in theirs.named_buffers():  # statistics that matter
         if "running" in name:
             buffer.uniform_(0.5, 1.5)
-    ours = resnet50(1000)
-    ours.load_state_dict(theirs.state_dict())  # strict
+    narrow = torchvision.models.resnet18(num_classes=5)
+    basic = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(2, 2, 2, 2))
     images = torch.randn(2, 3, 75, 66)
-    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+    for ours, original in ((resnet50(1000), theirs), (basic, narrow)):
+        ours.load_state_dict(original.state_dict())  # strict
+        torch.testing.assert_close(ours.eval()(images), original.eval()(images))
 
 
-def test_maps_have_the_sizes_of_the_docstring():
+def test_feature_maps_have_the_sizes_of_the_docstring():
     with torch.device("meta"):
         paper, tiny = resnet50(10), resnet_tiny(10, in_channels=10)
         assert sides(paper, 224) == [(64, 56), (256, 56), (512, 28), (1024, 14), (2048, 7)]
@@ -39,16 +39,7 @@ def test_maps_have_the_sizes_of_the_docstring():
     assert 0.30e6 < sum(parameter.numel() for parameter in resnet_tiny(24).parameters()) < 0.32e6
 
 
-def test_a_small_one_agrees_with_torchvision_stage_by_stage():
-    """The shortcuts too: torchvision's narrowest ResNet has the same blocks, in width 64."""
-    theirs = torchvision.models.resnet18(num_classes=5).eval()
-    ours = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(2, 2, 2, 2)).eval()
-    ours.load_state_dict(theirs.state_dict())
-    images = torch.randn(1, 3, 40, 40)
-    torch.testing.assert_close(ours(images), theirs(images))
-
-
-def test_classify_is_the_mean_over_places_then_dropout_in_training_only():
+def test_classify_is_the_mean_over_locations_then_dropout_in_training_only():
     net = resnet_tiny(3, dropout=0.5)
     maps = torch.randn(4, 128, 2, 5)
     by_hand = maps.mean(dim=(2, 3)) @ net.fc.weight.T + net.fc.bias
@@ -57,7 +48,7 @@ def test_classify_is_the_mean_over_places_then_dropout_in_training_only():
     assert not torch.allclose(net.train().classify(maps), by_hand)
 
 
-def test_trained_weights_start_a_net_on_flow():
+def test_trained_weights_initialise_a_network_on_flow():
     """Grey flow is answered as grey frames are, the classifier and all sizes apart."""
     frames, flow = resnet_tiny(24), resnet_tiny(7, in_channels=10)
     load_weights(frames, source_weights("resnet"))
@@ -75,12 +66,6 @@ def test_trained_weights_start_a_net_on_flow():
     torch.testing.assert_close(*same)
 
 
-def test_as_many_channels_are_copied_not_averaged():
-    frames, differences = resnet_tiny(24), resnet_tiny(7)
-    cross_modality_init(differences, frames)
-    assert torch.equal(differences.conv1.weight, frames.conv1.weight)
-
-
 def test_another_stride_is_refused_unless_asked_for():
     halving = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(1, 1, 1, 1), width=16, conv1=(3, 1))
     source = resnet_tiny(24)
@@ -90,6 +75,7 @@ def test_another_stride_is_refused_unless_asked_for():
     assert torch.equal(halving.conv1.weight, before)
     cross_modality_init(halving, source, other_strides=True)
     assert torch.equal(halving.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
+    assert torch.equal(halving.conv1.weight, source.conv1.weight)  # as many channels are copied, not averaged
     with pytest.raises(WeightsError, match=r"2 of another stride: layer4\.0\.conv1"):
         load_weights(halving, source_weights("resnet"), skip=("fc",))
 
@@ -110,10 +96,3 @@ def test_wrong_numbers_are_named():
         ResNet(5, conv1=(4, 2))
     with pytest.raises(ValueError, match=r"images must be \(B, 3, H, W\); got \(2, 10, 56, 56\): stack as many"):
         resnet_tiny(5)(torch.zeros(2, 10, 56, 56))
-
-
-def test_it_can_learn():
-    torch.manual_seed(0)
-    images = torch.randn(8, 3, 32, 32)
-    loss = lambda net, batch: nn.functional.cross_entropy(net(batch[0]), batch[1])  # noqa: E731
-    assert overfit_one_batch(resnet_tiny(4), loss, (images, torch.arange(8) % 4), steps=60).steps > 1

@@ -23,7 +23,7 @@ def after_each_stage(net, clips):
 
 @pytest.mark.parametrize(("build", "size", "expected"), [(resnet3d_18, 224, PAPER), (resnet3d_tiny, 48, TINY)])
 def test_sixteen_frames_have_the_sizes_of_the_text(build, size, expected):
-    """Section 4.3.2: the last maps of the encoder are 512 x 2 x 7 x 7."""
+    """Section 4.3.2: the last feature maps of the encoder are 512 x 2 x 7 x 7."""
     with torch.device("meta"):
         net, clips = build(101).eval(), torch.zeros(1, 16, 3, size, size)
         assert [tuple(maps.shape[1:]) for maps in after_each_stage(net, clips)] == expected
@@ -31,7 +31,7 @@ def test_sixteen_frames_have_the_sizes_of_the_text(build, size, expected):
 
 
 def test_every_filter_of_resnet18_reaches_over_three_frames():
-    """And nothing else is other than in torchvision's: each filter has three times as many numbers."""
+    """And nothing else is other than in torchvision's: each filter has three times as many weights."""
     with torch.device("meta"):
         ours, theirs = resnet3d_18(101), torchvision.models.resnet18(num_classes=101)
     flat = dict(theirs.named_modules())
@@ -51,7 +51,7 @@ def test_every_filter_of_resnet18_reaches_over_three_frames():
 
 
 def by_hand(net, clips):
-    """The small net from its weights alone, in evaluation."""
+    """The small network from its weights alone, in evaluation."""
     state = net.state_dict()
 
     def convolve(x, name, norm, stride=(1, 1, 1)):
@@ -84,21 +84,24 @@ def test_it_is_what_its_weights_say():
     torch.testing.assert_close(net(clips), by_hand(net, clips), atol=1e-4, rtol=1e-4)
 
 
-def test_inflated_it_answers_a_clip_that_stands_still_as_the_net_of_images():
+def test_inflated_it_answers_a_static_clip_as_the_network_of_images():
     """Away from the ends of the clip. How many frames away: what the convolutions on the way can see, added up."""
     torch.manual_seed(0)
     images = resnet_tiny(24)
     load_weights(images, source_weights("resnet"))
-    images.layer4[0].conv1.stride = images.layer4[0].downsample[0].stride = (2, 2)  # the 3-D net's
+    images.layer4[0].conv1.stride = images.layer4[0].downsample[0].stride = (2, 2)  # those of the 3-D network
     clips = resnet3d_tiny(7)
     own = clips.fc.weight.clone()
     inflate(clips, images)
     assert torch.equal(clips.fc.weight, own)
-    picture = torch.randn(1, 3, 32, 32)
-    maps = picture
+    weight, flat = clips.layer2[0].downsample[0].weight, images.layer2[0].downsample[0].weight
+    assert weight.shape == (32, 16, 3, 1, 1)
+    torch.testing.assert_close(weight.sum(2), flat)
+    assert torch.equal(weight[:, :, 0], weight[:, :, 2])
+    maps = image = torch.randn(1, 3, 32, 32)
     margins = {"conv1": (1, 1), "res2": (1, 3), "res3": (2, 6), "res4": (4, 12), "res5": (8, 20 + 8)}
     with torch.no_grad():
-        solid = after_each_stage(clips.eval(), picture[:, None].expand(-1, 80, -1, -1, -1))
+        solid = after_each_stage(clips.eval(), image[:, None].expand(-1, 80, -1, -1, -1))
         for (name, stage), found in zip(images.eval().stages.items(), solid, strict=True):
             maps = stage(maps)
             step, reach = margins[name]
@@ -108,15 +111,6 @@ def test_inflated_it_answers_a_clip_that_stands_still_as_the_net_of_images():
             expected = maps[:, :, None].expand(-1, -1, int(inner.sum()), -1, -1)
             torch.testing.assert_close(found[:, :, inner], expected, atol=1e-4, rtol=1e-4)
             assert not torch.allclose(found[:, :, 0], maps, atol=1e-2)  # zeros before the first frame
-
-
-def test_weights_of_torchvision_can_be_inflated():
-    theirs, ours = torchvision.models.resnet18(), resnet3d_18(3)
-    inflate(ours, theirs)
-    weight = ours.layer2[0].downsample[0].weight
-    assert weight.shape == (128, 64, 3, 1, 1)
-    torch.testing.assert_close(weight.sum(2), theirs.layer2[0].downsample[0].weight)
-    assert torch.equal(weight[:, :, 0], weight[:, :, 2])
 
 
 def test_another_size_is_refused_and_changes_nothing():

@@ -29,20 +29,15 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     net = NETS[name](len(facts["classes"]))
     assert load_weights(net, source_weights(name)) == facts
     assert (facts["size"], facts["strides"]) == (56, strides(net))
+    assert source_weights(name).stat().st_size < 4e6
     assert facts["world"] == world.VERSION, "the world has changed: run data_scripts/train_source.py"
     stills = world.Source(seed=facts["seed"], part="test", groups=180)
     assert stills.classes == tuple(facts["classes"])
     assert str(len(stills)) in facts["measured"]
-    few = torch.arange(0, len(stills), 3)  # each third: 480 stills, whose accuracy is within 4 points of that of all
+    few = torch.arange(0, len(stills), 9)  # 160 stills, whose accuracy is within 6 points of that of all
     view = two_stream.spatial_view(crop_size=56, short_side=None)
-    seen = stills.subset(few)
-    scores = evaluate(net, seen.map(lambda clip: view.test(clip, 1)), progress=False)
-    assert metrics.accuracy(scores.videos, scores.labels) == pytest.approx(facts["accuracy"], abs=0.04)
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_they_are_small(name):
-    assert source_weights(name).stat().st_size < 4e6
+    scores = evaluate(net, stills.subset(few).map(lambda clip: view.test(clip, 1)), progress=False)
+    assert metrics.accuracy(scores.videos, scores.labels) == pytest.approx(facts["accuracy"], abs=0.06)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from collections import Counter
+from dataclasses import replace
 
-from puppets import LEDGER, measured
+from puppets import LEDGER, measured, one_claim, verdict
 
 from labkit import claims
 from labkit.claims import Outcome, Selection, ledger, load
@@ -19,12 +20,27 @@ def test_beside_puts_ours_in_the_papers_cells():
         "why": "",
         "source": "",
     }
-    stale = claims.beside(table, measured("size.full", 80), Selection(paper, version=2))
-    assert stale[3]["source"] == "↻ measured with an earlier version"
+    mixed = measured("size.full", 80) + measured("size.full", 82, seeds=[1], version=2)  # one of the two is out of date
+    for stale in (mixed[:1], mixed):
+        shown = claims.beside(table, stale, Selection(paper, version=2))
+        assert shown[3]["source"] == "↻ measured with an earlier version"
     assert rows[1]["why"] == "not yet run"
     assert rows[1]["ours"] == [None, None]
     others = next(entry for entry in paper.entries if entry.id == "table 3")
     assert claims.beside(others, [], Selection(paper))[0]["why"] == "other people's result, not rebuilt here"
+
+
+def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_not():
+    def shown(measured, *statements):
+        claim = replace(one_claim(*statements), paper="back_dropout")
+        return claims.report([verdict(claim, measured)])
+
+    three = measured("a", 9, 9, 9)
+    assert "\n      · 2 of 3 seeds have every metric of it\n" in shown(three + measured("b", 1, 1), "a > b by 1")
+    half = shown(three + measured("b", 1, 1, 1), "a > b by 1", "a > c by 1")
+    assert "\n      ✓ a > b by 1: " in half
+    assert "\n      · no record of c\n" in half
+    assert "no record" not in shown([], "a > b by 1")
 
 
 def test_the_symbols_tell_every_outcome_apart():

@@ -12,23 +12,23 @@ ALL = [*OPENCV, tvl1]
 
 
 @pytest.fixture(scope="module")
-def picture():
-    """A smooth random picture, (1, 100, 120) from 0 to 1."""
+def image():
+    """A smooth random image, (1, 100, 120) from 0 to 1."""
     noise = torch.rand(1, 116, 136, generator=torch.Generator().manual_seed(0))
     for _ in range(2):
         noise = torch.nn.functional.avg_pool2d(noise, 9, 1)
     return (noise - noise.min()) / (noise.max() - noise.min())
 
 
-def cut(picture, left, top, height=70, width=84):
-    return picture[..., top : top + height, left : left + width]
+def cut(image, left, top, height=70, width=84):
+    return image[..., top : top + height, left : left + width]
 
 
 @pytest.mark.parametrize("estimator", ALL)
 @pytest.mark.parametrize(("dx", "dy"), [(2, 0), (0, 3), (-3, 1)])
-def test_right_and_down_are_positive(picture, estimator, dx, dy):
-    # The window moves left and up, so what it shows moves right and down.
-    first, second = cut(picture, 12, 12), cut(picture, 12 - dx, 12 - dy)
+def test_right_and_down_are_positive(image, estimator, dx, dy):
+    # The crop moves left and up, so what it shows moves right and down.
+    first, second = cut(image, 12, 12), cut(image, 12 - dx, 12 - dy)
     truth = torch.tensor([dx, dy], dtype=torch.float32).reshape(2, 1, 1).expand(2, 70, 84)
     inside = torch.zeros(70, 84, dtype=torch.bool)
     inside[10:-10, 10:-10] = True
@@ -37,11 +37,11 @@ def test_right_and_down_are_positive(picture, estimator, dx, dy):
     assert end_point_error(flow, truth, inside) < 0.15
 
 
-def test_ours_agrees_with_opencvs_tvl1_on_an_expanding_picture(picture):
+def test_ours_agrees_with_opencvs_tvl1_on_an_expanding_image(image):
     y, x = torch.meshgrid(torch.linspace(-1, 1, 70), torch.linspace(-1, 1, 84), indexing="ij")
     full = torch.stack((x, y), dim=-1)[None]
     first, second = (
-        torch.nn.functional.grid_sample(picture[None], full * scale, mode="bicubic", align_corners=True)[0].clamp(0, 1)
+        torch.nn.functional.grid_sample(image[None], full * scale, mode="bicubic", align_corners=True)[0].clamp(0, 1)
         for scale in (0.72, 0.70)
     )
     truth = torch.stack((x * 83 / 2, y * 69 / 2)) * (0.72 / 0.70 - 1)  # what was at 0.72 x is now at 0.70 x
@@ -52,8 +52,8 @@ def test_ours_agrees_with_opencvs_tvl1_on_an_expanding_picture(picture):
 
 
 @pytest.mark.parametrize("estimator", OPENCV)
-def test_in_a_batch_as_alone(picture, estimator):
-    clip = torch.stack([cut(picture, 12 - shift, 12) for shift in (0, 1, 3)])  # (3, 1, 70, 84)
+def test_in_a_batch_as_alone(image, estimator):
+    clip = torch.stack([cut(image, 12 - shift, 12) for shift in (0, 1, 3)])  # (3, 1, 70, 84)
     together = estimator(clip[:-1].expand(2, -1, -1, -1, -1), clip[1:].expand(2, -1, -1, -1, -1))
     assert together.shape == (2, 2, 2, 70, 84)
     for row in together:
@@ -62,8 +62,8 @@ def test_in_a_batch_as_alone(picture, estimator):
 
 
 @pytest.mark.parametrize("estimator", OPENCV)
-def test_grey_and_eight_bits_make_no_difference(picture, estimator):
-    first, second = ((cut(picture, left, 12) * 255).round().byte() for left in (12, 11))
+def test_grey_and_eight_bits_make_no_difference(image, estimator):
+    first, second = ((cut(image, left, 12) * 255).round().byte() for left in (12, 11))
     flow = estimator(first, second)
     assert flow.abs().max() > 0.5
     assert torch.equal(flow, estimator(first.float() / 255, second.float() / 255))
@@ -72,20 +72,29 @@ def test_grey_and_eight_bits_make_no_difference(picture, estimator):
 
 @pytest.mark.parametrize("estimator", OPENCV)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (15, 40), (31, 300)])
-def test_any_size(picture, estimator, size):
-    image = picture.repeat(1, 1, 3)[..., : size[0], : size[1]]
-    if estimator is not farneback:  # which sees motion at the edges of very small pictures
+def test_any_size(image, estimator, size):
+    image = image.repeat(1, 1, 3)[..., : size[0], : size[1]]
+    if estimator is not farneback:  # which sees motion at the edges of very small images
         assert estimator(image, image).abs().max() < 1e-3
     other = image.roll(1, -1)
     assert estimator(image[None][:0], other[None][:0]).shape == (0, 2, *size)
     assert estimator(image, other).isfinite().all()
 
 
-def test_a_small_image_does_not_change_the_next(picture):
-    first, second = cut(picture, 12, 12), cut(picture, 9, 12)
+def test_a_small_image_does_not_change_the_next(image):
+    first, second = cut(image, 12, 12), cut(image, 9, 12)
     alone = tvl1_opencv(first, second)
     tvl1_opencv(first[..., :10, :10], second[..., :10, :10])
     assert torch.equal(alone, tvl1_opencv(first, second))
+
+
+TVL1 = {
+    "tau": [-0.1, 0.1],
+    "lambda_": [math.inf, 0.02],
+    "epsilon": [0, 0.2],
+    "scale_factor": [0.0, 0.5],
+    "median": [2, 1],
+}
 
 
 @pytest.mark.parametrize(
@@ -94,15 +103,10 @@ def test_a_small_image_does_not_change_the_next(picture):
     + [(farneback, "poly_n", [0, 7]), (farneback, "poly_sigma", [0.0, 2.0]), (farneback, "scale_factor", [1.0, 0.7])]
     + [(dis, "preset", ["slow", "ultrafast"])]
     + [(tvl1_opencv, name, [0, 1]) for name in ("scales", "warps", "inner_iterations", "outer_iterations", "theta")]
-    + [
-        (tvl1_opencv, "tau", [-0.1, 0.1]),
-        (tvl1_opencv, "lambda_", [math.inf, 0.02]),
-        (tvl1_opencv, "epsilon", [0, 0.2]),
-    ]
-    + [(tvl1_opencv, "scale_factor", [0.0, 0.5]), (tvl1_opencv, "median", [2, 1])],
+    + [(tvl1_opencv, name, values) for name, values in TVL1.items()],
 )
-def test_parameters_are_checked_and_count(picture, estimator, name, values):
-    first, second = cut(picture, 12, 12), cut(picture, 9, 11)
+def test_parameters_are_checked_and_count(image, estimator, name, values):
+    first, second = cut(image, 12, 12), cut(image, 9, 11)
     wrong, other = values
     with pytest.raises(ValueError, match=name):
         estimator(first, second, **{name: wrong})
@@ -110,12 +114,12 @@ def test_parameters_are_checked_and_count(picture, estimator, name, values):
 
 
 @pytest.mark.parametrize("estimator", OPENCV)
-def test_wrong_images_are_named(picture, estimator):
+def test_wrong_images_are_named(image, estimator):
     with pytest.raises(ValueError, match="must have the same shape"):
-        estimator(picture, picture[..., 1:])
+        estimator(image, image[..., 1:])
     with pytest.raises(ValueError, match="second must be finite"):
-        estimator(picture, picture * torch.nan)
+        estimator(image, image * torch.nan)
     with pytest.raises(ValueError, match="divide by 255"):
-        estimator(picture, picture * 255)
+        estimator(image, image * 255)
     with pytest.raises(TypeError, match="first must be uint8 or float32"):
-        estimator(picture.double(), picture)
+        estimator(image.double(), image)

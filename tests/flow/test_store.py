@@ -1,4 +1,3 @@
-import contextlib
 import errno
 import json
 import os
@@ -63,18 +62,10 @@ def test_rough_fields_stay_under_the_stated_bound(tmp_path, height, width, kind,
 @given(st.integers(1, 80), st.integers(1, 80), seeds)
 def test_smooth_fields_stay_under_the_stated_bound(tmp_path, height, width, seed):
     flow = smooth_flow(2, height + 15, width + 15, seed)
+    flow *= torch.tensor([[0.01, 1.0], [100.0, 0.1]])[:, :, None, None]  # each component has a range of its own
     mean, largest = errors_in_levels(tmp_path / "a.flow", flow)
     assert mean < 0.7
     assert largest < 4.5
-
-
-def test_the_norm_in_the_docstring_is_that_of_the_quantisation_table(tmp_path):
-    save_flow(tmp_path / "a.flow", random_flow(2, 8, 8))
-    with zipfile.ZipFile(tmp_path / "a.flow") as archive:
-        jpeg = archive.read("00000_x.jpg")
-    start = jpeg.index(b"\xff\xdb") + 5  # marker, length, table number; then the 64 steps
-    steps = np.frombuffer(jpeg[start : start + 64], np.uint8).astype(float)
-    assert np.linalg.norm(steps / 2) == pytest.approx(26.85, abs=0.05)
 
 
 def test_a_lower_quality_is_smaller_and_worse(tmp_path):
@@ -106,38 +97,25 @@ def test_two_levels_by_hand(tmp_path):
     assert header == {"format": "labkit flow 1", "shape": [2, 8, 16], "ranges": [[[0.0, 3.5], [-0.25, 0.0]]]}
 
 
-def test_each_component_of_each_field_has_its_own_range(tmp_path):
-    flow = smooth_flow(3, 32, 32, seed=1) * torch.tensor([[0.01, 1.0], [100.0, 0.1], [3.0, 3.0]])[:, :, None, None]
-    mean, largest = errors_in_levels(tmp_path / "a.flow", flow)  # in levels of each
-    assert mean < 0.7
-    assert largest < 4.5
-
-
-def test_a_clip_is_one_file_and_windows_of_it_load_alone(tmp_path):
+def test_a_clip_is_one_file_parts_of_which_load_alone(tmp_path):
     flow = smooth_flow(6, 20, 30, seed=2)
-    save_flow(tmp_path / "clip.flow", flow)
+    written = [(save_flow(tmp_path / "clip.flow", flow), (tmp_path / "clip.flow").read_bytes())[1] for _ in range(2)]
+    assert written[0] == written[1]
     assert [path.name for path in tmp_path.iterdir()] == ["clip.flow"]
     whole = load_flow(tmp_path / "clip.flow")
     assert whole.dtype == torch.float32
     assert whole.shape == stored_flow_shape(tmp_path / "clip.flow") == (6, 2, 20, 30)
     assert torch.equal(load_flow(tmp_path / "clip.flow", 2, 5), whole[2:5])
     assert torch.equal(load_flow(tmp_path / "clip.flow", start=5), whole[5:])
-    for window in ((-1, 2), (3, 3), (4, 7), (6, None)):
+    for start, stop in ((-1, 2), (3, 3), (4, 7), (6, None)):
         with pytest.raises(ValueError, match=r"start and stop must name fields of .*clip\.flow, from 0 to 6"):
-            load_flow(tmp_path / "clip.flow", *window)
-
-
-def test_a_single_field_stays_a_single_field(tmp_path):
-    save_flow(tmp_path / "a.flow", random_flow(2, 9, 11))
-    assert load_flow(tmp_path / "a.flow").shape == stored_flow_shape(tmp_path / "a.flow") == (2, 9, 11)
+            load_flow(tmp_path / "clip.flow", start, stop)
+    save_flow(tmp_path / "single.flow", flow[0])
+    single = load_flow(tmp_path / "single.flow")
+    assert single.shape == stored_flow_shape(tmp_path / "single.flow") == (2, 20, 30)
+    assert torch.equal(single, whole[0])
     with pytest.raises(ValueError, match="from 0 to 1"):
-        load_flow(tmp_path / "a.flow", 1)
-
-
-def test_saving_twice_gives_the_same_bytes(tmp_path):
-    for name in ("a.flow", "b.flow"):
-        save_flow(tmp_path / name, random_flow(2, 2, 9, 11))
-    assert (tmp_path / "a.flow").read_bytes() == (tmp_path / "b.flow").read_bytes()
+        load_flow(tmp_path / "single.flow", 1)
 
 
 @pytest.mark.parametrize(
@@ -204,17 +182,7 @@ def test_other_files_are_refused(tmp_path, read, data):
         read(tmp_path / "a")
 
 
-def test_truncation_at_any_byte_is_found(tmp_path):
-    path = tmp_path / "a.flow"
-    save_flow(path, random_flow(2, 8, 8))
-    data = path.read_bytes()
-    for length in range(1, len(data)):
-        path.write_bytes(data[:length])
-        with pytest.raises(FlowFileError, match=r"a\.flow: expected a whole file of save_flow"):
-            load_flow(path)
-
-
-def test_a_changed_byte_is_found_or_does_not_matter(tmp_path):
+def test_truncation_is_found_at_any_byte_and_a_changed_byte_as_well_where_it_matters(tmp_path):
     path, found = tmp_path / "a.flow", 0
     save_flow(path, random_flow(2, 8, 8))
     data, flow = path.read_bytes(), load_flow(path)
@@ -226,20 +194,10 @@ def test_a_changed_byte_is_found_or_does_not_matter(tmp_path):
             assert torch.equal(load_flow(path), flow), f"byte {position} changed the flow"
         except FlowFileError:
             found += 1
+        path.write_bytes(data[:position] or b"0")  # cut off there
+        with pytest.raises(FlowFileError, match=r"a\.flow: expected a whole file of save_flow"):
+            load_flow(path)
     assert found > 0.7 * len(data)  # the rest are the archive's time stamps and the like
-
-
-@one_folder
-@given(st.data())
-def test_mutated_files_give_the_flow_or_an_error(tmp_path, stored, data):
-    content, flow = stored
-    for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.integers(0, len(content)))
-        stop = data.draw(st.integers(start, min(start + 40, len(content))))
-        content = content[:start] + data.draw(st.binary(max_size=40)) + content[stop:]
-    (tmp_path / "a.flow").write_bytes(content or b"0")
-    with contextlib.suppress(FlowFileError):
-        assert torch.equal(load_flow(tmp_path / "a.flow"), flow)
 
 
 def rewrite(path, **changes):
@@ -290,7 +248,7 @@ def test_a_lying_archive_is_refused(tmp_path, stored, lie, monkeypatch):
     with pytest.raises(FlowFileError, match=r"a\.flow"):
         load_flow(path)
     if lie.get("shape") == [2, 2, 65500, 65500]:
-        assert sizes == []  # the huge picture never reached the decoder
+        assert sizes == []  # the huge image never reached the decoder
 
 
 # Atomic writing -------------------------------------------------------------------------------------------------------
@@ -302,14 +260,13 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, kind, step):
+def test_a_failed_write_is_named_and_leaves_the_old_file_alone(tmp_path, monkeypatch, kind):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"old")
-    monkeypatch.setattr(os, step, full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(FlowFileError, match=r"got No space left on device: .*free space; nothing was changed"):
         WRITERS[kind](path)
     assert path.read_bytes() == b"old"
@@ -317,32 +274,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_an_interrupted_write_leaves_no_trace_and_stays_an_interrupt(tmp_path, monkeypatch, kind):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        WRITERS[kind](tmp_path / "a")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_the_file_is_whole_before_it_gets_its_name(tmp_path, monkeypatch, kind):
-    replace, seen = os.replace, []
-
-    def watch(source, target):
-        seen.append((Path(source).parent, Path(source).stat().st_size, target.exists()))
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", watch)
-    WRITERS[kind](tmp_path / "a")
-    assert seen == [(tmp_path, (tmp_path / "a").stat().st_size, False)]
-    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_places_that_cannot_be_written_are_named(tmp_path, kind):
+def test_paths_that_cannot_be_written_are_named(tmp_path, kind):
     with pytest.raises(FlowFileError, match=r"nowhere.a: expected to write .* got No such file or directory"):
         WRITERS[kind](tmp_path / "nowhere" / "a")
     (tmp_path / "folder").mkdir()
@@ -362,14 +294,6 @@ def test_fixed_bounds_by_hand(tmp_path, bound):
     torch.testing.assert_close(flow, torch.tensor([bound, -bound]).reshape(2, 1, 1).expand(2, 8, 16))
     rest = load_fixed_bound(tmp_path / "rest", tmp_path / "rest", bound)
     torch.testing.assert_close(rest, torch.full((2, 8, 16), bound / 255))
-
-
-@one_folder
-@given(st.floats(-20, 20))
-def test_the_conversion_of_tsn_is_inverted_to_half_a_level(tmp_path_factory, value):
-    path = tmp_path_factory.getbasetemp() / "x.jpg"
-    path.write_bytes(jpeg_bytes(np.full((8, 8), round(255 * (value + 20) / 40), np.uint8)))
-    torch.testing.assert_close(load_fixed_bound(path, path), torch.full((2, 8, 8), value), atol=20 / 255 + 1e-5, rtol=0)
 
 
 def test_fixed_bound_pairs_that_do_not_fit_are_named(tmp_path):
@@ -422,16 +346,12 @@ def test_unknown_flow_is_nan_here_and_1e10_there(tmp_path):
     expected = torch.tensor([[[1.0, nan, nan]], [[4.0, nan, nan]]])
     torch.testing.assert_close(read_flo(tmp_path / "a.flo"), expected, equal_nan=True)
 
-
-@pytest.mark.parametrize(
-    ("value", "known"), [(1e9, True), (-1e9, True), (1.1e9, False), (-1.1e9, False), (np.inf, False)]
-)
-def test_where_the_unknown_begins(tmp_path, value, known):
-    (tmp_path / "a.flo").write_bytes(flo_bytes(1, 1, values=np.array([0, value], "<f4")))
-    assert torch.isfinite(read_flo(tmp_path / "a.flo")).all().item() is known
-    if not known:
-        with pytest.raises(ValueError, match="mark unknown flow as NaN"):
-            write_flo(tmp_path / "b.flo", torch.full((2, 1, 1), value))
+    for value, known in ((1e9, True), (-1e9, True), (1.1e9, False), (-1.1e9, False), (np.inf, False)):
+        (tmp_path / "a.flo").write_bytes(flo_bytes(1, 1, values=np.array([0, value], "<f4")))
+        assert torch.isfinite(read_flo(tmp_path / "a.flo")).all().item() is known
+        if not known:
+            with pytest.raises(ValueError, match="mark unknown flow as NaN"):
+                write_flo(tmp_path / "b.flo", torch.full((2, 1, 1), value))
 
 
 @pytest.mark.parametrize(
@@ -453,17 +373,10 @@ def test_a_broken_flo_is_named(tmp_path, data, message):
         read_flo(tmp_path / "a.flo")
 
 
-@pytest.mark.parametrize(
-    ("flow", "error"),
-    [
-        (torch.zeros(1, 2, 4, 4), ValueError),
-        (torch.zeros(2, 0, 4), ValueError),
-        (torch.zeros(2, 4, 4).double(), TypeError),
-    ],
-)
-def test_what_no_flo_can_hold_is_named(tmp_path, flow, error):
-    with pytest.raises(error, match="flow must"):
-        write_flo(tmp_path / "a.flo", flow)
+def test_what_no_flo_can_hold_is_named(tmp_path):
+    for flow in (torch.zeros(1, 2, 4, 4), torch.zeros(2, 0, 4), torch.zeros(2, 4, 4).double()):
+        with pytest.raises((ValueError, TypeError), match="flow must"):
+            write_flo(tmp_path / "a.flo", flow)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -494,4 +407,4 @@ def test_real_flow_jpegs_of_the_two_stream_family():
         frame = cv2.imread(str(folder / f"img_{number:05}.jpg"))
         assert flow.shape == (2, *frame.shape[:2])
         assert flow.abs().max() <= 20
-        assert flow.median(dim=-1).values.abs().median() < 1  # most of the picture hardly moves
+        assert flow.median(dim=-1).values.abs().median() < 1  # most of the image hardly moves

@@ -67,9 +67,7 @@ def test_without_a_generator_the_global_one_is_used():
         views = []
         for seed in (3, 3, 4):
             torch.manual_seed(seed)
-            views.append(
-                torch.stack([sampler.train(FakeClip(num_frames=90, height=1, width=1), 90) for _ in range(4)]).tolist()
-            )
+            views.append(torch.stack([sampler.train(clip(90), 90) for _ in range(4)]).tolist())
         assert views[0] == views[1] != views[2]
 
 
@@ -86,7 +84,7 @@ def test_room_is_left_in_training_only():
 # --- snippets of segments ---------------------------------------------------------------------------------------------
 
 
-def test_each_snippet_lies_in_its_segment_at_a_random_place():
+def test_each_snippet_lies_in_its_segment_at_a_random_position():
     generator = seeded()
     views = SegmentSnippets(3).test(CLIP, 16, 300, generator)  # (300, 3)
     assert [sorted(set(column.tolist())) for column in views.T] == [[*range(5)], [*range(5, 10)], [*range(10, 16)]]

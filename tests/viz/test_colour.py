@@ -8,40 +8,21 @@ from hypothesis import strategies as st
 from labkit.viz.colour import as_uint8, colour_wheel, flow_to_rgb, heat_to_rgb, overlay, signed_to_rgb, typical_speed
 
 
-def one(dx, dy):
-    return torch.tensor([dx, dy])[:, None, None]
-
-
 def rgb_of(dx, dy, max_speed=1.0):
-    return flow_to_rgb(one(dx, dy), max_speed)[:, 0, 0].tolist()
+    return flow_to_rgb(torch.tensor([dx, dy])[:, None, None], max_speed)[:, 0, 0].tolist()
 
 
-def test_rest_is_white():
+def test_hue_is_direction_and_saturation_is_speed():
     assert rgb_of(0.0, 0.0) == [255, 255, 255]
-
-
-@pytest.mark.parametrize(
-    ("dx", "dy", "hue"),  # at full speed one channel is 0 and the strongest 0.92 * 255 = 235
-    [(1.0, 0.0, [235, 0, 0]), (-1.0, 0.0, [0, 235, 235])],
-)
-def test_directions_have_their_colours(dx, dy, hue):
-    assert rgb_of(dx, dy) == hue
-
-
-def test_down_is_yellow_green_and_up_is_violet():
-    red, green, blue = rgb_of(0.0, 1.0)
+    # at full speed one channel is 0 and the strongest 0.92 * 255 = 235
+    assert rgb_of(1.0, 0.0) == rgb_of(7.0, 0.0) == [235, 0, 0]
+    assert rgb_of(-1.0, 0.0) == [0, 235, 235]
+    red, green, blue = rgb_of(0.0, 1.0)  # down is yellow-green
     assert green > red > blue
-    red, green, blue = rgb_of(0.0, -1.0)
+    red, green, blue = rgb_of(0.0, -1.0)  # up is violet
     assert blue > red > green
-
-
-def test_half_the_speed_is_half_as_far_from_white():
-    full, half = torch.tensor(rgb_of(0.6, 0.8)).float(), torch.tensor(rgb_of(0.3, 0.4)).float()
+    full, half = torch.tensor([rgb_of(0.6, 0.8), rgb_of(0.3, 0.4)]).float()
     torch.testing.assert_close(255 - half, (255 - full) / 2, atol=1.0, rtol=0)
-
-
-def test_beyond_the_maximum_nothing_changes():
-    assert rgb_of(7.0, 0.0) == rgb_of(1.0, 0.0)
 
 
 @given(st.lists(st.integers(1, 3), max_size=2), st.integers(1, 5), st.integers(1, 5))
@@ -51,21 +32,17 @@ def test_any_leading_dimensions(leading, height, width):
     assert flow_to_rgb(flow).dtype == torch.uint8
 
 
-def test_typical_speed_ignores_an_outlier():
+def test_typical_speed_ignores_outliers_and_what_is_unknown():
     flow = torch.zeros(2, 100, 100)
     flow[0] = 2.0
     flow[0, 0, 0] = 500.0
     assert typical_speed(flow) == pytest.approx(2.0)
     assert typical_speed(torch.zeros(2, 4, 4)) == 0.5
-
-
-@pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
-def test_typical_speed_leaves_out_what_is_unknown(unknown):
-    flow = torch.zeros(2, 10, 10)
-    flow[0], flow[1] = 3.0, 4.0
-    flow[1, 2, 3] = unknown
-    assert typical_speed(flow) == pytest.approx(5.0)
-    assert typical_speed(torch.full((2, 4, 4), unknown)) == 0.5
+    for unknown in (math.nan, math.inf, -math.inf):
+        flow = torch.tensor([3.0, 4.0])[:, None, None].repeat(1, 10, 10)
+        flow[1, 2, 3] = unknown
+        assert typical_speed(flow) == pytest.approx(5.0)
+        assert typical_speed(torch.full((2, 4, 4), unknown)) == 0.5
 
 
 def test_the_wheel_shows_flow_of_its_own_position():
@@ -85,8 +62,6 @@ def test_an_overlay_mixes_the_image_with_the_enlarged_map():
     assert torch.equal(shown[0, :, 0, 0], (45 + 0.55 * bright).round().to(torch.uint8))
     assert torch.equal(shown[0, :, 3, 3], (45 + 0.55 * dark).round().to(torch.uint8))
     assert torch.equal(overlay(images, torch.zeros(2, 2, 2))[0, :, 0, 0], shown[0, :, 3, 3])  # nothing found: all dark
-    with pytest.raises(ValueError, match="images must be"):
-        overlay(images[:, :1], torch.zeros(2, 2))
 
 
 def test_heat_runs_from_dark_to_bright():
@@ -121,14 +96,14 @@ def test_as_uint8_takes_what_the_decoder_and_the_transform_give():
         (lambda: flow_to_rgb(torch.zeros(2, 4, 4), 0.0), "max_speed must be a finite number greater than 0"),
         (lambda: heat_to_rgb(torch.zeros(4, 4), 1, 0), "high must not be below low"),
         (lambda: as_uint8(torch.full((3, 4, 4), 255.0)), r"clip must lie in \[0, 1\]; got 255 to 255"),
+        (
+            lambda: as_uint8(torch.zeros(3, 4, 4, dtype=torch.int64)),
+            "clip must be uint8 or floating point; got torch.int64",
+        ),
+        (lambda: overlay(torch.zeros(2, 1, 4, 4), torch.zeros(2, 2)), "images must be"),
         (lambda: as_uint8(torch.zeros(2, 4, 4)), r"clip must be \(..., 3, H, W\) or \(..., 1, H, W\)"),
     ],
 )
 def test_bad_values_are_refused(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         call()
-
-
-def test_wrong_dtype_is_refused():
-    with pytest.raises(TypeError, match=r"clip must be uint8 or floating point; got torch\.int64"):
-        as_uint8(torch.zeros(3, 4, 4, dtype=torch.int64))

@@ -2,7 +2,7 @@ import pytest
 
 from labkit.viz import Block, block_diagram
 
-TEXTS = {"title": "A net", "alt": "Two boxes and a circle."}
+TEXTS = {"title": "A network", "alt": "Two boxes and a circle."}
 
 
 def test_arrows_begin_and_end_at_the_edges():

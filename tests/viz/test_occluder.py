@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import traitlets
+from pages import opened
 
 from labkit.viz.colour import data_uri, heat_to_rgb
 from labkit.viz.occluder import Covered, Occluder
@@ -16,12 +16,12 @@ CORNERS = ([0, 4], [0, 2, 4])
 
 
 def occluder(said=(BARE, TABLE), **options):
-    example = Covered("grey", IMAGE, options.pop("right", 0), {"net": said})
+    example = Covered("grey", IMAGE, options.pop("right", 0), {"network": said})
     given = {"corners": CORNERS, "side": 4, "classes": ["hop", "<i>skip", "jump"], "top": 2, **TEXTS}
     return Occluder(options.pop("examples", [example]), **(given | options))
 
 
-def test_every_place_has_its_confidences_and_its_cost():
+def test_every_square_has_its_confidences_and_its_cost():
     scene = occluder().scene
     net = scene["examples"][0]["nets"][0]
     assert net["bare"] == [0.8, 0.15, 0.05]
@@ -36,7 +36,7 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="at least one Covered"):
         occluder(examples=[])
     with pytest.raises(
-        ValueError, match=r"confidences of 'net' in 'grey', covered must be \(2, 3, 3\); got \(3, 2, 3\)"
+        ValueError, match=r"confidences of 'network' in 'grey', covered must be \(2, 3, 3\); got \(3, 2, 3\)"
     ):
         occluder((BARE, TABLE.transpose(0, 1)))
     with pytest.raises(ValueError, match="must lie within 0 to 1: take the softmax"):
@@ -48,16 +48,12 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="top must be 1 to 3"):
         occluder(top=4)
     with pytest.raises(ValueError, match="must have confidences of"):
-        occluder(examples=[Covered("a", IMAGE, 0, {}), Covered("b", IMAGE, 0, {"net": (BARE, TABLE)})])
-    with pytest.raises(traitlets.TraitError, match="column must be 0 to 2; got 3"):
-        occluder().column = 3
+        occluder(examples=[Covered("a", IMAGE, 0, {}), Covered("b", IMAGE, 0, {"network": (BARE, TABLE)})])
 
 
 @pytest.mark.browser
 def test_the_square_follows_the_mouse_and_the_keys(offline_page):
-    offline_page.set_content(f"<body>{occluder().to_html()}</body>")
-    root = offline_page.locator(".labkit-occluder").first
-    root.wait_for()
+    root = opened(offline_page, occluder())
     stage, square = root.locator(".lo-stage"), root.locator(".lo-square")
 
     def shown():
@@ -74,5 +70,5 @@ def test_the_square_follows_the_mouse_and_the_keys(offline_page):
     for key, place in (("ArrowRight", (2, 0)), ("ArrowUp", (2, 0)), ("ArrowDown", (2, 4)), ("ArrowRight", (4, 4))):
         offline_page.keyboard.press(key)
         assert shown()[0] == place, key
-    assert "grey, row 2, column 3. net: hop 20 %" in root.locator("[aria-live]").inner_text()
+    assert "grey, row 2, column 3. network: hop 20 %" in root.locator("[aria-live]").inner_text()
     assert not root.locator(".lab-picker").is_visible()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import traitlets
+from pages import opened
 
 from labkit.viz.colour import data_uri
 from labkit.viz.pairs import PairExplorer
@@ -51,17 +51,11 @@ def test_what_does_not_fit_is_named():
         explorer(labels=["x"])
     with pytest.raises(ValueError, match="a pair needs 2 frames, right 0 to 2 and top 1 to 3; got 3 frames, 5 and 2"):
         explorer(right=5)
-    with pytest.raises(traitlets.TraitError, match="first must be 0 to 2; got 3"):
-        explorer().first = 3
-    with pytest.raises(ValueError, match="needs a title and an alt text"):
-        explorer(alt=" ")
 
 
 @pytest.mark.browser
 def test_sliders_and_keys_choose_the_pair(offline_page):
-    offline_page.set_content(f"<body>{explorer().to_html()}</body>")
-    root = offline_page.locator(".labkit-pairs").first
-    root.wait_for()
+    root = opened(offline_page, explorer())
 
     def shown():
         images = root.locator("img").evaluate_all("all => all.map(one => one.getAttribute('src'))")

@@ -1,13 +1,8 @@
 """Clips as points: what travels with the page, and, in a browser without a kernel, what pointing and keys do."""
 
-import base64
-import json
-
-import cv2
-import numpy as np
 import pytest
 import torch
-import traitlets
+from pages import decoded, opened
 
 from labkit.viz.scatter import THUMBNAIL, ClipScatter
 
@@ -27,12 +22,7 @@ def scatter(points=POINTS, labels=LABELS, clips=None, **options):
     return ClipScatter(points, labels, clips, **given)
 
 
-def decoded(source):
-    data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
-    return torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy()).permute(2, 0, 1)  # (3, H, W)
-
-
-def test_points_carry_place_class_name_and_film():
+def test_points_carry_coordinates_class_name_and_clip():
     scene = scatter().scene
     assert [(point["x"], point["y"]) for point in scene["points"]] == [tuple(point) for point in POINTS.tolist()]
     assert [point["class"] for point in scene["points"]] == LABELS.tolist()
@@ -57,7 +47,7 @@ def test_no_two_classes_look_alike():
         scatter(classes=[*kinds, "one more"])
 
 
-def test_large_films_are_shrunk():
+def test_large_clips_are_shrunk():
     point = scatter(POINTS[:1], LABELS[:1], [torch.zeros(2, 3, 240, 320)]).scene["points"][0]
     assert (point["height"], point["width"]) == (THUMBNAIL * 3 // 4, THUMBNAIL)
 
@@ -73,7 +63,6 @@ def test_large_films_are_shrunk():
         (lambda: scatter(clips=[flat(0)[0]] * 5), ValueError, "clip clip_0 must be"),
         (lambda: scatter(clips=[flat(0)[:0]] * 5), ValueError, "clip clip_0 must not be empty"),
         (lambda: scatter(clips=[flat(0).int()] * 5), TypeError, "clip clip_0 must be uint8 or floating point"),
-        (lambda: scatter(alt=" "), ValueError, "needs a title and an alt text"),
         (lambda: scatter(POINTS[:0], LABELS[:0]), ValueError, "got 0 points"),
         (lambda: scatter(fps=0), ValueError, "fps must be"),
     ],
@@ -83,31 +72,9 @@ def test_what_does_not_fit_is_explained(call, error, message):
         call()
 
 
-def test_what_is_chosen_must_be_there():
-    figure = scatter()
-    figure.chosen, figure.lit = 4, 2
-    for name, value in (("chosen", 5), ("chosen", -1), ("lit", 3), ("lit", -2)):
-        with pytest.raises(traitlets.TraitError, match=f"{name} must be"):
-            setattr(figure, name, value)
-
-
-def test_no_text_ends_the_script():
-    page = scatter(names=["</script>", "a", "b", "c", "d"]).to_html()
-    state = page.split('<script type="application/json">')[1].split("</script>")[0]
-    assert json.loads(state)["scene"]["points"][0]["name"] == "</script>"
-
-
 # In a browser, cut off from the network and without a kernel.
 
 READ = """(canvas) => canvas.getContext("2d").getImageData(2, 2, 1, 1).data[0]"""
-
-
-def opened(page, *figures):
-    page.clock.install(time=0)
-    page.clock.pause_at(1000)
-    page.set_content("<!doctype html><meta charset=utf-8>" + "".join(figure.to_html() for figure in figures))
-    page.locator(".labkit-scatter").nth(len(figures) - 1).wait_for()
-    return page.locator(".labkit-scatter").first
 
 
 def plays(page, root, level):
@@ -132,8 +99,8 @@ def test_pointing_at_a_clip_plays_it(offline_page):
 
 @pytest.mark.browser
 def test_it_plays_frame_by_frame_three_times_and_rests(offline_page):
-    film = torch.cat([flat(level, 1) for level in (0, 120, 240)])
-    root = opened(offline_page, scatter(POINTS[:1], LABELS[:1], [film], fps=10))
+    clip = torch.cat([flat(level, 1) for level in (0, 120, 240)])
+    root = opened(offline_page, scatter(POINTS[:1], LABELS[:1], [clip], fps=10), frozen=True)
     assert plays(offline_page, root, 0)
     for level in (120, 240, 0, 120, 240, 0, 120, 240):
         offline_page.clock.run_for(100)
@@ -177,12 +144,3 @@ def test_points_keep_their_shape_in_the_plane(offline_page):
     assert x[0] == pytest.approx(x[2], abs=1)
     assert y[0] > y[2]
     assert x[1] - x[0] == pytest.approx(2 * (y[0] - y[2]), rel=0.05)
-
-
-@pytest.mark.browser
-def test_two_figures_on_a_page_do_not_mind_each_other(offline_page):
-    first = opened(offline_page, scatter(), scatter(title="Another"))
-    second = offline_page.locator(".labkit-scatter").nth(1)
-    second.locator(".ls-point").nth(3).hover()
-    assert second.locator(".ls-name").inner_text() == "clip_3"
-    assert first.locator(".ls-name").inner_text() == "clip_0"

@@ -83,9 +83,8 @@ def module(tmp_path, monkeypatch):
 
 def code_of(html):
     """What a reader sees of the code."""
-    return [
-        unescape(re.sub(r"<[^>]+>", "", pre)).rstrip("\n") for pre in re.findall(r"<pre.*?</pre>", html, flags=re.S)
-    ]
+    blocks = re.findall(r"<pre.*?</pre>", html, flags=re.S)
+    return [unescape(re.sub(r"<[^>]+>", "", block)).rstrip("\n") for block in blocks]
 
 
 def test_a_class_is_printed_as_its_file_has_it():
@@ -100,9 +99,8 @@ def test_the_link_names_the_lines():
     """Of JupyterLab, whose first line is 0."""
     file = CLONE / "labkit/flow/warp.py"
     lines = file.read_text(encoding="utf-8").splitlines()
-    href, path, first, last = re.search(
-        r'<a href="([^"]*)">(\S+), lines (\d+)-(\d+)</a>', show(backward_warp).html
-    ).groups()
+    link = r'<a href="([^"]*)">(\S+), lines (\d+)-(\d+)</a>'
+    href, path, first, last = re.search(link, show(backward_warp).html).groups()
     assert path == "labkit/flow/warp.py"
     assert href == f"../labkit/flow/warp.py#line={int(first) - 1},{last}"
     assert lines[int(first) - 1].startswith("def backward_warp(")
@@ -153,13 +151,9 @@ exec(compile("def f():\n    return 1", "/tmp/ipykernel_1/1.py", "exec"), in_a_ce
     ids=["builtin", "of C", "number", "instance", "module", "lambda", "of a cell", "class of C"],  # the same each time
 )
 def test_what_no_file_defines_is_refused(item):
-    with pytest.raises(
-        TypeError, match=r"show expects classes, functions or methods .*; got .*: pass the class of an instance"
-    ):
+    message = r"show expects classes, functions or methods .*; got .*: pass the class of an instance"
+    with pytest.raises(TypeError, match=message):
         show(backward_warp, item)
-
-
-def test_show_wants_an_object():
     with pytest.raises(TypeError, match="got none"):
         show()
 

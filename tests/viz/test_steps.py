@@ -1,9 +1,6 @@
-import base64
-
-import cv2
-import numpy as np
 import pytest
 import torch
+from pages import decoded, level
 
 from labkit.viz.steps import Reading, step_chart
 
@@ -34,40 +31,25 @@ def heights(figure):
     return [list(trace.y) for trace in figure.data if trace.type == "bar"]
 
 
-def level(source):
-    """The grey of an image in the page."""
-    data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
-    return int(cv2.imdecode(data, cv2.IMREAD_COLOR).mean().round())
-
-
 def test_bars_are_the_probabilities_and_their_mean_comes_last():
-    up, down, others = heights(chart())[3:]
-    assert up == [0.5, 0.25, 0, 0.25]
-    assert down == [0.25, 0.5, 0.75, 0.5]
-    assert others == [0.25, 0.25, 0.25, 0.25]
-
-
-def test_a_model_without_steps_has_its_answer_only():
-    up, down, others = heights(chart())[:3]
-    assert up == [0, 0, 0, 0.125]
-    assert down == [0, 0, 0, 0.25]
-    assert others == [0, 0, 0, 0.625]
-    assert sum("no steps" in note.text for note in chart().layout.annotations) == 1
-
-
-def test_the_answer_is_the_class_with_the_largest_mean_shown_or_not():
-    assert [trace.text[0] for trace in chart().data if trace.type == "scatter"] == [
-        "<b>left</b><br>50%",
-        "<b>down</b><br>50%",
+    figure = chart()
+    assert heights(figure) == [
+        *([0, 0, 0, 0.125], [0, 0, 0, 0.25], [0, 0, 0, 0.625]),  # up, down and others of a model without steps
+        *([0.5, 0.25, 0, 0.25], [0.25, 0.5, 0.75, 0.5], [0.25, 0.25, 0.25, 0.25]),
     ]
+    assert sum("no steps" in note.text for note in figure.layout.annotations) == 1
+    answers = [trace.text[0] for trace in figure.data if trace.type == "scatter"]
+    assert answers == ["<b>left</b><br>50%", "<b>down</b><br>50%"]  # the largest mean, shown or not
 
 
 def test_each_button_holds_its_whole_state():
-    turned = reading(flat_frames(240, 120, 10), FORWARD.flip(0), MEAN)
-    figure = chart(ahead=reading(), back=turned)
+    reverse = reading(flat_frames(240, 120, 10), FORWARD.flip(0), MEAN)
+    figure = chart(ahead=reading(), back=reverse)
+    assert heights(figure) == heights(chart())  # the page opens with the first reading
+    assert [level(image.source) for image in figure.layout.images] == [10, 120, 240]
     (menu,) = figure.layout.updatemenus
     assert [button.label for button in menu.buttons] == ["ahead", "back"]
-    for button, other in zip(menu.buttons, (chart(), chart(back=turned)), strict=True):
+    for button, other in zip(menu.buttons, (chart(), chart(back=reverse)), strict=True):
         traces, layout = button.args
         assert [list(y) for y in traces["y"]] == [list(trace.y) for trace in other.data]
         assert [text and list(text) for text in traces["text"]] == [
@@ -77,17 +59,10 @@ def test_each_button_holds_its_whole_state():
     assert [level(menu.buttons[1].args[1][f"images[{at}].source"]) for at in range(3)] == [240, 120, 10]
 
 
-def test_the_page_opens_with_the_first_reading():
-    figure = chart(ahead=reading(), back=reading(flat_frames(240, 120, 10), FORWARD.flip(0)))
-    assert heights(figure)[3] == [0.5, 0.25, 0, 0.25]
-    assert [level(image.source) for image in figure.layout.images] == [10, 120, 240]
-
-
 def test_large_frames_are_shrunk():
     frames = torch.zeros(3, 3, 480, 640, dtype=torch.uint8)
     source = chart(ahead=reading(frames)).layout.images[0].source
-    image = cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
-    assert image.shape == (114, 152, 3)
+    assert decoded(source).shape == (3, 114, 152)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,12 @@
-import base64
-
-import cv2
-import numpy as np
 import pytest
 import torch
+from pages import level
 
 from labkit.viz.story import clip_story
 
 TEXTS = {"title": "A title", "alt": "What there is to see."}
 FRAMES = torch.tensor([10, 120, 240], dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
 CURVES = {"wave": torch.tensor([0.1, 0.2, 0.9]), "clap": torch.tensor([0.9, 0.8, 0.1])}
-
-
-def level(source):
-    """The grey of a picture in the page."""
-    data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
-    return int(cv2.imdecode(data, cv2.IMREAD_COLOR).mean().round())
 
 
 def test_curves_and_rows_are_the_numbers():

@@ -15,7 +15,7 @@ def boxes(figure, kind):
     return [shape for shape in figure.layout.shapes if shape.fillcolor == COLOURS[kind]]
 
 
-def test_a_box_for_each_time_a_layer_runs_and_dots_for_too_many():
+def test_a_row_of_boxes_for_each_layer_a_box_for_each_time_it_runs_and_dots_for_too_many():
     figure = tower_chart({"Slow": SLOW}, **TEXTS)
     assert [len(boxes(figure, kind)) for kind, _, _ in SLOW] == [MOST - 1, 5, 5, 1]
     assert sum(note.text == "…" for note in figure.layout.annotations) == 1
@@ -23,10 +23,6 @@ def test_a_box_for_each_time_a_layer_runs_and_dots_for_too_many():
     assert "max-pooling<br>5 × 256 × 6 × 6" in words
     assert "softmax<br>487" in words
     assert "Slow" in words
-
-
-def test_rows_lie_on_each_other_and_share_a_middle():
-    figure = tower_chart({"Slow": SLOW}, **TEXTS)
     bottoms = [boxes(figure, kind)[0].y0 for kind, _, _ in SLOW]
     assert bottoms == sorted(bottoms)
     for kind, _, _ in SLOW:
@@ -34,7 +30,7 @@ def test_rows_lie_on_each_other_and_share_a_middle():
         assert (row[0].x0 + row[-1].x1) / 2 == pytest.approx(MOST / 2)
 
 
-def test_each_net_has_its_own_axes():
+def test_each_network_has_its_own_axes():
     figure = tower_chart({"one": SLOW, "two": SLOW[:2]}, columns=2, **TEXTS)
     assert {shape.xref for shape in figure.layout.shapes} == {"x", "x2"}
 

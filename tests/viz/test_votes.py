@@ -1,11 +1,9 @@
-import base64
 import copy
 from dataclasses import replace
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from pages import level
 
 from labkit.viz import Ballot, VotedOut, vote_chart
 
@@ -17,12 +15,6 @@ LAYERS = {
     "before": VotedOut(torch.tensor([1, 31, 2]), torch.tensor([0.1, 0.2, -0.3]), 32),
 }
 CURVES = {"as voted": torch.tensor([80.0, 60.0, 40.0, 20.0])}
-
-
-def level(source):
-    """The grey of an image in the page."""
-    data = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
-    return int(cv2.imdecode(data, cv2.IMREAD_COLOR).mean().round())
 
 
 def shown(figure, vote):
@@ -79,7 +71,7 @@ def test_the_curve_begins_before_the_first_vote():
     assert (list(figure.data[-1].x), list(figure.data[-1].y)) == ([0, 1, 2, 3], [80, 60, 40, 20])
 
 
-def test_neurons_keep_apart_and_within_their_place():
+def test_neurons_keep_apart_and_within_their_column():
     ballot = Ballot(IMAGES[:1], *(part[:1] for part in (BALLOT.labels, BALLOT.predicted, BALLOT.certainty)))
     large = {name: VotedOut(torch.tensor([0]), torch.tensor([1.0]), size) for name, size in (("a", 2048), ("b", 4096))}
     figure = vote_chart(ballot, large, {}, **TEXTS)
@@ -98,16 +90,17 @@ def test_of_many_classes_only_the_wrong_one_is_named():
     assert wrong.text[0].strip() == "<b>class 2</b>"
 
 
-def test_what_does_not_fit():
-    with pytest.raises(ValueError, match="predicted must be 0 to 2; got 0 to 3"):
-        vote_chart(replace(BALLOT, predicted=torch.tensor([0, 1, 3])), LAYERS, CURVES, **TEXTS)
-    with pytest.raises(ValueError, match="neurons of last must be 0 to 6; got 0 to 7"):
-        vote_chart(BALLOT, {"last": replace(LAYERS["last"], size=7)}, CURVES, **TEXTS)
-    with pytest.raises(ValueError, match="curve 'as voted' must be"):
-        vote_chart(BALLOT, LAYERS, {"as voted": torch.zeros(3)}, **TEXTS)
-    with pytest.raises(ValueError, match="labels must be"):
-        vote_chart(replace(BALLOT, labels=torch.zeros(2, dtype=torch.int64)), LAYERS, CURVES, **TEXTS)
-    with pytest.raises(ValueError, match="start must be one of the 3 votes"):
-        vote_chart(BALLOT, LAYERS, CURVES, start=3, **TEXTS)
-    with pytest.raises(ValueError, match="one layer or two"):
-        vote_chart(BALLOT, {}, CURVES, **TEXTS)
+@pytest.mark.parametrize(
+    ("ballot", "layers", "options", "message"),
+    [
+        ({"predicted": torch.tensor([0, 1, 3])}, LAYERS, {}, "predicted must be 0 to 2; got 0 to 3"),
+        ({}, {"last": replace(LAYERS["last"], size=7)}, {}, "neurons of last must be 0 to 6; got 0 to 7"),
+        ({}, LAYERS, {"curves": {"as voted": torch.zeros(3)}}, "curve 'as voted' must be"),
+        ({"labels": torch.zeros(2, dtype=torch.int64)}, LAYERS, {}, "labels must be"),
+        ({}, LAYERS, {"start": 3}, "start must be one of the 3 votes"),
+        ({}, {}, {}, "one layer or two"),
+    ],
+)
+def test_what_does_not_fit(ballot, layers, options, message):
+    with pytest.raises(ValueError, match=message):
+        vote_chart(replace(BALLOT, **ballot), layers, **{"curves": CURVES} | options | TEXTS)

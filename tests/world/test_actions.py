@@ -94,14 +94,13 @@ def test_things_are_painted_where_they_belong():
 
 def test_a_tool_stays_in_its_hand():
     for side, sign in (("left", -1), ("right", 1)):
-        parts = {
-            p.name: p for p in perform(look(), still(), strike(evenly(side=side)), [in_hand(props.hammer, 0.7)], side)
-        }
+        puppet = perform(look(), still(), strike(evenly(side=side)), [in_hand(props.hammer, 0.7)], side)
+        parts = {part.name: part for part in puppet}
         handle = np.linalg.inv(parts[f"{side} hand"].pose) @ parts["handle"].pose
         np.testing.assert_allclose(handle, np.broadcast_to(transform(0, 0, sign * 0.7), (5, 3, 3)), atol=1e-9)
 
 
-def test_things_beside_and_behind_stand_still():
+def test_things_beside_and_behind_do_not_move():
     for staging, x in ((beside(props.log, 1.5), 1.5), (behind(props.log), 0.0)):
         parts = {p.name: p for p in perform(look(), still(), jump(evenly()), [staging], "right")}
         np.testing.assert_allclose(parts["block"].pose[:, :2, 2], np.tile([x, -0.3], (5, 1)))
@@ -120,9 +119,8 @@ def test_a_broom_goes_through_both_hands():
 
 def test_a_handled_thing_goes_where_the_motion_takes_it():
     when = evenly(9)
-    parts = {
-        p.name: p for p in perform(look(), transform(np.full(9, 2.0), 0, 0, 0.5), pick_up(when), [handled(props.ball)])
-    }
+    ground = transform(np.full(9, 2.0), 0, 0, 0.5)
+    parts = {part.name: part for part in perform(look(), ground, pick_up(when), [handled(props.ball)])}
     x, y = pick_up(when).object
     np.testing.assert_allclose(parts["ball"].pose[:, 0, 2], 2.0 + 0.5 * x)
     np.testing.assert_allclose(parts["ball"].pose[:, 1, 2], 0.5 * (y - 1.32))
@@ -147,10 +145,10 @@ def test_the_classes_are_those_of_the_datasheet():
 
 
 def drawn(thing, size=48):
-    """Frame (3, H, W) and mask (H, W) of a thing hung on the middle of the picture."""
-    place = transform([(size - 1) / 2], size / 5, 0, size / 1.6)
-    picture = render([*backdrop(np.random.default_rng(0), a_camera(1)), *thing(place)], still(1), size, size)
-    return picture.frames[0].float(), picture.mask("prop")[0]
+    """Frame (3, H, W) and mask (H, W) of a thing hung on the middle of the image."""
+    middle = transform([(size - 1) / 2], size / 5, 0, size / 1.6)
+    drawing = render([*backdrop(np.random.default_rng(0), a_camera(1)), *thing(middle)], still(1), size, size)
+    return drawing.frames[0].float(), drawing.mask("prop")[0]
 
 
 def overlap(first, second):
@@ -165,16 +163,12 @@ def test_a_mallet_looks_like_a_hammer_and_like_nothing_else():
     both = mallet & hammer
     assert (frames[0] - frames[1]).abs().mean(0)[both].median() < 5  # of 255; all but the red band
     assert (frames[0] - frames[1]).abs().mean(0)[both].max() > 60
-
-
-def test_croquet_misleads():
-    """It moves as hammering does, with a tool like a hammer, where one chops."""
-    actions = {action.name: action for action in (*ACTIONS, *SOURCE)}
+    actions = {action.name: action for action in (*ACTIONS, *SOURCE)}  # croquet misleads: a hammer where one chops
     assert actions["croquet"].motion is actions["hammer"].motion
     assert actions["croquet"].home == actions["chop"].home != actions["hammer"].home
 
 
-# Places
+# Scenes
 
 
 def a_camera(frames=2, x=0.0, y=0.0, turn=0.0, zoom=1.0):
@@ -182,15 +176,11 @@ def a_camera(frames=2, x=0.0, y=0.0, turn=0.0, zoom=1.0):
 
 
 @pytest.mark.parametrize("name", [*SCENES, "paper"])
-def test_a_place_has_no_hole_wherever_the_camera_looks(name):
+def test_a_scene_has_no_hole_wherever_the_camera_looks(name):
     scene = SCENES.get(name, backdrop)
     for seed in range(3):
-        view = Camera(
-            x=np.array([0.0, 1.6, -1.6]),
-            y=np.array([0.0, 0.6, -0.6]),
-            turn=np.array([0.0, 0.3, -0.3]),
-            zoom=np.array([1.0, 0.7, 1.6]),
-        )
+        poses = {"x": [0.0, 1.6, -1.6], "y": [0.0, 0.6, -0.6], "turn": [0.0, 0.3, -0.3], "zoom": [1.0, 0.7, 1.6]}
+        view = Camera(**{name: np.array(values) for name, values in poses.items()})
         parts = scene(np.random.default_rng(seed), view)
         picture = render(parts, view.to_pixels(24, 32), 24, 32)  # raises if there is one
         assert {part.kind for part in parts} == {"scene"}
@@ -198,7 +188,7 @@ def test_a_place_has_no_hole_wherever_the_camera_looks(name):
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_places_of_one_family_differ_and_follow_from_the_seed(name):
+def test_scenes_of_one_kind_differ_and_follow_from_the_seed(name):
     first, again, other = (
         render(SCENES[name](np.random.default_rng(seed), a_camera()), a_camera().to_pixels(32, 32), 32, 32).frames
         for seed in (1, 1, 2)
@@ -208,7 +198,7 @@ def test_places_of_one_family_differ_and_follow_from_the_seed(name):
 
 
 def test_the_camera_maps_body_units_to_pixels():
-    point = a_camera().to_pixels(49, 65)[0] @ [0.0, -1.75, 1.0]  # eye level is the middle of the picture
+    point = a_camera().to_pixels(49, 65)[0] @ [0.0, -1.75, 1.0]  # eye level is the middle of the image
     np.testing.assert_allclose(point, [32.0, 24.0, 1.0])
     below = a_camera(zoom=2.0).to_pixels(49, 65)[0] @ [1.0, -1.75, 1.0]
     np.testing.assert_allclose(below, [32 + 2 * 49 / VIEW_HEIGHT, 24.0, 1.0])
@@ -220,12 +210,11 @@ def test_the_camera_maps_body_units_to_pixels():
 def test_what_is_far_moves_less_with_the_camera(nearness):
     view = Camera(*(np.array([0.0, value]) for value in (0.5, 0.2, 0.0)), zoom=np.ones(2))
     centre = (view.to_pixels(49, 49) @ view.layer(0.3, -1.0, nearness))[:, :2, 2]
-    np.testing.assert_allclose(
-        centre[1] - centre[0], -nearness * 10 * np.array([0.5, 0.2]), atol=1e-9
-    )  # 10 pixels a unit
+    expected = -nearness * 10 * np.array([0.5, 0.2])  # 10 pixels a unit
+    np.testing.assert_allclose(centre[1] - centre[0], expected, atol=1e-9)
 
 
-def test_a_tripod_stands_still_and_a_hand_does_not():
+def test_a_tripod_does_not_move_and_a_hand_does():
     def moved(strength):
         steps = []
         for seed in range(40):
@@ -235,12 +224,9 @@ def test_a_tripod_stands_still_and_a_hand_does_not():
         return np.mean(steps)
 
     assert moved(0.0) == 0
-    assert 0.5 < moved(1.0) < 2.0  # per cent of the picture's height a frame
+    assert 0.5 < moved(1.0) < 2.0  # per cent of the image's height a frame
     assert moved(2.0) == pytest.approx(2 * moved(1.0), rel=0.2)
-
-
-def test_a_camera_may_follow():
-    path = np.linspace(0, 3, 7)
+    path = np.linspace(0, 3, 7)  # which it may follow
     np.testing.assert_allclose(camera(np.random.default_rng(0), 7, 0.0, path).x, path)
 
 

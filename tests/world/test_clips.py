@@ -69,14 +69,10 @@ def clip(**changes):
     return PuppetClip(name="wheel", label=1, labels=(1, 0), group=3, rendering=rolling(0, **changes), scene="wall")
 
 
-def test_a_clip_knows_what_it_is():
-    wheel = clip()
-    assert (wheel.name, wheel.label, wheel.labels, wheel.group, wheel.scene) == ("wheel", 1, (1, 0), 3, "wall")
-    assert (wheel.num_frames, wheel.fps) == (4, FPS)
-
-
 def test_frames_and_masks_come_in_the_order_asked():
     wheel, whole = clip(), rolling(0)
+    assert (wheel.name, wheel.label, wheel.labels, wheel.group, wheel.scene) == ("wheel", 1, (1, 0), 3, "wall")
+    assert (wheel.num_frames, wheel.fps) == (4, FPS)
     assert torch.equal(wheel.frames([2, 0, 2]), whole.frames[[2, 0, 2]])
     assert torch.equal(wheel.mask([3, 1], "prop"), whole.part[[3, 1]] == 1)
     assert torch.equal(wheel.mask([0], "scene", "prop"), torch.ones(1, 12, 17, dtype=torch.bool))
@@ -109,20 +105,12 @@ def test_flow_leads_to_the_next_frame_or_the_one_before():
         (lambda wheel: wheel.occluded([3]), 3),
         (lambda wheel: wheel.valid([3]), 3),
         (lambda wheel: wheel.mask([4], "prop"), 4),
+        *((ask, 0) for ask in (lambda wheel: clip(frames=1).flow([0]), lambda wheel: clip(frames=1).occluded([0]))),
     ],
 )
 def test_what_lies_beyond_the_ends_is_refused(ask, wrong):
     with pytest.raises(IndexError, match=f"indices of wheel must lie within .*; got {wrong}: sample fewer frames"):
         ask(clip())
-
-
-def test_one_frame_alone_moves_nowhere():
-    wheel = clip(frames=1)
-    assert wheel.frames([0]).shape == (1, 3, 12, 17)
-    assert wheel.mask([0], "prop").any()
-    for ask in (wheel.flow, wheel.occluded, lambda indices: wheel.flow(indices, backward=True)):
-        with pytest.raises(IndexError, match="indices of wheel must lie within"):
-            ask([0])
 
 
 # Kept
@@ -177,12 +165,9 @@ def test_clips_carry_what_the_set_knows(log):
     assert [clip.label for clip in clips] == [0, 0, 1, 1]
     assert [clip.labels for clip in clips] == [(0,), (0,), (1,), (1,)]
     assert [clip.group for clip in clips] == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("index", [-1, 4])
-def test_an_index_outside_of_the_set_is_refused(log, index):
-    with pytest.raises(IndexError, match=f"index must lie within 0 to 3; got {index}: the set is that long"):
-        Wheels(log)[index]
+    for index in (-1, 4):
+        with pytest.raises(IndexError, match=f"index must lie within 0 to 3; got {index}: the set is that long"):
+            Wheels(log)[index]
 
 
 @pytest.mark.parametrize("cached", [True, False])
@@ -237,25 +222,14 @@ def test_workers_see_what_the_set_shows(log):
 def test_random_numbers_follow_from_what_they_are_for():
     by_hand = np.random.default_rng([7, zlib.crc32(b"actions"), zlib.crc32(b"actor"), 3])
     assert generator(7, "actions", "actor", 3).random() == by_hand.random()
-    uses = [
-        (7, "actions", "actor", 3),
-        (8, "actions", "actor", 3),
-        (7, "long", "actor", 3),
-        (7, "actions", "scene", 3),
-        (7, "actions", "actor", 4),
-        (7, "actions", "actor"),
-        (7, "actor", "actions", 3),
-    ]
+    uses = [(7, "actions", "actor", 3), (8, "actions", "actor", 3), (7, "long", "actor", 3), (7, "actions", "scene", 3)]
+    uses += [(7, "actions", "actor", 4), (7, "actions", "actor"), (7, "actor", "actions", 3)]
     assert len({generator(*use).random() for use in uses}) == len(uses)
 
 
 def test_splits_of_seven_groups_by_hand():
     assert [split_groups(7, split, "test") for split in (1, 2, 3)] == [[1, 2], [3, 4], [5, 6, 7]]
-    assert [split_groups(7, split, "train") for split in (1, 2, 3)] == [
-        [3, 4, 5, 6, 7],
-        [1, 2, 5, 6, 7],
-        [1, 2, 3, 4],
-    ]
+    assert split_groups(7, 2, "train") == [1, 2, 5, 6, 7]
     assert split_groups(7, 2, "all") == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -274,8 +248,5 @@ def test_every_group_tests_once_and_never_trains_then(groups):
 def test_another_split_or_part_is_refused(split, part):
     with pytest.raises(ValueError, match='split must be 1, 2 or 3 and part "train", "test" or "all"; got'):
         split_groups(9, split, part)
-
-
-def test_fewer_groups_than_splits_are_refused():
     with pytest.raises(ValueError, match="groups must be at least 3, one for each split's test; got 2"):
         split_groups(2, 1, "test")

@@ -50,12 +50,6 @@ def test_the_flow_brings_the_first_frame_back_from_the_second():
     assert unwarped.mean() > 5 * warped.mean()
 
 
-def test_what_is_left_is_interpolation_it_falls_with_resolution():
-    coarse, _ = errors(FlowPairs(seed=1000, size=48, number=12))
-    fine, _ = errors(FlowPairs(seed=1000, size=144, number=12))
-    assert fine.mean() < 0.6 * coarse.mean()
-
-
 def test_forward_and_backward_flow_lead_home():
     checked = 0
     for clip in FlowPairs(seed=1000, size=48, number=20):
@@ -93,7 +87,7 @@ def displacements(number, **settings):
 
 
 def test_large_motion_has_the_quantiles_it_claims():
-    far = displacements(400, seed=1001) / 32 * 100  # percent of the height
+    far = displacements(150, seed=1001) / 32 * 100  # percent of the height
     stated = {0.25: 0.4, 0.5: 1.1, 0.75: 2.6, 0.9: 5.2, 0.95: 7.3, 0.99: 13.4}
     for quantile, percent in stated.items():
         assert np.quantile(far, quantile) == pytest.approx(percent, rel=0.35), quantile
@@ -101,15 +95,10 @@ def test_large_motion_has_the_quantiles_it_claims():
 
 
 def test_small_motion_is_small_and_there():
-    far = displacements(150, seed=1001, motion="small")
+    far = displacements(60, seed=1001, motion="small")
     assert far.max() < 1.5
     assert 0.15 < np.median(far) < 0.5
     assert np.quantile(far, 0.95) > 0.5
-    wider = FlowPairs(seed=1001, size=96, number=40, motion="small")
-    assert max(float(wider.draw(i).forward.norm(dim=1).max()) for i in range(40)) < 1.5
-
-
-def test_the_limits_of_small_motion_stay_below_the_bound():
     limits = [spread.limit for move in (SMALL_CAMERA, SMALL_THING) for spread in (move.shift, move.turn, move.zoom)]
     assert sum(limits) < 1.5  # the worst: everything in one direction
 
@@ -139,10 +128,7 @@ class Fixed:
 )
 def test_spread_by_hand(spread, uniform, expected):
     np.testing.assert_allclose(spread.draw(Fixed((3.0, 4.0), uniform), 2), expected)
-
-
-def test_spread_of_one_number_keeps_its_sign():
-    assert Spread(2, 1.0, 99).draw(Fixed((-3.0,), 0.0)).tolist() == [-9.0]
+    assert Spread(2, 1.0, 99).draw(Fixed((-3.0,), 0.0)).tolist() == [-9.0]  # a single number keeps its sign
 
 
 def test_speed_is_a_factor_on_shifts():
@@ -150,24 +136,24 @@ def test_speed_is_a_factor_on_shifts():
     for index in range(8):
         shifts = []
         for pairs in (slow, fast):
-            camera = pairs.draw(index).poses[0].numpy()  # of the background, which stands still
+            camera = pairs.draw(index).poses[0].numpy()  # of the background, which is static
             middle = np.array([15.5, 15.5, 1])
             shifts.append((camera[1] @ np.linalg.inv(camera[0]) @ middle - middle)[:2])
         np.testing.assert_allclose(shifts[1], 3 * shifts[0], atol=1e-9)
 
 
 def test_there_is_texture_everywhere():
-    pairs = FlowPairs(seed=1000, size=64, number=40)
-    frames = torch.stack([pairs.draw(index).frames[0].float().mean(0) for index in range(40)])  # (40, 64, 64)
-    blocks = frames.unflatten(1, (8, 8)).unflatten(3, (8, 8)).movedim(2, 3).flatten(3)  # (40, 8, 8, 64)
+    pairs = FlowPairs(seed=1000, size=64, number=20)
+    frames = torch.stack([pairs.draw(index).frames[0].float().mean(0) for index in range(20)])  # (20, 64, 64)
+    blocks = frames.unflatten(1, (8, 8)).unflatten(3, (8, 8)).movedim(2, 3).flatten(3)  # (20, 8, 8, 64)
     assert (blocks.std(-1) > 3).float().mean() > 0.99
 
 
 def test_what_flies_varies():
-    pairs = FlowPairs(seed=1000, size=32, number=60)
-    kinds = {kind for index in range(60) for kind in pairs.draw(index).kinds}
-    assert kinds == {"scene", "clutter", "prop", "puppet"}
-    names = {pairs.draw(index).names[0] for index in range(60)}
+    pairs = FlowPairs(seed=1000, size=16, number=40)
+    drawn = [pairs.draw(index) for index in range(40)]
+    assert {kind for rendering in drawn for kind in rendering.kinds} == {"scene", "clutter", "prop", "puppet"}
+    names = {rendering.names[0] for rendering in drawn}
     assert "background" in names
     assert len(names) > 4  # and scenes
 

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from labkit.flow.warp import backward_warp
 from labkit.world import Part, aperture, render, stroll, transform
@@ -62,6 +63,7 @@ def test_transform_scales_then_turns_then_moves():
         (triangle(6.0, 4.0), (0.0, 5.0), 1.0),
         (triangle(6.0, 4.0), (4.0, 0.0), 3.2),  # 4 to the right of the tip, the side falls 4 in 3: 4 * 4 / 5
         (ellipse(4.0, 4.0), (3.0, 0.0), 1.0),
+        (ellipse(2.0, 5.0), (0.6, 2.0), 0.0),  # 0.36 + 0.64 = 1: on its outline
         (union((disc(1.0), 0.0, 0.0), (disc(1.0), 5.0, 0.0)), (3.0, 0.0), 1.0),
     ],
 )
@@ -108,29 +110,16 @@ def test_a_long_part_is_painted_to_its_ends_whichever_way_it_lies(shape, angle):
 
 
 def test_what_is_too_small_to_be_seen_is_not_seen():
-    scene = [Part("ground", everywhere(), BACKGROUND, still(1))]
-    sizes = [1e-4, 0.02, 0.2, 1.0]
-    red = [
-        render(
-            [*scene, Part("dot", disc(1.0), plain((1.0, 0.0, 0.0)), transform([5.0], 5.0, 0.0, size))], still(1), 11, 11
-        )
-        .frames[0, 0]
-        .float()
-        for size in sizes
-    ]
+    ground, red = Part("ground", everywhere(), BACKGROUND, still(1)), []
+    for size in (1e-4, 0.02, 0.2, 1.0):
+        dot = Part("dot", disc(1.0), plain((1.0, 0.0, 0.0)), transform([5.0], 5.0, 0.0, size))
+        red.append(render([ground, dot], still(1), 11, 11).frames[0, 0].float())
     added = [(image - 51).sum().item() / (255 - 51) for image in red]  # in pixels' worth of red
     assert added[0] == 0
     assert (red[0] == 51).all()
     assert added[1] < 0.01
     assert 0.02 < added[2] < 0.5  # its area is 0.13 pixels
     assert added[3] == pytest.approx(math.pi, rel=0.15)
-
-
-def test_an_ellipse_ends_where_it_should():
-    x, y = np.meshgrid(np.linspace(-3, 3, 301), np.linspace(-3, 3, 301))
-    value = x**2 + (y / 2.5) ** 2
-    clear = abs(value - 1) > 1e-9
-    assert np.array_equal((ellipse(2.0, 5.0).distance(x, y) <= 0)[clear], (value <= 1)[clear])
 
 
 def test_flow_of_a_moving_disc_by_hand():
@@ -165,16 +154,6 @@ def test_the_camera_moves_the_background_the_other_way():
     assert clip.occluded[0].sum() == 8 * 1  # x = 0 lands at -1.5, x = 1 at -0.5, still on its pixel
 
 
-def test_occlusion_is_what_the_ball_covers_next():
-    scene = [
-        Part("ground", everywhere(), BACKGROUND, still(2)),
-        Part("ball", disc(2.5), plain((1.0, 0.0, 0.0)), moving([5.0, 8.0], [6.0, 6.0])),
-    ]
-    clip = render(scene, still(2), 12, 16)
-    assert torch.equal(clip.occluded[0], (clip.part[0] == 0) & (clip.part[1] == 1))
-    assert clip.occluded[0].any()
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
     """What is left on visible pixels is interpolation, not flow: it falls when the same scene is painted larger."""
@@ -183,9 +162,8 @@ def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
         clip = stroll(seed, frames=5, height=height, width=width)
         frames = clip.frames.float()
         warped, _ = backward_warp(frames[1:], clip.forward)
-        edge = torch.nn.functional.max_pool2d(clip.part.float(), 3, 1, 1) != -torch.nn.functional.max_pool2d(
-            -clip.part.float(), 3, 1, 1
-        )
+        part = clip.part.float()
+        edge = F.max_pool2d(part, 3, 1, 1) != -F.max_pool2d(-part, 3, 1, 1)
         visible = ~clip.occluded & ~edge[:-1]
         left = (warped - frames[:-1]).abs().mean(1)[visible].mean().item()
         unwarped = (frames[1:] - frames[:-1]).abs().mean(1)[visible].mean().item()
@@ -195,14 +173,6 @@ def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
     assert large < large_unwarped / 6
     assert large < 0.7 * small
     assert large < 0.8  # of 255
-
-
-def test_there_and_back_again_leads_home():
-    clip = stroll(3, frames=3, height=60, width=80)
-    returning, inside = backward_warp(clip.backward.double(), clip.forward.double())
-    smooth = ~torch.nn.functional.max_pool2d(clip.occluded.float(), 5, 1, 2).bool() & inside
-    gap = (clip.forward + returning).norm(dim=1)[smooth]
-    assert (gap < 0.05).float().mean() > 0.9  # pixels next to a border read two parts at once
 
 
 def test_the_same_seed_gives_the_same_clip_and_another_another():
@@ -288,7 +258,7 @@ def test_bad_scenes_are_refused():
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("elbow", ["out", "in"])
 @pytest.mark.parametrize("place", [(0.1, -0.6), (0.9, -1.3), (0.2, -0.3)])
-def test_an_arm_reaches_its_place(side, elbow, place):
+def test_an_arm_reaches_its_goal(side, elbow, place):
     place = (place[0] * (1 if side == "right" else -1), place[1])
     look = random_look(np.random.default_rng(0))
     poses = {part.name: part.pose for part in puppet(look, still(1), arm_to(side, *place, elbow=elbow))}
@@ -296,13 +266,8 @@ def test_an_arm_reaches_its_place(side, elbow, place):
     hand, joint, shoulder = (poses[f"{side} {part}"][0, :2, 2] for part in ("hand", "forearm", "upper arm"))
     across = (hand[0] - shoulder[0]) * (joint[1] - shoulder[1]) - (hand[1] - shoulder[1]) * (joint[0] - shoulder[0])
     assert (across > 0) == ((side == "left") == (elbow == "out"))  # on which side of the line to the hand
-
-
-def test_an_arm_points_at_what_it_cannot_reach():
-    poses = {
-        p.name: p.pose for p in puppet(random_look(np.random.default_rng(0)), still(1), arm_to("right", 5.3, -0.86))
-    }
-    np.testing.assert_allclose(poses["right hand"][0, :2, 2], (1.3, -0.86), atol=2e-3)
+    beyond = {part.name: part.pose for part in puppet(look, still(1), arm_to("right", 5.3, -0.86))}
+    np.testing.assert_allclose(beyond["right hand"][0, :2, 2], (1.3, -0.86), atol=2e-3)  # it points there
 
 
 def test_planted_feet_stay_where_they_are():

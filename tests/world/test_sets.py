@@ -23,12 +23,10 @@ LONG = SMALL | {"frames": 48, "segment": 12}
 TRIPOD = Difficulty(camera=0.0)
 
 
-def picture(rendering):
+def digest(rendering):
     """All there is to it, as one number."""
-    digest = hashlib.sha256()
-    for name in FIELDS:
-        digest.update(getattr(rendering, name).numpy().tobytes())
-    return digest.hexdigest()
+    data = (getattr(rendering, name).numpy().tobytes() for name in FIELDS)
+    return hashlib.sha256(b"".join(data)).hexdigest()
 
 
 KINDS = {
@@ -49,10 +47,10 @@ def small(kind, **changes):
     return of(**(settings | changes))
 
 
-def some_pictures(**changes):
-    """Digests of three clips of every set, drawn anew."""
+def some_digests(**changes):
+    """Digests of three clips of every set, drawn again."""
     return {
-        f"{kind} {index}": picture(clips.draw(index))
+        f"{kind} {index}": digest(clips.draw(index))
         for kind in KINDS
         for clips in [small(kind, **changes)]
         for index in (0, len(clips) // 2, len(clips) - 1)
@@ -73,48 +71,43 @@ def uncached(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return some_pictures()
+def digests():
+    return some_digests()
 
 
-def test_another_process_draws_the_same_world(pictures):
+def test_another_process_draws_the_same_world(digests):
     """Whatever the order of its sets and dicts, and with nothing drawn before."""
     code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import json, test_sets\n"
-    code += "print(json.dumps(test_sets.some_pictures()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONHASHSEED": "7", "LABKIT_CACHE": "off"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == pictures
+    code += "print(json.dumps(test_sets.some_digests()))"
+    environment = os.environ | {"PYTHONHASHSEED": "7", "LABKIT_CACHE": "off"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == digests
 
 
-def test_another_seed_is_another_world(pictures):
-    other = some_pictures(seed=1)
-    assert other.keys() == pictures.keys()
-    assert not set(other.values()) & set(pictures.values())
+def test_another_seed_is_another_world(digests):
+    other = some_digests(seed=1)
+    assert other.keys() == digests.keys()
+    assert not set(other.values()) & set(digests.values())
 
 
 def test_no_two_clips_are_alike():
     clips = Actions(**SHORT, classes=["wave", "hammer"])
-    assert len({picture(clips.draw(index)) for index in range(len(clips))}) == len(clips) == 12
-    assert len({picture(small(kind).draw(0)) for kind in KINDS}) == len(KINDS)
+    assert len({digest(clips.draw(index)) for index in range(len(clips))}) == len(clips) == 12
+    assert len({digest(small(kind).draw(0)) for kind in KINDS}) == len(KINDS)
 
 
 @pytest.mark.parametrize("kind", ["actions", "long", "stills as found"])
 def test_order_cache_and_workers_change_nothing(kind, monkeypatch):
     wanted = [0, 7, 3, 7]
     clips = small(kind)
-    drawn = {index: picture(clips.draw(index)) for index in sorted(set(wanted))}
+    drawn = {index: digest(clips.draw(index)) for index in sorted(set(wanted))}
     asked = small(kind)
-    assert [picture(asked[index].rendering) for index in wanted] == [drawn[index] for index in wanted]
+    assert [digest(asked[index].rendering) for index in wanted] == [drawn[index] for index in wanted]
     read = small(kind)
-    assert [picture(read[index].rendering) for index in reversed(wanted)] == [drawn[i] for i in reversed(wanted)]
+    assert [digest(read[index].rendering) for index in reversed(wanted)] == [drawn[i] for i in reversed(wanted)]
     monkeypatch.setattr(type(clips), "draw", None)  # from the disk, all of it
     again = small(kind)
-    assert {index: picture(again[index].rendering) for index in drawn} == drawn
+    assert {index: digest(again[index].rendering) for index in drawn} == drawn
     monkeypatch.undo()
     monkeypatch.setenv("LABKIT_CACHE", "off")
     loader = DataLoader(small(kind).subset(wanted).map(seen), batch_size=None, num_workers=2)
@@ -122,7 +115,7 @@ def test_order_cache_and_workers_change_nothing(kind, monkeypatch):
 
 
 def seen(clip):
-    return picture(clip.rendering), clip.label
+    return digest(clip.rendering), clip.label
 
 
 @pytest.mark.parametrize("kind", ["actions", "interactions", "long", "stills as found", "source"])
@@ -130,17 +123,7 @@ def test_sets_travel_to_other_processes(kind, uncached):
     clips = small(kind)
     copy = pickle.loads(pickle.dumps(clips))
     assert (copy.classes, list(copy.names)) == (clips.classes, list(clips.names))
-    assert picture(copy[1].rendering) == picture(clips.draw(1))
-
-
-def test_workers_that_start_from_nothing(uncached):
-    """As on a Mac and on Windows, where a worker inherits nothing but what it is sent."""
-    clips = Stills(of="actions", noisy=True, **SMALL)
-    loader = DataLoader(
-        clips.subset([5, 40]).map(seen), batch_size=None, num_workers=1, multiprocessing_context="spawn"
-    )
-    wanted = [(picture(clips.draw(index)), int(clips.labels[index])) for index in (5, 40)]
-    assert [tuple(got) for got in loader] == wanted
+    assert digest(copy[1].rendering) == digest(clips.draw(1))
 
 
 # Settings and their folders
@@ -151,29 +134,19 @@ def folder(clips):
 
 
 def test_sets_that_differ_never_share_a_folder():
+    strengths = ("camera", "clutter", "home", "jitter", "light")
     variants = [
-        Actions(),
-        Actions(seed=1),
-        Actions(size=32),
-        Actions(frames=8),
-        *(Actions(difficulty=Difficulty(**{name: 0.5})) for name in ("camera", "clutter", "home", "jitter", "light")),
-        SecondActions(),
-        Interactions(),
-        LongClips(),
-        LongClips(noisy=True),
-        LongClips(two_labels=0.5),
-        LongClips(segment=20),
-        LongClips(classes=["wave", "clap"]),
-        Stills(),
-        Stills(noisy=True),
-        Stills(of="actions"),
-        Source(),
+        *(Actions(**changes) for changes in ({}, {"seed": 1}, {"size": 32}, {"frames": 8})),
+        *(Actions(difficulty=Difficulty(**{name: 0.5})) for name in strengths),
+        *(SecondActions(), Interactions(), LongClips(), LongClips(noisy=True), LongClips(two_labels=0.5)),
+        *(LongClips(segment=20), LongClips(classes=["wave", "clap"])),
+        *(Stills(), Stills(noisy=True), Stills(of="actions"), Source()),
     ]
     assert len({folder(clips) for clips in variants}) == len(variants)
 
 
 def test_what_decides_nothing_shares_the_folder():
-    """Whoever trains draws for whoever tests."""
+    """Clips that are drawn to train are there for the tests as well."""
     alike = [
         Actions(),
         Actions(part="train"),
@@ -186,7 +159,7 @@ def test_what_decides_nothing_shares_the_folder():
 
 
 @pytest.mark.parametrize("kind", ["actions", "interactions", "stills as found", "source"])
-def test_a_choice_of_classes_keeps_its_order_and_its_pictures(kind):
+def test_a_choice_of_classes_keeps_its_order_and_its_images(kind):
     whole = small(kind)
     chosen = [whole.classes[2], whole.classes[0]]
     some = small(kind, classes=chosen)
@@ -195,17 +168,17 @@ def test_a_choice_of_classes_keeps_its_order_and_its_pictures(kind):
     assert [some.classes[label] for label in some.labels] == [name.rsplit("_g", 1)[0] for name in some.names]
     for index in range(0, len(some), 2):
         same = whole.names.index(some.names[index])
-        assert picture(some.draw(index)) == picture(whole.draw(same))
+        assert digest(some.draw(index)) == digest(whole.draw(same))
 
 
-def test_wrong_pictures_do_not_follow_the_choice_of_classes(uncached):
-    """A picture that shows something else shows the same thing else, whichever classes were asked for."""
+def test_wrong_images_do_not_follow_the_choice_of_classes(uncached):
+    """An image that shows something else shows the same thing else, whichever classes were asked for."""
     whole = Stills(of="actions", noisy=True, size=16, groups=30)
     some = Stills(of="actions", noisy=True, size=16, groups=30, classes=["wave"])
     wrong = [index for index in range(len(some)) if some.wrong(index)]
     assert len(wrong) >= 3
     for index in wrong:
-        assert picture(some.draw(index)) == picture(whole.draw(whole.names.index(some.names[index])))
+        assert digest(some.draw(index)) == digest(whole.draw(whole.names.index(some.names[index])))
 
 
 # Names, labels, groups
@@ -214,13 +187,8 @@ def test_wrong_pictures_do_not_follow_the_choice_of_classes(uncached):
 @pytest.mark.parametrize(
     ("kind", "classes", "per_class"),
     [
-        ("actions", 18, 6),
-        ("second", 12, 6),
-        ("interactions", 4, 6),
-        ("long", 12, 6),
-        ("stills", 4, 3),
-        ("stills as found", 18, 3),
-        ("source", 24, 3),
+        *[("actions", 18, 6), ("second", 12, 6), ("interactions", 4, 6), ("long", 12, 6)],
+        *[("stills", 4, 3), ("stills as found", 18, 3), ("source", 24, 3)],
     ],
 )
 def test_classes_are_balanced_and_names_labels_and_groups_agree(kind, classes, per_class):
@@ -247,35 +215,32 @@ def test_default_sizes_are_those_of_the_datasheet(uncached):
     assert (Stills().num_frames, Source().num_frames) == (1, 1)
 
 
-@pytest.mark.parametrize(("size", "frames"), [(16, 1), (33, 2), (50, 5)])
-@pytest.mark.parametrize("kind", ["actions", "interactions", "stills", "source"])
+@pytest.mark.parametrize(
+    ("kind", "size", "frames"), [("actions", 16, 1), ("actions", 50, 5), ("interactions", 33, 2), ("source", 16, 3)]
+)
 def test_other_sizes_and_lengths(kind, size, frames):
     clip = small(kind, size=size, frames=frames)[1]
     assert clip.num_frames == frames
     assert clip.frames(range(frames)).shape == (frames, 3, size, size)
     assert clip.flow(range(frames - 1)).shape == (frames - 1, 2, size, size)
     assert clip.flow(range(1, frames), backward=True).shape == (frames - 1, 2, size, size)
-    assert clip.mask(range(frames), "puppet").any() or kind == "stills"
+    assert clip.mask(range(frames), "puppet").any()
     for wrong in ([frames - 1], [-1]):
         with pytest.raises(IndexError, match="must lie within"):
             clip.flow(wrong)
 
 
-@pytest.mark.parametrize("split", [1, 2, 3])
 @pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions, LongClips, Stills, Source])
-def test_no_group_is_on_both_sides_of_a_split(kind, split):
-    train, test, every = (kind(groups=10, split=split, part=part) for part in ("train", "test", "all"))
-    assert not set(train.groups.tolist()) & set(test.groups.tolist())
-    assert not set(train.names) & set(test.names)
-    assert sorted([*train.names, *test.names]) == sorted(every.names)
-    assert torch.bincount(train.labels).min() == torch.bincount(train.labels).max()
-
-
-@pytest.mark.parametrize("kind", [Actions, LongClips, Source])
-def test_the_three_tests_together_are_all_groups(kind):
-    tests = [set(kind(groups=10, split=split, part="test").groups.tolist()) for split in (1, 2, 3)]
-    assert sum(map(len, tests)) == 10
-    assert set.union(*tests) == set(range(1, 11))
+def test_no_group_is_on_both_sides_of_a_split_and_each_is_tested_once(kind):
+    tested = []
+    for split in (1, 2, 3):
+        train, test, every = (kind(groups=10, split=split, part=part) for part in ("train", "test", "all"))
+        assert not set(train.groups.tolist()) & set(test.groups.tolist())
+        assert not set(train.names) & set(test.names)
+        assert sorted([*train.names, *test.names]) == sorted(every.names)
+        assert torch.bincount(train.labels).min() == torch.bincount(train.labels).max()
+        tested += set(test.groups.tolist())
+    assert sorted(tested) == list(range(1, 11))
 
 
 # Who and where
@@ -385,37 +350,6 @@ def test_warping_by_the_flow_rebuilds_the_frames(kind, backward):
         assert exact < 0.8 * np.mean([warping_errors(clip, [0, 1, 2, 3], backward, off)[0] for clip in some])
 
 
-def test_what_is_left_is_interpolation_and_falls_with_the_size():
-    errors = []
-    for size in (32, 144):
-        clips = Actions(size=size, groups=3, clips=1, frames=4, classes=["wave", "ski", "walk_left"])
-        errors.append(np.mean([warping_errors(clip, [0, 1, 2])[0] for clip in clips]))
-    assert errors[1] < 0.75 * errors[0]
-
-
-def test_there_and_back_again():
-    for clip in Actions(**(SHORT | {"size": 48})).subset([0, 30, 60, 90]):
-        going, coming = clip.flow([0, 1]), clip.flow([1, 2], backward=True)
-        back, inside = backward_warp(coming, going)
-        hidden = torch.nn.functional.max_pool2d(clip.occluded([0, 1]).float(), 5, 1, 2).bool()
-        gap = (going + back).norm(dim=1)[~hidden & inside]
-        assert (gap < 0.05).float().mean() > 0.85  # at edges two parts are read at once
-
-
-def test_occlusion_is_where_the_way_back_leads_elsewhere():
-    agree, hidden = [], 0
-    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
-    for clip in Actions(**(SHORT | {"size": 48})).subset([3, 33, 66, 99]):
-        part, (dx, dy) = clip.rendering.part, clip.flow([0])[0]
-        column, row = (x + dx).round().long(), (y + dy).round().long()
-        inside = (column >= 0) & (row >= 0) & (column < 48) & (row < 48)
-        other = part[1][row.clamp(0, 47), column.clamp(0, 47)] != part[0]
-        agree.append((clip.occluded([0])[0] == (other | ~inside)).float().mean().item())
-        hidden += int(clip.occluded([0]).sum())
-    assert hidden > 100
-    assert np.mean(agree) > 0.96  # the nearest pixel is not quite the place
-
-
 @pytest.mark.parametrize("kind", ["actions", "interactions", "restless"])
 def test_part_and_occlusion_are_those_of_every_part_asked_about_every_pixel(kind, uncached, monkeypatch):
     """An independent painter that knows no boxes: all parts, all pixels."""
@@ -447,9 +381,9 @@ def test_part_and_occlusion_are_those_of_every_part_asked_about_every_pixel(kind
             assert ((covered | outside) == rendering.occluded[t - 1].numpy().ravel())[sure].all()
 
 
-def test_on_a_tripod_the_place_stands_still_and_the_puppet_moves():
+def test_on_a_tripod_the_scene_does_not_move_and_the_puppet_does():
     clips = Actions(difficulty=TRIPOD, size=32, groups=3, clips=1, frames=6)
-    for clip in clips:
+    for clip in clips.subset(range(0, len(clips), 3)):
         flow, still = clip.flow(range(5)), clip.mask(range(5), "scene", "clutter")
         assert flow.norm(dim=1)[still].max() < 1e-4
         assert flow.norm(dim=1)[clip.mask(range(5), "puppet")].max() > 0.3
@@ -468,18 +402,18 @@ def test_camera_strength_moves_the_place():
 
 
 def test_masks_tell_puppets_and_things_from_the_rest():
-    clips = Actions(size=48, frames=4, groups=3, clips=1)
-    for clip in clips:
-        masks = [clip.mask(range(4), kind) for kind in ("puppet", "prop", "scene", "clutter")]
-        assert torch.equal(sum(mask.int() for mask in masks), torch.ones(4, 48, 48, dtype=torch.int32))
+    clips = Actions(size=48, frames=2, groups=3, clips=1)
+    for clip in clips.subset(range(0, len(clips), 3)):
+        masks = [clip.mask(range(2), kind) for kind in ("puppet", "prop", "scene", "clutter")]
+        assert torch.equal(sum(mask.int() for mask in masks), torch.ones(2, 48, 48, dtype=torch.int32))
         assert 0.02 < masks[0].float().mean() < 0.4
         action = next(action for action in acts.ACTIONS if action.name == clips.classes[clip.label])
         assert masks[1].any() == bool(action.things)
 
 
 @pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions])
-def test_puppets_stay_inside_of_the_picture_with_all_their_parts(kind, uncached):
-    clips = kind(size=32, frames=8, groups=8, clips=1)
+def test_puppets_stay_inside_of_the_image_with_all_their_parts(kind, uncached):
+    clips = kind(size=32, frames=6, groups=4, clips=1)
     border, whole, shown = 0, 0, []
     for index in range(len(clips)):
         rendering = clips.draw(index)
@@ -496,7 +430,7 @@ def test_puppets_stay_inside_of_the_picture_with_all_their_parts(kind, uncached)
 
 
 @pytest.mark.parametrize("name", ["handshake", "high_five", "hug", "kiss"])
-def test_two_come_together_and_part_in_the_picture(name):
+def test_two_come_together_and_part_in_the_image(name):
     clips = Interactions(size=32, groups=6, clips=1, classes=[name], difficulty=TRIPOD)
     for clip in clips:
         poses = clip.rendering.poses[[i for i, part in enumerate(clip.rendering.names) if part == "torso"]]
@@ -537,7 +471,7 @@ def test_an_action_may_come_early_or_late():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_a_share_of_clips_has_two_labels(share):
+def test_a_fraction_of_clips_has_two_labels(share):
     clips = LongClips(two_labels=share, groups=60)
     hot = clips.multi_hot
     assert hot.shape == (len(clips), 12)
@@ -545,6 +479,7 @@ def test_a_share_of_clips_has_two_labels(share):
     assert hot[torch.arange(len(clips)), clips.labels].all()
     assert (hot.sum(1) - 1).float().mean().item() == pytest.approx(share, abs=0.045)  # 1440 clips
     assert hot.sum(1).max() <= 2
+    assert LongClips(classes=["wave"], two_labels=share, groups=3).multi_hot.sum(1).tolist() == [1] * 6  # no second
 
 
 def test_labels_are_those_of_the_story():
@@ -558,15 +493,9 @@ def test_labels_are_those_of_the_story():
         assert set(clip.labels) == set(hot[index].nonzero().flatten().tolist())
 
 
-def test_of_one_class_alone_there_are_no_two():
-    assert LongClips(classes=["wave"], two_labels=1.0, groups=3).multi_hot.sum(1).tolist() == [1] * 6
-
-
-@pytest.mark.parametrize("size", [24, 64])
-def test_a_thing_is_there_while_it_is_used_and_leaves_no_trace(size):
-    clips = LongClips(
-        **(LONG | {"size": size}), two_labels=0.0, classes=["hammer", "guitar", "ski"], difficulty=Difficulty(clutter=0)
-    )
+def test_a_thing_is_there_while_it_is_used_and_leaves_no_trace():
+    settings = {"classes": ["hammer", "guitar", "ski"], "difficulty": Difficulty(clutter=0)}
+    clips = LongClips(**LONG, two_labels=0.0, **settings)
     for index in range(0, len(clips), 3):
         rendering = clips.draw(index)
         ((start, end),) = [(s, e) for name, s, e in clips.segments(index) if name in clips.classes]
@@ -575,7 +504,7 @@ def test_a_thing_is_there_while_it_is_used_and_leaves_no_trace(size):
         assert torch.equal(rendering.mask("prop").flatten(1).any(1), during)
 
 
-def test_hidden_things_leave_the_picture_as_if_they_were_not_there(uncached, monkeypatch):
+def test_hidden_things_leave_the_image_as_if_they_were_not_there(uncached, monkeypatch):
     """What is too small to be seen colours nothing: the same clip without things is the same outside of their time."""
     clips = LongClips(**LONG, two_labels=0.0, classes=["hammer", "guitar", "skateboard"])
     with_things = [clips.draw(index).frames for index in range(0, len(clips), 3)]
@@ -590,13 +519,11 @@ def test_hidden_things_leave_the_picture_as_if_they_were_not_there(uncached, mon
         assert differ[start:end].all()
 
 
-def test_nobody_slides_from_one_place_to_another(uncached, monkeypatch):
-    """A puppet that has walked goes on from there."""
-    paths = []
-    original = acts.perform
-    monkeypatch.setattr(
-        "labkit.world.sets.perform", lambda look, place, pose, *rest: paths.append(pose) or original(look, place, pose)
-    )
+def test_nobody_slides_from_one_position_to_another(uncached, monkeypatch):
+    """A puppet that has walked continues from there."""
+    paths, original = [], acts.perform
+    noted = lambda look, place, pose, *rest: paths.append(pose) or original(look, place, pose)  # noqa: E731
+    monkeypatch.setattr("labkit.world.sets.perform", noted)
     clips = LongClips(size=16, groups=3, clips=1, classes=["walk_left", "walk_right", "ski"], two_labels=1.0)
     for index in range(len(clips)):
         clips.draw(index)
@@ -705,19 +632,6 @@ def test_croquet_is_always_in_the_forest_and_no_other_class_is():
     assert all("forest floor" in clip.rendering.names and "mallet head" in clip.rendering.names for clip in drawn)
 
 
-def test_every_source_still_has_an_actor_of_its_own(uncached, monkeypatch):
-    looks = []
-    original = acts.perform
-    monkeypatch.setattr(
-        "labkit.world.sets.perform",
-        lambda look, place, *rest: looks.append(place[0, 0, 0]) or original(look, place, *rest),
-    )
-    source = Source(size=16, groups=4, classes=["star", "point"])
-    for index in range(len(source)):
-        source.draw(index)
-    assert len(set(looks)) == len(source) == 8
-
-
 # How hard it is
 
 
@@ -737,20 +651,17 @@ def test_clutter_and_light_do_what_they_say(uncached):
     assert number(0.0) == 0
     assert number(1.0) == pytest.approx(1.3, abs=0.7)
     assert number(4.0) == pytest.approx(5.2, abs=1.3)
-    dark, lit = (
-        Actions(size=16, frames=1, groups=12, clips=1, classes=["wave"], difficulty=Difficulty(light=light))
-        for light in (0.0, 1.0)
-    )
+    settings = {"size": 16, "frames": 1, "groups": 12, "clips": 1, "classes": ["wave"]}
+    dark, lit = (Actions(**settings, difficulty=Difficulty(light=light)) for light in (0.0, 1.0))
     gains = [(lit.draw(i).frames.float().mean() / dark.draw(i).frames.float().mean()).item() for i in range(12)]
     assert 0.8 < min(gains) < 0.97
     assert 1.02 < max(gains) < 1.25
 
 
-def test_without_jitter_clips_of_a_group_keep_step(uncached):
+def test_without_jitter_clips_of_a_group_are_synchronised(uncached):
     def progress(jitter):
-        clips = Actions(
-            size=16, groups=3, clips=4, classes=["sit_down"], difficulty=Difficulty(camera=0, clutter=0, jitter=jitter)
-        )
+        difficulty = Difficulty(camera=0, clutter=0, jitter=jitter)
+        clips = Actions(size=16, groups=3, clips=4, classes=["sit_down"], difficulty=difficulty)
         heads = [r.poses[r.names.index("head"), :, 1, 2] for r in (clips.draw(i) for i in range(4))]
         return torch.stack(heads).std(0).max()
 
@@ -792,40 +703,20 @@ def test_without_jitter_clips_of_a_group_keep_step(uncached):
         (lambda: Difficulty(home=1.1), "home must be a number from 0 to 1; got 1.1"),
         (lambda: Difficulty(jitter=4), "jitter must be a number from 0 to 3; got 4"),
         (lambda: Difficulty(light="dim"), "light must be a number from 0 to 100; got 'dim'"),
+        (lambda: Actions(difficulty=0.5), r"difficulty must be a Difficulty; got 0\.5"),
+        (lambda: Actions(**SHORT)[-1], "index must lie within 0 to 107; got -1"),
+        (lambda: Actions(**SHORT)[108], "index must lie within 0 to 107; got 108"),
     ],
 )
 def test_bad_numbers_and_names_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError, IndexError), match=message):
         make()
-
-
-def test_another_kind_of_difficulty_is_refused():
-    with pytest.raises(TypeError, match=r"difficulty must be a Difficulty; got 0\.5"):
-        Actions(difficulty=0.5)
 
 
 def test_numbers_of_numpy_are_numbers():
     clips = Actions(seed=np.int64(0), size=np.int32(24), frames=np.int64(3), groups=np.int64(3))
     assert folder(clips) == folder(Actions(**SHORT))
-    assert picture(clips.draw(0)) == picture(Actions(**SHORT).draw(0))
-
-
-@pytest.mark.parametrize("index", [-1, 108])
-def test_an_index_outside_of_a_set_is_refused(index):
-    with pytest.raises(IndexError, match=f"index must lie within 0 to 107; got {index}"):
-        Actions(**SHORT)[index]
+    assert digest(clips.draw(0)) == digest(Actions(**SHORT).draw(0))
 
 
 # Prepared
-
-
-def test_sets_prepared_by_workers_are_the_same(tmp_path, monkeypatch):
-    results = []
-    for workers in (0, 2):
-        monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / str(workers)))
-        clips = Actions(**SHORT, classes=["hammer", "pick_up"]).prepare(workers=workers, progress=False)
-        monkeypatch.setattr(Actions, "draw", None)  # nothing is left to draw
-        results.append([picture(clip.rendering) for clip in clips])
-        monkeypatch.undo()
-    assert results[0] == results[1]
-    assert len(set(results[0])) == 12
