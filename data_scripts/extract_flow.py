@@ -33,7 +33,7 @@ from labkit.data.videos import describe, find_videos, flow_path
 from labkit.flow import dis, farneback, save_flow, tvl1, tvl1_opencv
 
 ESTIMATORS = {function.__name__: function for function in (tvl1, tvl1_opencv, dis, farneback)}
-VIDEO_FOLDERS = ("UCF-101", "hmdb51_org")  # where a root of UCF101 or HMDB51 has its videos
+VIDEO_FOLDERS = ("UCF-101", "hmdb51_org", "videos")  # where a root of UCF101, HMDB51, or a set that you bring has them
 
 
 def extract(
@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a data set, or any folder of videos")
-    parser.add_argument("--videos", help="folder of the videos in it (default: UCF-101, hmdb51_org, or root itself)")
+    places = ", ".join(VIDEO_FOLDERS)
+    parser.add_argument("--videos", help=f"folder of the videos in it (default: {places}, or root itself)")
     parser.add_argument("--flow", default="flow", help="folder of the flow in it (default: flow)")
     parser.add_argument("--estimator", default="tvl1", choices=ESTIMATORS, help="default: tvl1")
     parser.add_argument("--backward", action="store_true", help="from each frame to the one before it")

@@ -470,15 +470,16 @@ snippets = td.rgb_view(crop_size=56, short_side=None, crop_scales=(64, 56, 48), 
 seen = train.map(snippets.train)
 start = clock()
 torch.manual_seed(seed)
-tsn, tdn = td.tsn_tiny(count), td.tdn_tiny(count)
+tsn, tdn = td.tsn(count, size="tiny"), td.tdn(count, size="tiny")
 cross_modality_init(tsn.image, source)
-learned(tsn, td.TINY, seen, td.loss)
+first_phase = td.RECIPES["tiny"]["rgb"]
+learned(tsn, first_phase, seen, td.loss)
 cross_modality_init(tdn.difference, source)
 tdn.image.load_state_dict(tsn.image.state_dict())
 first = clock() - start
 for name, net in (("tsn", tsn), ("tdn", tdn)):
     start = clock()
-    for recipe, prepare in ((td.TINY, td.freeze_image_trunk), (td.joint(td.TINY), td.train_jointly)):
+    for recipe, prepare in ((first_phase, td.freeze_image_backbone), (td.joint(first_phase), td.train_jointly)):
         learned(prepare(net) if name == "tdn" else net, recipe, seen, td.loss)
     spent[name] = first + clock() - start
     views = partial(snippets.test, num_samples=looks, centre_only=True)

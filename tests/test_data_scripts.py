@@ -327,7 +327,9 @@ def test_fcvid_counts_both_halves_together(script, tmp_path, capsys, monkeypatch
     assert "train: 1 videos listed, 1 with several labels; 0 there\n" in told.out
     assert "✗ the list of both parts: expected the 91223 videos of the official one; got 2\n" in told.err
     monkeypatch.setattr(FCVID, "counts", {"both parts": 2})
-    assert script("fcvid")([str(tmp_path)]) == 0
+    make_video(tmp_path / "videos/one.avi")
+    assert script("fcvid")([str(tmp_path), "--frames"]) == 0
+    assert [clip.frames([0]).shape for clip in FCVID.stored(tmp_path)] == [(1, 3, 256, 256)]
 
 
 def test_tvhi_knows_its_split(script, tmp_path, capsys):

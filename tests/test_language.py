@@ -32,7 +32,9 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/claims",
     "labkit/cli.py",
     "labkit/course.py",
+    "labkit/data/act.py",
     "labkit/data/estimated.py",
+    "labkit/data/fcvid.py",
     "labkit/data/folder.py",
     "labkit/data/hdr.py",
     "labkit/data/hmdb51.py",
@@ -48,6 +50,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/papers/back_dropout.py",
     "labkit/papers/conv_vlad.py",
     "labkit/papers/frame_rnn.py",
+    "labkit/papers/temporal_difference.py",
     "labkit/papers/two_stream.py",
     "labkit/parameters.py",
     "labkit/patches.py",
@@ -99,6 +102,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "notebooks/03_frame_rnn.py",
     "notebooks/04_conv_vlad.py",
     "notebooks/06_action_flow_net.py",
+    "notebooks/07_temporal_difference.py",
     "notebooks/09_back_dropout.py",
 )
 

@@ -34,6 +34,6 @@ def test_without_any_record_it_says_so_and_trains_nothing(tmp_path):
     nowhere += f"import_module('labkit.claims.records').results_folder = lambda: Path({folder})\ncounting = "
     short = changed(SOURCE, {"counting = ": nowhere, "rounds = 1 if": "rounds = 1 if True or"}, tmp_path)
     printed = said(course.run(short, tmp_path / "10.ipynb", {"profile": "paper", "seed": 1000}))
-    assert "62 tables and figures" in printed
+    assert "64 tables and figures" in printed
     assert "no records of the comparison yet" in printed
     assert list((tmp_path / "records").iterdir()) == []

@@ -68,8 +68,8 @@ def test_versions_are_those_of_studies_or_of_papers_without_one():
 
 
 def test_a_data_set_that_the_notebook_does_not_know_is_refused():
-    with pytest.raises(ValueError, match="dataset must be one of world, hmdb51; got 'act'"):
-        Scoreboard("temporal_difference", profile="paper", dataset="act")
+    with pytest.raises(ValueError, match="dataset must be one of world, hmdb51, act, fcvid; got 'ucf101'"):
+        Scoreboard("temporal_difference", profile="paper", dataset="ucf101")
 
 
 def test_a_row_that_is_partly_live_says_so(tmp_path):

@@ -204,25 +204,39 @@ def _refused(part: _Part, reason: str) -> DownloadError:
     )
 
 
-def check_supplied(clips: type[SuppliedVideos], description: str, arguments: Sequence[str] | None = None) -> int:
+def check_supplied(
+    clips: type[SuppliedVideos],
+    description: str,
+    arguments: Sequence[str] | None = None,
+    store_frames: Callable[..., Mapping[str, str]] | None = None,
+) -> int:
     """What a script does for a set that is not to be fetched: look at the user's copy.
 
     Args:
         clips: the set.
         description: what the script says about itself.
         arguments: of the command line; None for those of the process.
+        store_frames: what the option ``--frames`` does as well: ``(root, videos=..., processes=...) -> errors``.
 
     Returns:
         The exit code, see `exit_code`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="the folder with videos and lists")
+    if store_frames is not None:
+        parser.add_argument("--frames", action="store_true", help="store the frames that networks are trained on, too")
     parser.add_argument("--videos", default="videos", help="folder of the videos, relative to it (default: videos)")
     parser.add_argument("--lists", default="lists", help="folder of the lists, relative to it (default: lists)")
     parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
-    places = {"videos": options.videos, "lists": options.lists}
-    return exit_code(lambda: survey(clips, options.root, processes=options.processes, **places))
+
+    def check() -> Mapping[str, str]:
+        errors = survey(clips, options.root, videos=options.videos, lists=options.lists, processes=options.processes)
+        if store_frames is not None and options.frames:
+            errors |= store_frames(options.root, videos=options.videos, processes=options.processes)
+        return errors
+
+    return exit_code(check)
 
 
 def exit_code(fetch: Callable[[], Mapping[str, str]]) -> int:

@@ -11,18 +11,29 @@ read that are public and use them::
 Under what name the classes come we could not find out. This reader takes them from a third file::
 
     classes.txt                          239 names, a line each, in the order of the columns
+
+Four thousand hours are too much to decode again in every epoch. Ng's thesis, section 5.4.1: "the frames are sampled
+every three seconds and resized to 256 x 256". `store_frames` writes them once, each video as a very short one to
+``frames/``, in MPEG-4 with little loss (the thesis names no format), and `FCVID.stored` reads these.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+import torch
+from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 
+from labkit.data.jobs import Record, run_jobs
+from labkit.data.video import read_video, scan, write_video
 from labkit.data.supplied import Labels, SuppliedVideos
+from labkit.data.videos import INDEX, find_videos, index_videos
+from labkit.views.sampling import at_frame_rate
 
 CLASSES = 239
 SPLIT, LABELS = "FCVID_VideoName_TrainTestSplit.txt", "FCVID_Label.txt"
+FRAMES, SECONDS, SIDE = "frames", 3, 256  # where stored frames lie, the time between two of them, their size
 
 
 class FCVID(SuppliedVideos):
@@ -36,6 +47,28 @@ class FCVID(SuppliedVideos):
 
     title, script = "FCVID", "fcvid.py"
     counts: ClassVar[Mapping[str, int]] = {"both parts": 91223}
+
+    @classmethod
+    def stored(
+        cls, root: str | Path, part: Literal["train", "test"] = "train", *, missing: Literal["error", "skip"] = "error"
+    ) -> "FCVID":
+        """The videos as `store_frames` has written them: a frame every three seconds, 256 x 256 pixels.
+
+        Args:
+            root: folder of the set.
+            part: see `SuppliedVideos`.
+            missing: see there.
+
+        Raises:
+            FileNotFoundError: no frames have been stored.
+        """
+        folder = Path(root, FRAMES)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder}: expected a frame of every {SECONDS} seconds of FCVID; got no such folder: run python "
+                f"data_scripts/{cls.script} {root} --frames"
+            )
+        return cls(folder, part, missing=missing, videos=".", lists="../lists", flow="../flow")
 
     @classmethod
     def read_lists(cls, folder: Path, part: str) -> tuple[list[str], Labels]:
@@ -58,6 +91,36 @@ class FCVID(SuppliedVideos):
             if of == part:
                 labels[name] = _columns(row, folder / LABELS, name)
         return classes, labels
+
+
+def store_frames(root: Path, *, videos: str = "videos", processes: int = 1) -> dict[str, str]:
+    """Store a frame of every three seconds of each video, resized to 256 x 256 pixels, in ``frames/``.
+
+    Args:
+        root: folder of the set.
+        videos: folder of the videos, relative to it.
+        processes: how many videos at a time. An interrupted run continues where it was.
+
+    Returns:
+        For each video that does not decode, why.
+    """
+    source, folder = root / videos, root / FRAMES
+    settings = {"seconds": SECONDS, "side": SIDE}
+    errors = run_jobs(_store, find_videos(source), source, folder / "frames.jsonl", settings, processes=processes)
+    return errors | index_videos(find_videos(folder), folder, folder / INDEX, processes=processes)
+
+
+def _store(source: Path, out: Path) -> Record:
+    """The job of `store_frames`."""
+    info = scan(source)
+    indices = torch.arange(info.num_frames)
+    if info.fps > 1 / SECONDS:  # else there are fewer frames than are asked for
+        indices = at_frame_rate(info.num_frames, info.fps, 1 / SECONDS, info.times)
+    frames = resize(read_video(source, indices).frames, [SIDE, SIDE])  # (T, 3, 256, 256)
+    out = out.with_suffix(".mp4")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_video(out, frames, fps=1 / SECONDS)
+    return {"frames": len(frames), "files": [out]}
 
 
 def _columns(row: str, path: Path, name: str) -> tuple[int, ...]:

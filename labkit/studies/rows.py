@@ -11,6 +11,7 @@ it makes and which trained or computed things it needs, so that all of this is k
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -91,6 +92,7 @@ class Row:
         metrics: the metrics of the ledger that it makes, all of them.
         needs: names of the things that it trains or computes on the way, and that other rows may share.
         splits: the official splits that it is measured on.
+        splits_of: the same of single data sets, if they differ; of the others then the first split alone.
         datasets: the data sets that it is measured on; empty: all that the study knows.
         method: name of the study's method.
         arguments: keyword arguments for it.
@@ -100,13 +102,15 @@ class Row:
     metrics: tuple[str, ...]
     needs: tuple[str, ...]
     splits: tuple[int, ...]
+    splits_of: Mapping[str, tuple[int, ...]]
     datasets: tuple[str, ...]
     method: str
     arguments: Mapping[str, Any]
 
     def is_measured_on(self, dataset: str, split: int) -> bool:
         """Whether it can be measured on a split of a data set."""
-        return split in self.splits and (not self.datasets or dataset in self.datasets)
+        splits = self.splits_of.get(dataset, (1,)) if self.splits_of else self.splits
+        return split in splits and (not self.datasets or dataset in self.datasets)
 
 
 def row(
@@ -115,7 +119,7 @@ def row(
     *,
     metrics: Sequence[str] = (),
     needs: Sequence[str] | None = None,
-    splits: Sequence[int] = (1,),
+    splits: Sequence[int] | Mapping[str, Sequence[int]] = (1,),
     datasets: Sequence[str] = (),
     **arguments: Any,
 ) -> Callable[[Method], Method]:
@@ -125,7 +129,7 @@ def row(
         name: of the row.
         metrics: that it makes; the one of its own name if empty.
         needs: see `Row`; the thing of its own name if None.
-        splits: see `Row`.
+        splits: see `Row`; where data sets differ, by data set, such as ``{"hmdb51": (1, 2, 3)}``.
         datasets: see `Row`.
         **arguments: what the method is called with.
 
@@ -135,7 +139,11 @@ def row(
     def declare(method: Method) -> Method:
         needed = (name,) if needs is None else tuple(needs)
         made = tuple(metrics) or (name,)
-        declared = Row(name, made, needed, tuple(splits), tuple(datasets), method.__name__, arguments)
+        of_each = (
+            {dataset: tuple(numbers) for dataset, numbers in splits.items()} if isinstance(splits, Mapping) else {}
+        )
+        every = sorted({1, *chain(*of_each.values())}) if isinstance(splits, Mapping) else splits
+        declared = Row(name, made, needed, tuple(every), of_each, tuple(datasets), method.__name__, arguments)
         method.__dict__.setdefault("rows", []).insert(0, declared)  # decorators apply from the last to the first
         return method
 

@@ -12,7 +12,7 @@ ENTRIES = {
     "conv_vlad": 7,
     "long_video": 10,
     "action_flow_net": 12,  # five tables of ours
-    "temporal_difference": 7,
+    "temporal_difference": 9,  # with two tables of ours
     "attention_transfer": 9,
     "back_dropout": 8,
     "comparison": 1,  # the lab's own, of notebook 10
@@ -29,7 +29,8 @@ CLAIMS = re.findall(
     afn.flow_helps afn.multitask afn.motion_features afn.stacked afn.chairs afn.stacked_lt_flow afn.upsampling
     afn.small_motion afn.appearance afn.multi_frame afn.headline afn.classes afn.regions afn.compact afn.future
     afn.future_own afn.epe_not_accuracy afn.no_overhead
-    tdn.rgb tdn.flow_marginal tdn.features tdn.mixing tdn.levels tdn.complementary tdn.actions tdn.cam
+    tdn.rgb tdn.motion_only tdn.second tdn.search tdn.flow_marginal tdn.features tdn.mixing tdn.levels
+    tdn.complementary tdn.actions tdn.cam tdn.background
     att.shift att.unatt att.unatt_finetune att.finetune_unatt att.energynet att.few att.web att.noisy att.voting
     att.word att.mining
     nb.last_two nb.ratio nb.size nb.vs_finetune nb.vs_random nb.profile nb.category_bias

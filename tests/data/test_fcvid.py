@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from labkit.data import FCVID, write_video
+from labkit.data.fcvid import store_frames
 
 NAMES = [f"event {number}" for number in range(239)]
 VIDEOS = ["beach/v1.mp4 train", "v2.flv\ttest", "panda\\my v3.mp4 train", "making cake/v4.avi   test"]
@@ -83,3 +84,42 @@ def test_missing_videos_and_lists_are_told(root):
     (root / "lists/classes.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"classes.txt: expected a list of FCVID; .*/fcvid.py"):
         FCVID(root)
+
+
+def counting(num_frames, height=20, width=30):
+    """A video whose frames are grey, each a little lighter than the one before."""
+    grey = (4 * torch.arange(num_frames)).to(torch.uint8)
+    return grey[:, None, None, None].expand(-1, 3, height, width)
+
+
+def test_a_frame_of_every_three_seconds_is_stored_at_256_by_256(root):
+    (root / "videos/beach").mkdir()
+    (root / "videos/v1.avi").unlink()
+    write_video(root / "videos/beach/v1.avi", counting(50), fps=5)  # ten seconds: 0, 3, 6, 9
+    write_video(root / "videos/v2.avi", counting(1), fps=5)
+    assert store_frames(root) == {}
+    train, test = FCVID.stored(root), FCVID.stored(root, "test")
+    assert [(clip.name, clip.num_frames, clip.labels) for clip in train] == [
+        ("v1", 4, (7,)),
+        ("my v3", 1, (3, 100, 238)),
+    ]
+    assert [(clip.name, clip.num_frames) for clip in test] == [("v2", 1), ("v4", 1)]
+    frames = train[0].frames([0, 1, 2, 3])
+    assert frames.shape == (4, 3, 256, 256)
+    levels = frames.float().mean(dim=(1, 2, 3)).tolist()
+    assert levels == pytest.approx([0, 60, 120, 180], abs=4)  # of frames 0, 15, 30 and 45; the codec is not lossless
+
+
+def test_storing_continues_where_it_was_and_names_what_does_not_decode(root):
+    (root / "videos/v2.avi").write_bytes(b"no video")
+    assert list(store_frames(root)) == ["v2.avi"]
+    before = (root / "frames/v1.mp4").stat().st_mtime_ns
+    write_video(root / "videos/v2.avi", counting(20), fps=5)
+    assert store_frames(root) == {}
+    assert (root / "frames/v1.mp4").stat().st_mtime_ns == before
+    assert FCVID.stored(root, "test")[0].num_frames == 2
+
+
+def test_frames_that_have_not_been_stored_are_told(root):
+    with pytest.raises(FileNotFoundError, match=r"frames: expected a frame of every 3 seconds .*fcvid.py .* --frames"):
+        FCVID.stored(root)

@@ -70,6 +70,20 @@ def test_a_row_that_measures_something_else_than_it_declares_is_an_error():
         Wrong("smoke").measure("temporal.l10")
 
 
+def test_splits_may_differ_from_data_set_to_data_set():
+    class Several(MadeUp):
+        @row("several", splits={"hmdb51": (1, 2, 3)})
+        @row("first", splits=(1, 3))
+        def of_splits(self):
+            return Measure(1.0)
+
+    several, first = (Several.rows()[name] for name in ("several", "first"))
+    assert several.splits == (1, 2, 3)  # all that there are anywhere
+    assert [several.is_measured_on("hmdb51", split) for split in (1, 2, 3)] == [True, True, True]
+    assert [several.is_measured_on("world", split) for split in (1, 2, 3)] == [True, False, False]
+    assert [first.is_measured_on("hmdb51", split) for split in (1, 2, 3)] == [True, False, True]
+
+
 def test_two_rows_of_one_name_are_an_error():
     class Twice(Study):
         @row("temporal.l1", needs=[])
