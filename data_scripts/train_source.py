@@ -30,7 +30,7 @@ NETS = {
     "cnn_m": partial(two_stream.spatial_network, size="tiny"),
     "googlenet": googlenet_tiny,
     "resnet": resnet_tiny,
-    "alexnet": long_video.alexnet_tiny,
+    "alexnet": partial(long_video.alexnet, size="tiny"),
 }
 # at first; batch normalisation stands ten times as much
 RATES = {"cnn_m": 1e-2, "googlenet": 1e-1, "resnet": 1e-1, "alexnet": 2e-2}

@@ -64,6 +64,7 @@ from labkit.papers import attention_transfer, back_dropout, frame_rnn, long_vide
 from labkit.papers import temporal_difference as td
 from labkit.views.sampling import tsn_segments
 from labkit.scoreboard import Scoreboard
+from labkit.studies.feature_maps import extract_feature_maps, feature_maps, whole_video
 from labkit.training import Recipe, evaluate, fit, uniform_over_classes
 
 counting = profile if profile in claims.COUNTING else "study"  # whose records are shown
@@ -422,24 +423,25 @@ start = clock()
 crops = {"rate": None, "min_frames": 1, "short_side": None, "crop_size": 56, "flip": False}
 film, one = (long_video.video_view(count, length, **crops) for length in (frames, 1))
 torch.manual_seed(seed)
-taught = long_video.alexnet_tiny(len(card(source_weights("alexnet"))["classes"]))
+taught = long_video.alexnet(len(card(source_weights("alexnet"))["classes"]), size="tiny")
 load_weights(taught, source_weights("alexnet"))
-single = long_video.alexnet_tiny(count)
+single = long_video.alexnet(count, size="tiny")
 long_video.expand(single, taught, skip=("head.classifier",))
-learned(single, long_video.TINY_RECIPE, train.map(one.train), long_video.loss)
-maps = long_video.frame_maps(single.trunk, train, film, windows=2 if learns else 1, seed=seed, progress=learns)
+learned(single, long_video.RECIPES["tiny"], train.map(one.train), long_video.loss)
+parts = [extract_feature_maps(single.backbone, train, film, crops=2 if learns else 1, seed=seed, progress=learns)]
+maps = feature_maps(parts, train.multi_hot, frames=frames)
 first = clock() - start
 for name, head, recipe, loss in (
-    ("conv_pooling", long_video.ConvPooling, long_video.TINY_RECIPE, long_video.loss),
-    ("deep_lstm", long_video.DeepLSTM, long_video.TINY_LSTM_RECIPE, long_video.lstm_loss),
+    ("conv_pooling", long_video.ConvPooling, long_video.RECIPES["tiny"], long_video.loss),
+    ("deep_lstm", long_video.DeepLSTM, long_video.lstm_recipe(frames, "tiny"), long_video.lstm_loss),
 ):
     start = clock()
     torch.manual_seed(seed)
-    net = long_video.alexnet_tiny(count, head, frames=frames)
+    net = long_video.alexnet(count, head, frames=frames, size="tiny")
     long_video.expand(net, single)
     learned(net.head, recipe, maps, loss)
     spent[name] = first + clock() - start
-    look(name, net, partial(long_video.whole_video, film))
+    look(name, net, partial(whole_video, film))
 
 # %% [markdown]
 # ### Nets that learned to see motion, and nets that see differences

@@ -12,7 +12,7 @@ def array(tensor):
 
 def plain_copy(cell):
     """torch's LSTM with the weights of ours, whose peepholes it leaves out."""
-    plain = nn.LSTM(cell.weight_x.shape[1], cell.cells, batch_first=True)
+    plain = nn.LSTM(cell.weight_x.shape[1], cell.weight_h.shape[1], batch_first=True)
     with torch.no_grad():
         for there, here in zip(plain.all_weights[0], (cell.weight_x, cell.weight_h, cell.bias), strict=False):
             there.copy_(here)

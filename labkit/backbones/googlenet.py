@@ -17,10 +17,14 @@ classifiers, which help training only, are left out.
 Source: Szegedy et al., "Going deeper with convolutions", CVPR 2015, Table 1.
 """
 
+import os
 from collections import OrderedDict
 
 from torch import nn
+from torchvision import models  # type: ignore[import-untyped]
 from torchvision.models.googlenet import BasicConv2d, Inception  # type: ignore[import-untyped]
+
+from labkit.backbones.weights import load_weights, torchvision_weights
 
 _MODULES = {  # channels of 1x1, 3x3 (before, after), "5x5" (before, after) and behind the pooling: Table 1
     "inception3a": (64, 96, 128, 16, 32, 32),
@@ -89,3 +93,30 @@ def googlenet_tiny(num_classes: int) -> GoogLeNet:
     `labkit.backbones.source_weights` has it trained on the source task, under the name ``"googlenet"``.
     """
     return GoogLeNet(num_classes, width=0.25, conv1=(5, 1))
+
+
+def imagenet_backbone(weights: str | os.PathLike[str] | None = None) -> nn.Sequential:
+    """GoogLeNet up to its average pooling, with torchvision's weights from ImageNet.
+
+    These were ported from Caffe and expect colours between -1 and 1 (torchvision's ``transform_input``), not of zero
+    mean and unit variance: ``RGB(mean=3 * (127.5,), std=3 * (127.5,))`` of `labkit.views`.
+
+    Args:
+        weights: torchvision's file; None for where torch.hub keeps it.
+
+    Raises:
+        FileNotFoundError: it is not there; says how to get it.
+    """
+    options = {"transform_input": True, "init_weights": False}
+    if weights is None:
+        network = torchvision_weights(models.googlenet, models.GoogLeNet_Weights.IMAGENET1K_V1, **options)
+    else:
+        network = models.googlenet(aux_logits=True, **options)
+        load_weights(network, weights)
+    return googlenet_backbone(network)
+
+
+def googlenet_backbone(network: nn.Module) -> nn.Sequential:
+    """A GoogLeNet, ours or torchvision's, up to its average pooling: feature maps ``(N, 1024, 1, 1)``."""
+    above = ("aux1", "aux2", "flatten", "dropout", "fc")
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in network.named_children() if name not in above))

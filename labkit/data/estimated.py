@@ -57,6 +57,9 @@ class Estimated(Clips):
         self.groups, self.num_lacking = clips.groups, clips.num_lacking
         self._kept: dict[int, EstimatedClip] = {}
 
+    def _all_labels(self, index: int) -> tuple[int, ...]:
+        return self.clips._all_labels(index)
+
     def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0."""
         if index not in self._kept:

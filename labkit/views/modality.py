@@ -176,9 +176,11 @@ class FlowImage(Flow):
 
     Attributes:
         bound: pixels per frame, beyond which flow is cut off.
+        std: levels, from 0 to 255, that become 1.
     """
 
     bound: float = 40.0
+    std: float = 57.0
 
     def read(self, clip: Clip, indices: Tensor, rescale: Rescale) -> Tensor:
         """Fields ``(..., 2, H, W)`` of indices ``(...)``; `normalise` makes images of them."""
@@ -186,7 +188,7 @@ class FlowImage(Flow):
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """Images ``(..., 3, H, W)`` of fields ``(..., 2, H, W)``: about 0, and 0 in the third channel."""
-        levels = (flow_image(inputs, self.bound).float() - 127.5) / 57.0
+        levels = (flow_image(inputs, self.bound).float() - 127.5) / self.std
         levels[..., 2, :, :] = 0  # "so that it gives no effect", so after all scaling
         return levels
 

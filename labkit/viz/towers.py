@@ -1,8 +1,13 @@
-"""Nets drawn as towers of layers, from what their modules did: a box for each time a layer runs along the clip."""
+"""Networks drawn as towers of layers, from what they compute: a box for each time a layer runs along the clip."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import torch
+import torch.nn.functional as F
 from plotly.subplots import make_subplots
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
@@ -19,30 +24,94 @@ COLOURS = {
     "LSTM": PALETTE[3],
     "softmax": PALETTE[4],
 }
+_KINDS: Mapping[Any, str] = {
+    Tensor.max: "max-pooling",
+    Tensor.mean: "average pooling",
+    torch.einsum: "fully connected",  # over time
+    F.conv3d: "time-domain convolution",
+    F.linear: "fully connected",
+}
 
 
-def tower_chart(nets: Mapping[str, Layers], *, title: str, alt: str, columns: int = 3) -> Figure:
+class _Recorder(TorchFunctionMode):
+    """Notes what a head computes: the kind, how many times it runs along the clip, and the shape that each gives."""
+
+    def __init__(self, layers: list[tuple[str, int, tuple[int, ...]]]) -> None:
+        super().__init__()
+        self.layers, self.inside = layers, 0  # how many LSTM layers it is inside of
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        if func in _KINDS and not self.inside:
+            values = given[0] if isinstance(given, tuple) else given  # of a maximum, without its indices
+            self.note(_KINDS[func], values.movedim(2, 1) if func is F.conv3d else values)
+        return given
+
+    def note(self, kind: str, values: Tensor) -> None:
+        """Note a layer by its output; one with 3 or 5 dimensions runs along time, the second of them."""
+        along = values.ndim in (3, 5)  # (B, T, D) or (B, T, C, h, w)
+        self.layers.append((kind, values.shape[1] if along else 1, tuple(values.shape[2 if along else 1 :])))
+
+
+@torch.no_grad()
+def layers_of(head: nn.Module, shape: tuple[int, int, int], frames: int) -> Layers:
+    """What a head of a video network does, layer by layer from the bottom, found by running it on zeros.
+
+    Args:
+        head: reads feature maps ``(B, T, C, h, w)``; its last linear layer is the softmax layer.
+        shape: of the feature maps of a frame, C, h, w.
+        frames: T.
+
+    Returns:
+        For `tower_chart`, the convolutions below the head first (``"C"``).
+    """
+    recorder = _Recorder([("C", frames, tuple(shape))])
+
+    def enters(*_: Any) -> None:
+        recorder.inside += 1
+
+    def leaves(module: nn.Module, inputs: Any, output: Any) -> None:
+        recorder.inside -= 1
+        recorder.note("LSTM", output[0])
+
+    lstms = [module for module in head.modules() if type(module).__name__.endswith("LSTM") and module is not head]
+    hooks: list[Any] = [module.register_forward_pre_hook(enters) for module in lstms]
+    hooks += [module.register_forward_hook(leaves) for module in lstms]
+    was_training, run = head.training, getattr(head, "steps", head)  # a prediction at every frame, if there is one
+    try:
+        head.eval()
+        with recorder:
+            run(torch.zeros(1, frames, *shape))
+    finally:
+        head.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    *layers, (_, boxes, given) = recorder.layers
+    return [*layers, ("softmax", boxes, given)]
+
+
+def tower_chart(networks: Mapping[str, Layers], *, title: str, alt: str, columns: int = 3) -> Figure:
     """Towers of layers side by side, time to the right, depth upwards.
 
     Args:
-        nets: a label, and the rows from the bottom: kind of layer, how many times it runs along the clip, and the shape
-            that each of them gives.
+        networks: a label, and the rows from the bottom: kind of layer, how many times it runs along the clip, and the
+            shape that each of them gives; see `layers_of`.
         title: above the figure.
         alt: what there is to see.
         columns: towers in a row of the figure.
 
     Raises:
-        ValueError: no nets, a net without layers, or a kind without a colour.
+        ValueError: no networks, one without layers, or a kind without a colour.
     """
-    if not nets or any(not layers for layers in nets.values()):
-        raise ValueError(f"nets must be at least one, each with layers; got {list(nets)}: see long_video.towers")
-    if unknown := {kind for layers in nets.values() for kind, _, _ in layers} - COLOURS.keys():
+    if not networks or any(not layers for layers in networks.values()):
+        raise ValueError(f"networks must be at least one, each with layers; got {list(networks)}: see layers_of")
+    if unknown := {kind for layers in networks.values() for kind, _, _ in layers} - COLOURS.keys():
         raise ValueError(f"kinds must be among {', '.join(COLOURS)}; got {', '.join(sorted(unknown))}")
-    rows = -(-len(nets) // columns)
-    figure = make_subplots(rows, columns, subplot_titles=list(nets), horizontal_spacing=0.02, vertical_spacing=0.12)
-    highest = max(len(layers) for layers in nets.values())
-    shapes, notes = [], []  # put into the figure all at once: plotly takes its time for each call
-    for number, layers in enumerate(nets.values(), start=1):
+    rows = -(-len(networks) // columns)
+    figure = make_subplots(rows, columns, subplot_titles=list(networks), horizontal_spacing=0.02, vertical_spacing=0.12)
+    highest = max(len(layers) for layers in networks.values())
+    shapes, notes = [], []  # put into the figure together: plotly takes its time for each call
+    for number, layers in enumerate(networks.values(), start=1):
         axes = {"xref": f"x{number if number > 1 else ''}", "yref": f"y{number if number > 1 else ''}"}
         for level, (kind, boxes, shape) in enumerate(layers):
             y = level * GAP
@@ -59,7 +128,7 @@ def tower_chart(nets: Mapping[str, Layers], *, title: str, alt: str, columns: in
     figure.update_layout(shapes=shapes, annotations=[*figure.layout.annotations, *notes])
     figure.update_xaxes(visible=False, range=[-0.2, MOST * 1.75], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.2, highest * GAP + 0.1], fixedrange=True)
-    for kind in dict.fromkeys(kind for layers in nets.values() for kind, _, _ in layers):
+    for kind in dict.fromkeys(kind for layers in networks.values() for kind, _, _ in layers):
         marker = {"size": 13, "symbol": "square", "color": COLOURS[kind], "line": {"color": INK, "width": 1}}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=kind, row=1, col=1)
     legend = {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"}

@@ -3,7 +3,10 @@ import torch
 import torchvision
 from torch import nn
 
-from labkit.backbones.googlenet import GoogLeNet, googlenet_tiny
+from labkit.backbones import load_weights, source_weights
+from labkit.backbones.googlenet import GoogLeNet, googlenet_backbone, googlenet_tiny, imagenet_backbone
+from labkit.training import overfit_one_batch
+from labkit.views import RGB
 
 
 def sides(net, size):
@@ -58,3 +61,24 @@ def test_the_small_one_is_a_quarter_as_wide_and_small():
 def test_wrong_numbers_are_named(numbers, message):
     with pytest.raises(ValueError, match=message):
         GoogLeNet(10, **numbers)
+
+
+def test_the_backbone_ends_after_the_average_pooling():
+    torch.manual_seed(0)
+    network, images = GoogLeNet(7, width=0.25, conv1=(5, 1)).eval(), torch.rand(2, 3, 32, 32)
+    maps = googlenet_backbone(network)(images)
+    assert maps.shape == (2, 256, 1, 1)
+    torch.testing.assert_close(network.fc(maps.flatten(1)), network(images))
+
+
+def test_torchvision_s_weights_get_the_colours_that_they_expect(tmp_path):
+    """Colours of zero mean and unit variance had 2.2 times the contrast, and the auxiliary classifiers did not fit."""
+    torch.manual_seed(0)
+    theirs = torchvision.models.googlenet(init_weights=False, aux_logits=True, transform_input=True).eval()
+    torch.save(theirs.state_dict(), tmp_path / "googlenet.pth")
+    levels, seen = torch.randint(256, (1, 3, 220, 220)), []
+    theirs.avgpool.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    imagenet = RGB(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))  # exactly torchvision's
+    theirs(imagenet.normalise(levels))
+    ours = imagenet_backbone(tmp_path / "googlenet.pth").eval()
+    torch.testing.assert_close(ours(RGB(mean=3 * (127.5,), std=3 * (127.5,)).normalise(levels)), seen[0])

@@ -19,7 +19,7 @@ NETS = {
     "cnn_m": partial(two_stream.spatial_network, size="tiny"),
     "googlenet": googlenet_tiny,
     "resnet": resnet_tiny,
-    "alexnet": long_video.alexnet_tiny,
+    "alexnet": partial(long_video.alexnet, size="tiny"),
 }
 
 

@@ -39,9 +39,6 @@ QUOTED = [
 
 
 SAID = [  # by notebooks, whose lines may break anywhere
-    ("05", "with {:.1f} against {:.1f} % on the noisy set", "googlenet.conv120_both", "lstm.both"),
-    ("05", "{:.1f} against {:.1f} on the clean one", "clean.conv120_both", "clean.lstm_both"),
-    ("05", "the two are level ({:.1f} and {:.1f})", "googlenet.conv_both", "lstm.both"),
     ("08", "{:.0f} of the", "resnet.cnn_mean - resnet.cnn_filtered"),
     ("08", "of the {:.0f} points between the vote and UnAtt", "resnet.unatt_filtered - resnet.cnn_filtered"),
 ]

@@ -40,6 +40,12 @@ def test_everything_else_is_the_clip_s_own(clips):
     )
 
 
+def test_clips_keep_all_their_labels():
+    several = world.LongClips(seed=1000, groups=3, clips=1, part="test", frames=20, segment=8, size=32, two_labels=1.0)
+    assert several.multi_hot.sum(dim=1).eq(2).all()
+    assert torch.equal(Estimated(several).multi_hot, several.multi_hot)
+
+
 def test_an_estimator_of_the_lab_comes_near_the_exact_flow(clips):
     exact, estimated = clips[0].flow(range(8)), Estimated(clips, flow.dis)[0].flow(range(8))
     error = (exact - estimated).norm(dim=1).mean()

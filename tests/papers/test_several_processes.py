@@ -61,9 +61,9 @@ def mining():
 
 
 def deep_lstm():
-    net = long_video.alexnet_tiny(3, long_video.DeepLSTM, frames=2)
-    net.chunk = 1  # gradients are worked out again, frame by frame
-    return net
+    network = long_video.alexnet(3, long_video.DeepLSTM, frames=2, size="tiny")
+    network.chunk_size = 1  # gradients are computed again, frame by frame
+    return network
 
 
 def two_sets():
@@ -85,7 +85,7 @@ CASES = {  # model, data, loss
     "two_stream.softmax": lambda: (ts.spatial_network(3, size="tiny"), labelled(3, 56, 56), classification_loss),
     "two_stream.multi_task": lambda: (*two_sets(), ts.multi_task_loss),
     "frame_rnn": lambda: (frame_rnn.frame_rnn_models(3, 6, size="tiny").birnn, labelled(4, 6), frame_rnn.loss),
-    "long_video": lambda: (long_video.alexnet_tiny(3, frames=2), hot(2, 3, 56, 56), long_video.loss),
+    "long_video": lambda: (long_video.alexnet(3, frames=2, size="tiny"), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
     "action_flow_net.flow": lambda: (two_frames(), with_flow(2, 32), afn.flow_loss),
     "action_flow_net.action": lambda: (two_frames(), with_flow(2, 32), classification_loss),

@@ -1,6 +1,7 @@
 import pytest
 
-from labkit.viz.towers import COLOURS, MOST, tower_chart
+from labkit.papers import long_video
+from labkit.viz.towers import COLOURS, MOST, layers_of, tower_chart
 
 TEXTS = {"title": "A title", "alt": "What there is to see."}
 SLOW = [
@@ -40,3 +41,36 @@ def test_what_cannot_be_drawn():
         tower_chart({"one": [("magic", 1, (3,))]}, **TEXTS)
     with pytest.raises(ValueError, match="at least one"):
         tower_chart({}, **TEXTS)
+
+
+SHAPE, NARROW = (3, 2, 2), {"hidden": (6, 5), "dropout": 0.5}
+
+
+def drawn(head, frames):
+    return [(kind, boxes) for kind, boxes, _ in layers_of(head, SHAPE, frames)]
+
+
+def test_layers_are_found_by_running_a_head():
+    full, wide, end = "fully connected", "max-pooling", ("softmax", 1)
+    wanted = {
+        "ConvPooling": [("C", 30), (wide, 1), (full, 1), (full, 1), end],
+        "LatePooling": [("C", 30), (full, 30), (full, 30), (wide, 1), end],
+        "SlowPooling": [("C", 30), (wide, 5), (full, 5), (wide, 1), end],
+        "LocalPooling": [("C", 30), (wide, 5), (full, 5), (full, 5), end],
+        "TimeDomainConvolution": [("C", 30), ("time-domain convolution", 5), (wide, 1), (full, 1), (full, 1), end],
+        "AveragePooling": [("C", 30), ("average pooling", 1), (full, 1), (full, 1), end],
+        "FullyConnectedPooling": [("C", 30), (full, 1), (full, 1), (full, 1), end],
+    }
+    for name, layers in wanted.items():
+        assert drawn(getattr(long_video, name)(SHAPE, 4, 30, **NARROW), 30) == layers
+    local = long_video.LocalPooling(SHAPE, 4, 120, **NARROW)
+    assert drawn(local, 120) == [("C", 120), (wide, 23), (full, 23), (full, 23), end]
+    assert layers_of(local, SHAPE, 120)[0] == ("C", 120, SHAPE)
+
+
+@pytest.mark.parametrize("peepholes", [True, False])
+def test_an_lstm_is_one_box_a_frame_whatever_happens_inside(peepholes):
+    head = long_video.DeepLSTM(SHAPE, 4, num_layers=5, hidden_size=6, peepholes=peepholes).train()
+    assert drawn(head, 30) == [("C", 30), *[("LSTM", 30)] * 5, ("softmax", 30)]
+    assert head.training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in head.modules())

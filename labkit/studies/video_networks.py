@@ -1,0 +1,399 @@
+"""The networks of `labkit.studies.long_video`: what they see, what they start from, how they are trained.
+
+A *stream* is a single-frame network and the clips as it sees them: of the noisy or of the clean set, frames or flow,
+with the backbone of AlexNet or of GoogLeNet. Networks of many frames are expanded from it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from labkit import data, metrics, world
+from labkit.backbones import alexnet, card, googlenet, load_weights, source_weights
+from labkit.clips import Clips
+from labkit.papers import long_video
+from labkit.papers.long_video import VideoNet
+from labkit.studies.feature_maps import Examples, FeatureMaps, extract_feature_maps, feature_maps, timeline
+from labkit.studies.study import Study
+from labkit.training import Recipe, weights_digest
+from labkit.views import RGB, FlowImage, View
+
+PART = 512  # clips whose feature maps are kept together
+HEADS: Mapping[str, Any] = {
+    "conv": long_video.ConvPooling,
+    "late": long_video.LatePooling,
+    "slow": long_video.SlowPooling,
+    "local": long_video.LocalPooling,
+    "tdconv": long_video.TimeDomainConvolution,
+    "average": long_video.AveragePooling,
+    "fc": long_video.FullyConnectedPooling,
+    "lstm": long_video.DeepLSTM,
+}
+SUBSTITUTED = "googlenet_torchvision_alexnet"  # the network with torchvision's AlexNet instead of the thesis's
+
+
+class Scale(NamedTuple):
+    """What a profile changes.
+
+    Attributes:
+        groups: of the world's noisy set, a third of them to test.
+        classes: of it; None: all.
+        clean_groups: of the world's clean set.
+        clean_classes: of it.
+        clean_frames: length of its clips.
+        few: frames where the paper has 30.
+        many: frames where it has 120.
+        rate: frames per second of the noisy set.
+        min_frames: shorter videos start over until there are this many to choose from.
+        high: frames per second of the clean set.
+        low: the lower frame rate.
+        steps: fraction of the recipe's steps.
+        reader_steps: fraction of these for an LSTM.
+        flow_steps: fraction of these for a single-frame network on flow.
+        batch: clips of an update; None: the recipe's.
+        whole_batch: the same where a network is trained as a whole.
+        crops: of a clip, whose feature maps are computed.
+        examples: of each video in testing; twice as many where one frame is an example.
+        starts: trainings of which learning curves are compared, from different initial weights.
+        watch: steps between two looks at test clips.
+    """
+
+    groups: int = 33
+    classes: tuple[str, ...] | None = None
+    clean_groups: int = 18
+    clean_classes: tuple[str, ...] | None = None
+    clean_frames: int = 96
+    few: int = 8
+    many: int = 30
+    rate: float = 3.0
+    min_frames: int = 75
+    high: float = 6.0
+    low: float = 1.5
+    steps: float = 1.0
+    reader_steps: float = 1.0
+    flow_steps: float = 1.0
+    batch: int | None = None
+    whole_batch: int | None = 8
+    crops: int = 2
+    examples: int = 12
+    starts: int = 3
+    watch: int = 15
+
+
+class Sets(NamedTuple):
+    """The two parts of a data set."""
+
+    train: Clips
+    test: Clips
+
+
+class Stream(NamedTuple):
+    """What heads learn from: a single-frame network, and clips as it sees them.
+
+    Attributes:
+        backbone: ``"alexnet"`` or ``"googlenet"``.
+        start: the stream whose single-frame network it is initialised from; ``"imagenet"``; or empty, from scratch.
+        on: the ``"noisy"`` or the ``"clean"`` set.
+        flow: whether it sees flow as an image.
+        tuned: whether it has been trained on single frames of the set.
+    """
+
+    backbone: str
+    start: str = "imagenet"
+    on: str = "noisy"
+    flow: bool = False
+    tuned: bool = True
+
+
+STREAMS = {
+    "alexnet": Stream("alexnet"),
+    "googlenet": Stream("googlenet"),
+    "alexnet.source": Stream("alexnet", tuned=False),
+    "googlenet.source": Stream("googlenet", tuned=False),
+    "alexnet.flow": Stream("alexnet", "alexnet", flow=True),
+    "alexnet.scratch": Stream("alexnet", "", flow=True),
+    "googlenet.flow": Stream("googlenet", "googlenet", flow=True),
+    "clean": Stream("googlenet", "googlenet", on="clean"),
+    "clean.flow": Stream("googlenet", "googlenet.flow", on="clean", flow=True),
+}
+
+
+class VideoNetworks(Study):
+    """Clips, views, networks of one frame and of many, and feature maps."""
+
+    scale: Scale
+
+    def __init__(self, profile: str = "lesson", **settings: Any) -> None:
+        super().__init__(profile, **settings)
+        if self.network == f"{SUBSTITUTED}_tiny":
+            raise ValueError(
+                f"network must be another one in this profile; got {SUBSTITUTED}, which has no small version"
+            )
+        self._singles: dict[str, VideoNet] = {}
+
+    # --- clips, and how a network sees them
+
+    @cached_property
+    def noisy(self) -> Sets:
+        """Sports-1M, or long clips of the world: an action that happens once, a restless camera, two cuts."""
+        if self.dataset == "world":
+            size = {"groups": self.scale.groups, "clips": 1, "classes": self.scale.classes}
+            return Sets(*(self._drawn(world.LongClips, part, noisy=True, **size) for part in ("train", "test")))
+        root, missing = Path(self.data_root, "sports1m"), self.missing
+        return Sets(*(data.Sports1M(root, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
+
+    @cached_property
+    def clean(self) -> Sets:
+        """UCF101, or twelve actions of the world of eight seconds, five of them as in the noisy set."""
+        if self.dataset == "world":
+            size = {"groups": self.scale.clean_groups, "clips": 1, "classes": self.scale.clean_classes}
+            size |= {"frames": self.scale.clean_frames, "split": self.split}
+            return Sets(*(self._drawn(world.SecondActions, part, **size) for part in ("train", "test")))
+        root, missing = Path(self.data_root, "ucf101"), self.missing
+        return Sets(*(data.UCF101(root, self.split, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
+
+    def _drawn(self, kind: Any, part: str, **options: Any) -> Clips:
+        clips = kind(seed=self.seed, part=part, **options)
+        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+
+    def sets(self, stream: str) -> Sets:
+        """The clips of a stream."""
+        return self.clean if STREAMS[stream].on == "clean" else self.noisy
+
+    def view(self, stream: str, frames: int = 1, rate: float | None = None) -> View:
+        """How a stream sees a clip: so many frames; the clips start over where they are too short for that."""
+        kind = STREAMS[stream]
+        settings: dict[str, Any] = {"min_frames": 1 if frames == 1 or kind.on == "clean" else self.scale.min_frames}
+        settings["rate"] = rate or (self.scale.high if kind.on == "clean" else self.scale.rate)
+        if self.size == "tiny":  # 40 of 256 pixels are 10 of 64
+            settings |= {"short_side": 64, "crop_size": 56}
+        if self.dataset == "world":  # to walk left and to walk right are two classes
+            settings |= {"short_side": None, "flip": False}
+        if (self.size, kind.backbone) == ("paper", "googlenet"):  # see `labkit.backbones.googlenet.imagenet_backbone`
+            rgb, flow = RGB(mean=3 * (127.5,), std=3 * (127.5,)), FlowImage(std=127.5)
+        else:
+            rgb, flow = RGB(), FlowImage(bound=40.0 if self.size == "paper" else 10.0)
+        settings["modality"] = flow if kind.flow else rgb
+        return long_video.video_view(len(self.sets(stream).test.classes), frames, **settings)
+
+    def frames(self, number: int) -> int:
+        """How many frames stand for the paper's 1, 30 or 120."""
+        return {30: self.scale.few, 120: self.scale.many}.get(number, number)
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether networks are trained as a whole; if not, heads are trained on feature maps."""
+        return self.size == "paper" and self.dataset == "sports1m"
+
+    # --- single-frame networks
+
+    def build(self, stream: str, head: Any = long_video.ConvPooling, number: int = 1, start: int = 0) -> VideoNet:
+        """A network with random weights, for the classes of a stream; torchvision's AlexNet comes with its own."""
+        builder = getattr(long_video, STREAMS[stream].backbone)
+        classes, frames = len(self.sets(stream).test.classes), self.frames(number)
+        network = self.initialised(lambda: builder(classes, head, frames=frames, size=self.size), self._seed(start))
+        if self.network == SUBSTITUTED and STREAMS[stream].backbone == "alexnet":
+            network.backbone = self.imagenet("alexnet")
+        return network
+
+    def imagenet(self, backbone: str) -> nn.Module:
+        """A backbone that torchvision has trained on ImageNet, from a file of the data folder or of torch.hub.
+
+        Raises:
+            FileNotFoundError: the weights are not there; says how to get them.
+        """
+        path = Path(self.data_root, f"{backbone}_imagenet.pth")
+        build = {"alexnet": alexnet.torchvision_backbone, "googlenet": googlenet.imagenet_backbone}[backbone]
+        return build(path if path.exists() else None)
+
+    def pretrained(self, stream: str) -> VideoNet:
+        """The single-frame network as the source task, or ImageNet, left it, with a new softmax layer.
+
+        For the thesis's AlexNet there are no such weights: it starts from scratch, as section 3.4.1 has it.
+        """
+        network, name = self.build(stream), STREAMS[stream].backbone
+        if self.size == "paper":
+            network.backbone = self.imagenet(name) if name == "googlenet" else network.backbone
+            return network
+        classes = len(card(source_weights(name))["classes"])
+        if name == "googlenet":
+            load_weights(source := googlenet.googlenet_tiny(classes), source_weights(name))
+            network.backbone.load_state_dict(googlenet.googlenet_backbone(source).state_dict())
+        else:
+            load_weights(smaller := long_video.alexnet(classes, size="tiny"), source_weights(name))
+            long_video.expand(network, smaller, skip=("head.classifier",))
+        return network
+
+    def single(self, stream: str, start: int = 0) -> VideoNet:
+        """The single-frame network of a stream."""
+        if self.split != 1 and STREAMS[stream].on == "noisy":
+            return self.sibling(split=1).single(stream, start)
+        kind, initial, name = STREAMS[stream], self._start_of(stream), f"{stream}.single{suffix(start)}"
+        if initial not in ("imagenet", ""):
+            self.single(initial)  # it counts as asked for each time
+        if name not in self._singles:
+            self._singles[name] = self._initial(stream, initial, start)
+        if not kind.tuned:
+            return self._singles[name]
+        fraction = (0.5 if kind.on == "clean" else 1.0) * (self.scale.flow_steps if kind.flow else 1.0)
+        watch = self._watch_frames(stream) if stream in ("alexnet.flow", "alexnet.scratch") else {}
+        clips = self.sets(stream).train.map(self.view(stream).train)
+        return self.train(name, self._singles[name], long_video.loss, clips, self.recipe(fraction, start), **watch)
+
+    def _initial(self, stream: str, initial: str, start: int) -> VideoNet:
+        if initial == "imagenet":
+            return self.pretrained(stream)
+        network = self.build(stream, start=start)
+        if initial:
+            other_classes = STREAMS[initial].on != STREAMS[stream].on
+            long_video.expand(network, self.single(initial), skip=("head.classifier",) * other_classes)
+        return network
+
+    def release(self) -> None:
+        """See `Study`; single-frame networks are built again, too."""
+        super().release()
+        self._singles.clear()
+
+    def _start_of(self, stream: str) -> str:
+        """What its single-frame network is initialised from: without Sports-1M, ImageNet, then images before flow."""
+        alone = {"clean": "imagenet", "clean.flow": "clean"} if self.dataset == "ucf101" else {}
+        return alone.get(stream, STREAMS[stream].start)
+
+    def _watch_frames(self, stream: str) -> dict[str, Any]:
+        """Hit@1 on three frames or four of each of up to 200 test clips, while a single-frame network is trained."""
+        view, test = self.view(stream, self.scale.many), self.sets(stream).test
+
+        def read() -> list[tuple[Tensor, Tensor]]:
+            frames, hot = [], []
+            for clip in test.subset(range(0, len(test), max(len(test) // 200, 1))):
+                times = timeline(view, clip).unique()
+                frames.append(view.at(clip, times[:: max(len(times) // 3, 1)]))
+                hot.append(view.label(clip).expand(len(frames[-1]), -1))
+            return [(torch.cat(frames), torch.cat(hot))]
+
+        return self._watch(read, self.scale.watch)
+
+    def _watch(self, read: Callable[[], Sequence[tuple[Tensor, Tensor]]], every: int) -> dict[str, Any]:
+        """Options of a training that looks at batches of test clips, which are read when it starts."""
+        batches: list[Sequence[tuple[Tensor, Tensor]]] = []
+
+        def watch(network: Any) -> dict[str, float]:
+            batches.extend([] if batches else [read()])
+            counts = []
+            for inputs, hot in (batches[0][index] for index in range(len(batches[0]))):
+                logits, hot = network(inputs.to(self.torch_device)), hot.to(self.torch_device)  # (n, K), (n, K) or (K,)
+                counts.append((metrics.hit_at_k(logits, hot.reshape(logits.shape), 1) * len(logits), len(logits)))
+            hits, samples = map(sum, zip(*counts, strict=True))
+            return {"test": hits / samples}
+
+        return {"watch": watch, "every": every}
+
+    def _seed(self, start: int) -> int:
+        return self.seed + 10_000 * start
+
+    def recipe(self, fraction: float = 1.0, start: int = 0, lstm: int = 0, **changes: Any) -> Recipe:
+        """The paper's recipe at this scale, with a fraction of its steps; ``lstm``: for an LSTM on so many frames."""
+        recipe = long_video.lstm_recipe(lstm, self.size) if lstm else dict(long_video.RECIPES[self.size])
+        steps = max(round(self.scale.steps * fraction * recipe["steps"]), 2)
+        shape = {"steps": steps, "batch": self.scale.batch or recipe["batch"], "seed": self._seed(start)}
+        return Recipe(**{**recipe, **shape, **changes})
+
+    # --- feature maps
+
+    def features(self, stream: str, part: str) -> FeatureMaps:
+        """The feature maps of the clips of a part, by the backbone of a stream."""
+        if self.split != 1 and STREAMS[stream].on == "noisy":
+            return self.sibling(split=1).features(stream, part)
+        network, clips = self.single(stream), getattr(self.sets(stream), part)
+        crops = self.scale.crops if stream in ("alexnet", "googlenet") else 1
+        facts = {"weights": weights_digest(network.backbone)[:16], "number of samples": str(len(clips))}
+
+        def extract(start: int) -> dict[str, Tensor]:
+            settings: dict[str, Any] = {"device": self.torch_device, "workers": self.workers, "progress": self.progress}
+            chosen = clips.subset(range(start, min(start + PART, len(clips))))
+            view, seed = self.view(stream, self.scale.many), self.seed + start
+            return extract_feature_maps(network.backbone, chosen, view, crops=crops, seed=seed, **settings)
+
+        starts = range(0, len(clips), PART)
+        parts = [self.compute(f"maps.{stream}.{part}.{start:06}", partial(extract, start), facts) for start in starts]
+        min_frames = 1 if STREAMS[stream].on == "clean" else self.scale.min_frames
+        return feature_maps(parts, clips.multi_hot, min_frames=min_frames)
+
+    # --- networks of many frames
+
+    def video_network(
+        self, stream: str, head: str, number: int, *, rate: float | None = None, gain: str = "linear", start: int = 0
+    ) -> VideoNet:
+        """A trained network; with one frame, the single-frame network of a stream.
+
+        Args:
+            stream: one of `STREAMS`.
+            head: one of `HEADS`.
+            number: of frames, 1, 30 or 120.
+            rate: frames per second, where it is not that of the stream.
+            gain: of an LSTM, see `labkit.papers.long_video.gains`.
+            start: number of the training, for other initial weights and another order of the clips.
+        """
+        if number == 1:
+            return self.single(stream, start)
+        network, frames = self.build(stream, HEADS[head], number, start), self.frames(number)
+        self._initialise(network, stream, head, number)
+        recipe, watch = self.recipe(start=start), {}
+        loss: Any = long_video.loss
+        if head == "lstm":
+            recipe = self.recipe(self.scale.reader_steps, start, lstm=frames)
+            loss = partial(long_video.lstm_loss, gain=gain)
+            watch = self._watch_stretches(stream, frames) if number == 120 else {}
+            network = network if STREAMS[stream].tuned else long_video.last_layers_only(network)
+        name = self._name(stream, head, number, rate, gain, start)
+        if self.end_to_end:
+            clips = self.sets(stream).train.map(self.view(stream, frames, rate).train)
+            return self.train(name, network, loss, clips, recipe, **watch)
+        examples = self.features(stream, "train").sampled(frames, rate)
+        network.head = self.train(name, network.head, loss, examples, recipe, workers=0, **watch)
+        return network
+
+    def _initialise(self, network: VideoNet, stream: str, head: str, number: int) -> None:
+        """From the single-frame network; on the clean set from its counterpart on the noisy one, but the classes."""
+        counterpart = {"clean": "googlenet", "clean.flow": "googlenet.flow"}.get(stream, "")
+        if not counterpart or self.dataset == "ucf101":
+            long_video.expand(network, self.single(stream))
+            return
+        noisy_study = self if self.split == 1 else self.sibling(split=1)
+        long_video.expand(network, noisy_study.video_network(counterpart, head, number), skip=("head.classifier",))
+
+    def _name(
+        self, stream: str, head: str, number: int, rate: float | None = None, gain: str = "linear", start: int = 0
+    ) -> str:
+        kind = "single" if number == 1 else f"{head}{number}" + f".{gain}" * (head == "lstm" and number == 120)
+        speed = "" if rate is None else ".high" if rate == self.scale.high else ".low"
+        return f"{stream}.{kind}{speed}{suffix(start)}"
+
+    def _watch_stretches(self, stream: str, frames: int) -> dict[str, Any]:
+        """Hit@1 on the first frames of the test clips, in the centre crop, while an LSTM is trained."""
+
+        def read() -> Any:
+            if self.end_to_end:  # of 64 clips, one at a time
+                clips = self.noisy.test.subset(range(min(64, len(self.noisy.test))))
+                return Examples(clips, self.view(stream, frames), 1, random=False)
+            features = self.features(stream, "test").sampled(frames)
+            stretches = torch.cat([views[:, 0] for views, _ in features.views(1, random=False)])  # (N, T, C, h, w)
+            return [(stretches, features.hot)]
+
+        return self._watch(read, self.scale.watch)
+
+    def trained_whole(
+        self, name: str, network: VideoNet, stream: str, number: int, recipe: Recipe, loss: Any = long_video.loss
+    ) -> VideoNet:
+        """A network all of whose layers are trained on clips, in every profile."""
+        clips = self.sets(stream).train.map(self.view(stream, self.frames(number)).train)
+        return self.train(name, network, loss, clips, recipe)
+
+
+def suffix(start: int) -> str:
+    """Of the name of a training, where there are several from different initial weights."""
+    return f".start{start}" if start else ""

@@ -1,0 +1,240 @@
+"""The experiments on long video: each row alone, in the world, on Sports-1M and on UCF101 alone."""
+
+from fnmatch import fnmatchcase
+from typing import ClassVar
+
+import pytest
+import torch
+from sports import write_sets
+from torchvision.models import alexnet, googlenet
+
+from labkit.papers import long_video
+from labkit.studies import video_reading
+from labkit.studies.feature_maps import Examples
+from labkit.studies.long_video import LongVideo
+from labkit.studies.preflight import preflight
+from labkit.studies.video_networks import HEADS, Scale
+from labkit.training import Recipe
+from labkit.views import RGB, FlowImage
+
+ROWS = list(LongVideo.rows())
+CLEAN = [name for name in ROWS if name.startswith(("clean.", "fps."))]
+
+
+def smoke(clips_of=None, networks_of=None):
+    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
+    study = LongVideo("smoke", seed=1000)
+    if clips_of is not None:
+        study.noisy, study.clean = clips_of.noisy, clips_of.clean
+    if networks_of is not None:
+        kept = networks_of._keeper.memory
+        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
+        study.curves |= networks_of.curves
+    return study
+
+
+@pytest.fixture(scope="module")
+def together():
+    """One study that has measured all rows."""
+    study = smoke()
+    study.measure(*ROWS)
+    return study
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_asks_for_the_trainings_that_it_says(name, together):
+    again = smoke(together, together)
+    assert again.measure(name) == {metric: together.live[metric] for metric in again.row(name).metrics}
+    asked, needs = {training.name for training in again.asked}, again.row(name).needs
+    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
+    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+
+
+@pytest.mark.parametrize("name", ["pool.local", "googlenet.lstm_tuned", "gain.last", "clean.lstm_both"])
+def test_a_row_alone_has_the_same_value(name, together):
+    alone = smoke(together)
+    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+
+
+def test_the_values_are_percentages_with_their_hits_and_standard_errors(together):
+    measures = together.measures["googlenet.conv"]
+    assert measures["googlenet.conv"].value == pytest.approx(
+        100 * measures["googlenet.conv"].hits.double().mean().item()
+    )
+    assert all(measure.stderr is not None for measure in measures.values())
+    assert all(0 <= value <= 100 for metric, value in together.live.items() if metric != "expand.cost")
+
+
+def test_no_clip_is_in_two_parts_and_counts_are_those_behind_a_metric(together):
+    for sets in (together.noisy, together.clean):
+        names = [{clip.name for clip in part} for part in sets]
+        assert len(set.union(*names)) == sum(map(len, names))
+    noisy, clean = (tuple(map(len, sets)) for sets in (together.noisy, together.clean))
+    assert together.clip_counts("pool.conv") == ((noisy[0],) * 2, (noisy[1],) * 2)
+    assert together.clip_counts("fps.30_low") == ((noisy[0] + clean[0],) * 2, (clean[1],) * 2)
+
+
+def test_the_mean_over_starts_is_that_of_different_trainings(together):
+    study = smoke(together, together)
+    study.scale = study.scale._replace(starts=2)
+    values = study.measure("gain.ones", "init.scratch")
+    heads = [study.video_network("alexnet", "lstm", 120, gain="ones", start=start).head for start in (0, 1)]
+    assert not torch.equal(heads[0].classifier.weight, heads[1].classifier.weight)
+    rates = [study.rates("", study.scored("alexnet", "lstm", 120, gain="ones", start=start))[""] for start in (0, 1)]
+    assert values["gain.ones"] == pytest.approx(sum(rate.value for rate in rates) / 2)
+    assert {training.name for training in study.asked} >= {"alexnet.scratch.single", "alexnet.scratch.single.start1"}
+
+
+def test_networks_of_the_clean_set_start_from_those_of_the_noisy_one(together):
+    study = smoke(together, together)
+    source, network = study.video_network("googlenet", "conv", 30), study.build("clean", HEADS["conv"], 30)
+    before = network.head.classifier.weight.clone()
+    study._initialise(network, "clean", "conv", 30)
+    assert torch.equal(network.head.fc.fc7.weight, source.head.fc.fc7.weight)
+    assert torch.equal(network.head.classifier.weight, before)
+
+
+def test_the_paper_s_scale_is_the_paper_s():
+    paper = LongVideo("paper", dataset="sports1m", data_root="anywhere")
+    assert [paper.frames(number) for number in (1, 30, 120)] == [1, 30, 120]
+    recipe = long_video.RECIPES["paper"]
+    assert paper.recipe() == Recipe(**recipe)
+    assert paper.recipe(lstm=120).options["lr"] == pytest.approx(120e-5)
+    assert paper._whole_recipe("direct120").batch == 32
+    assert LongVideo("lesson").recipe(0.8, lstm=30).steps == 168
+    assert (paper.scale.examples, paper.scale.min_frames, paper.scale.rate) == (240, 300, 1.0)
+
+
+# Before anything starts
+
+
+def test_before_anything_starts_it_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    study = LongVideo("paper", dataset="sports1m", data_root=str(tmp_path), out=tmp_path)
+    problems = preflight(study)
+    assert any(str(tmp_path / "sports1m") in problem for problem in problems)
+    assert any("googlenet-1378be20.pth" in problem for problem in problems)
+    for folder in ("sports1m", "ucf101"):
+        assert any(f"{folder}/flow/forward.jsonl must be there" in problem for problem in problems)
+    assert not any("flow" in problem or "googlenet" in problem for problem in preflight(study, ["pool.conv"]))
+    alone = LongVideo("paper", dataset="ucf101", data_root=str(tmp_path), out=tmp_path)
+    assert not any("sports1m" in problem for problem in preflight(alone))
+    other = LongVideo("paper", network="googlenet_torchvision_alexnet", dataset="sports1m", data_root=str(tmp_path))
+    assert any("alexnet-owt" in problem for problem in preflight(other, ["pool.conv"]))
+    with pytest.raises(ValueError, match="no small version"):
+        LongVideo("study", network="googlenet_torchvision_alexnet")
+    assert any("dataset must be a real one" in problem for problem in preflight(LongVideo("paper", out=tmp_path)))
+
+
+# On real videos
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_sets(tmp_path_factory.mktemp("real"))
+
+
+def test_every_row_runs_on_sports1m_and_ucf101(root):
+    study = LongVideo("smoke", dataset="sports1m", data_root=str(root))
+    assert not preflight(study)
+    assert set(study.measure(*ROWS)) == {metric for row in study.rows().values() for metric in row.metrics}
+    other = LongVideo("smoke", dataset="sports1m", data_root=str(root), split=2)
+    other.measure("clean.single")
+    large = [training.name for training in other.asked if training.name.startswith("googlenet")]
+    assert large
+    assert not other._keeper.memory.keys() & set(large)  # they are trained once, for all splits
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_the_clean_rows_run_on_ucf101_alone(root, split):
+    study = LongVideo("smoke", dataset="ucf101", data_root=str(root), split=split)
+    assert not preflight(study)
+    study.measure(*CLEAN)
+    assert {training.name.split(".")[0] for training in study.asked} == {"clean"}
+    with pytest.raises(ValueError, match=r"row 'pool.conv' must run on .* of world or sports1m"):
+        study.measure("pool.conv")
+
+
+def test_networks_of_imagenet_get_the_colours_that_they_expect(root):
+    study = LongVideo("paper", dataset="sports1m", data_root=str(root))
+    assert study.view("clean").modality == RGB(mean=3 * (127.5,), std=3 * (127.5,))
+    assert study.view("clean.flow").modality == FlowImage(std=127.5)
+    assert study.view("alexnet").modality == RGB()
+
+
+class InShort(LongVideo):
+    """The paper's networks, for two steps, on ten frames and two."""
+
+    scales: ClassVar = {
+        "paper": Scale(few=2, many=10, rate=12.0, min_frames=12, high=12.0, low=6.0, steps=0.0, batch=1, whole_batch=1)
+        ._replace(examples=2, starts=1, watch=1)
+    }  # fmt: skip
+
+
+def write_weights(root):
+    torch.manual_seed(0)
+    torch.save(googlenet(init_weights=False, aux_logits=True).state_dict(), root / "googlenet_imagenet.pth")
+    torch.save(alexnet().state_dict(), root / "alexnet_imagenet.pth")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("network", LongVideo.networks)
+def test_networks_of_the_paper_s_size_are_trained_as_a_whole(root, network):
+    write_weights(root)
+    study = InShort("paper", dataset="sports1m", data_root=str(root), network=network)
+    assert not preflight(study)
+    rows = ["pool.tdconv", "gain.last", "aug.centre", "aug.one_pass", "expand.hit1", "lstm.both", "clean.lstm_both"]
+    assert all(0 <= value <= 100 for value in study.measure(*rows, "rule.max", "init.rgb").values())
+    assert study.video_network("alexnet", "conv", 120).head.fc.fc6.in_features == 9216
+
+
+@pytest.mark.long
+def test_heads_of_the_paper_s_size_are_trained_on_feature_maps_of_ucf101(root, tmp_path):
+    write_weights(root)
+    study = InShort("paper", dataset="ucf101", data_root=str(root), out=tmp_path)
+    assert not preflight(study)
+    assert all(0 <= value <= 100 for value in study.measure(*CLEAN).values())
+    assert study.features("clean", "train").features[0].shape[2:] == (1024, 1, 1)
+    assert study.store.holds("maps.clean.flow.test.000000")
+
+
+# What the lesson shows
+
+
+def test_updates_through_a_maximum_are_sparse():
+    maps, hot = torch.randn(3, 30, 3, 2, 2), torch.eye(4, dtype=torch.bool)[:3]
+    for name, sparsity in {"conv": 29 / 30, "average": 0, "fc": 0}.items():
+        head = HEADS[name]((3, 2, 2), 4, 30, hidden=(6, 5), dropout=0.0)
+        torch.nn.init.normal_(head.fc.fc6.bias, mean=9)  # no ReLU is closed
+        torch.nn.init.normal_(head.fc.fc7.bias, mean=99)
+        assert video_reading.gradient_sparsity(head, maps, hot) == pytest.approx(sparsity)
+
+
+def test_what_the_lesson_shows_of_a_clip(together):
+    shown = video_reading.shown(together)
+    assert len(shown.names) == 2
+    assert set(shown.names) <= set(shown.happening)
+    assert shown.frames.shape == video_reading.flow_images(together, shown).shape == (30, 3, 64, 64)
+    wins = video_reading.maxima_won(together, shown)
+    assert wins.shape == (30, 3, 3)
+    assert wins.sum(0).max() <= 128
+    so_far = video_reading.pooled_so_far(together, shown)
+    assert len(so_far) == 30
+    assert [name for name in next(iter(so_far.values())) if "(label)" in name] == [
+        f"{name} (label)" for name in shown.names
+    ]
+    bands = video_reading.lstm_at_work(together, shown)
+    assert bands["cells"].shape == (24, 30)
+    assert all("difference 0e+00" in told or "e-0" in told for told in video_reading.after_expansion(together).values())
+    assert video_reading.by_frames(together)["examples averaged"][8] == together.live["alexnet.conv"]
+
+
+def test_examples_of_one_clip_are_averaged(together, monkeypatch):
+    """As networks that are trained as a whole are tested: one example at a time, the next video after V of them."""
+    study = smoke(together, together)
+    network, view = study.video_network("alexnet", "conv", 30), study.view("alexnet", 8)
+    scored = study._scored("examples", network, [Examples(study.noisy.test, view, 3, random=False)], 3)
+    assert scored.hits.shape == (len(study.noisy.test), 3)
+    views = torch.stack([Examples(study.noisy.test, view, 3, random=False)[index][0][0] for index in range(3)])
+    with torch.no_grad():
+        torch.testing.assert_close(scored.videos[0], network.eval()(views).softmax(-1).mean(0))
