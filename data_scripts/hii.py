@@ -1,15 +1,14 @@
 """Fetch HII, the Human Interaction Images, and an index of what each one is.
 
     python data_scripts/hii.py /data/hii
-    python data_scripts/hii.py /data/hii --photos photos/filtered
 
-makes a folder that `labkit.data.HII("/data/hii", photos="photos/filtered")` reads. Run it again after an interruption:
-it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+makes a folder in which `labkit.data.HII.kinds("/data/hii")` finds the filtered and the noisy photos. Run it again after
+an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 The archive is that of Zenodo's record 832380, all of its files in one ZIP; archives within it are unpacked too. We have
-not seen how the noisy and the filtered photos are laid out in it: if the check says that a class has two folders, name
-the one above them with --photos, once for either. Where the address does not answer, bring the archive to
-``archives/hii.zip`` and run this again.
+not seen how it calls the folders of noisy and of filtered photos: the one with fewer photos counts as filtered. If
+there are not exactly two such folders, move the others out of ``photos/``, or name those to check with --photos, one
+after the other. Where the address does not answer, bring the archive to ``archives/hii.zip`` and run this again.
 
 Hashes: we know of none. Pass --sha256 if you do; without, the first download is only checked by unpacking it, its hash
 is recorded in ``archives/hii.zip.sha256``, and later runs compare with that.
@@ -45,14 +44,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("root", type=Path, help="the folder to make or to complete")
     parser.add_argument("--url", default=URL, help="the archive of the photos")
     parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--photos", default="photos", help="folder of the class folders (default: photos)")
+    parser.add_argument("--photos", help="folder of the class folders (default: those of both kinds)")
     parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
 
     def fetch() -> dict[str, str]:
         archive = options.root / "archives/hii.zip"
         install(options.root / "photos", options.url, archive, options.sha256, unpack_all)
-        return complete(HII(options.root, photos=options.photos), processes=options.processes)
+        kinds = {"photos": options.photos} if options.photos else HII.kinds(options.root)
+        errors: dict[str, str] = {}
+        for kind, photos in kinds.items():
+            print(f"{kind}: {photos}")
+            errors |= complete(HII(options.root, photos=photos), processes=options.processes)
+        return errors
 
     return exit_code(fetch)
 

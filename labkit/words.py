@@ -1,9 +1,10 @@
-"""Words as vectors: from files in the text format of word2vec, or the lab's own, made of definitions.
+"""Words as vectors: from files of word2vec, or the lab's own, made of definitions; and concepts as the words in them.
 
-The format: a header ``1000 300``, then a word and its numbers a line. The lab's own vectors are for the classes of its
-world. Nothing is learned from a library of books: every class has a definition, a few plain words below, and words that
-share definitions get similar vectors, as words that share sentences do in word2vec. So *hug* lies near *kiss* and far
-from *ski*, and both words of *high five* have vectors of their own.
+A file starts with a line such as ``1000 300``, words and dimensions; then comes each word with its vector, as text, a
+line each, or in binary, as the vectors of Google News are. The lab's own vectors are for the classes of its world.
+Nothing is learned from a library of books: every class has a definition, a few plain words below, and words that share
+definitions get similar vectors, as words that share sentences do in word2vec. So *hug* lies near *kiss* and far from
+*ski*, and both words of *high five* have vectors of their own.
 
 These vectors are the left singular vectors of the matrix of positive pointwise mutual information between words, scaled
 by the roots of their singular values: what word2vec's skip-gram does in the limit, see Levy and Goldberg, "Neural word
@@ -11,12 +12,14 @@ embedding as implicit matrix factorization", NIPS 2014, sections 3 and 5.
 """
 
 import codecs
-import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -62,7 +65,32 @@ class WordVectorsError(ValueError):
     """A file of word vectors that is not as it should be; the message names the line, what was expected, what came."""
 
 
-def read_word_vectors(path: str | Path, only: Collection[str] | None = None) -> dict[str, Tensor]:
+def words_of(concept: str) -> list[str]:
+    """The words of a concept: ``high_five``, ``highFive`` and ``high five`` are all ["high", "five"]."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", concept)]
+
+
+def vectors_of(concept: str, words: Mapping[str, Tensor]) -> Tensor:
+    """The vectors ``(n, e)`` of the words of a concept; a word without one, such as *and*, is left out.
+
+    Raises:
+        ValueError: none of the words has a vector.
+    """
+    vectors = [words[word] for word in words_of(concept) if word in words]
+    if not vectors:
+        raise ValueError(
+            f"every concept must have a word with a vector; got none for {concept!r}: pass words that have one, or "
+            "write the concept with other words, such as shaking hands"
+        )
+    return torch.stack(vectors)
+
+
+def mean_of_words(concepts: Sequence[str], words: Mapping[str, Tensor]) -> Tensor:
+    """Concepts as vectors ``(K, e)``: the mean of the vectors of the words of each, of unit length."""
+    return F.normalize(torch.stack([vectors_of(concept, words).mean(0) for concept in concepts]))
+
+
+def read_word_vectors(path: str | Path, only: Collection[str] | None = None, sample: int = 0) -> dict[str, Tensor]:
     """Read word vectors, all of the file or some words of it.
 
     Files from the web are seldom clean. A word that is not valid UTF-8 is read as Latin-1, byte by byte: right in files
@@ -70,17 +98,19 @@ def read_word_vectors(path: str | Path, only: Collection[str] | None = None) -> 
     UTF-8 stands.
 
     Args:
-        path: text, one word a line; lines may end as in DOS.
-        only: words to keep, for files of millions. The lines of all other words are counted, but not read: whatever is
-            wrong with them does no harm. Words that are not there are left out silently.
+        path: text or binary; lines may end as in DOS.
+        only: words to keep, for files of millions. All other words are counted, but not read: whatever is wrong with
+            them does no harm. Words that are not there are left out silently.
+        sample: with ``only``, about so many other words are kept as well, at equal distances in the file: they stand
+            for the whole vocabulary. One with something wrong is left out.
 
     Returns:
         Float32 ``(e,)`` by word, in the order of the file, as they are: not brought to unit length.
 
     Raises:
         FileNotFoundError: no such file.
-        WordVectorsError: no header, another number of lines than it promises, or the binary format of word2vec; of a
-            word that is wanted, another number of dimensions, a number that is none or not finite, or a second line.
+        WordVectorsError: no header, or another number of words than it promises; of a word that is wanted, another
+            number of dimensions, a number that is none or not finite, or a second entry.
     """
     path = Path(path)
     if not path.is_file():
@@ -88,46 +118,38 @@ def read_word_vectors(path: str | Path, only: Collection[str] | None = None) -> 
     wanted = None if only is None else {*only}
     spelt: dict[str, bytes] = {}  # the bytes of each word that is kept
     kept: dict[str, Tensor] = {}
-    lines = 0
+    entries = 0
     with path.open("rb") as file:
         count, dim = _header(path, file.readline())
-        for number, line in enumerate(tqdm(file, total=count, unit="word", delay=2), start=2):
-            parts = line.rstrip(b" \r\n").split(b" ")
-            if parts == [b""]:
+        start = file.peek(1024)[:1024]
+        is_binary = any(byte < ord(" ") and byte not in b"\t\r\n" for byte in start)
+        read, every = (_read_binary, _read_text)[not is_binary], max(count // max(sample, 1), 1)
+        for place, spelling, numbers in tqdm(read(path, file, dim), total=count, unit="word", delay=2):
+            entries += 1
+            word, is_utf8 = _decoded(spelling)
+            asked = wanted is None or word in wanted
+            if not asked and not (sample and entries % every == 0):
                 continue
-            if number == 2 and any(byte < ord(" ") for byte in b"".join(parts) if byte != ord("\t")):
-                raise WordVectorsError(
-                    f"{path}: expected text; got bytes that are none behind the header: the binary format of word2vec "
-                    "is another one, convert it"
-                )
-            lines += 1
-            word, is_utf8 = _decoded(parts[0])
-            if wanted is not None and word not in wanted:
+            if asked and spelt.get(word) == spelling:
+                raise WordVectorsError(f"{place}: expected every word once; got {word!r} again: remove one of them")
+            try:
+                vector = _vector(place, word, numbers, dim)
+            except WordVectorsError:
+                if asked:
+                    raise
                 continue
-            if spelt.get(word) == parts[0]:
-                raise WordVectorsError(
-                    f"{path}, line {number}: expected every word once; got {word!r} again: remove one of them"
-                )
-            if len(parts) != dim + 1:
-                raise WordVectorsError(
-                    f"{path}, line {number}: expected a word and {dim} numbers, as the header says; got "
-                    f"{len(parts) - 1} after {word!r}: the file is cut short, or its header is another's"
-                )
             if word not in kept or is_utf8:
-                spelt[word] = parts[0]
-                kept[word] = torch.tensor(_numbers(path, number, word, parts[1:]))  # (dim,)
-    if lines != count:
+                spelt[word], kept[word] = spelling, vector
+    if entries != count:
         raise WordVectorsError(
-            f"{path}: expected {count} words, as the header says; got {lines}: "
-            + ("the file is cut short" if lines < count else "its header is another's")
+            f"{path}: expected {count} words, as the header says; got {entries}: "
+            + ("the file is cut short" if entries < count else "its header is another's")
         )
     return kept
 
 
 def own_word_vectors(dim: int = 16) -> dict[str, Tensor]:
     """The lab's own vectors, of all words of `DEFINITIONS`, ``(dim,)`` float32 of unit length, always the same ones.
-
-    For `labkit.papers.attention_transfer.mean_of_words` and its like.
 
     Args:
         dim: at most 24.
@@ -170,17 +192,49 @@ def _header(path: Path, line: bytes) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _numbers(path: Path, number: int, word: str, parts: list[bytes]) -> list[float]:
-    values = []
-    for part in parts:
-        try:
-            value = float(part)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise WordVectorsError(
-                f"{path}, line {number}: expected finite numbers after {word!r}; got {part.decode('latin-1')!r}: "
-                "get the file again"
-            )
-        values.append(value)
-    return values
+Entry = tuple[str, bytes, list[bytes] | bytes]  # where it stands, the word, its numbers as text or as float32
+
+
+def _read_text(path: Path, file: IO[bytes], dim: int) -> Iterator[Entry]:
+    for number, line in enumerate(file, start=2):
+        parts = line.rstrip(b" \r\n").split(b" ")
+        if parts != [b""]:
+            yield f"{path}, line {number}", parts[0], parts[1:]
+
+
+def _read_binary(path: Path, file: IO[bytes], dim: int) -> Iterator[Entry]:
+    number, byte = 0, file.read(1)
+    while byte:
+        word, number = bytearray(), number + 1
+        while byte not in (b" ", b""):
+            word += byte
+            byte = file.read(1)
+        yield f"{path}, word {number}", bytes(word), file.read(4 * dim)
+        while (byte := file.read(1)) == b"\n":  # some files have line ends between the words
+            pass
+
+
+def _vector(place: str, word: str, numbers: list[bytes] | bytes, dim: int) -> Tensor:
+    """The numbers of a word ``(dim,)``, checked."""
+    length = len(numbers) // 4 if isinstance(numbers, bytes) else len(numbers)
+    if length != dim:
+        raise WordVectorsError(
+            f"{place}: expected a word and {dim} numbers, as the header says; got {length} after {word!r}: the file is "
+            "cut short, or its header is another's"
+        )
+    if isinstance(numbers, bytes):
+        values = np.frombuffer(numbers, dtype="<f4").astype(np.float32)
+    else:
+        values = np.array([_number(number) for number in numbers], dtype=np.float32)
+    if not np.isfinite(values).all():
+        wrong = int((~np.isfinite(values)).argmax())
+        got = values[wrong] if isinstance(numbers, bytes) else numbers[wrong].decode("latin-1")
+        raise WordVectorsError(f"{place}: expected finite numbers after {word!r}; got '{got}': get the file again")
+    return torch.from_numpy(values)
+
+
+def _number(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -466,12 +466,12 @@ def test_hii_is_fetched_with_archives_in_an_archive(script, site, tmp_path, caps
         for subset in ("filtered", "noisy"):
             archive.write(tmp_path / f"{subset}.tar.gz", f"{subset}.tar.gz")
     arguments = [str(tmp_path / "hii"), "--url", f"{site.url}/all.zip"]
-    assert script("hii")(arguments) == 1
+    assert script("hii")(arguments) == 0
+    for kind, photos in HII.kinds(tmp_path / "hii").items():
+        assert len(HII(tmp_path / "hii", photos=photos)) == {"filtered": 4, "noisy": 8}[kind]
+        assert (tmp_path / "hii" / f"{photos.replace('/', '-')}.jsonl").is_file()
+    assert script("hii")([*arguments, "--photos", "photos"]) == 1
     assert "got two, filtered/handshake and noisy/handshake: name the right one" in capsys.readouterr().err
-    for subset, count in (("filtered", 4), ("noisy", 8)):
-        assert script("hii")([*arguments, "--photos", f"photos/{subset}"]) == 0
-        assert f"{count} photos" in capsys.readouterr().out
-        assert len(HII(tmp_path / "hii", photos=f"photos/{subset}")) == count
     assert site.asked == ["/all.zip"]
 
 

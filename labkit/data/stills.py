@@ -94,7 +94,7 @@ class HII(LabelledPhotos):
         root: folder of the set, as ``data_scripts/hii.py`` makes it.
         missing: as for `LabelledPhotos`.
         photos: folder that holds one folder a class, relative to ``root``: where the noisy photos lie, or the filtered
-            ones. We have not seen how the archive calls them; the error lists what it finds.
+            ones; see `kinds`.
     """
 
     title, script = "HII", "hii.py"
@@ -103,6 +103,38 @@ class HII(LabelledPhotos):
         self, root: str | Path, *, missing: Literal["error", "skip"] = "error", photos: str = "photos"
     ) -> None:
         super().__init__(root, INTERACTIONS, missing=missing, photos=photos)
+
+    @staticmethod
+    def kinds(root: str | Path) -> dict[str, str]:
+        """Where the filtered photos lie and where the noisy ones, relative to ``root``, to be passed as ``photos``.
+
+        They are the two folders below ``photos`` with a folder of photos for each class, whatever they are called; the
+        one with fewer photos holds the filtered ones.
+
+        Raises:
+            FileNotFoundError: no such folder.
+            ValueError: another number of such folders, or both with equally many photos.
+        """
+        root, names = Path(root), {_plain(name) for name in INTERACTIONS}
+        classes: dict[Path, dict[str, int]] = {}  # by the folder above them, photos of each class
+        if not (root / "photos").is_dir():
+            raise FileNotFoundError(
+                f"{root / 'photos'}: expected the photos; got no such folder: run python data_scripts/hii.py {root}"
+            )
+        for path in map(Path, find_photos(root / "photos")):
+            for place in path.parents:
+                if (name := _plain(place.name)) in names:
+                    counts = classes.setdefault(place.parent, {})
+                    counts[name] = counts.get(name, 0) + 1
+                    break
+        sizes = {folder: sum(counts.values()) for folder, counts in classes.items() if len(counts) == len(names)}
+        by_size = sorted(sizes, key=sizes.__getitem__)
+        if len({*sizes.values()}) != 2 or len(sizes) != 2:
+            raise ValueError(
+                f"{root / 'photos'}: expected two folders with a folder for each class, one with more photos than the "
+                f"other; got {', '.join(f'{folder} with {sizes[folder]}' for folder in by_size) or 'none'}: leave two"
+            )
+        return {kind: str(Path("photos", folder)) for kind, folder in zip(("filtered", "noisy"), by_size, strict=True)}
 
 
 class BU101(LabelledPhotos):

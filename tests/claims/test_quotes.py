@@ -31,15 +31,15 @@ QUOTED = [
     ("long.flow_noisy", "gains {:.1f} points", "googlenet.conv120_both - googlenet.conv120"),
     ("afn.multitask", "{:.1f} against {:.1f} with eight", "multi16.small", "fine_tune16.small"),
     ("afn.multi_frame", "{:.1f} against {:.1f} %", "multi16.large", "multi2.large"),
-    ("att.unatt", "{:.0f} are what the vote", "resnet.cnn_mean - resnet.cnn_filtered"),
-    ("att.unatt", "plain mean of their scores ({:.1f} %", "resnet.cnn_mean"),
-    ("att.unatt", "against the mean UnAtt gains {:.0f}.", "resnet.unatt_filtered - resnet.cnn_mean"),
+    ("att.unatt", "{:.0f} are what the vote", "resnet.mean_filtered - resnet.cnn_filtered"),
+    ("att.unatt", "plain mean of their scores ({:.1f} %", "resnet.mean_filtered"),
+    ("att.unatt", "against the mean UnAtt gains {:.0f} (", "resnet.unatt_filtered - resnet.mean_filtered"),
     ("nb.size", "{:.1f} points less", "size.full - size.third"),
 ]
 
 
 SAID = [  # by notebooks, whose lines may break anywhere
-    ("08", "{:.0f} of the", "resnet.cnn_mean - resnet.cnn_filtered"),
+    ("08", "{:.0f} of the", "resnet.mean_filtered - resnet.cnn_filtered"),
     ("08", "of the {:.0f} points between the vote and UnAtt", "resnet.unatt_filtered - resnet.cnn_filtered"),
 ]
 

@@ -54,6 +54,24 @@ def test_what_is_missing_or_ambiguous_is_told(root):
         LabelledPhotos(root, ["bow"])
 
 
+def test_the_folder_with_fewer_photos_holds_the_filtered_ones(root):
+    with pytest.raises(ValueError, match=r"expected two folders with a folder for each class.*; got none: leave two"):
+        HII.kinds(root)  # kisses lie elsewhere
+    for kind, count in (("a/clean", 1), ("b", 2)):
+        for name in ("handShake", "high five", "Hug", "kiss"):
+            for number in range(count):
+                photo(root / f"photos/{kind}/{name}/{number}.png")
+    assert HII.kinds(root) == {"filtered": "photos/a/clean", "noisy": "photos/b"}
+    photo(root / "photos/c/kiss/0.png")  # not all classes: no kind
+    assert HII.kinds(root)["noisy"] == "photos/b"
+    for name in ("handshake", "highfive", "hug", "kiss"):
+        photo(root / f"photos/c/{name}/0.png")
+    with pytest.raises(ValueError, match=r"got .* with 4, .* with 4, b with 8: leave two"):
+        HII.kinds(root)
+    with pytest.raises(FileNotFoundError, match="expected the photos; got no such folder: run python data_scripts/hii"):
+        HII.kinds(root / "none")
+
+
 def test_damaged_photos_may_be_left_out(root):
     (root / "photos/high_five/0.png").write_bytes(b"<html>")
     with pytest.warns(UserWarning, match="HII: took 7 photos and 0 of 0 queries; left out high_five/0.png"):

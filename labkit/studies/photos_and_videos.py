@@ -1,0 +1,140 @@
+"""Photos from the web and videos of the same classes: interactions of two people, and actions; and words for both.
+
+In the lab's world, photos of interactions are 48 of a class, three times as many if they are noisy, and then a quarter
+of them is wrong; videos are 26 of a class to train on. The paper has 600 photos of a class and seven times as many
+noisy ones, of which at least five in six were thrown away, and 25 videos.
+"""
+
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from labkit import data, world
+from labkit.clips import Clips
+from labkit.papers.attention_transfer import fisher_vectors, image_view
+from labkit.studies.frame_attention import fraction_of_videos
+from labkit.studies.study import Study
+from labkit.views import View
+from labkit.words import mean_of_words, own_word_vectors, read_word_vectors, words_of
+
+NAMES = {"Skijet": "jet ski", "Shotput": "shot put"}  # of UCF101, as files of word vectors spell them
+SAMPLE = 20_000  # words to fit the mixture of the Fisher vectors on
+
+
+class Parts(NamedTuple):
+    """What is trained on and what is measured on."""
+
+    train: Clips
+    test: Clips
+
+
+class PhotosAndVideos(Study):
+    """The data of a study with photos and videos of two tasks; the data of one need not be there for the other."""
+
+    @cached_property
+    def interactions(self) -> Parts:
+        """Videos of the four interactions."""
+        if self.dataset == "world":
+            return self._drawn(world.Interactions)
+        root, missing = Path(self.data_root, "tvhi"), self.missing
+        return Parts(*(data.TVHI(root, part, missing=missing) for part in Parts._fields))  # type: ignore[arg-type]
+
+    @cached_property
+    def actions(self) -> Parts:
+        """Videos of the actions."""
+        if self.dataset == "world":
+            return self._drawn(world.Actions, split=self.split, classes=self.scale.actions)
+        root, missing = Path(self.data_root, "ucf101"), self.missing
+        return Parts(*(data.UCF101(root, self.split, part, missing=missing) for part in Parts._fields))  # type: ignore[arg-type]
+
+    def _drawn(self, kind: Any, **options: Any) -> Parts:
+        options = {"seed": self.seed, "groups": self.scale.groups, "clips": 1, **options}
+        return Parts(*(self._prepared(kind(part=part, **options)) for part in Parts._fields))
+
+    def _prepared(self, clips: Any) -> Clips:
+        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+
+    def photos(self, kind: str) -> Parts:
+        """Photos, and the 30 % of them that are held out (section 4.2).
+
+        Args:
+            kind: of interactions ``"filtered"`` or ``"noisy"``; ``"actions"``.
+        """
+        if kind not in self._photos:
+            train, held_out = self._all_photos(kind).hold_out(0.3, torch.Generator().manual_seed(self.seed))
+            self._photos[kind] = Parts(train, held_out)
+        return self._photos[kind]
+
+    @cached_property
+    def _photos(self) -> dict[str, Parts]:
+        return {}
+
+    def _all_photos(self, kind: str) -> Clips:
+        if self.dataset == "world":
+            of, classes = ("actions", self.scale.actions) if kind == "actions" else ("interactions", None)
+            options = {"groups": self.scale.photos * (3 if kind == "noisy" else 1), "noisy": kind == "noisy"}
+            return self._prepared(world.Stills(seed=self.seed, of=of, classes=classes, **options))
+        missing: Any = self.missing
+        if kind == "actions":
+            return data.BU101(Path(self.data_root, "bu101"), self.actions.test.classes, missing=missing)
+        root = Path(self.data_root, "hii")
+        return data.HII(root, photos=data.HII.kinds(root)[kind], missing=missing)
+
+    def videos(self, kind: str, percent: int = 100) -> Parts:
+        """The videos that belong to photos of a kind, a percentage of the training videos of each class."""
+        parts = self.actions if kind == "actions" else self.interactions
+        if percent == 100:
+            return parts
+        return parts._replace(
+            train=parts.train.subset(fraction_of_videos(parts.train.labels, percent / 100, self.seed))
+        )
+
+    def view(self, kind: str = "filtered") -> View:
+        """How a photo or a frame gets into the CNN. In the world walking left is not walking right."""
+        flip = not (kind == "actions" and self.dataset == "world")
+        return image_view(crop_size=224 if self.size == "paper" else 56, flip=flip)
+
+    @cached_property
+    def words(self) -> dict[str, Tensor]:
+        """Word vectors of ``words.txt`` or ``words.bin`` beside the real sets; where there is none, the lab's own."""
+        paths = [Path(self.data_root, name) for name in ("words.txt", "words.bin")] if self.data_root else []
+        if (path := next(filter(Path.is_file, paths), None)) is None:
+            return own_word_vectors()
+        wanted = {
+            word
+            for name in self.concept_names("actions" if self.dataset == "ucf101" else "filtered")
+            for word in words_of(name)
+        }
+        words = read_word_vectors(path, wanted, sample=SAMPLE)
+        if lacking := sorted(wanted - words.keys()):
+            warnings.warn(f"{path} has no vector for {', '.join(lacking)}: left out of their concepts", stacklevel=2)
+        return words
+
+    def concept_names(self, kind: str) -> list[str]:
+        """The classes of the videos that belong to photos of a kind, in words that have vectors."""
+        return [NAMES.get(name, name) for name in self.videos(kind).test.classes]
+
+    def concepts(self, embedding: str, kind: str = "filtered") -> Tensor:
+        """The concepts ``(K, e)`` as vectors: ``"mean"`` of their words, ``"fisher"`` vectors or ``"one_hot"``."""
+        names = self.concept_names(kind)
+        if embedding == "one_hot":
+            return torch.eye(len(names))
+        return {"mean": mean_of_words, "fisher": fisher_vectors}[embedding](names, self.words)
+
+    def lacking_words(self, kind: str) -> Iterator[str]:
+        """Whether there is a word vector for each concept."""
+        try:
+            lacking = [name for name in self.concept_names(kind) if not {*words_of(name)} & self.words.keys()]
+        except (OSError, ValueError) as error:  # the videos are not there, or the words are none
+            yield str(error)
+            return
+        if lacking:
+            yield (
+                f"{Path(self.data_root, 'words.txt')}, or words.bin, must hold vectors of word2vec for a word of each "
+                f"class; got none for {len(lacking)}, such as {', '.join(lacking[:5])}: bring a larger file"
+            )
