@@ -2,8 +2,8 @@
 
 The targets, printed as ratios because times are noisy: a training step of the 3D-ResNet-18 takes no longer per FLOP
 than one of r3d_18, whose feature maps are as large; classifying takes as long as the same network without a decoder;
-and occlusion sensitivity is at least 5 times as fast as captum's, whose default is one square at a time. Captum gets the network as
-an exported program, which takes about a tenth longer for a pair than the network itself.
+and occlusion sensitivity is at least 5 times as fast as captum's, whose default is one square at a time. Captum gets
+the network as an exported program, which takes about a tenth longer for a pair than the network itself.
 """
 
 import statistics

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,6 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         case "study":
             return _study(options)
         case "claims":
-            if options.action == "run":
-                return _claims_run(options.number, options.seeds, options.profile, options.dataset, options.data_root)
             return _claims(options.only, options.dataset, options.profile, options.results)
         case _:
             return _doctor()
@@ -83,13 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument(
         "--results", type=Path, metavar="FOLDER", help="judge records of this folder, not the lab's own"
     )
-    actions = claims.add_subparsers(dest="action", metavar="run")
-    again = actions.add_parser("run", help="run a notebook once for each seed, then print its verdicts")
-    again.add_argument("number", metavar="NN", help="number of the notebook")
-    again.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
-    again.add_argument("--profile", default=argparse.SUPPRESS, choices=["study", "paper"])
-    again.add_argument("--dataset", default=argparse.SUPPRESS, help="run on a real data set")
-    again.add_argument("--data-root", default=None, metavar="FOLDER", help="where that data set lies")
     commands.add_parser("doctor", help="is this machine ready? what mends it?")
     return parser
 
@@ -240,7 +230,7 @@ def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
 def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None = None) -> int:
     from labkit import world
     from labkit.claims import ClaimsError, Selection, ledger, records, report, verdict
-    from labkit.scoreboard import version_of
+    from labkit.studies import study_of
 
     if folder and not folder.is_dir():
         print(f"--results must be a folder with records; got {folder.absolute()}, which is none", file=sys.stderr)
@@ -259,7 +249,7 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
         for paper in papers:
             if not only or paper.notebook in only:
                 measured = records(paper.name, folder)
-                version = version_of(paper) if measured else None
+                version = study_of(paper.notebook).version if measured else None
                 selection = Selection(paper, dataset, profile, world=world.VERSION, version=version)
                 verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
     except ClaimsError as error:
@@ -267,36 +257,6 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
         return 1
     print(report(verdicts))
     return 0
-
-
-def _claims_run(number: str, seeds: Sequence[int], profile: str, dataset: str, data_root: str | None) -> int:
-    from labkit.claims import DEVELOPMENT, ledger
-    from labkit.course import NotebookError, run, sources
-
-    if number not in {paper.notebook for paper in ledger().values()}:
-        print(f"no paper has the notebook {number}: see labkit/claims/", file=sys.stderr)
-        return 2
-    names = {paper.notebook: paper.name for paper in ledger().values()}
-    if find_spec(f"labkit.studies.{names[number]}"):
-        print(f"paper {number} is measured row by row: labkit study run {number}", file=sys.stderr)
-        return 2
-    source = next((source for source in sources() if source.name[:2] == number), None)
-    if source is None:
-        print(f"there is no notebook {number} yet, so there is nothing to run: see notebooks/", file=sys.stderr)
-        return 2
-    if odd := [seed for seed in seeds if not 0 <= seed < DEVELOPMENT]:
-        print(f"seeds that judge lie from 0 to {DEVELOPMENT - 1}; got {odd}: choose others", file=sys.stderr)
-        return 2
-    parameters = {"profile": profile, "dataset": dataset} | ({"data_root": data_root} if data_root else {})
-    failures = 0
-    for seed in seeds:
-        executed = Path("build/claims") / f"{source.stem}.{dataset}.{profile}.{seed}.ipynb"
-        try:
-            print(run(source, executed, {**parameters, "seed": seed}), flush=True)
-        except NotebookError as error:
-            print(f"✗ seed {seed}: {error}", file=sys.stderr)
-            failures += 1
-    return _claims([number], dataset, profile) or (1 if failures else 0)
 
 
 def _doctor() -> int:

@@ -1,36 +1,27 @@
 """What a notebook says about its paper: the paper's tables beside ours, and what became of its claims.
 
-A notebook measures some numbers live and leaves the others to earlier, longer runs, whose records come with the lab.
-`Scoreboard` puts both beside the paper's, and says of each which it is. Where a study measures and files its records::
+A study measures some numbers in the notebook and leaves the others to earlier, longer runs, whose records come with the
+lab. `Scoreboard` puts both beside the paper's, and says of each which it is::
 
-    board = Scoreboard.of(study)
+    board = Scoreboard(study)
     board.table("table 1")                      # live where the study has measured it by now, else from the records
     board.verdicts()                            # at the end
 
-and where the notebook does so itself::
-
-    board = Scoreboard("long_video", profile=profile, dataset=dataset, seed=seed)
-    board.clips([train], [test])                # what the numbers are made from
-    board["pool.conv"] = 100 * accuracy         # as soon as it is known
-    board.table("table 3.1")
-    board.verdicts()
-    board.keep()                                # study and paper: write down what was measured
+Where nothing is measured, the records alone are shown: ``Scoreboard.of_records("two_stream")``.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
+from typing import Any, Protocol
 
 from labkit import claims
 from labkit.claims import COUNTING, ClaimsError, Entry, Record, Row, Selection
-from labkit.clips import Clips
 from labkit.studies import study_of
-from labkit.viz import Table, claims_list, paper_table
+from labkit.viz import Table, claims_list, contents, folded, forest_plot, paper_table
 
 Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
 
@@ -44,8 +35,6 @@ class Run(Protocol):
     paper: str
     profile: str
     dataset: str
-    seed: int
-    split: int
     network: str
     version: int
     live: dict[str, float]
@@ -55,78 +44,32 @@ class Run(Protocol):
 
 
 @dataclass
-class _NotebookRun:
-    """A notebook that measures by itself, without a study."""
+class _NoRun:
+    """Nothing is measured: only records are shown."""
 
     paper: str
     profile: str
     dataset: str
-    seed: int
-    split: int
     network: str
     version: int
     live: dict[str, float] = field(default_factory=dict)
-    clips: list[tuple[Sequence[str], Counts]] = field(default_factory=list)
 
     def clip_counts(self, metric: str) -> Counts:
-        matching = [counts for patterns, counts in self.clips if any(fnmatchcase(metric, each) for each in patterns)]
-        return matching[-1] if matching else ((0, 0), (0, 0))
+        return (0, 0), (0, 0)
 
 
 class Scoreboard:
-    """The numbers of one run of a notebook, beside the paper's and those of earlier runs.
+    """The numbers of one run, beside the paper's and those of earlier runs; the study's are read each time.
 
     Args:
-        paper: its name in the ledger, e.g. ``"two_stream"``.
-        profile: of the notebook.
-        dataset: ``"world"`` or the name of a real set; only records of the same one are shown.
-        seed: of the run.
-        network: that is measured; default: the one the ledger names for this profile, if any.
-        split: of the metrics that are means over several splits: 0 if this run takes that mean, else the split it uses.
+        run: whose numbers are live.
         folder: where records are; default ``notebooks/results``.
 
     Raises:
-        ValueError: no such paper, or a data set that its notebook cannot be run on.
+        ValueError: the ledger does not know its paper or its data set.
     """
 
-    def __init__(
-        self,
-        paper: str,
-        *,
-        profile: str,
-        dataset: str = "world",
-        seed: int = 0,
-        network: str | None = None,
-        split: int = 0,
-        folder: Path | None = None,
-    ) -> None:
-        if paper not in claims.ledger():
-            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
-        if network is None:
-            network = claims.ledger()[paper].networks.get(_counting(profile), "")
-        version = version_of(claims.ledger()[paper])
-        self._own = _NotebookRun(paper, profile, dataset, seed, split, network, version)
-        self._show(self._own, folder)
-
-    @classmethod
-    def of(cls, study: Run, folder: Path | None = None) -> "Scoreboard":
-        """The board of a study, which files its own records: what it has measured by now is read at each call.
-
-        Args:
-            study: whose numbers are live.
-            folder: where records are; default ``notebooks/results``.
-
-        Raises:
-            ValueError: the ledger does not know its paper or its data set.
-        """
-        board = cls.__new__(cls)
-        board._own = None
-        board._show(study, folder)
-        return board
-
-    _own: _NotebookRun | None  # where the notebook measures
-
-    def _show(self, run: Run, folder: Path | None) -> None:
+    def __init__(self, run: Run, folder: Path | None = None) -> None:
         if run.paper not in claims.ledger():
             raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {run.paper!r}")
         self.paper = claims.ledger()[run.paper]
@@ -141,40 +84,35 @@ class Scoreboard:
             version=run.version,
         )
 
+    @classmethod
+    def of_records(
+        cls, paper: str, *, profile: str = "study", dataset: str = "", folder: Path | None = None
+    ) -> "Scoreboard":
+        """A board on which nothing is live.
+
+        Args:
+            paper: its name in the ledger, e.g. ``"two_stream"``.
+            profile: ``"study"`` or ``"paper"``; in the others those of ``"study"`` are shown.
+            dataset: whose records are shown, ``"world"`` or the name of a real set; if it is empty, or none of the
+                paper's, the one with the most records.
+            folder: where records are; default ``notebooks/results``.
+
+        Raises:
+            ValueError: no such paper.
+        """
+        if paper not in claims.ledger():
+            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
+        entry = claims.ledger()[paper]
+        if dataset not in entry.datasets:
+            measured = (record for record in claims.records(paper, folder) if record.profile == _counting(profile))
+            dataset = next(iter(Counter(record.dataset for record in measured).most_common(1)), ("world",))[0]
+        version = study_of(entry.notebook).version
+        return cls(_NoRun(paper, profile, dataset, entry.networks.get(_counting(profile), ""), version), folder)
+
     @property
     def live(self) -> Mapping[str, float]:
         """Metric and value, measured in this run."""
         return self._run.live
-
-    def clips(self, train: Sequence[Clips], test: Sequence[Clips], metrics: Sequence[str] = ("*",)) -> None:
-        """Say which clips the numbers of this run are made from; their records then tell how many these are.
-
-        Numbers of a set in which listed clips are missing (``missing="skip"``) are a trial: tables say so, and `keep`
-        files them apart from the results of the whole set.
-
-        Args:
-            train: the sets of training clips, or none.
-            test: the sets of test clips.
-            metrics: names these are the clips of, with ``*`` for anything; a later call outweighs an earlier one.
-        """
-        self._notebook().clips.append((metrics, (_counted(train), _counted(test))))
-
-    def __setitem__(self, metric: str, value: float) -> None:
-        """Note a number, in the unit the ledger gives.
-
-        Raises:
-            ClaimsError: the ledger knows no such metric.
-        """
-        self._require(metric)
-        self._notebook().live[metric] = float(value)
-
-    def __getitem__(self, metric: str) -> float:
-        """A number of this run.
-
-        Raises:
-            KeyError: this run has not measured it.
-        """
-        return self.live[metric]
 
     def known(self, metric: str) -> float | None:
         """A number of this run, else its mean over the records of earlier ones; None where there is neither.
@@ -255,43 +193,50 @@ class Scoreboard:
         measured = self._records()
         return [claims.verdict(claim, measured, self._selection) for claim in self.paper.claims]
 
-    def keep(self) -> list[Record]:
-        """Write the numbers of this run down, if its profile counts; the records."""
-        run, origin = self._notebook(), claims.provenance()
-        measured = []
-        for metric, value in run.live.items():
-            (train, train_listed), (test, test_listed) = run.clip_counts(metric)
-            measured.append(
-                Record(
-                    paper=run.paper,
-                    metric=metric,
-                    network=run.network,
-                    dataset=run.dataset,
-                    split=run.split if self.paper.num_splits(metric, run.dataset) > 1 else 1,
-                    profile=run.profile,
-                    seed=run.seed,
-                    value=value,
-                    train=train,
-                    train_listed=train_listed,
-                    test=test,
-                    test_listed=test_listed,
-                    version=run.version,
-                    world=import_module("labkit.world").VERSION if run.dataset == "world" else 0,
-                    labkit=origin["labkit"],
-                    commit=origin["commit"],
-                    machine=origin["machine"],
-                )
-            )
-        if run.profile in COUNTING:
-            claims.write(measured, self.folder)
-        return measured
+    def overview(self) -> list[Any]:
+        """To display one after the other: a forest plot of all statements; folded, the claims in words; the tables."""
+        checks = [(verdict.claim.id, check) for verdict in self.judged() for check in verdict.checks]
+        statements = [
+            {
+                "claim": claim,
+                "text": check.statement.text,
+                "outcome": str(check.outcome),
+                **{"mean": check.mean, "low": check.low, "high": check.high},
+                **{"least": check.statement.low, "most": check.statement.high},
+            }
+            for claim, check in checks
+        ]
+        counted = f"{len(self.paper.claims)} claims, {len(statements)} statements"
+        seeds = max((check.seeds for _, check in checks), default=0)
+        shown: list[Any] = [Table(f"<p>{counted}: not yet run</p>")]
+        if seeds:
+            title = f"{self.paper.title}<br>{counted}, at most {seeds} seeds, data set {self.dataset}"
+            alt = "For each statement of the paper's claims the difference beyond its margin, with its interval."
+            shown = [forest_plot(statements, title=title, alt=alt)]
+        tables = [self.table(entry.id) for entry in self.paper.entries if entry.rows]
+        shown.append(folded("The claims in words, and why they fail where they do", self.verdicts()))
+        shown.append(folded(f"{len(tables)} of its tables, ours beside the paper's", *tables))
+        return shown
 
-    def _notebook(self) -> _NotebookRun:
-        if self._own is None:
-            raise ClaimsError(
-                f"the study of {self.paper.name} files its own records: leave clips, keep and numbers to it"
-            )
-        return self._own
+    def contents(self, stem: str) -> Table:
+        """The paper's tables and figures, and how much of each there is here; folded.
+
+        Args:
+            stem: of the notebook that has them, for the link.
+        """
+        rows = [(e.id.capitalize(), e.title, e.where, self._coverage(e), stem) for e in self.paper.entries]
+        columns = ("", "what it shows", "in the paper", "here", "notebook")
+        table = contents(rows, title=self.paper.title, columns=columns, href=f"{stem}.ipynb")
+        return folded(f"{self.paper.notebook} · {self.paper.title}: {len(rows)} tables and figures", table)
+
+    def _coverage(self, entry: Entry) -> str:
+        """How many of a table's rows have numbers of ours, or what a figure is here."""
+        if not entry.rows:
+            return "drawn from our data"
+        rows = [row for row in entry.rows if any(row.ours)]
+        known = sum(any(metric and self.known(metric) is not None for metric in row.ours) for row in rows)
+        others = len(entry.rows) - len(rows)
+        return f"{known} of {len(rows)} rows measured" + (f", {others} of others" if others else "")
 
     def _require(self, metric: str) -> None:
         if metric not in self.paper.metrics:
@@ -317,23 +262,9 @@ def _counting(profile: str) -> str:
     return profile if profile in COUNTING else "study"
 
 
-def _counted(sets: Sequence[Clips]) -> tuple[int, int]:
-    """How many clips there are, and how many there would be if none were missing."""
-    there = sum(len(clips) for clips in sets)
-    return there, there + sum(clips.num_lacking for clips in sets)
-
-
 def _partly(counts: Counts) -> str:
     """Which part of its clips a number is made from, in words; empty where none are missing."""
     (train, train_listed), (test, test_listed) = counts
     parts = [f"trained on {train:,} of {train_listed:,} training clips"] if train < train_listed else []
     parts += [f"measured on {test:,} of {test_listed:,} test clips"] if test < test_listed else []
     return " and ".join(parts)
-
-
-def version_of(paper: claims.Paper) -> int:
-    """Today's version of a paper's study, raised by hand when results can change; 0 where it has none."""
-    if find_spec(f"labkit.studies.{paper.name}"):
-        return study_of(paper.notebook).version
-    module = f"labkit.papers.{paper.name}"
-    return import_module(module).VERSION if find_spec(module) else 0

@@ -62,7 +62,7 @@ from labkit.viz.papers import two_stream as figures
 
 # %%
 study = TwoStream(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 large, small = study.large, study.small
 
 # %% [markdown]

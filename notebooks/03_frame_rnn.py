@@ -62,7 +62,7 @@ from labkit.viz.papers import frame_rnn as figures
 
 # %%
 study = FrameRNN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 clips = study.clips
 
 # %% [markdown]

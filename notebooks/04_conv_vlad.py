@@ -65,7 +65,7 @@ from labkit.viz.papers import conv_vlad as figures
 
 # %%
 study = ConvVLAD(profile, **settings, network=network, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 
 # %% [markdown]
 # ## 2.4 · The task

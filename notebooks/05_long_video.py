@@ -59,7 +59,7 @@ from labkit.viz.papers import long_video as figures
 from labkit.viz.towers import layers_of
 
 study = LongVideo(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 
 # %% [markdown]
 # ## The idea (Figure 3.1)

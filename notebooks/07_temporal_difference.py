@@ -59,7 +59,7 @@ from labkit.viz import show
 from labkit.viz.papers import temporal_difference as figures
 
 study = TemporalDifference(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 train, test = study.first
 
 # %% [markdown]

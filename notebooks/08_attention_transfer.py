@@ -58,7 +58,7 @@ from labkit.viz import show
 from labkit.viz.papers import attention_transfer as figures
 
 study = AttentionTransfer(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
-board = Scoreboard.of(study)
+board = Scoreboard(study)
 
 # %% [markdown]
 # ## 4.1 · Photos and videos

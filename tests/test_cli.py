@@ -63,46 +63,6 @@ def test_the_command_knows_that_a_study_puts_records_one_folder_deeper(tmp_path,
 def test_the_command_names_what_is_not_there(results, capsys):
     assert cli.main(["claims", "--only", "42"]) == 2
     assert "no paper has the notebook 42" in capsys.readouterr().err
-    assert cli.main(["claims", "run", "01"]) == 2
-    assert "no paper has the notebook 01" in capsys.readouterr().err
-    assert cli.main(["claims", "run", "02"]) == 2
-    assert "labkit study run 02" in capsys.readouterr().err
     (results / "two_stream.jsonl").write_text("{\n")
     assert cli.main(["claims"]) == 1
     assert "two_stream.jsonl, line 1" in capsys.readouterr().err
-
-
-def test_running_a_notebook_over_seeds(results, capsys, monkeypatch):
-
-    runs = []
-
-    def run(source, output, parameters):
-        runs.append((source.name, output.as_posix(), parameters))
-        if parameters["seed"] == 5:
-            raise course.NotebookError("cell [3] failed")
-        values = {"size.full": 70.0 + parameters["seed"], "size.two_thirds": 60.0, "size.third": 50.0}
-        note(results, values, seed=parameters["seed"])
-        return output
-
-    monkeypatch.setattr(course, "run", run)
-    monkeypatch.setattr(course, "sources", list)
-    assert cli.main(["claims", "run", "09"]) == 2
-    assert "there is no notebook 09 yet" in capsys.readouterr().err
-
-    monkeypatch.setattr(course, "sources", lambda: [Path("notebooks/09_back_dropout.py")])
-    assert cli.main(["claims", "run", "09", "--seeds", "0", "1000"]) == 2
-    assert "seeds that judge lie from 0 to 999; got [1000]" in capsys.readouterr().err
-    assert runs == []
-
-    assert cli.main(["claims", "run", "09", "--seeds", "0", "1", "2"]) == 0
-    assert runs[0] == (
-        "09_back_dropout.py",
-        "build/claims/09_back_dropout.world.study.0.ipynb",
-        {"profile": "study", "dataset": "world", "seed": 0},
-    )
-    assert re.search(r"✓ nb\.size +holds", capsys.readouterr().out)
-
-    assert cli.main(["claims", "run", "09", "--seeds", "5"]) == 1
-    assert "✗ seed 5: cell [3] failed" in capsys.readouterr().err
-    assert cli.main(["claims", "--profile", "paper", "run", "09", "--seeds", "0", "--data-root", "d"]) == 0
-    assert runs[-1][2] == {"profile": "paper", "dataset": "world", "data_root": "d", "seed": 0}

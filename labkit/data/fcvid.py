@@ -26,8 +26,8 @@ import torch
 from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 
 from labkit.data.jobs import Record, run_jobs
-from labkit.data.video import read_video, scan, write_video
 from labkit.data.supplied import Labels, SuppliedVideos
+from labkit.data.video import read_video, scan, write_video
 from labkit.data.videos import INDEX, find_videos, index_videos
 from labkit.views.sampling import at_frame_rate
 

@@ -3,9 +3,7 @@ import torch
 import torchvision
 from torch import nn
 
-from labkit.backbones import load_weights, source_weights
 from labkit.backbones.googlenet import GoogLeNet, googlenet_backbone, googlenet_tiny, imagenet_backbone
-from labkit.training import overfit_one_batch
 from labkit.views import RGB
 
 

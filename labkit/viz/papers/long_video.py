@@ -62,8 +62,8 @@ def overview() -> Figure:
         title="Figure 3.1, redrawn: the approach<br>a CNN with the same weights at every frame; frames and flow have "
         "networks of their own",
         alt="Above a row of frames, below a row of flow images. Each has a box CNN. The CNNs of a row lead to a wide "
-        "box, aggregation over time by pooling or an LSTM. The scores of both rows are averaged, which gives one prediction "
-        "for the video.",
+        "box, aggregation over time by pooling or an LSTM. The scores of both rows are averaged, which gives one "
+        "prediction for the video.",
     )
 
 
