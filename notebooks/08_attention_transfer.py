@@ -144,7 +144,7 @@ figures.concept_maps(frame.images[0], frame.attention[0], frame.energies["energy
 # feature with class information". So it reads the answer from these (*UnAtt*). A square of 3 x 3 locations slides over the
 # attention map with a stride of 1, and the energy $E$ is the largest sum in it. For a video of $N$ frames,
 #
-# $$\mathrm{score}(F, c_i) = \frac{1}{N} \sum_F E(L(F, c_i)), \qquad (2) \qquad\qquad c_v = \arg\max_{c_i}\, \mathrm{score}(F, c_i). \qquad (3)$$
+# $$\mathrm{score}(F, c_i) = \frac{1}{N} \sum_F E(L(F, c_i)), \qquad (2) \qquad\qquad c_v = \mathrm{argmax}_{c_i}\; \mathrm{score}(F, c_i). \qquad (3)$$
 
 # %%
 show(attention_transfer.energy, attention_transfer.mean_over_frames, attention_transfer.unatt, docstring=False)
@@ -157,9 +157,8 @@ show(attention_transfer.energy, attention_transfer.mean_over_frames, attention_t
 study.measure("photos.resnet_filtered")
 
 # %% [markdown]
-# These are mean average precisions (mAP), as **the paper** reports them for interactions. For each class the test videos are
-# sorted by their score for that class; average precision is 100 % if all of its videos come first. For actions the paper
-# reports accuracy.
+# These are mean average precisions (mAP), as **the paper** reports them for interactions; for actions it reports accuracy. For
+# each class the test videos are sorted by their score for it; average precision is 100 % if all of its videos come first.
 #
 # > The two ask different questions. Accuracy (top-1) compares the scores of *one video* for all classes. Average precision
 # > compares the scores of *all videos* for one class. A number that is added to all scores of a class, such as a bias,
@@ -258,13 +257,13 @@ show(
 # ### 3.4.4 · Both together
 #
 # Four instances of the same EnergyNet see a quadruplet: the false and the true map of the anchor, a positive and a negative.
-# Attention maps of all frames and concepts are computed once, beforehand.
 
 # %%
 figures.siamese()
 
 # %%
-show(attention_transfer.QuadrupletSampler, docstring=False)
+sampler = attention_transfer.QuadrupletSampler
+show(sampler.sample, sampler.false_concept, sampler.positive, sampler.negative, docstring=False)
 
 # %% [markdown]
 # Some of them, from the attention maps of the fine-tuned CNN. The first two columns are one frame. **Predict** for each row:
@@ -298,7 +297,8 @@ losses = {"energy loss": study.curve("energy"), "triplet loss": study.curve("tri
 figures.mining(study.curve("candidates"), losses)
 
 # %% [markdown]
-# What does mining pick, now that EnergyNet has learned? **Predict** what a quadruplet with a loss of zero looks like.
+# Near which value does the energy loss settle? By equation (6), which energies have that loss? Now look at what mining picks
+# after EnergyNet has learned. **Predict** what a quadruplet with a loss of zero looks like.
 
 # %%
 mined = reading.mined(study)
@@ -327,8 +327,7 @@ board.table("table 2", claimed=("att.unatt", "att.unatt_finetune", "att.finetune
 
 # %% [markdown]
 # > In **the paper** the ResNet gains from noisy photos, and VGG loses a little. Whether ours do is within the noise of three
-# > seeds: 48 test videos are few. Remember what the CNN's rows are: votes. Each cell also has a mean of the scores in our
-# > records, and two of our claims above ask whether UnAtt beats that, too.
+# > seeds: 48 test videos are few. And remember that the rows called CNN are votes; two of our claims ask about the mean.
 #
 # What are photos worth? *NoImage* is the ResNet fine-tuned on videos alone; ours gets both trainings of the others, the first
 # on videos instead of photos.
@@ -445,8 +444,7 @@ board.verdicts()
 # ```
 #
 # **Try it.** Write `energy` yourself, for `maps = study.attention().maps`: with `maps.unfold(2, 3, 1).unfold(3, 3, 1)`, a sum
-# and a maximum. `torch.testing.assert_close(yours, attention_transfer.energy(maps))` says whether it is right. Then change
-# the side of the square: `attention_transfer.energy(maps, side=7)` is the sum of the whole map. Or change `seed`: which
-# sentences above still hold?
+# and a maximum. `torch.testing.assert_close(yours, attention_transfer.energy(maps))` says whether it is right; with `side=7`,
+# it is the sum of the whole map. Or change `seed`: which sentences above still hold?
 #
 # **Next:** [09_back_dropout](09_back_dropout.ipynb), which neurons are to blame.

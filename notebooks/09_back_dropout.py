@@ -258,9 +258,9 @@ figures.planted({strength: study.culprits(strength).accuracy for strength in (0,
 {name: f"{percent:.0f} % of the culprits" for name, percent in study.culprits().found.items()}
 
 # %% [markdown]
-# > Where single large weights do harm, the method finds many of them and repairs most of the damage, without any training;
-# > random neurons do not. So the code works, and our measure would show it. (It cannot find all: a culprit is named only if
-# > images are taken for its class.) What remains is whether fine-tuned networks *have* such culprits.
+# > Where single large weights do harm, the method finds far more of them than a random choice does, and repairs much of the
+# > damage without any training. So the code works, and our measure would show it. (It cannot find all: a culprit is named
+# > only if images are taken for its class.) What remains is whether fine-tuned networks *have* such culprits.
 #
 # ## Learning again, and what to compare with
 #
@@ -335,7 +335,8 @@ board.table(
 # %% [markdown]
 # > Most of them; and in our studies, whose penalty sets are larger, all of them. As soon as there are enough images
 # > of each wrong class, a larger set names the same neurons, and the same neurons give the same network. So `nb.size` is
-# > decided by how we read the method, and not by data. Whatever made the paper's 16 points, it was not that.
+# > decided by how we read the method, and not by data. In this reading, the paper's 16 points cannot come from which neurons
+# > are dropped.
 # >
 # > Perhaps its penalty images are *learned*, with their right labels: it speaks of "the size of penalty set to re-train the
 # > model". Then a larger set means more data. The study has this reading too (rows `learned.third`, `learned.two_thirds`,
@@ -429,6 +430,6 @@ board.verdicts()
 # Rows that drop the same neurons share one training. There the trap is *HorseRiding*, taken for *HorseRace*.
 #
 # **Try it.** Change `seed` above: other actors, scenes and motions. Or let the penalty images be learned as well,
-# `study.measure("learned.full", "learned.further")`. Which of the two would you call NB-TL's gain?
+# `study.measure("learned.full", "learned.further")`. How much of the first one's gain is due to the neurons it has lost?
 #
 # **Next:** [10_scoreboard](10_scoreboard.ipynb), all claims of all papers.

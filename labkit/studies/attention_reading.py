@@ -85,6 +85,8 @@ def by_rule(
         stage: ``"photos"`` or ``"tuned"``.
         seen: what it has seen of the test videos, where that is not all frames.
     """
+    if seen is None:
+        study.measure(f"rules.{stage}")  # so that tables have it as well
     seen, values = seen or study.attention(stage), {"mAP": study.mean_ap, "top-1": study.top_1}
     return {
         measure: {RULE_NAMES[rule]: value(read(seen)).value for rule, read in RULES.items()}

@@ -11,6 +11,7 @@ frames is initialised from that for one; `expand.hit1` alone is expanded twice, 
 """
 
 import copy
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -391,12 +392,22 @@ class LongVideo(VideoNetworks):
         for folder in {"world": (), "ucf101": ("ucf101",), "sports1m": ("sports1m", "ucf101")}[self.dataset]:
             if any(stream in needs for stream in of_flow[folder]):
                 yield from lacking_flow(Path(self.data_root, folder))
+        yield from self._space()
         for backbone in ("googlenet", *["alexnet"] * (self.network == SUBSTITUTED)):
             if self.size == "paper" and backbone in needs:
                 try:
                     self.imagenet(backbone)
                 except (OSError, WeightsError) as error:
                     yield str(error)
+
+    def _space(self) -> Iterator[str]:
+        """On the disk for the feature maps of all frames of UCF101 by GoogLeNet, 2 kB each, of images and of flow."""
+        folder = self.store.folder
+        if folder is None or (self.size, self.dataset) != ("paper", "ucf101") or self.store.holds("maps.*"):
+            return
+        free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free / 1e9
+        if free < 12:
+            yield f"{folder} must have 12 GB free for feature maps; got {free:.0f} GB: give another folder"
 
 
 def _hit_rate(scores: Tensor, hot: Tensor, k: int) -> Measure:

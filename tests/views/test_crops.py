@@ -8,6 +8,7 @@ from torchvision.transforms import v2
 
 from labkit.flow import flip_stack, resize_flow
 from labkit.views.crops import (
+    CORNER_CROPS,
     IMAGENET_COLOUR_AXES,
     centre_crop,
     colour_axes,
@@ -138,6 +139,9 @@ def test_corner_crops_jitter_scale_and_aspect_and_leave_the_resizing_to_the_call
     for _ in range(80):
         assert corner_crop(numbered(2, 3, 8, 9), 4, [8, 6, 4], noted, draws).shape == (2, 3, 4, 4)
     assert shapes == {(a, b) for a in (8, 6, 4) for b in (8, 6, 4)} - {(4, 4)}  # of the right size already
+    sizes = CORNER_CROPS["crop_scales"]
+    assert (max(sizes), sizes[1]) == (CORNER_CROPS["short_side"], CORNER_CROPS["crop_size"])
+    assert [round(256 / side, 2) for side in sizes] == [1, 1.14, 1.33, 1.52]  # 1, 7/8, 3/4 and 21/32 of the height
 
 
 def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():

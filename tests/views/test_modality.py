@@ -146,6 +146,9 @@ def test_flow_images_by_hand():
     torch.testing.assert_close(inputs[0, 0], (torch.tensor([0.0, 0, 128, 159, 255]) - 127.5) / 57)
     assert not inputs[2].any()  # "so that it gives no effect"
     assert flow_image(flow / 4, bound=10.0).tolist() == image.tolist()
+    for wrong, bound, message in ((flow, 0.0, "bound must be"), (flow[:1], 40.0, "flow must be")):
+        with pytest.raises(ValueError, match=message):
+            flow_image(wrong, bound)
 
 
 # --- frames with their flow -------------------------------------------------------------------------------------------

@@ -149,6 +149,8 @@ def test_a_variable_rate_is_sampled_by_the_clock():
     assert at_frame_rate(50, fps=10, rate=2, times=VARIABLE).tolist() == [0, 15, 30, 32, 35, 37, 40, 42, 45, 47]
     assert at_frame_rate(50, fps=10, rate=10, times=VARIABLE).tolist()[9:14] == [27, 30, 30, 31, 31]  # long on screen
     assert over_first_seconds(50, fps=10, n=4, times=VARIABLE).tolist() == [0, 15, 30, 32]
+    assert at_frame_rate(2, fps=1, rate=1, times=[0.0, 3.0]).tolist() == [0, 0, 0, 1, 1, 1]
+    assert at_frame_rate(1, fps=1, rate=1, times=[0.0]).tolist() == [0]
     constant = [t / 25 for t in range(50)]
     assert torch.equal(at_frame_rate(50, 25, 6, times=constant), at_frame_rate(50, 25, 6))
     assert torch.equal(over_first_seconds(50, 25, times=constant), over_first_seconds(50, 25))
