@@ -98,8 +98,7 @@ stages = flow_lesson.stage_shapes(network, clips)
 tuple(clips.shape), stages  # (batch, time, channels, height, width); (channels, time, height, width)
 
 # %%
-inputs = f"{study.num_frames}<br>frames"
-figures.architecture(stages, inputs, "as many<br>flow fields", title="Figure 4.1, on our network")
+figures.architecture(stages, f"{study.num_frames} frames", "as many<br>fields", title="Figure 4.1, on our network")
 
 # %%
 show(afn.FlowDecoder3D.forward)
@@ -136,8 +135,7 @@ stages = flow_lesson.stage_shapes(network, pair)
 [tuple(flow.shape) for flow in network.flow(pair)]  # from coarse to fine
 
 # %%
-title = "Figure 4.3, on our network: ActionFlowNet-2F"
-figures.architecture(stages, "2 frames", "one flow field,<br>four scales", title=title)
+figures.architecture(stages, "2 frames", "one field,<br>four scales", title="Figure 4.3, on our network")
 
 # %% [markdown]
 # A network that is trained for flow alone is called a **FlowNet**; training it is *pre-training*, because no action is
@@ -168,8 +166,7 @@ study.parameters()  # at the paper's size
 #
 # $$\sum_{r=1}^4 \alpha_r \sum_p \|\mathbf{o}_{j,t,p}^{(r)} - \widehat{\mathbf{o}}_{j,t,p}^{(r)}\|_2 \qquad (4.3)$$
 #
-# Both are one function. (`reduce_flow` brings the target to the size of a scale; `metrics.end_point_error` is the mean
-# of the norms.)
+# Both are one function; `reduce_flow` brings the target to the size of a scale.
 
 # %%
 show(afn.epe_loss, docstring=False)
@@ -224,7 +221,7 @@ print(study.measure("future"))  # of the last field, in pixels
 figures.future(flow_lesson.future_errors(study))
 
 # %% [markdown]
-# **Explore** the same network on another clip: play it, or step through it frame by frame.
+# **Explore** the same network on another clip, frame by frame.
 
 # %%
 figures.player(*flow_lesson.flow_of(study, arms, "target_multi"))
@@ -292,9 +289,8 @@ figures.probes(flow_lesson.probes(study), chance=100 / len(large.test.classes))
 print(study.recipe("two_frame"))
 
 # %% [markdown]
-# **Predict:** ten clips of each action. From scratch; FlowNet fine-tune; both tasks, ActionFlowNet-2F; and, from one
-# frame, the network of still images: how far apart? (Percent of the test clips of the large set, with the standard
-# error over them; then of the *training* clips.)
+# **Predict:** ten clips of each action. From scratch; fine-tuned; both tasks; and, from one frame, the network of still
+# images: how far apart? (Percent of the test clips, with the standard error over them; then of the *training* clips.)
 
 # %%
 names = flow_lesson.NETWORKS.values()
@@ -337,8 +333,7 @@ figures.before_and_after(*of_wave, errors=dict(zip(of_wave.estimates, errors.val
 # trained for longer. **Explore** what it does to actions and to flow.
 
 # %%
-known = flow_lesson.weights_of_flow(board.known)
-figures.weights_of_flow(known, no_motion=float(study.errors("target").zero))
+figures.weights_of_flow(flow_lesson.weights_of_flow(board.known), no_motion=float(study.errors("target").zero))
 
 # %% [markdown]
 # ### 4.3.2 · Inference costs nothing extra
@@ -352,18 +347,17 @@ study.measure("inference")
 # %% [markdown]
 # ## The tables
 #
-# The other networks are trained in the profile `study`. Networks of many frames see as many samples as those of two. On
-# the small set all start from what they learned on the large one. Rows marked ↻ are older than the study is now: there,
-# networks of many frames saw a third as many samples, and a fifth as many clips were tested.
+# The profile `study` trains all networks. Those of many frames see as many samples as those of two; on the small set all
+# start from what they learned on the large one. Rows marked ↻ are older than the study is now: there, networks of many
+# frames saw a third as many samples, and a fifth as many clips were tested.
 
 # %%
 claims = ["flow_helps", "multitask", "stacked", "chairs", "multi_frame", "headline", "compact", "appearance"]
 board.table("table 4.1", claimed=tuple(f"afn.{name}" for name in claims))
 
 # %% [markdown]
-# > In one respect our "FlyingChairs + UCF101" is not the thesis's. There, both FlowNets meet all target videos when
-# > they learn both tasks. Here that of the target videos has seen 720 clips without labels, which that of chairs never
-# > meets.
+# > One row is not the thesis's: with FlyingChairs, too, its FlowNet meets all target videos when both tasks are learned.
+# > Ours of the target videos has seen 720 clips without labels, which that of chairs never meets.
 
 # %%
 board.table("table 4.2")
@@ -376,8 +370,8 @@ board.table("table 4.2")
 # whether small motion and outlines survive.
 
 # %%
-claims = ["epe_not_accuracy", "small_motion", "stacked_lt_flow", "upsampling"]
-board.table("table 4.3", claimed=tuple(f"afn.{name}" for name in claims))
+claimed = ("afn.epe_not_accuracy", "afn.small_motion", "afn.stacked_lt_flow", "afn.upsampling")
+board.table("table 4.3", claimed=claimed)
 
 # %% [markdown]
 # ## Where do they look?
@@ -400,8 +394,7 @@ figures.where_it_costs(covered, **study.square)
 figures.occluder(covered, study.corners, side=study.square["side"], classes=large.test.classes)
 
 # %% [markdown]
-# A few examples prove little. The world knows which pixels move by themselves, so a study can count: how much of what
-# moves lies under the square that costs most?
+# A few examples prove little. A study can count: how much of what moves lies under the square that costs most?
 
 # %%
 board.table("table regions", claimed=("afn.regions",))
@@ -409,21 +402,22 @@ board.table("table regions", claimed=("afn.regions",))
 # %% [markdown]
 # ### 4.4.3.3 · Who gains? (Figure 4.6)
 #
-# **The thesis** compares class by class with C3D, which a million labelled videos have trained, and with the network
-# from ImageNet: ActionFlowNet is ahead on "simple and discriminative motion", they are on "complex appearance". Instead
-# of C3D we use the network from scratch.
+# **The thesis** compares class by class with C3D, which was trained on a million labelled videos, and with the network
+# from ImageNet: ActionFlowNet is ahead on "simple and discriminative motion", they are on "complex appearance". We use
+# the network from scratch instead of C3D.
 
 # %%
 ours, *others = (viz.recalls(study.model_scores(name), large.test) for name in ("multi2", "scratch", "images"))
 rivals = dict(zip(("the network from scratch", "the one from still images"), others, strict=True))
 figures.gains(ours, rivals, name="ActionFlowNet-2F")
 
+# %% [markdown]
+# > Do not read too much into a single bar, of ten test clips in a lesson. The families gather six actions each:
+
 # %%
 board.table("table families", claimed=("afn.classes",))
 
 # %% [markdown]
-# > Do not read too much into a single bar: a lesson has ten test clips of each action. The families gather six classes.
-#
 # ## Recap
 #
 # - A network that reads frames can learn about motion from flow that nobody has to label.
@@ -446,13 +440,11 @@ board.verdicts()
 # with its flow takes about 0.2 seconds of a core, so give it many `--workers`; activations of a batch take about 40 GB.
 #
 # ```
-# .venv/bin/labkit study list 06 --profile paper --dataset ucf101 --data-root /data
 # .venv/bin/labkit study run 06 --rows multi2.large,fine_tune.large --seeds 0 --profile paper \
 #     --dataset ucf101 --data-root /data --device cuda --precision bf16 --workers 16
 # ```
 #
-# **Try it.** Does flow help more when there is less to learn from? In the cell that makes the study, add
-# `study.scale = study.scale._replace(labels=(4, 4))` before `large, small`. Or train with $\lambda = 10$,
-# `study.measure("lambda_10")`, and cover the legs in the widget: which family suffers?
+# **Try it.** Does flow help more when there is less to learn from? Add `study.scale = study.scale._replace(labels=(4, 4))`
+# after the study is made. Or train with $\lambda = 10$: `study.measure("lambda_10")`.
 #
 # **Next:** [07_temporal_difference](07_temporal_difference.ipynb), motion that needs no estimate.
