@@ -90,7 +90,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[None]:
     """Hold a file or a folder against other processes that ask the same way; one that dies lets go.
 
     The lock is a hidden file, ``.lock`` in a folder or ``.NAME.lock`` beside a file, and is gone afterwards. Where the
-    file system knows no locks, a warning says so, and all goes on.
+    file system knows no locks, a warning says so, and work continues.
 
     Args:
         path: an existing folder, or a file, which need not exist.

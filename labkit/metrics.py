@@ -1,10 +1,11 @@
 """How good is a prediction: numbers that papers report, as pure functions of tensors.
 
 Classification is scored from a table: one row for each sample (a clip, a video), one column for each class, higher
-where the network is more convinced; scores, logits and probabilities all do. What counts is who comes first: the share
-of samples whose own class wins (`accuracy`), or is among the best k (`hit_at_k`); which classes get mistaken for which
-(`confusion_matrix`, `precision_recall`); and, looking down a column instead of along a row, whether the samples of a
-class stand above all others (`average_precision`). Equal scores in a row: the class with the lower number comes first.
+where the network is more convinced; scores, logits and probabilities all do. What counts is who comes first: the
+fraction of samples whose own class wins (`accuracy`), or is among the best k (`hit_at_k`); which classes get mistaken
+for which (`confusion_matrix`, `precision_recall`); and, looking down a column instead of along a row, whether the
+samples of a class stand above all others (`average_precision`). Equal scores in a row: the class with the lower number
+comes first.
 
 Optical flow is scored by its end-point error: how far, in pixels, the arrow predicted at a pixel ends from where the
 true arrow ends. The mean over all pixels whose truth is known is what the flow benchmarks rank by.
@@ -75,7 +76,7 @@ def end_point_error(predicted: Tensor, truth: Tensor, valid: Tensor | None = Non
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Share of samples whose own class has the highest score.
+    """Fraction of samples whose own class has the highest score.
 
     Args:
         scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
@@ -95,7 +96,7 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
 
 
 def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Mean over the classes of the share of their samples that are recognised; classes without samples do not count.
+    """Mean over the classes of the fraction of their samples that are recognised; classes without samples do not count.
 
     Args:
         scores: ``(N, K)``, floating point, finite.
@@ -115,7 +116,7 @@ def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
 
 
 def hit_at_k(scores: Tensor, labels: Tensor, k: int) -> float:
-    """Share of samples with at least one of their own classes among the k that score highest.
+    """Fraction of samples with at least one of their own classes among the k that score highest.
 
     Args:
         scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number comes first.

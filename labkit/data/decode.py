@@ -5,10 +5,10 @@ FFmpeg's libraries hand out frames as they are stored. `Recording` makes of them
 - **upright**: turned and mirrored as the file's display matrix says;
 - **whole frames**: an interlaced frame holds two moments, its even and its odd lines; ``bwdif`` works out the lines of
   the first moment that are missing, so frame k stays frame k;
-- **square pixels**: where pixels are wider than high the picture is widened, where they are higher it is made taller;
+- **square pixels**: where pixels are wider than high the image is widened, where they are higher it is made taller;
 - **on white**: transparent pixels show white, as those of photos do (`labkit.data.photos`);
-- **ordinary light**: pictures in HLG or PQ are brought to the ordinary range (`labkit.data.hdr`);
-- frames that an edit list hides are not there, and pictures of an album's cover are no video;
+- **ordinary light**: images in HLG or PQ are brought to the ordinary range (`labkit.data.hdr`);
+- frames that an edit list hides are not there, and images of an album's cover are no video;
 - **of one size**: where the size changes within a file, later frames are scaled to the size of the first.
 
 Colours without a tag are read as BT.601 of limited range, FFmpeg's own rule.
@@ -62,7 +62,7 @@ class Recording:
 
     Attributes:
         count: frames decoded so far.
-        shape: (3, H, W) of the pictures; empty before the first.
+        shape: (3, H, W) of the images; empty before the first.
         moments: time stamps of the frames so far in seconds, None where the file gives none.
         decoded: frames that the decoder has given, those included that nobody asked for.
 
@@ -268,7 +268,7 @@ class Recording:
         """The same by way of key frames, from a file just opened.
 
         Yields:
-            The pictures in turn; fewer where the file has no time stamps to go by, does not keep its word, or where
+            The images in turn; fewer where the file has no time stamps to go by, does not keep its word, or where
             key frames lie so that reading from the start decodes no more than twice as many frames.
         """
         stamps, keys = self._landmarks()

@@ -59,7 +59,7 @@ def install(folder: Path, url: str, archive: Path, sha256: str | None, fill: Cal
 
 
 def download(url: str, path: Path, *, sha256: str | None = None, patience: int = 6, pause: float = 1.0) -> str:
-    """Fetch a file, or go on where an earlier attempt ended, and check what came.
+    """Fetch a file, or continue where an earlier attempt ended, and check what came.
 
     Bytes that have arrived are kept in ``path.part``. They are continued (HTTP ``Range``) only if the server confirms
     that it is still the same file (``If-Range``, by its ETag or date); otherwise the download starts again. The hash of

@@ -259,7 +259,7 @@ def _results(task: _Task, names: Sequence[str], processes: int) -> Iterator[tupl
 
 
 def _start() -> None:
-    """In a new process: one thread, gone at once on Ctrl-C, and gone when the parent is, however that ended."""
+    """In a new process: one thread, gone together on Ctrl-C, and gone when the parent is, however that ended."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

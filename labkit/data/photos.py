@@ -1,6 +1,6 @@
-"""Photo files to uint8 RGB tensors, and sets of photos in which places and things are to be found again.
+"""Photo files to uint8 RGB tensors, and sets of photos in which sights and things are to be found again.
 
-Pillow reads; what a file holds decides, not its name. Every kind of picture has one way to become RGB:
+Pillow reads; what a file holds decides, not its name. Every kind of image has one way to become RGB:
 
 - grey: the same value three times,
 - 16 bits a channel: the upper 8 of them (a colour that a 16-bit PNG calls transparent is not looked at),
@@ -8,11 +8,11 @@ Pillow reads; what a file holds decides, not its name. Every kind of picture has
 - palette: its colours,
 - transparency: laid over white,
 - CMYK and other colour spaces: by their plain formulas; embedded colour profiles are not applied,
-- several pictures in a file (GIF, MPO, TIFF): the first,
+- several images in a file (GIF, MPO, TIFF): the first,
 - rotated, as EXIF tells: turned upright, unless ``upright=False`` asks for the pixels as they are stored.
 
 A file that is cut short, or does not decode, or whose end is zeros where a JPEG has to say that it ends, is an error,
-never half a picture. A flipped bit that still decodes gives a wrong picture: only PNG carries checksums.
+never half an image. A flipped bit that still decodes gives a wrong image: only PNG carries checksums.
 """
 
 import io
@@ -189,7 +189,7 @@ class Photo:
         return (self.label,)
 
     def frames(self, indices: Indices) -> Tensor:
-        """The picture, as often as index 0 is asked: (T, 3, H, W) uint8 RGB.
+        """The image, as often as index 0 is asked: (T, 3, H, W) uint8 RGB.
 
         Raises:
             IndexError: an index is not 0.
@@ -236,9 +236,9 @@ class Photos(Clips):
         for query in photos.queries:
             good, ok = photos.positives(query)
             skipped = {*photos.junk(query), query}.difference(good, ok)
-            picture = photos[query].frames([0])[0]  # (3, H, W) uint8
+            image = photos[query].frames([0])[0]  # (3, H, W) uint8
             left, top, right, bottom = photos.box(query)
-            cropped = picture[:, top:bottom, left:right]  # where the protocol asks with the box
+            cropped = image[:, top:bottom, left:right]  # where the protocol asks with the box
 
     Args:
         title: what errors call it.
@@ -379,7 +379,7 @@ def complete(photos: Photos, *, processes: int = 1) -> dict[str, str]:
 
     Args:
         photos: a set with an index.
-        processes: how many photos at a time. An interrupted run goes on where it was.
+        processes: how many photos at a time. An interrupted run continues where it was.
 
     Returns:
         For each photo that does not decode, why.

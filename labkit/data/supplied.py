@@ -125,7 +125,7 @@ def survey(
         root: folder of the set.
         videos: folder of the videos, relative to it.
         lists: folder of the lists, relative to it.
-        processes: how many videos at a time. An interrupted run goes on where it was.
+        processes: how many videos at a time. An interrupted run continues where it was.
 
     Returns:
         What is wrong: a list of another length than the official one, videos that do not decode.

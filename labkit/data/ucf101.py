@@ -1,7 +1,7 @@
 """UCF101: 13,320 clips of 101 actions from YouTube, 320 x 240 pixels, in three official splits.
 
 Soomro, Zamir and Shah, "UCF101: A dataset of 101 human action classes from videos in the wild", 2012. The clips of a
-class come from 25 *groups*, films of one person or place; a split keeps whole groups together.
+class come from 25 *groups*, videos of one person or place; a split keeps whole groups together.
 """
 
 import re
@@ -17,7 +17,7 @@ class UCF101(VideoClips):
     """One part of an official split of UCF101, as `labkit.clips.Clips`.
 
     Labels follow ``classInd.txt``, from 0; the sorted folders have another order (Hammering before HammerThrow).
-    Groups are the official numbers 1 to 25: films of different classes share numbers, and a split shares none.
+    Groups are the official numbers 1 to 25: videos of different classes share numbers, and a split shares none.
 
     Args:
         root: folder of the set, as ``data_scripts/ucf101.py`` makes it.

@@ -13,7 +13,7 @@ frames that decode before the damage. Signs of damage are
 - fewer than half of the frames that the header promises, but for MP4 and MOV. Short of that a promise proves nothing:
   cutting a video without re-encoding it leaves headers that promise frames nobody can show.
 
-A flipped bit that still decodes gives a wrong picture: video carries no checksums. Reading single frames stops at the
+A flipped bit that still decodes gives a wrong image: video carries no checksums. Reading single frames stops at the
 last one; only a scan sees the rest of the file.
 """
 
@@ -52,7 +52,7 @@ class VideoInfo:
             their mean where the rate varies; ``nan`` where neither is credible. ``labkit.views.sampling`` refuses
             ``nan``.
         height: of a frame as it is shown (upright, its pixels square), in pixels.
-        width: likewise.
+        width: as height.
         times: when each frame comes on screen, in seconds after the first, where the rate varies; None where it is
             constant.
     """
@@ -98,7 +98,7 @@ def scan(
     Args:
         path: a video file of any kind FFmpeg reads.
         allow_damaged: be content with the frames before the damage (see the module's docstring).
-        square_pixels: whether pixels that are not square become so, and the picture has the shape that viewers see;
+        square_pixels: whether pixels that are not square become so, and the image has the shape that viewers see;
             False leaves them as they are stored.
         short_side: scale frames, while they are decoded, so that their shorter side has as many pixels; smaller ones
             stay as they are. None: all stay.
@@ -147,7 +147,7 @@ def read_video(
             to such indices; None for every frame.
         allow_damaged: be content with the frames before the damage (see the module's docstring).
         square_pixels: as for :func:`scan`.
-        short_side: likewise.
+        short_side: as for :func:`scan`.
 
     Raises:
         VideoError: as :func:`scan`; or an index lies beyond the last frame that decodes; or every frame is asked for
@@ -307,7 +307,7 @@ def _pixels(path: Path, wanted: Sequence[int], options: tuple[bool, bool, int | 
 
 
 def _stacked(pictures: Iterator[Picture], number: int) -> Picture:
-    """Pictures (3, H, W), at most a number of them, as (N, 3, H, W); without keeping them twice, as a list would."""
+    """Images (3, H, W), at most a number of them, as (N, 3, H, W); without keeping them twice, as a list would."""
     count, pixels = 0, np.empty(0, np.uint8)
     for count, picture in enumerate(pictures, 1):
         if count == 1:

@@ -288,7 +288,7 @@ def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1
     Args:
         clips: `UCF101` or `HMDB51`.
         root: folder of the set.
-        processes: how many videos at a time. An interrupted run goes on where it was.
+        processes: how many videos at a time. An interrupted run continues where it was.
 
     Returns:
         For each video that does not decode, why.

@@ -146,7 +146,7 @@ def load_fixed_bound(x_path: str | os.PathLike[str], y_path: str | os.PathLike[s
 
     Raises:
         FlowFileError: missing, empty, cut off, not a JPEG of one channel, or of two sizes. A changed byte in the
-            middle of a JPEG changes the picture without a trace: these files carry no checksum.
+            middle of a JPEG changes the image without a trace: these files carry no checksum.
         ValueError: the bound is not a positive number.
     """
     checks.require_positive(bound, "bound")

@@ -33,7 +33,7 @@ from labkit import checks
 
 SMALLEST = 32  # pixels along the shorter side of the smallest image of a pyramid
 RED, BLUE = 0.299, 0.114  # luma of ITU-R BT.601; green has the rest
-FIRST_SHARE = 0.25  # share of the first image in the image derivative
+FIRST_SHARE = 0.25  # fraction of the first image in the image derivative
 ONE_THREAD = 2**16  # pixels of an image up to which sharing each small step among threads takes longer than doing it
 
 

@@ -96,7 +96,7 @@ def hand_on_hip(side: str) -> Joints:
 
 
 def legs_to(left: tuple[Array | float, Array | float], right: tuple[Array | float, Array | float]) -> Joints:
-    """Joint angles that bring both ankles to their places (x, y) from the hips; the knees point outwards."""
+    """Joint angles that bring both ankles to their positions (x, y) from the hips; the knees point outwards."""
     joints: Joints = {}
     for side, (x, y) in (("left", left), ("right", right)):
         sign = SIDES[side]

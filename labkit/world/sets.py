@@ -28,7 +28,7 @@ class Difficulty:
     """How hard the world makes it.
 
     Attributes:
-        camera: strength of the camera's motion; 0 is a tripod, 1 moves the picture by about 1 % of its height a frame.
+        camera: strength of the camera's motion; 0 is a tripod, 1 moves the image by about 1 % of its height a frame.
         clutter: how many things stand about: on average one behind and 0.3 in front at 1.
         home: probability that an action with a home is seen there; else it is somewhere, at random.
         jitter: how much tempo, timing, size and place vary between clips; up to 3.
@@ -58,7 +58,7 @@ class Actions(PuppetClips):
     The same actors play all classes, so clothes give nothing away; each group has its own place in each class.
 
     Args:
-        seed: another seed is another world: actors, places, motions.
+        seed: another seed is another world: actors, scenes, motions.
         split: 1, 2 or 3: which third of the groups tests.
         part: ``"train"``, ``"test"`` or ``"all"``.
         size: height and width in pixels.
@@ -66,7 +66,7 @@ class Actions(PuppetClips):
         groups: how many groups.
         clips: per class and group.
         classes: names of the classes to take, in the order of their labels; all if None.
-        difficulty: of the pictures.
+        difficulty: of the images.
 
     Attributes:
         actions: what there is to take classes from.
@@ -177,7 +177,7 @@ class LongClips(Actions):
     Things appear with their action and vanish with it, and the place gives nothing away.
 
     Args:
-        two_labels: share of clips in which two different actions happen.
+        two_labels: fraction of clips in which two different actions happen.
         noisy: a restless camera and two cuts in every clip: flow is what it would be on television.
         frames: length of a clip.
         segment: average length of an action, in frames; at least 4.
@@ -255,7 +255,7 @@ class Stills(Actions):
 
     Args:
         of: ``"interactions"`` or ``"actions"``: which classes.
-        noisy: as found: a quarter of the pictures show something else. False: as filtered by hand.
+        noisy: as found: a quarter of the images show something else. False: as filtered by hand.
         groups: photos per class and ``clips``; every photo has an actor of its own.
         settings: of `Actions`.
     """
@@ -279,7 +279,7 @@ class Stills(Actions):
         return ""  # paper, more often than not
 
     def wrong(self, index: int) -> bool:
-        """Whether the picture shows something else than its label says; never in the filtered set."""
+        """Whether the image shows something else than its label says; never in the filtered set."""
         return self.noisy and generator(self.seed, self.kind, "wrong", self.names[index]).random() < 0.25
 
     def draw(self, index: int) -> Rendering:

@@ -207,7 +207,7 @@ def _mix(first: Colour, second: Colour, wave: Array) -> Array:
 
 
 def _over(picture: Array, colour: Colour, cover: Array) -> None:
-    """Lay a colour over a picture, in place."""
+    """Lay a colour over an image, in place."""
     picture += np.clip(cover, 0, 1).astype(np.float32)[..., None] * (_rgb(colour) - picture)
 
 

@@ -16,7 +16,7 @@ def one_after_the_other(
 ) -> tuple[Pose, list[Staging]]:
     """One motion after the other, crossfading, each with its things only while it lasts.
 
-    Every motion goes on from where the last one has led; the whole way lies around the middle.
+    Every motion continues from where the last one has led; the whole way lies around the middle.
     """
     time, fade = np.arange(frames), 3
     joints: dict[str, Array] = {}
