@@ -27,7 +27,7 @@
 # - a deep LSTM that reads a clip frame by frame, from its equations to its gates at work (Figures 3.3 and 3.4);
 # - what more frames do to a prediction (Table 3.3), and flow as an image for the same network (Tables 3.4 to 3.7).
 #
-# **You should know** how a convolutional network classifies an image; what a recurrent network is, from
+# **To know beforehand**: how a convolutional network classifies an image; what a recurrent network is, from
 # [03_frame_rnn](03_frame_rnn.ipynb), and optical flow, from [01_video_and_flow](01_video_and_flow.ipynb).
 #
 # **Time** about three minutes on two cores, most of it drawing clips and training; many rows come from recorded runs.
@@ -40,7 +40,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "sports1m"], missing=["error", "skip"])
@@ -58,6 +59,7 @@ from labkit.viz import show
 from labkit.viz.papers import long_video as figures
 from labkit.viz.towers import layers_of
 
+# %%
 study = LongVideo(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 

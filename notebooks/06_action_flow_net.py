@@ -29,7 +29,7 @@
 # - the same actions learned from ten clips each, with and without flow as a second task, and what is forgotten;
 # - a black square to move over a frame: where does each network look?
 #
-# **You should know** convolutional networks and their training, and optical flow ([01](01_video_and_flow.ipynb)).
+# **To know beforehand**: convolutional networks and their training, and optical flow ([01](01_video_and_flow.ipynb)).
 #
 # **Time** about four minutes on two cores, most of it training. Our order is: data, networks, losses, who knows what
 # about flow, training, forgetting, tables, where networks look. Numbers of sections are the thesis's.
@@ -42,7 +42,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"])
@@ -59,6 +60,8 @@ from labkit.viz import show
 from labkit.viz.papers import action_flow_net as figures
 
 torch.set_grad_enabled(False)  # networks are only looked at here; where one is trained, gradients are on
+
+# %%
 study = AFN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 large, small = study.large, study.small

@@ -42,7 +42,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "hmdb51"], missing=["error", "skip"])
@@ -58,6 +59,7 @@ from labkit.studies.temporal_difference import TemporalDifference
 from labkit.viz import show
 from labkit.viz.papers import temporal_difference as figures
 
+# %%
 study = TemporalDifference(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 train, test = study.first

@@ -28,7 +28,7 @@
 # - a small network that learns which energy an attention map deserves, equation by equation (Figure 3, Tables 2 and 3);
 # - actions instead of interactions, a few videos instead of all (Tables 4 and 5, Figures 4 and 5), and Figure 6.
 #
-# **To know beforehand** convolutional networks, the softmax, training and fine-tuning. No optical flow.
+# **To know beforehand**: convolutional networks, the softmax, training and fine-tuning. No optical flow.
 #
 # **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's.
 
@@ -40,7 +40,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos and photos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "tvhi"], missing=["error", "skip"])
@@ -57,6 +58,7 @@ from labkit.studies.attention_transfer import AttentionTransfer
 from labkit.viz import show
 from labkit.viz.papers import attention_transfer as figures
 
+# %%
 study = AttentionTransfer(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 

@@ -30,7 +30,7 @@
 # The method is one idea, quickly told. The larger part of this lesson is about a question that every new method has to
 # face: compared with *what*?
 #
-# **You should know** convolutional networks, dropout, fine-tuning and the standard error of a mean. No optical flow.
+# **To know beforehand**: convolutional networks, dropout, fine-tuning and the standard error of a mean. No optical flow.
 #
 # **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them
 # in another order.
@@ -43,7 +43,8 @@ seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from labkit import parameters
 
 parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"])
@@ -57,6 +58,7 @@ from labkit.studies.gains import gain_in_words
 from labkit.viz import show
 from labkit.viz.papers import back_dropout as figures
 
+# %%
 study = BackDropout(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 clips = study.clips

@@ -15,18 +15,19 @@
 # %% [markdown]
 # # The scoreboard
 #
-# What the papers claim, what became of it here, and all systems on the same clips at last.
+# No paper of its own: what all of them claim, what became of it here, and all systems on the same clips at last. Its
+# experiments are [studies/comparison.py](../labkit/studies/comparison.py).
 #
-# **What you will see**
+# **What you will see here**
 #
 # - all claims on one page: which hold in the world of puppets, which fail, and which its records cannot decide yet;
 # - where each table and figure of the papers has its counterpart, with a link;
 # - paper by paper, how far each statement lies beyond its margin, or why it does not reach it;
 # - one comparison that no paper could make: all systems on the same clips, in two leagues, with what they cost.
 #
-# **What to know:** what the other lessons are about; having read one or two of them helps.
+# **To know beforehand**: what the other lessons are about; having read one or two of them helps.
 #
-# **Time:** half a minute. This lesson reads the records that the studies have left, and trains nothing.
+# **Time** about half a minute on two cores. This lesson reads the records that the studies have left, and trains nothing.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper: whose records to show, in the first two those of study
@@ -35,7 +36,8 @@ data_root = ""  # not used: nothing is read but records
 seed = 0
 device = "cpu"  # times are measured on the CPU
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# imports, and a check of the parameters
 from IPython.display import display
 
 from labkit import claims, course, parameters, viz
@@ -48,6 +50,7 @@ from labkit.viz.papers import scoreboard as figures
 DATASETS = ["", *dict.fromkeys(name for paper in claims.ledger().values() for name in paper.datasets)]
 parameters.check(globals(), dataset=DATASETS)
 
+# %%
 boards = {
     paper.notebook: Scoreboard.of_records(paper.name, profile=profile, dataset=dataset)
     for paper in claims.ledger().values()

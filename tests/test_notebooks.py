@@ -72,18 +72,17 @@ def test_the_header_and_the_parameters_cell(source):
     assert names["profile"] == "lesson"
 
 
-OTHER_HEADS = ("05", "06", "07", "08", "09", "10")  # notebooks that still open in some other way
 HEAD = re.compile(
     r"# [^\n]+\n\n"
     r"(?P<paper>[^*#].+?)\n\n"
     r"\*\*What you will see here\*\*\n\n(?:- [^\n]+\n(?:  [^\n]+\n)*){3,}.*?\n"
     r"\*\*To know beforehand\*\*: [^\n].*?\n\n"
-    r"\*\*Time\*\* about (?:half a|one|two|three) (?:and a half )?minutes? on two cores",
+    r"\*\*Time\*\* about (?:half a|one|two|three|four) (?:and a half )?minutes? on two cores",
     flags=re.S,
 )
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if not source.stem.startswith(OTHER_HEADS)])
+@each_notebook
 def test_the_head_says_paper_contents_prerequisites_and_time(source):
     head = HEAD.match(jupytext.read(source).cells[0].source)
     assert head, "see CONTRIBUTING, section Notebooks"
