@@ -100,8 +100,8 @@ print(f"{len(noisy.train)} training and {len(noisy.test)} test clips, {two_label
 # **Predict:** you get one of these frames at random. How likely is it that you can name the action?
 
 # %%
-shown = reading.shown(study)
-figures.player(shown.frames, reading.flow_images(study, shown), shown.happening, shown.names, study.scale.rate)
+example = reading.example_clip(study)
+figures.player(example.frames, reading.flow_images(study, example), example.happening, example.names, study.scale.rate)
 
 # %% [markdown]
 # > In the lab's world most frames show nothing useful. A model that is trained on single frames learns mostly from frames
@@ -234,13 +234,13 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 # does something happen there? The rows of the lowest band are locations in the image, nine of them in our small network.
 
 # %%
-figures.maxima(shown.frames, reading.maxima_won(study, shown), shown.happening)
+figures.maxima(example.frames, reading.maxima_won(study, example), example.happening)
 
 # %% [markdown]
 # **Explore.** Add frames one by one, from the first on. Does the label come up, and when?
 
 # %%
-figures.first_frames(reading.pooled_so_far(study, shown))
+figures.first_frames(reading.pooled_so_far(study, example))
 
 # %% [markdown]
 # ## 3.3.2 · A deep LSTM (Figures 3.3 and 3.4)
@@ -318,7 +318,7 @@ study.measure("rule.last", "rule.max", "rule.sum", "rule.weighted")
 #
 # **Explore.** Drag the cursor. Above, the LSTM's prediction after each frame; below, its gates and cells. Does anything happen
 # when the action begins, when it is over, and at the cuts? The clip has one label, and the LSTM recognises it, if there is
-# such a clip: it is right in few. For the clip that you know, use `shown` instead.
+# such a clip: it is right in few. For the clip that you know, use `example` instead.
 
 # %%
 clip = reading.recognised(study)
@@ -404,9 +404,9 @@ board.table("table 3.5", claimed=("long.lstm_flow",))
 
 # %% [markdown]
 # > **Discuss.** In our first records it is the other way round: Conv Pooling of all frames, with flow, is ahead of the LSTM on
-# > both sets. What differs? Pooling sees four times as many frames (as in the paper); with as many as the LSTM it is hardly
-# > ahead. Our flow is exact, so that pooling profits from it as well. An LSTM has to be *trained* to keep what one frame shows,
-# > on two hundred clips or on a million; a maximum keeps it by construction. Which of these could an experiment tell apart?
+# > both sets. What differs? Pooling sees four times as many frames (as in the paper); with equally many the two are close. Our
+# > flow is exact, so that pooling profits from it as well. An LSTM has to be *trained* to keep what one frame shows, on a few
+# > hundred clips or on a million; a maximum keeps it by construction. Which of these could an experiment tell apart?
 #
 # ## Recap
 #

@@ -173,8 +173,8 @@ class LongVideo(VideoNetworks):
         def score() -> dict[str, Tensor]:
             videos, hits = [], []
             for number, views in enumerate(parts):  # of the videos, so that few scores of examples are held
-                one = {"batch": 1, "chunk_size": 1, "workers": self.workers} if hasattr(views, "__getitem__") else {}
-                options = {"forward": forward, "seed": self.seed + number, "progress": self.progress, **one}
+                alone = {"batch": 1, "chunk_size": 1, "workers": self.workers} if hasattr(views, "__getitem__") else {}
+                options = {"forward": forward, "seed": self.seed + number, "progress": self.progress, **alone}
                 scores = evaluate(model, views, **options)
                 own = scores.clip_labels.gather(1, scores.clips.argmax(dim=1, keepdim=True))  # (n * V, 1)
                 videos.append(scores.clips.unflatten(0, (-1, examples)).mean(dim=1))  # (n, K)

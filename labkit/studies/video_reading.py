@@ -15,6 +15,7 @@ from labkit.clips import Clip
 from labkit.papers import long_video
 from labkit.studies.feature_maps import timeline
 from labkit.studies.long_video import LongVideo, Scored
+from labkit.studies.rows import Values
 from labkit.studies.video_networks import HEADS
 from labkit.views.modality import flow_image
 
@@ -22,7 +23,7 @@ STREAM = "alexnet"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExampleClip:
     """A test clip as the networks see it.
 
     Attributes:
@@ -45,7 +46,7 @@ class Shown:
         return self.clip.frames(self.times)
 
 
-def shown(study: LongVideo, index: int | None = None) -> Shown:
+def example_clip(study: LongVideo, index: int | None = None) -> ExampleClip:
     """A test clip; the first one with two labels if None, or the first one at all."""
     test = study.noisy.test
     if index is None:
@@ -56,13 +57,13 @@ def shown(study: LongVideo, index: int | None = None) -> Shown:
     if study.dataset == "world":
         segments = test.segments(index)  # type: ignore[attr-defined]
         happening = [next(name for name, start, end in segments if start <= time < end) for time in times.tolist()]
-    return Shown(index, clip, times, happening, [test.classes[label] for label in clip.labels])
+    return ExampleClip(index, clip, times, happening, [test.classes[label] for label in clip.labels])
 
 
-def flow_images(study: LongVideo, asked: Shown) -> Tensor:
+def flow_images(study: LongVideo, example: ExampleClip) -> Tensor:
     """The flow of a clip as images ``(T, 3, H, W)`` uint8; the last frame, which has none, shows that before it."""
     bound = study.view(f"{STREAM}.flow").modality.bound  # type: ignore[attr-defined]
-    return flow_image(asked.clip.flow(asked.times.clamp(max=asked.clip.num_frames - 2)), bound)
+    return flow_image(example.clip.flow(example.times.clamp(max=example.clip.num_frames - 2)), bound)
 
 
 def gradient_sparsity(head: nn.Module, features: Tensor, hot: Tensor) -> float:
@@ -80,8 +81,9 @@ def gradient_sparsity(head: nn.Module, features: Tensor, hot: Tensor) -> float:
 
 def values_with_gradient(study: LongVideo) -> dict[str, float]:
     """Percent of the values of feature maps of training clips that get a gradient, by pooling, before training."""
-    examples = study.features(STREAM, "train").sampled(study.scale.many)
-    maps, hot = (torch.stack(part) for part in zip(*(examples[index] for index in range(4)), strict=True))
+    features = study.features(STREAM, "train").sampled(study.scale.many)
+    generator, few = torch.Generator().manual_seed(study.seed), range(min(4, len(features)))
+    maps, hot = torch.stack([features.example(index, generator) for index in few]), features.hot[: len(few)]
     percent = {}
     for name, head in {"maximum": "conv", "mean": "average", "fully connected": "fc"}.items():
         network = study.build(STREAM, HEADS[head], 120)
@@ -96,65 +98,67 @@ def after_expansion(study: LongVideo) -> dict[str, str]:
 
     By name of the head; the difference is that of the logits on a clip of equal frames, the largest one.
     """
-    single, told = study.single(STREAM).eval(), {}
+    single, notes = study.single(STREAM).eval(), {}
     still = study.features(STREAM, "test").features[0][:1, :1].float().to(study.torch_device)  # (1, 1, C, h, w)
     for name in ("conv", "late", "local"):
         network = study.build(STREAM, HEADS[name], 120).eval().to(study.torch_device)
         kept = long_video.expand(network, single)
         copies = still.expand(-1, study.scale.many, -1, -1, -1)
         difference = (network.head(copies) - single.head(still)).abs().max().item()
-        told[HEADS[name].__name__] = f"not copied: {', '.join(kept) or 'nothing'}; difference {difference:.0e}"
-    return told
+        notes[HEADS[name].__name__] = f"not copied: {', '.join(kept) or 'nothing'}; difference {difference:.0e}"
+    return notes
 
 
-def maps_of(study: LongVideo, network: long_video.VideoNet, asked: Shown) -> Tensor:
+def maps_of(study: LongVideo, network: long_video.VideoNet, example: ExampleClip) -> Tensor:
     """The feature maps ``(1, T, C, h, w)`` of a clip, as the head of a network gets them."""
     if study.end_to_end:
-        frames = study.view(STREAM).at(asked.clip, asked.times)[None]
+        frames = study.view(STREAM).at(example.clip, example.times)[None]
         return network.eval().maps(frames.to(study.torch_device))
-    return study.features(STREAM, "test").features[asked.index][:1, : len(asked.times)].float().to(study.torch_device)
+    return (
+        study.features(STREAM, "test").features[example.index][:1, : len(example.times)].float().to(study.torch_device)
+    )
 
 
 @torch.no_grad()
-def maxima_won(study: LongVideo, asked: Shown) -> Tensor:
+def maxima_won(study: LongVideo, example: ExampleClip) -> Tensor:
     """Number of channels ``(T, h, w)`` whose maximum over time each frame of a clip gave, in Conv Pooling.
 
     Where all frames give zero, none has won.
     """
-    maps = maps_of(study, study.video_network(STREAM, "conv", 120), asked)[0].cpu()  # (T, C, h, w)
+    maps = maps_of(study, study.video_network(STREAM, "conv", 120), example)[0].cpu()  # (T, C, h, w)
     contested = (maps.amax(0) > 0)[..., None]  # (C, h, w, 1)
     won = F.one_hot(maps.argmax(dim=0), len(maps)) * contested  # (C, h, w, T), of equal ones the first
     return won.sum(0).permute(2, 0, 1)  # (T, h, w)
 
 
 @torch.no_grad()
-def pooled_so_far(study: LongVideo, asked: Shown, most: int = 6) -> dict[str, dict[str, float]]:
+def pooled_so_far(study: LongVideo, example: ExampleClip, most: int = 6) -> dict[str, dict[str, float]]:
     """Probabilities in percent of the likeliest classes by Conv Pooling of the first frames, one more each time."""
     network, classes = study.video_network(STREAM, "conv", 120), study.noisy.test.classes
-    maps = maps_of(study, network, asked)
+    maps = maps_of(study, network, example)
     scores = torch.cat([network.head.eval()(maps[:, : count + 1]).softmax(-1) for count in range(maps.shape[1])]).cpu()
-    likeliest = sorted({*scores.amax(0).topk(min(most, len(classes))).indices.tolist(), *asked.clip.labels})
-    names = {label: classes[label] + " (label)" * (label in asked.clip.labels) for label in likeliest}
+    likeliest = sorted({*scores.amax(0).topk(min(most, len(classes))).indices.tolist(), *example.clip.labels})
+    names = {label: classes[label] + " (label)" * (label in example.clip.labels) for label in likeliest}
     return {
         f"{number} {word}".strip(): {names[label]: 100 * row[label].item() for label in likeliest}
-        for number, (row, word) in enumerate(zip(scores, asked.happening, strict=True), start=1)
+        for number, (row, word) in enumerate(zip(scores, example.happening, strict=True), start=1)
     }
 
 
 @torch.no_grad()
-def lstm_at_work(study: LongVideo, asked: Shown, num_cells: int = 24) -> dict[str, Any]:
+def lstm_at_work(study: LongVideo, example: ExampleClip, num_cells: int = 24) -> dict[str, Any]:
     """What the LSTM does while it reads a clip, as bands of `labkit.viz.clip_story`.
 
     Probabilities of the likeliest classes, the mean gates of the upper layer, and its most active cells.
     """
     network, classes = study.video_network(STREAM, "lstm", 120), study.noisy.test.classes
     head: Any = network.head.eval()
-    features = head.fc(maps_of(study, network, asked).flatten(-3))  # (1, T, D)
+    features = head.fc(maps_of(study, network, example).flatten(-3))  # (1, T, D)
     for layer in head.layers:
         trace = layer.trace(features)
         features = trace.outputs
     probabilities = head.classifier(features)[0].softmax(-1).cpu()  # (T, K)
-    likeliest = sorted({*probabilities.amax(0).topk(2).indices.tolist(), *asked.clip.labels})
+    likeliest = sorted({*probabilities.amax(0).topk(2).indices.tolist(), *example.clip.labels})
     cells = trace.cells[0].cpu()  # (T, H)
     active = cells.std(0).topk(min(num_cells, cells.shape[-1])).indices
     return {
@@ -164,11 +168,11 @@ def lstm_at_work(study: LongVideo, asked: Shown, num_cells: int = 24) -> dict[st
     }
 
 
-def recognised(study: LongVideo) -> Shown:
+def recognised(study: LongVideo) -> ExampleClip:
     """A test clip of a single label that the LSTM recognises by one example, if there is any; else the first."""
     scored, hot = study.scored(STREAM, "lstm", 120, examples=1), study.noisy.test.multi_hot
     right = scored.hits[:, 0] & (hot.sum(dim=1) == 1)
-    return shown(study, int(right.int().argmax()))
+    return example_clip(study, int(right.int().argmax()))
 
 
 def by_frames(study: LongVideo) -> dict[str, dict[int, float]]:
@@ -181,9 +185,9 @@ def by_frames(study: LongVideo) -> dict[str, dict[int, float]]:
     return dict(values)
 
 
-def both_streams(study: LongVideo) -> dict[str, float]:
+def both_streams(study: LongVideo) -> Values:
     """Hit@1 in percent of AlexNet with Conv Pooling of 120 frames: on images, on flow, and both averaged."""
     images, flow = (study.scored(stream, "conv", 120) for stream in (STREAM, f"{STREAM}.flow"))
     fused = images._replace(videos=(images.videos + flow.videos) / 2)
     streams: dict[str, Scored] = {"images": images, "flow": flow, "both": fused}
-    return {name: study.rates("", scored)[""].value for name, scored in streams.items()}
+    return Values({name: study.rates("", scored)[""] for name, scored in streams.items()})

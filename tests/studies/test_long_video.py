@@ -138,6 +138,7 @@ def test_every_row_runs_on_sports1m_and_ucf101(root):
     study = LongVideo("smoke", dataset="sports1m", data_root=str(root))
     assert not preflight(study)
     assert set(study.measure(*ROWS)) == {metric for row in study.rows().values() for metric in row.metrics}
+    assert video_reading.values_with_gradient(study)["maximum"] < 100 / 29  # of two clips, as there are no more
     other = LongVideo("smoke", dataset="sports1m", data_root=str(root), split=2)
     other.measure("clean.single")
     large = [training.name for training in other.asked if training.name.startswith("googlenet")]
@@ -211,21 +212,21 @@ def test_updates_through_a_maximum_are_sparse():
 
 
 def test_what_the_lesson_shows_of_a_clip(together):
-    shown = video_reading.shown(together)
-    assert len(shown.names) == 2
-    assert set(shown.names) <= set(shown.happening)
-    assert shown.frames.shape == video_reading.flow_images(together, shown).shape == (30, 3, 64, 64)
-    wins = video_reading.maxima_won(together, shown)
+    example = video_reading.example_clip(together)
+    assert len(example.names) == 2
+    assert set(example.names) <= set(example.happening)
+    assert example.frames.shape == video_reading.flow_images(together, example).shape == (30, 3, 64, 64)
+    wins = video_reading.maxima_won(together, example)
     assert wins.shape == (30, 3, 3)
     assert wins.sum(0).max() <= 128
-    so_far = video_reading.pooled_so_far(together, shown)
+    so_far = video_reading.pooled_so_far(together, example)
     assert len(so_far) == 30
     assert [name for name in next(iter(so_far.values())) if "(label)" in name] == [
-        f"{name} (label)" for name in shown.names
+        f"{name} (label)" for name in example.names
     ]
-    bands = video_reading.lstm_at_work(together, shown)
+    bands = video_reading.lstm_at_work(together, example)
     assert bands["cells"].shape == (24, 30)
-    assert all("difference 0e+00" in told or "e-0" in told for told in video_reading.after_expansion(together).values())
+    assert all("difference 0e+00" in note or "e-0" in note for note in video_reading.after_expansion(together).values())
     assert video_reading.by_frames(together)["examples averaged"][8] == together.live["alexnet.conv"]
 
 
