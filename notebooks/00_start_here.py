@@ -84,21 +84,21 @@ figures.actions([actions, meetings])
 figures.motions(actions, ["hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up"])
 
 # %% [markdown]
-# > Hammering and chopping are the same motion, so their flow looks much alike; but a single frame shows the tool and the scene.
-# > With the two walks it is the other way round: a frame hardly tells where somebody is going. Sitting down and standing up
-# > have the same postures, in the opposite order. The world is made of such pairs, so that every paper has something to be good
-# > at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
+# > Hammering and chopping are the same motion, so their flow looks much alike; but a single frame shows the tool and the
+# > scene. With the two walks it is the other way round: a frame hardly tells where somebody is going. Sitting down and
+# > standing up have the same postures, in the opposite order. The world is made of such pairs, so that every paper has
+# > something to be good at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
 #
 # ## A taste of each paper
 #
-# Everything below, except for one figure, comes from the first clip. No network is used yet, only the bare idea, in raw pixels.
-# The networks come in the papers' own notebooks, whose numbers stand in front.
+# Everything below, except for one figure, comes from the first clip. No network is used yet, only the bare idea, in raw
+# pixels. The networks come in the papers' own notebooks, whose numbers stand in front.
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
 # [Simonyan & Zisserman (2014)](https://arxiv.org/abs/1406.2199) use two networks: one sees a single frame, the other sees
-# nothing but motion. Below on the right, each pixel tells how its point moves: the hue is the direction, as on the wheel of the
-# player above. White does not move, and a tint all over is the camera's motion.
+# nothing but motion. Below on the right, each pixel tells how its point moves: the hue is the direction, as on the wheel of
+# the player above. White is at rest, and a tint all over is the camera's motion.
 
 # %%
 t = len(frames) // 3
@@ -184,11 +184,11 @@ figures.photos_and_frames(photos, meetings)
 # - It opens with what you will see, what to know beforehand and how long it takes.
 # - **Predict** comes before an experiment. Answer before you run the cell: where you are wrong, you learn most. **Explore**
 #   comes before a figure that you can operate, **Try it** before a change that you can make.
-# - Our numbers stand beside the paper's, and it is always said which are whose. Some claims do not hold here; then the notebook
-#   says so, and why.
+# - Our numbers stand beside the paper's, and it is always said which are whose. Some claims do not hold here; then the
+#   notebook says so, and why.
 # - A notebook defines no network and no training loop. They are in `labkit/`, one file for each paper, and are printed from
 #   there, to be read.
-# - Where code only prepares or draws, it is folded; open it if you want to see it.
+# - Code that only prepares, such as imports, is folded; open it if you want to see it.
 # - Each figure has a description for screen readers. Players can be operated with the keyboard, and work without Python.
 #
 # > Comments of the lab stand in blocks like this one.
@@ -202,7 +202,7 @@ figures.photos_and_frames(photos, meetings)
 # | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
 # | `lesson` | you: the effects are visible on a laptop | up to three minutes |
 # | `study` | every row of every table, on the lab's own world | up to hours |
-# | `paper` | a GPU and the real data: the paper's network and schedule | as long as the paper's |
+# | `paper` | a GPU and the real data: the paper's network and schedule | as long as in the paper |
 #
 # Change it in the cell; or run a notebook from a terminal, in the folder of the lab: `.venv/bin/papermill
 # notebooks/01_video_and_flow.ipynb out.ipynb --cwd notebooks -p profile smoke`. With `make course`, all notebooks are run and
@@ -210,7 +210,7 @@ figures.photos_and_frames(photos, meetings)
 #
 # ## Is this computer ready?
 #
-# `labkit doctor` prints the same report in a terminal. The lab works without a browser of its own; only some tests need one.
+# `labkit doctor` prints the same report in a terminal. A missing browser does no harm: only some tests need one.
 
 # %%
 findings = list(doctor.examine())
@@ -220,6 +220,7 @@ assert doctor.healthy(findings), "see the lines marked with a cross: each names 
 # %% [markdown]
 # ## Where to go
 #
-# **Try it.** Set `seed = 1` above, and run the notebook again. Which of the actions look different, and which ideas still show?
+# **Try it.** Set `seed = 1` above, and run the notebook again. Which of the actions look different, and which ideas still
+# show?
 #
 # **Next:** [01_video_and_flow](01_video_and_flow.ipynb), on which all the papers build.
