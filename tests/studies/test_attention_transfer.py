@@ -9,7 +9,7 @@ from interactions import write_interactions, write_photos
 from torchvision.models import resnet101, vgg16
 
 from labkit.data import UCF101, write_video
-from labkit.papers.attention_transfer import fisher_vectors
+from labkit.papers.attention_transfer import RECIPES, fisher_vectors
 from labkit.studies import attention_transfer as module
 from labkit.studies.attention_transfer import AttentionTransfer, Scale
 from labkit.studies.preflight import preflight
@@ -202,9 +202,12 @@ class InShort(AttentionTransfer):
 @pytest.mark.filterwarnings("ignore:TV Human")
 def test_networks_of_the_paper_s_size_run_on_photos_and_videos(root_of_interactions, monkeypatch):
     from_scratch = {"resnet": (resnet101, "", ""), "vgg": (vgg16, "", "")}
+    pairs = {name: {**recipe, "batch": 2} for name, recipe in RECIPES["paper"].items()}
+    pairs["energy_net"] = RECIPES["paper"]["energy_net"]
     monkeypatch.setattr(module, "PRE_TRAINED", from_scratch)
+    monkeypatch.setattr(module, "RECIPES", {"paper": pairs})
     study = InShort("paper", dataset="tvhi", data_root=str(root_of_interactions), missing="skip")
-    assert not preflight(study, ["energynet.resnet_filtered", "no_image", "rules.tuned", "photos.vgg_noisy", "svm"])
-    study.measure("energynet.resnet_filtered", "no_image", "rules.tuned", "photos.vgg_noisy", "svm")
+    assert not preflight(study, ["energynet.resnet_filtered", "no_image", "photos.vgg_noisy"])
+    study.measure("energynet.resnet_filtered", "no_image", "photos.vgg_noisy")
     assert study.attention(cnn="vgg", kind="noisy").maps.shape[1:] == (4, 14, 14)
     assert study.attention().maps.dtype == torch.float16
