@@ -420,6 +420,10 @@ figures.gains(ours, rivals, name="ActionFlowNet-2F")
 # %%
 board.table("table families", claimed=("afn.classes",))
 
+# %%
+ours = "table training", "table probe", "table puppet"
+viz.folded("Tables of our own: training clips, probes, errors on the puppet", *map(board.table, ours))
+
 # %% [markdown]
 # ## Recap
 #

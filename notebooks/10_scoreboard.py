@@ -47,7 +47,7 @@ from labkit.studies.comparison import SYSTEMS, Comparison
 from labkit.views.sampling import tsn_segments
 from labkit.viz.papers import scoreboard as figures
 
-DATASETS = ["", *dict.fromkeys(name for paper in claims.ledger().values() for name in paper.datasets)]
+DATASETS = [*dict.fromkeys(name for paper in claims.ledger().values() for name in paper.datasets), ""]
 parameters.check(globals(), dataset=DATASETS)
 
 # %%

@@ -18,7 +18,7 @@ def test_the_command_without_any_result(results, capsys):
     assert cli.main(["claims"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("02  Simonyan & Zisserman 2014")
-    assert lines[-1] == "90 claims: ✓ 0 holds, ✗ 0 fails, ? 0 unclear, ↻ 0 stale, · 90 not yet run"
+    assert lines[-1] == "104 claims: ✓ 0 holds, ✗ 0 fails, ? 0 unclear, ↻ 0 stale, · 104 not yet run"
     assert [line.split()[1] for line in lines if line.startswith("  · ")] == [
         claim.id for paper in ledger().values() for claim in paper.claims
     ]

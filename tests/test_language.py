@@ -117,6 +117,7 @@ MOVED = (  # files and folders that have had their English pass: these are held 
 )
 
 SHOWN = {"title", "alt", "label", "labels", "x_title", "y_title", "note", "slider", "unit"}  # arguments a reader sees
+ENTRY = r"^ +\w+(?=: )"  # the name of an argument, in the list of them that a docstring has: it is code
 # Words that make a replaced one right: "attention maps", "a layer maps".
 BEFORE = {"maps": "feature attention heat activation score saliency energy response flow that which it layer network"}
 
@@ -183,7 +184,15 @@ def in_python(text: str, line: int = 1) -> Iterator[Finding]:
     words = {id(node) for value in shown for node in ast.walk(value)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and (" " in node.value or id(node) in words):
-            yield from replaced(node.value, line + node.lineno - 1)
+            yield from replaced(re.sub(ENTRY, "", node.value, flags=re.M), line + node.lineno - 1)
+
+
+def in_script(text: str) -> Iterator[Finding]:
+    """Of a script in JavaScript: comments, and strings of several words."""
+    for match in re.finditer(r'//[^\n]*|/\*.*?\*/|"[^"\n]*"|`[^`]*`', text, flags=re.S):
+        words = match[0] if match[0].startswith("/") else re.sub(r"\$\{[^}]*\}", " ", match[0][1:-1])
+        if " " in words:
+            yield from replaced(words, text[: match.start()].count("\n") + 1)
 
 
 def in_notebook(text: str) -> Iterator[Finding]:
@@ -191,7 +200,7 @@ def in_notebook(text: str) -> Iterator[Finding]:
     ends = 0
     for cell in jupytext.reads(text, fmt="py:percent").cells:
         first = cell.source.split("\n")[0]
-        line = next(n for n, other in enumerate(text.split("\n"), 1) if n > ends and other.removeprefix("# ") == first)
+        line = next(n for n, other in enumerate(text.split("\n"), 1) if n > ends and first in (other, other[2:]))
         ends = line + cell.source.count("\n")
         yield from in_python(cell.source, line) if cell.cell_type == "code" else replaced(cell.source, line)
 
@@ -199,8 +208,10 @@ def in_notebook(text: str) -> Iterator[Finding]:
 def check(path: Path) -> list[str]:
     """A message for each word that a file, or any file of a folder, should not have."""
     if path.is_dir():
-        return [message for file in sorted(path.rglob("*.py")) for message in check(file)]
-    read = in_markdown if path.suffix == ".md" else in_notebook if path.parent.name == "notebooks" else in_python
+        files = sorted(file for file in path.rglob("*") if file.suffix in (".py", ".js"))
+        return [message for file in files for message in check(file)]
+    readers = {".md": in_markdown, ".js": in_script, ".py": in_python}
+    read = in_notebook if path.parent.name == "notebooks" else readers[path.suffix]
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     findings = sorted(read(path.read_text(encoding="utf-8")))
     return [f"{name}:{line}: {word!r}: write {write.replace('**', '')}" for line, word, write in findings]
@@ -241,14 +252,22 @@ def test_lines_are_named():
 
 def test_python_is_read_for_what_people_read():
     code = '''\
-"""About a net."""
+"""About a net.
+
+    net: it is.
+"""
 net = "net"  # the nets' name
 chart(title="net", key="net", alt=f"{net} of a trunk", labels=["picture", "own"])
 print(f"a glance {net}")
 '''
-    assert sorted(in_python(code))[:2] == [Finding(1, "net", GLOSSARY["net"]), Finding(2, "nets", GLOSSARY["nets"])]
+    assert sorted(in_python(code))[:2] == [Finding(1, "net", GLOSSARY["net"]), Finding(5, "nets", GLOSSARY["nets"])]
     words = [(line, word) for line, word, _ in sorted(in_python(code))[2:]]
-    assert words == [(3, "net"), (3, "picture"), (3, "trunk"), (4, "glance")]
+    assert words == [(6, "net"), (6, "picture"), (6, "trunk"), (7, "glance")]
+
+
+def test_scripts_are_read_for_what_people_read():
+    code = 'const net = "net"; // a net\n/** Two\n * nets. */\nsay(`the trunk ${net}`, "a film");\n'
+    assert [(line, word) for line, word, _ in in_script(code)] == [(1, "net"), (3, "nets"), (4, "trunk"), (4, "film")]
 
 
 NOTEBOOK = """\

@@ -164,7 +164,9 @@ def test_it_runs_again_with_equal_results(source, executed, tmp_path):
 @each_notebook
 def test_the_page_is_whole(source, executed, tmp_path):
     page = course.export(executed(source), tmp_path / "page.html").read_text(encoding="utf-8")
-    interactive = r'<div class="labkit-(player|patches|pairs)-place">|<details class="labkit-fold">|"updatemenus":\[\{'
+    interactive = (
+        r'<div class="labkit-(player|patches|pairs|attention)-place">|<details class="labkit-fold">|"updatemenus":\[\{'
+    )
     assert re.search(interactive, page)
     assert 'src="http' not in page
 
@@ -187,7 +189,7 @@ def test_notebook_01_as_a_page_without_kernel_and_network(offline_page, executed
     assert figures > 10
     offline_page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert offline_page.locator(".js-plotly-plot").count() == figures
-    assert offline_page.locator("math[display=block]").count() == 2
+    assert offline_page.locator("math[display=block]").count() == 3
 
 
 def test_notebook_01_takes_a_real_clip(tmp_path):

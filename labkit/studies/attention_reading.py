@@ -27,7 +27,7 @@ class Shown(NamedTuple):
 
     Attributes:
         images: ``(N, 3, H, W)`` uint8, as the CNN sees them.
-        attention: maps ``(N, K, h, w)`` of all concepts, or ``(N, h, w)`` of one each.
+        attention: attention maps ``(N, K, h, w)`` of all concepts, or ``(N, h, w)`` of one each.
         concepts: names of the K concepts, or of the one each.
         energies: by the name of a rule, the energy of each.
         label: the true concept, where all are of one video.

@@ -250,4 +250,4 @@ def test_torchvision_reads_the_same_of_real_flow(real):
     for pair in FlyingChairs(real, missing="skip"):
         flow = torchvision.datasets._optical_flow._read_flo(str(pair.truth))
         assert np.array_equal(pair.flow([0])[0].numpy(), flow)
-        assert np.array_equal(pair.frames([0])[0].permute(1, 2, 0).numpy(), np.array(Image.open(pair.pictures[0])))
+        assert np.array_equal(pair.frames([0])[0].permute(1, 2, 0).numpy(), np.array(Image.open(pair.images[0])))

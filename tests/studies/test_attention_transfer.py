@@ -200,13 +200,14 @@ class InShort(AttentionTransfer):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:TV Human")
-def test_networks_of_the_paper_s_size_run_on_photos_and_videos(root_of_interactions, monkeypatch):
+def test_networks_of_the_paper_s_size_run_on_photos_and_videos(root_of_interactions, tmp_path, monkeypatch):
     from_scratch = {"resnet": (resnet101, "", ""), "vgg": (vgg16, "", "")}
     pairs = {name: {**recipe, "batch": 2} for name, recipe in RECIPES["paper"].items()}
     pairs["energy_net"] = RECIPES["paper"]["energy_net"]
     monkeypatch.setattr(module, "PRE_TRAINED", from_scratch)
     monkeypatch.setattr(module, "RECIPES", {"paper": pairs})
-    study = InShort("paper", dataset="tvhi", data_root=str(root_of_interactions), missing="skip")
+    settings = {"data_root": str(root_of_interactions), "missing": "skip", "out": tmp_path}
+    study = InShort("paper", dataset="tvhi", **settings)
     assert not preflight(study, ["energynet.resnet_filtered", "no_image", "photos.vgg_noisy"])
     study.measure("energynet.resnet_filtered", "no_image", "photos.vgg_noisy")
     assert study.attention(cnn="vgg", kind="noisy").maps.shape[1:] == (4, 14, 14)
