@@ -260,6 +260,20 @@ def test_wrong_scores_and_labels_are_named(measure, scores, labels, error, messa
         measure(scores, labels)
 
 
+@pytest.mark.parametrize("measure", [accuracy, mean_class_accuracy, confusion_matrix, precision_recall])
+def test_a_column_of_labels_is_not_broadcast(measure):
+    with pytest.raises(ValueError, match=r"labels must be \(N\); got \(6, 1\)"):
+        measure(SCORES, LABELS[:, None])
+
+
+@pytest.mark.parametrize("measure", [average_precision, mean_average_precision, lambda *table: hit_at_k(*table, k=1)])
+def test_one_wrong_score_is_named_with_bools_too(measure):
+    scores, own = SCORES.clone(), torch.nn.functional.one_hot(LABELS, 3).bool()
+    scores[4, 1] = math.nan
+    with pytest.raises(ValueError, match="scores must be finite; got 1 non-finite value"):
+        measure(scores, own)
+
+
 def test_wrong_bools_and_wrong_k_are_named():
     with pytest.raises(TypeError, match="labels must be bool; got int64: compare first"):
         average_precision(SCORES, torch.ones(6, 3, dtype=torch.int64))

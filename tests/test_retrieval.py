@@ -173,6 +173,7 @@ def test_listed():
 
 
 NO_JUNK = torch.zeros_like(POSITIVES)
+TWICE = torch.tensor([[3, 0, 5, 1, 4, 2], [3, 0, 5, 1, 4, 3]])  # as long as the database, but without image 2
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,7 @@ NO_JUNK = torch.zeros_like(POSITIVES)
         (ORDER, POSITIVES[:, :5], None, ValueError, "ranking must hold 0 to 4.* got 0 to 5"),
         (ORDER - 1, POSITIVES, None, ValueError, "ranking must hold 0 to 5.* got -1 to 4"),
         (torch.tensor([[0, 1, 2, 0]]), POSITIVES, None, ValueError, "an image once; got one twice for query 0"),
+        (TWICE, POSITIVES.expand(2, 6), None, ValueError, "an image once; got one twice for query 1"),
         (ORDER[:, :0], POSITIVES, None, ValueError, "at least one query and one image"),
         (ORDER[:0], POSITIVES[:0], None, ValueError, "at least one query and one image"),
     ],
@@ -222,6 +224,7 @@ DATABASE = torch.ones(4, 3)
         (DATABASE.long(), DATABASE, TypeError, "queries must be float32 or float64; got int64"),
         (DATABASE.double(), DATABASE, TypeError, "database must be float64; got float32"),
         (DATABASE * math.nan, DATABASE, ValueError, "queries must be finite; got 12"),
+        (DATABASE.index_fill(0, torch.tensor([2]), math.nan), DATABASE, ValueError, "queries must be finite; got 3"),
         (DATABASE, DATABASE * math.inf, ValueError, "database must be finite; got 12"),
         (DATABASE, DATABASE * 1e30, ValueError, "distances that torch.float32 can hold"),
     ],

@@ -288,7 +288,7 @@ def test_installing_fetches_and_unpacks_once(server, tmp_path):
 
 
 def test_installing_what_does_not_unpack_leaves_only_the_archive(server, tmp_path):
-    with pytest.raises(ArchiveError):
+    with pytest.raises(ArchiveError, match="expected a zip, tar or RAR archive"):
         install(tmp_path / "set", server.url, tmp_path / "archives/a.zip", None, unpack)
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert left == ["archives", "archives/a.zip", "archives/a.zip.sha256"]

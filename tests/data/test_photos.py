@@ -202,7 +202,7 @@ def test_what_follows_the_end_of_a_jpeg_is_not_looked_at(tmp_path, options):
         whole = np.asarray(Image.open(io.BytesIO(file.getvalue())))
         assert (hwc(read_photo(tmp_path / "a.jpg", upright=False)) == whole).all()
     (tmp_path / "a.jpg").write_bytes(file.getvalue()[:-500] + bytes(500))
-    with pytest.raises(PhotoError):
+    with pytest.raises(PhotoError, match=r"a.jpg: expected a photo that decodes"):
         read_photo(tmp_path / "a.jpg", upright=False)
 
 

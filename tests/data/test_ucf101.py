@@ -336,7 +336,7 @@ def test_flow_of_another_video_is_noticed(root):
 def test_damaged_flow_is_noticed(root):
     make_flow(root, TRAIN[1], 7)
     (root / "flow" / f"{TRAIN[1]}.avi.flow").write_bytes(b"PK")
-    with pytest.raises(FlowFileError):
+    with pytest.raises(FlowFileError, match="expected a whole file of save_flow"):
         UCF101(root)[1].flow([0])
 
 

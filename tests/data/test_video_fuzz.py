@@ -16,7 +16,7 @@ import torch
 
 from labkit.data import VideoError, iter_frames, read_video, scan
 
-SYNTHETIC_CASES, REAL_CASES, HANGS_AFTER_SECONDS = 300, 40, 120
+SYNTHETIC_CASES, REAL_CASES, HANGS_AFTER_SECONDS = 100, 40, 120
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -54,8 +54,9 @@ def read_damaged(seed: int, sources: list[str], folder: Path) -> str:
             picked = torch.tensor([info.num_frames - 1, 0, info.num_frames // 2, 0])
             frames = read_video(path, picked, allow_damaged=allow_damaged).frames
             assert frames.shape == (4, 3, info.height, info.width)
-            assert torch.equal(frames[1], frames[3])
-            assert sum(1 for _ in iter_frames(path, allow_damaged=allow_damaged)) == info.num_frames
+            every = list(iter_frames(path, allow_damaged=allow_damaged))
+            assert len(every) == info.num_frames
+            assert all(torch.equal(frame, every[index]) for frame, index in zip(frames, picked.tolist(), strict=True))
             outcomes.append("read")
         except VideoError as error:
             outcomes.append(str(error).removeprefix(f"{path}: expected "))
