@@ -88,17 +88,22 @@ def _unsafe(archive: Path, name: str, what: str) -> ArchiveError:
     )
 
 
-def _require_inside(archive: Path, names: Iterable[str]) -> None:
+def _require_safe(archive: Path, names: Iterable[str]) -> None:
+    """Check names before anything is written; those of folders end in a slash, and may come twice."""
+    files: set[str] = set()
     for name in names:
         parts = re.split(r"[/\\]", name)
         if ".." in parts or parts[0] == "" or re.match("[A-Za-z]:", parts[0]):
             raise _unsafe(archive, name, "a name that leads out")
+        if name in files:
+            raise _unsafe(archive, name, "twice")
+        files |= set() if name.endswith("/") else {name}
 
 
 def _unpack_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as zipped:
         members = zipped.infolist()
-        _require_inside(archive, zipped.namelist())
+        _require_safe(archive, zipped.namelist())
         for member in members:
             if stat.S_ISLNK(member.external_attr >> 16):  # the module would write a file of the link's target
                 raise _unsafe(archive, member.filename, "a link or device")
@@ -114,7 +119,7 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
         members = tar.getmembers()
         while tar.fileobj and tar.fileobj.read(2**20):  # to the end, where gzip has its checksum
             pass
-        _require_inside(archive, tar.getnames())
+        _require_safe(archive, (member.name + "/" * member.isdir() for member in members))
         require_free(folder, sum(member.size for member in members), archive.name)
         for member in tqdm(members, desc=archive.name, unit="file"):
             try:
@@ -134,7 +139,7 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
             names = [line.removeprefix(prefix) for line in lines if line.startswith(prefix) and line]
             if not names:  # perhaps another program of that name, whose lists read otherwise
                 raise _ToolError("lists nothing")
-            _require_inside(archive, names)
+            _require_safe(archive, names)
             require_free(folder, archive.stat().st_size, archive.name)
             _run([program, *(part.format(**places) for part in extracting.split())], archive.name, len(names))
             if (unpacked := sum(1 for _ in folder.rglob("*"))) < len(set(names)):

@@ -106,6 +106,27 @@ def test_links_and_devices_are_refused(make, attributes, tmp_path):
     assert contents(folder) == {}
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_comes_twice_is_refused_and_a_folder_is_not(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar, zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        for name in ("set/", "set/", "set/a", "set/a"):
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            tar.addfile(info)
+            zipped.writestr(name, "")
+    for archive in ("a.tar", "a.zip"):
+        folder = new_folder(tmp_path / archive.replace(".", "_"))
+        with pytest.raises(ArchiveError, match="got 'set/a', twice: not used"):
+            unpack(tmp_path / archive, folder)
+        assert contents(folder) == {}
+    with tarfile.open(tmp_path / "folders.tar", "w") as tar:
+        for _ in range(2):
+            info = tarfile.TarInfo("set")
+            info.type = tarfile.DIRTYPE
+            tar.addfile(info)
+    unpack(tmp_path / "folders.tar", new_folder(tmp_path / "folders"))
+
+
 @pytest.mark.parametrize("make", [zip_of, tar_of])
 @pytest.mark.parametrize("place", [3000, 9000])
 def test_damage_is_found(make, place, tmp_path):
@@ -178,6 +199,7 @@ else:
     ("names", "extraction", "message"),
     [
         (["set", "set/a - b.avi"], GOOD, None),
+        (["set", "set/a", "set/a"], NEVER, "got 'set/a', twice: not used"),
         (["set", "../a - b.avi"], NEVER, "got '../a - b.avi', a name that leads out: not used"),
         (["set"], "(target / 'set').symlink_to('/tmp')", "got 'set', a link or device: not used"),
         (["set"], "raise SystemExit('no way')", "got NAME: exit 1, unpacking no way: install another of bsdtar, unrar"),
