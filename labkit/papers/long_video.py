@@ -42,6 +42,7 @@ from labkit import checks, metrics
 from labkit.backbones.alexnet import alexnet_backbone
 from labkit.backbones.googlenet import GoogLeNet, googlenet_backbone, googlenet_tiny
 from labkit.backbones.peephole_lstm import PeepholeLSTM
+from labkit.losses import soft_targets
 from labkit.views import RGB, FlowImage, Timeline, View
 
 Size = Literal["paper", "tiny"]
@@ -292,11 +293,6 @@ def last_layers_only(model: VideoNet) -> VideoNet:
     if isinstance(model.head, DeepLSTM):
         model.head.fc.requires_grad_(False)
     return model
-
-
-def soft_targets(hot: Tensor) -> Tensor:
-    """Targets for a softmax of videos with one label or several: ``(B, K)`` bool to fractions that sum to one."""
-    return hot.float() / hot.sum(dim=1, keepdim=True)
 
 
 def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:

@@ -1,7 +1,6 @@
 """The pointing game of a TDN: do the class activation maps of its subnetworks point at what moves?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from labkit.attribution import class_activation_map, pointing_game
 from labkit.clips import Clips
 from labkit.papers.temporal_difference import TDN, Features
+from labkit.studies.moving import moving_pixels
 from labkit.views import SegmentSnippets, View
 from labkit.views.crops import centre_crop
 from labkit.views.sampling import tsn_segments
@@ -40,22 +40,13 @@ def activation_maps(model: TDN, features: Features, size: tuple[int, int] | None
 def moving_parts(clip: PuppetClip, start: int, end: int, size: int) -> Tensor:
     """Pixels ``(size, size)``, bool, of puppets and their things that have moved between two frames, seen in either.
 
-    Motion of the camera does not count: the flow of a pixel is compared with what it would be, were the pixel part of
-    the scene.
-
     Args:
         clip: of the world.
         start: index of a frame.
         end: index of another one.
         size: side of the centre crop.
     """
-    drawn = clip.rendering
-    scene = max(number for number, kind in enumerate(drawn.kinds) if kind == "scene")  # the front of it
-    at_rest = replace(drawn, part=torch.full_like(drawn.part, scene))
-    moving = torch.zeros(drawn.part.shape[-2:], dtype=torch.bool)
-    for here, there in ((start, end), (end, start)):
-        motion = drawn.flow([here], [there]) - at_rest.flow([here], [there])  # (1, 2, H, W)
-        moving |= (motion[0].norm(dim=0) > LEAST_SPEED) & drawn.mask("puppet", "prop")[here]
+    moving = moving_pixels(clip, start, end, LEAST_SPEED) | moving_pixels(clip, end, start, LEAST_SPEED)
     return centre_crop(moving, size)
 
 

@@ -9,6 +9,7 @@ from lstms import array, lstm_by_hand, plain_copy, shaken
 from torch import nn
 
 from labkit import metrics
+from labkit.losses import soft_targets
 from labkit.papers import long_video
 from labkit.papers.long_video import (
     AveragePooling,
@@ -29,7 +30,6 @@ from labkit.papers.long_video import (
     lstm_loss,
     lstm_recipe,
     max_within_spans,
-    soft_targets,
     video_view,
 )
 from labkit.studies.feature_maps import timeline
