@@ -1,10 +1,10 @@
 """The experiments on ActionFlowNet: each row alone, in the world and on real videos, small and of the paper's size."""
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import pytest
 import torch
+from contract import lend, require_needs, require_same_values
 from torchvision.models import resnet18
 
 from labkit.data import Estimated
@@ -14,7 +14,7 @@ from labkit.studies.action_flow_net import AFN, FROZEN
 from labkit.studies.preflight import preflight
 
 ROWS = list(AFN.rows())
-KEPT = ("scores.", "features.", "flow_errors.", "region_errors.", "regions")
+COMPUTED = ("scores.", "features.", "flow_errors.", "region_errors.", "regions")
 
 
 def smoke(clips_of=None, models_of=None):
@@ -23,8 +23,7 @@ def smoke(clips_of=None, models_of=None):
     if clips_of is not None:
         study.large, study.small, study._pairs = clips_of.large, clips_of.small, clips_of._pairs
     if models_of is not None:
-        kept = models_of._keeper.memory
-        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith(KEPT)}
+        lend(study, models_of, COMPUTED)
     return study
 
 
@@ -36,28 +35,17 @@ def together():
     return study
 
 
-def same(value, other, row):
-    """Whether a row has the same values again; times differ."""
-    return {m: v for m, v in value.items() if m != "inference.extra"} == {
-        m: other.live[m] for m in row.metrics if m != "inference.extra"
-    }
-
-
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
     again = smoke(together, together)
-    row = again.row(name)
-    assert same(again.measure(name), together, row)
-    asked = {training.name for training in again.asked}
-    needs = [need for need in row.needs if not need.startswith("flow_net.")]  # tiny ones come with the lab
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(again, together, name, but=["inference.extra"])  # a time
+    require_needs(again.row(name), again.asked, given=["flow_net."])  # tiny ones come with the lab
 
 
 @pytest.mark.parametrize("name", ["fine_tune.large", "multi2.small", "given_flow.large", "epe.after", "regions"])
 def test_a_row_alone_has_the_same_value(name, together):
     alone = smoke(together)
-    assert same(alone.measure(name), together, alone.row(name))
+    require_same_values(alone, together, name, but=["inference.extra"])
 
 
 def test_values_are_percentages_with_standard_errors_and_errors_in_pixels(together):

@@ -1,10 +1,10 @@
 """The experiments on attention transfer: each row alone, in the world and on data in the shape of the real sets."""
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import pytest
 import torch
+from contract import lend, require_needs, require_same_values
 from interactions import write_interactions, write_photos
 from torchvision.models import resnet101, vgg16
 
@@ -24,8 +24,7 @@ def smoke(clips_of=None, networks_of=None):
     if clips_of is not None:
         study.interactions, study.actions, study._photos = clips_of.interactions, clips_of.actions, clips_of._photos
     if networks_of is not None:
-        kept, study.curves = networks_of._keeper.memory, networks_of.curves
-        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
+        lend(study, networks_of)
     return study
 
 
@@ -40,16 +39,14 @@ def together():
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
     again = smoke(together, together)
-    assert again.measure(name) == {metric: together.live[metric] for metric in again.row(name).metrics}
-    asked, needs = {training.name for training in again.asked}, again.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(again, together, name)
+    require_needs(again.row(name), again.asked)
 
 
 @pytest.mark.parametrize("name", ["tuned.vgg_noisy", "energynet.resnet_filtered", "mining", "few.20"])
 def test_a_row_alone_has_the_same_value(name, together):
     alone = smoke(together)
-    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+    require_same_values(alone, together, name)
 
 
 def test_the_values_are_percentages(together):

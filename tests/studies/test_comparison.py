@@ -1,9 +1,8 @@
 """All systems on the same clips: every system has a row and a place in a table, and is measured as its study does."""
 
-from fnmatch import fnmatchcase
-
 import pytest
 import torch
+from contract import require_needs
 
 from labkit import claims
 from labkit.studies.comparison import SYSTEMS, Comparison
@@ -27,9 +26,7 @@ def test_every_system_stands_in_a_table_of_its_league():
 def test_a_system_asks_for_the_trainings_that_its_row_names(name, study):
     before = len(study.asked)
     values = study.measure(name)
-    asked, needs = {training.name for training in study.asked[before:]}, study.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_needs(study.row(name), study.asked[before:])
     families = [values[f"{name}.{family}"] for family in ("appearance", "motion", "reversed")]
     assert values[f"{name}.accuracy"] == pytest.approx(sum(families) / 3)  # as many clips in each
     assert values[f"{name}.training"] > 0

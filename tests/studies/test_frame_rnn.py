@@ -1,11 +1,11 @@
 """The experiments on CNN codes: each row alone, in the world and on real videos, small and of the paper's size."""
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
+from contract import require_needs, require_same_values
 from torchvision.models import alexnet
 
 from labkit.studies.frame_rnn import FAMILIES, ONE, FrameRNN, Scale
@@ -34,10 +34,8 @@ def together():
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_alone_has_the_same_value_and_trains_what_it_says(name, together):
     alone = smoke(together)
-    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
-    asked, needs = {training.name for training in alone.asked}, alone.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(alone, together, name)
+    require_needs(alone.row(name), alone.asked)
 
 
 def test_numbers_of_clips_are_those_behind_a_metric(together):

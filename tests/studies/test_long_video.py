@@ -1,10 +1,10 @@
 """The experiments on long video: each row alone, in the world, on Sports-1M and on UCF101 alone."""
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import pytest
 import torch
+from contract import lend, require_needs, require_same_values
 from sports import write_sets
 from torchvision.models import alexnet, googlenet
 
@@ -27,9 +27,7 @@ def smoke(clips_of=None, networks_of=None):
     if clips_of is not None:
         study.noisy, study.clean = clips_of.noisy, clips_of.clean
     if networks_of is not None:
-        kept = networks_of._keeper.memory
-        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
-        study.curves |= networks_of.curves
+        lend(study, networks_of)
     return study
 
 
@@ -44,16 +42,14 @@ def together():
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
     again = smoke(together, together)
-    assert again.measure(name) == {metric: together.live[metric] for metric in again.row(name).metrics}
-    asked, needs = {training.name for training in again.asked}, again.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(again, together, name)
+    require_needs(again.row(name), again.asked)
 
 
 @pytest.mark.parametrize("name", ["pool.local", "googlenet.lstm_tuned", "gain.last", "clean.lstm_both"])
 def test_a_row_alone_has_the_same_value(name, together):
     alone = smoke(together)
-    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+    require_same_values(alone, together, name)
 
 
 def test_the_values_are_percentages_with_their_hits_and_standard_errors(together):

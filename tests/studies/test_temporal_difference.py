@@ -1,12 +1,12 @@
 """The experiments on temporal differences: each row alone, in the world, on real videos, and on made-up sets."""
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import extract_flow
 import numpy as np
 import pytest
 import torch
+from contract import lend, require_needs, require_same_values
 
 from labkit import metrics
 from labkit.backbones.resnet import resnet50, resnet_tiny
@@ -29,8 +29,7 @@ def smoke(clips_of=None, networks_of=None):
     if clips_of is not None:
         study.first, study.second = clips_of.first, clips_of.second
     if networks_of is not None:
-        kept = networks_of._keeper.memory
-        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
+        lend(study, networks_of)
     return study
 
 
@@ -45,16 +44,14 @@ def together():
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
     again = smoke(together, together)
-    assert again.measure(name) == {metric: together.live[metric] for metric in again.row(name).metrics}
-    asked, needs = {training.name for training in again.asked}, again.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(again, together, name)
+    require_needs(again.row(name), again.asked)
 
 
 @pytest.mark.parametrize("name", ["second.tdn_flow", "tdn.from_stills", "levels.conv1", "mixing.gate_random", "gain"])
 def test_a_row_alone_has_the_same_value(name, together):
     alone = smoke(together)
-    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+    require_same_values(alone, together, name)
 
 
 def test_the_values_are_percentages_with_their_hits(together):

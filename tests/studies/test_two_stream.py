@@ -1,10 +1,10 @@
 """The experiments on two streams: each row alone, in the world and on real videos, small and of the paper's size."""
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import pytest
 import torch
+from contract import lend, require_needs, require_same_values
 from safetensors.torch import save_file
 
 from labkit.papers import two_stream
@@ -20,8 +20,7 @@ def smoke(clips_of=None, networks_of=None):
     if clips_of is not None:
         study.large, study.small = clips_of.large, clips_of.small
     if networks_of is not None:
-        kept = networks_of._keeper.memory
-        study._keeper.memory |= {name: kept[name] for name in kept if not name.startswith("scores.")}
+        lend(study, networks_of)
     return study
 
 
@@ -36,16 +35,14 @@ def together():
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
     again = smoke(together, together)
-    assert again.measure(name) == {metric: together.live[metric] for metric in again.row(name).metrics}
-    asked, needs = {training.name for training in again.asked}, again.row(name).needs
-    assert all(any(fnmatchcase(training, need) for need in needs) for training in asked)
-    assert all(any(fnmatchcase(training, need) for training in asked) for need in needs)
+    require_same_values(again, together, name)
+    require_needs(again.row(name), again.asked)
 
 
 @pytest.mark.parametrize("name", ["spatial.fine_tune_d9", "small.fine_tune", "small.added_classes", "splits.svm"])
 def test_a_row_alone_has_the_same_value(name, together):
     alone = smoke(together)
-    assert alone.measure(name) == {metric: together.live[metric] for metric in alone.row(name).metrics}
+    require_same_values(alone, together, name)
 
 
 def test_the_values_are_percentages_with_their_hits(together):
