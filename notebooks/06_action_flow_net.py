@@ -59,9 +59,9 @@ from labkit.studies.action_flow_net import AFN
 from labkit.viz import show
 from labkit.viz.papers import action_flow_net as figures
 
-torch.set_grad_enabled(False)  # networks are only looked at here; where one is trained, gradients are on
 
 # %%
+torch.set_grad_enabled(False)  # networks are only looked at here; where one is trained, gradients are on
 study = AFN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
 board = Scoreboard(study)
 large, small = study.large, study.small
