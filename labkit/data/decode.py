@@ -115,7 +115,8 @@ class Recording:
         if not 0 < context.width * context.height <= MAX_PIXELS:
             self._fail(f"frames of 1 to {MAX_PIXELS} pixels", f"{context.width} x {context.height}", "fetch it again")
         pixels = (stream.frames or 300) * context.width * context.height
-        stream.thread_type = "AUTO" if pixels >= _LONG else "SLICE"
+        # Decoders that work on several frames side by side patch up damaged ones differently each time.
+        stream.thread_type = "AUTO" if pixels >= _LONG and not self.allow_damaged else "SLICE"
         self._decoder: Any = context
         if stream.metadata.get("alpha_mode") == "1" and context.name in _WITH_ALPHA:
             with suppress(av.error.FFmpegError, ValueError):  # an FFmpeg without libvpx
@@ -145,6 +146,10 @@ class Recording:
     def _whole_frames(self) -> Iterator[VideoFrame]:
         """Frames as the decoder gives them, those that are interlaced made whole; as many as it gives."""
         for frame in self._stored_frames():
+            if frame.is_corrupt and self.moments:  # patched up from its neighbours
+                if self.allow_damaged:
+                    break
+                self._fail_damaged("every frame to decode", f"a frame {len(self.moments)} with parts missing")
             tick = self._stream.time_base
             self.moments.append(None if frame.pts is None or tick is None else float(frame.pts * tick))
             if frame.interlaced_frame and self._deinterlacer is None and min(frame.width, frame.height) >= _LEAST:
@@ -326,7 +331,7 @@ class Recording:
         self._decoder.flush_buffers()
         frames = (frame for frame in self._stored_frames() if frame.pts is None or frame.pts >= stamps[start])
         for index, frame in zip(range(start, len(stamps)), frames, strict=False):
-            if frame.pts != stamps[index] or frame.interlaced_frame:
+            if frame.pts != stamps[index] or frame.interlaced_frame or frame.is_corrupt:
                 return
             self._show(frame)
             yield index
