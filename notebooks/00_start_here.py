@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Start here
 #
-# No paper of its own: a taste of eight papers, each linked where its section begins.
+# No paper of its own: a taste of eight papers. (The report of 03 and the paper of 07 have no page that could be linked.)
 #
 # Welcome to **labkit**. In this lab you take apart papers from which machines learned to understand video: you run them, look
 # inside, change one thing and see what happens.
@@ -78,7 +78,8 @@ actions, meetings, photos = samples(profile, seed)
 figures.actions([actions, meetings])
 
 # %% [markdown]
-# **Explore** six of them in motion; then switch to their flow, and look at the motion alone.
+# **Explore** six of them in motion; then switch to their *optical flow*: each pixel is coloured by the direction and the speed
+# in which its point moves, and nothing else is left of the image.
 
 # %%
 figures.motions(actions, ["hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up"])
@@ -92,7 +93,7 @@ figures.motions(actions, ["hammer", "chop", "walk_left", "walk_right", "sit_down
 # ## A taste of each paper
 #
 # Everything below, except for one figure, comes from the first clip. No network is used yet, only the bare idea, in raw
-# pixels. The networks come in the papers' own notebooks, whose numbers stand in front.
+# pixels. The networks come in the papers' own notebooks: the number before each heading below is that of its notebook.
 #
 # ### 02 · Two-stream networks: *what is there* and *how it moves*
 #
@@ -107,9 +108,10 @@ figures.two_streams(frames[t], fields[t], speed)
 # %% [markdown]
 # ### 03 · CNN features and recurrent networks: *order matters*
 #
-# Giel & Diaz (2015, a report of Stanford's [CS231n](https://cs231n.stanford.edu)) describe each frame by a vector, which they
-# take from inside a network that was trained on photos, and read these vectors in order with a recurrent network. The two rows
-# hold the same frames. An average over time cannot tell them apart; a recurrent network can.
+# A *convolutional neural network* (CNN) turns an image into lists of numbers, its *features*. Giel & Diaz (2015, a report of
+# Stanford's [CS231n](https://cs231n.stanford.edu)) take those of each frame from inside a CNN that was trained on photos, and
+# read them in order with a recurrent network. The two rows hold the same frames. An average over time cannot tell them apart;
+# a recurrent network can.
 
 # %%
 times = torch.linspace(0, len(frames) - 1, 6).long()
@@ -118,9 +120,9 @@ figures.orders(frames[times], times)
 # %% [markdown]
 # ### 04 · Local features and VLAD: *an image as a bag of patches*
 #
-# [Ng, Yang & Davis (2015)](https://arxiv.org/abs/1504.05133) describe an image by the features of its patches, pooled without
-# regard to where they are; VLAD is their way of pooling. Here is a frame as such a bag: all its patches are there, but nothing
-# tells where each belongs. (We sorted them by brightness.)
+# [Ng, Yang & Davis (2015)](https://arxiv.org/abs/1504.05133) describe an image by the features of its patches, put together
+# (*pooled*) without regard to where they are; VLAD, a vector of locally aggregated descriptors, is their way of doing so. Here
+# is a frame as such a bag: all its patches are there, but nothing tells where each belongs. (We sorted them by brightness.)
 
 # %%
 side = frames.shape[2] // 6
@@ -138,7 +140,8 @@ figures.bag(frames[t], patches[darkest_first])
 # %%
 values = frames.float()  # (T, 3, H, W), 0 to 255
 moment = (values - values.mean(0)).abs().sum(1).argmax(0)  # (H, W), the index of a frame for each pixel
-figures.pooled(values.mean(0) / 255, values.gather(0, moment.expand(1, 3, -1, -1))[0] / 255)
+unusual = values.gather(0, moment.expand(1, 3, -1, -1))[0]  # (3, H, W), each pixel from its own frame
+figures.pooled(values.mean(0) / 255, unusual / 255)
 
 # %% [markdown]
 # ### 06 · ActionFlowNet: *seeing where things will go*
@@ -158,7 +161,8 @@ figures.prediction(frames[t], future / 255, frames[t + 1])
 #
 # ### 07 · Temporal difference networks: *what has changed?*
 #
-# Ng & Davis (2018) add, at every level of a network, the difference between two frames. At the lowest level it is this:
+# Ng & Davis (2018) add, at every level of a network, the difference between two frames. At the lowest level, that of pixels,
+# it looks like this; grey means that nothing has changed:
 
 # %%
 later = min(t + 3, len(frames) - 1)
@@ -184,8 +188,11 @@ figures.photos_and_frames(photos, meetings)
 # - It opens with what you will see, what to know beforehand and how long it takes.
 # - **Predict** comes before an experiment. Answer before you run the cell: where you are wrong, you learn most. **Explore**
 #   comes before a figure that you can operate, **Try it** before a change that you can make.
-# - Our numbers stand beside the paper's, and it is always said which are whose. Some claims do not hold here; then the
-#   notebook says so, and why.
+# - Our numbers stand beside the paper's, and it is always said which are whose. A number is *live* if this run has measured
+#   it, and *recorded* if a longer run did, once for each of several *seeds* (a seed is another world: other actors, scenes and
+#   motions). Compare live with live, and recorded with recorded. ↻ marks records that are older than the present code.
+# - A *claim* is something that a paper says, and that we test on the records. Some do not hold here; then the notebook says
+#   so, and why.
 # - A notebook defines no network and no training loop. They are in `labkit/`, one file for each paper, and are printed from
 #   there, to be read.
 # - Code that only prepares, such as imports, is folded; open it if you want to see it.
@@ -200,7 +207,7 @@ figures.photos_and_frames(photos, meetings)
 # | profile | for | a notebook takes |
 # |---|---|---|
 # | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
-# | `lesson` | you: the effects are visible on a laptop | up to three minutes |
+# | `lesson` | you: the effects are visible on a laptop | up to four minutes |
 # | `study` | every row of every table, on the lab's own world | up to hours |
 # | `paper` | a GPU and the real data: the paper's network and schedule | as long as in the paper |
 #
@@ -223,4 +230,4 @@ assert doctor.healthy(findings), "see the lines marked with a cross: each names 
 # **Try it.** Set `seed = 1` above, and run the notebook again. Which of the actions look different, and which ideas still
 # show?
 #
-# **Next:** [01_video_and_flow](01_video_and_flow.ipynb), on which all the papers build.
+# **Next:** [01_video_and_flow](01_video_and_flow.ipynb), on which most of the other lessons build.

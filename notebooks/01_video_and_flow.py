@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Video and flow
 #
-# No paper of its own: this lesson lays the ground on which all the others stand. Two figures are after Simonyan & Zisserman,
+# No paper of its own: this lesson lays the ground for most of the others. Two figures are after Simonyan & Zisserman,
 # [*Two-stream convolutional networks for action recognition in videos*](https://arxiv.org/abs/1406.2199), NIPS 2014. The code
 # is in [flow/](../labkit/flow) and [sampling.py](../labkit/views/sampling.py), what only this lesson needs in
 # [studies/video_and_flow.py](../labkit/studies/video_and_flow.py).
@@ -68,7 +68,8 @@ from labkit.viz.papers import video_and_flow as figures
 
 # %%
 puppet = study.stroll(profile, seed)
-footage = study.Footage.of(puppet, video and parameters.user_path(data_root, video), start=start, device=device)
+path = parameters.user_path(data_root, video) if video else ""  # empty: the puppet
+footage = study.Footage.of(puppet, path, start=start, device=device)
 clip, name, kind = footage.clip, footage.name, footage.kind
 print(f"{name}: {tuple(clip.shape)}, {clip.dtype}, {footage.fps:.4g} frames per second")
 print("time, channels (red, green, blue), height, width")
@@ -121,8 +122,9 @@ rules = {
 figures.rules(rules, count)
 
 # %% [markdown]
-# A low frame rate does not only drop detail, it can show another motion. Below is the x-t slice of the puppet again, if only
-# every second, fourth or eighth frame is taken, and shown until the next one comes.
+# A low frame rate does not only drop detail, it can show another motion. Below is the cut along time from section 1 again (an
+# *x-t slice*: x to the right, time downwards), if only every second, fourth or eighth frame is taken, and shown until the next
+# one comes.
 #
 # **Predict:** the arm swings with a period of eight frames. What will it seem to do at one frame in eight?
 
@@ -150,9 +152,9 @@ print(f"{kind} flow: {tuple(field.shape)}, {field.dtype}")
 print(f"99 % of the vectors are shorter than {top:.1f} pixels, the longest has {field.norm(dim=1).max():.1f}")
 
 # %% [markdown]
-# We look at one moment more closely, one with much motion, but without a cut: flow means nothing across a cut. Nor does
-# anything move between two copies of a frame, which videos have, for example every fifth frame after a conversion from 25 to
-# 30 frames per second. How much change is much depends on the clip, so each step is compared with the livelier ones.
+# We look at one moment more closely, one with much motion, but without a cut: flow means nothing across a cut. Videos also
+# contain copies of frames, between which nothing moves: to turn 25 frames per second into 30, every fifth frame is shown
+# twice. How much change is much depends on the clip, so each step is compared with the livelier ones.
 
 # %%
 change = clip.diff(dim=0).abs().mean((1, 2, 3))  # (T-1,)
@@ -208,8 +210,8 @@ figures.warping(as_they_are, warped)
 # %% [markdown]
 # What remains has three causes. Between pixels the frame has to be interpolated, which softens fine texture. A pixel on an
 # outline mixes two things that move differently, and can follow only one. And some points have no partner at all: something
-# covers them, or they leave the image. If flow is known in both directions, such points give themselves away: the way there
-# and the way back do not lead home.
+# covers them, or they leave the image. If flow is known in both directions, such points can be recognised: if you follow the
+# flow forward and then the flow back, you do not return to the point where you started.
 
 # %%
 show(flow.occlusion_mask, docstring=False)
@@ -259,7 +261,8 @@ figures.answers({card: hole.forward[5] for card, hole in holes.items()}, answers
 #
 # One equation for two unknowns: a line in the plane of velocities, and every point on it explains what this pixel sees. More
 # pixels help only if their lines cross. Whether they do is in the *structure tensor*, the mean of the products of these
-# differences over a neighbourhood. Its eigenvalues say how much the brightness changes in one direction, and in the other.
+# differences over a neighbourhood. Its larger eigenvalue says how much the brightness changes in the direction in which it
+# changes most, its smaller one how much it changes at right angles to that.
 
 # %%
 show(flow.structure_tensor_eigenvalues, docstring=False)
@@ -270,7 +273,8 @@ chosen = study.choose_locations(eigenvalues, avoid=hidden)  # both small; one la
 figures.locations(now, chosen)
 
 # %% [markdown]
-# Now try every velocity at each of the three, and see how badly it explains the next frame. **Predict** the shape of each error.
+# Now try every velocity at each of the three, and see how badly it explains the next frame. The figures show this error for
+# every $(u, v)$. **Predict** for each of the three locations: is it flat, a valley, or a pit?
 
 # %%
 true = {location: field[t, :, y, x] for location, (x, y) in chosen.items()}  # (2,) each

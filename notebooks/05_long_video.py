@@ -17,15 +17,15 @@
 #
 # Ng, Hausknecht, Vijayanarasimhan, Vinyals, Monga & Toderici, [*Beyond short snippets: deep networks for video
 # classification*](https://arxiv.org/abs/1503.08909), CVPR 2015. We follow chapter 3 of Ng's thesis; numbers of sections and
-# tables are its own. The paper is [long_video.py](../labkit/papers/long_video.py), its experiments are
+# tables are those of the thesis. The paper is [long_video.py](../labkit/papers/long_video.py), its experiments are
 # [studies/long_video.py](../labkit/studies/long_video.py).
 #
 # **What you will see here**
 #
-# - five positions in a network at which time can be pooled, in code and as drawings of the modules (Figure 3.2, Table 3.1);
+# - five ways to pool over time, in code and as drawings of the modules (Figure 3.2, Table 3.1);
 # - why the maximum, and not the mean; and which frame won each maximum;
 # - a deep LSTM that reads a clip frame by frame, from its equations to its gates at work (Figures 3.3 and 3.4);
-# - what more frames do to a prediction (Table 3.3), and flow as an image for the same network (Tables 3.4 to 3.7).
+# - what more frames do to a prediction (Table 3.3), flow as an image (Tables 3.4, 3.5 and 3.7), and frame rates (Table 3.6).
 #
 # **To know beforehand**: how a convolutional network classifies an image; what a recurrent network is, from
 # [03_frame_rnn](03_frame_rnn.ipynb), and optical flow, from [01_video_and_flow](01_video_and_flow.ipynb).
@@ -76,11 +76,15 @@ figures.overview()
 # %% [markdown]
 # ## The data (section 3.4.1)
 #
-# **The paper** trains on [Sports-1M](https://github.com/gtoderici/sports-1m-dataset): minutes of video, labels for all of it,
-# and nobody says *when* the sport can be seen.
+# **The paper** trains on [Sports-1M](https://github.com/gtoderici/sports-1m-dataset): minutes of video with one label or a
+# few for the whole video; nobody says *when* the sport can be seen.
 #
-# > Our clips last ten seconds. An action happens in one of five stretches, in a quarter of the clips another one in another
-# > stretch, which makes two labels; the rest is idling. The camera is restless and cuts twice. Our numbers of frames are:
+# > Our clips last ten seconds. An action happens in one of five stretches, the rest is idling. In a quarter of the clips
+# > another action happens in another stretch; these clips have two labels. The camera is restless and cuts twice.
+# >
+# > An *example* is a stretch of a video as a network sees it. Tables and names keep the paper's numbers of frames: what is
+# > called 30 frames is 8 here, and 120 frames are 30, the whole clip. (A clip starts over until there are 75 frames, so that
+# > an example of 30 can begin anywhere.) In detail:
 #
 # | | the paper | here, unless the profile is `paper` |
 # |---|---|---|
@@ -104,8 +108,9 @@ example = reading.example_clip(study)
 figures.player(example.frames, reading.flow_images(study, example), example.happening, example.names, study.scale.rate)
 
 # %% [markdown]
-# > In the lab's world most frames show nothing useful. A model that is trained on single frames learns mostly from frames
-# > that do not show their label, and one that sees a few seconds may miss the action altogether.
+# > An action fills one stretch of five, so about one frame in five shows it (two in five if the clip has two labels). A model
+# > that is trained on single frames learns mostly from frames that do not show their label, and one that sees a few seconds
+# > may miss the action altogether.
 #
 # ## 3.3 · One frame at a time
 #
@@ -122,21 +127,24 @@ with torch.device("meta"):  # shapes alone: nothing is computed
 tuple(maps.shape)
 
 # %% [markdown]
-# > Our AlexNet is smaller (56 x 56 pixels, filters of 7, 5 and 3). It was pre-trained on the world's source task, stills of
-# > other puppets. First it is trained on single frames of the clips. Then it stays as it is: its feature maps of all frames are
-# > computed once, and everything that follows is trained on them.
+# > Our AlexNet is smaller (56 x 56 pixels, filters of 7, 5 and 3). It was pre-trained on the *source task* of the lab's world,
+# > our ImageNet: things and postures in stills of other puppets. First it is trained on single frames of the clips. Then it
+# > stays as it is: its feature maps of all frames are computed once, and everything that follows is trained on them.
 
 # %%
 study.measure("alexnet.single")
 
 # %% [markdown]
 # **Hit@k** is the percentage of videos with one of their labels among the $k$ likeliest classes; ± is its standard error over
-# the test clips. Here the predictions for twelve frames of each clip are averaged. Remember the number.
+# the test clips. Here the predictions for twelve frames of each clip are averaged. Remember the number. (A guess among twelve
+# classes is right in about one clip of ten; the paper's AlexNet reaches 63.6 % on single frames of Sports-1M.)
 #
 # ## 3.3.1 · Where in the network should time disappear? (Figure 3.2)
 #
 # A backbone makes feature maps $(C, h, w)$ of each of $T$ frames; at the end there is one set of class scores. Somewhere in
-# between, $T$ must become 1. **The paper** tries five positions and takes the maximum over time at each. We read two of them.
+# between, $T$ must become 1. **The paper** tries five ways. They differ in where the maximum over time is, before or after the
+# fully connected layers, and in whether it covers all frames or spans of ten. We read two of them: `self.fc` are the two fully
+# connected layers, `self.classifier` is the softmax layer; both are made in the base class `Head`.
 #
 # ### Conv Pooling
 #
@@ -156,16 +164,15 @@ show(long_video.ConvPooling, docstring=False)
 show(long_video.LatePooling, docstring=False)
 
 # %%
-maps, settings = torch.rand(2, 30, 128, 3, 3), {"hidden": (256, 256), "dropout": 0.5}
-conv, late, local = (
-    head((128, 3, 3), 12, 30, **settings).eval()
-    for head in (long_video.ConvPooling, long_video.LatePooling, long_video.LocalPooling)
-)
+maps = torch.rand(2, 30, 128, 3, 3)  # clips, frames, channels, height, width
+settings = {"hidden": (256, 256), "dropout": 0.5}
+conv = long_video.ConvPooling((128, 3, 3), 12, 30, **settings).eval()  # 12 classes, 30 frames
+late = long_video.LatePooling((128, 3, 3), 12, 30, **settings).eval()
 tuple(maps.shape), tuple(conv(maps).shape), tuple(late(maps).shape)
 
 # %% [markdown]
 # > In Conv Pooling thirty feature maps become one, and the fully connected layers run once per clip. At each location each
-# > channel remembers its largest response, whenever it was. Late Pooling combines what the layers say of *whole* frames.
+# > channel remembers its largest response, whenever it was. Late Pooling combines what the layers make of *whole* frames.
 #
 # **Predict:** by how much do the logits change if the thirty frames come in another order?
 
@@ -174,16 +181,17 @@ order = torch.randperm(30)
 [(head(maps[:, order]) - head(maps)).abs().max().item() for head in (conv, late)]
 
 # %% [markdown]
-# A maximum forgets the order. The other three variants: **Slow Pooling** takes the maximum over ten frames with a stride of
-# five, then over what a shared layer makes of these; **Local Pooling** over ten frames only, and gives all towers to one
-# larger softmax; **Time-Domain Convolution** has kernels of 3 x 3 across ten frames first. The drawing is made by running
-# the modules, with widths of our small networks (the paper's feature maps are 256 x 6 x 6, its layers 4096 wide).
+# A maximum forgets the order. The other three variants: **Slow Pooling** takes the maximum over spans of ten frames, one span
+# every five frames; a shared layer follows, and then the maximum over all spans. **Local Pooling** takes the first maximum
+# only: the layers run for each span (a *tower*), and one larger softmax layer reads all towers. **Time-Domain Convolution**
+# has kernels of 3 x 3 across ten frames first. The drawing is made by running the modules, with widths of our small networks
+# (the paper's feature maps are 256 x 6 x 6, its layers 4096 wide).
 
 # %%
 names = ["ConvPooling", "LatePooling", "SlowPooling", "LocalPooling", "TimeDomainConvolution"]
 heads = {name: getattr(long_video, name)((128, 3, 3), 12, 120, **settings) for name in names}
 towers = {name: layers_of(head, (128, 3, 3), 120) for name, head in heads.items()}
-google = long_video.ConvPooling((256, 1, 1), 12, 120, **settings)
+google = long_video.ConvPooling((256, 1, 1), 12, 120, **settings)  # GoogLeNet takes the mean over all locations
 figures.poolings(towers | {"GoogLeNet Conv Pooling": layers_of(google, (256, 1, 1), 120)})
 
 # %% [markdown]
@@ -202,8 +210,9 @@ figures.gradients(reading.values_with_gradient(study))
 # ### 3.3.3 · Network expansion
 #
 # **The paper:** "Max-pooling models are first initialized as single-frame networks then expanded to 30-frames and again to
-# 120-frames." This works because the parameters do not depend on the number of frames. On a clip in which nothing changes, an
-# expanded network must predict what the single-frame network predicts.
+# 120-frames." In Conv and Late Pooling the parameters do not depend on the number of frames, so they are simply copied: read
+# the loop. Only the softmax layer of Local Pooling grows with the frames; the lines with `_spread_over_towers` are for it
+# alone. On a clip in which nothing changes, an expanded network must predict what the single-frame network predicts.
 
 # %%
 show(long_video.expand, docstring=False)
@@ -215,6 +224,9 @@ reading.after_expansion(study)
 # ### Does the position matter? (Table 3.1)
 #
 # **Predict** the order of the four: the maximum in two positions, the mean, and a learned weight for each frame.
+#
+# In the table, rows marked *live* are from this run, with fewer clips and steps than recorded ones; ↻ marks records that are
+# older than the present code. Compare live with live, and recorded with recorded.
 
 # %%
 study.measure("pool.conv", "pool.late", "pool.average", "pool.fc")
@@ -224,9 +236,9 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 
 # %% [markdown]
 # > Our backbone stays as it is, so gradients that reach the convolutions, the paper's reason, cannot explain what you see.
-# > There is another difference between maximum and mean: one keeps the frame that tells, the other dilutes it. And in our
-# > records the order of positions is reversed: Late and Slow Pooling are ahead of Conv Pooling. Why, we do not know. (Our
-# > Time-Domain Convolution has 64 filters for 128 channels; the paper has 256 for 256.)
+# > There is another difference between maximum and mean: one keeps the frame that tells, the other dilutes it. Is the order
+# > of positions in the table the paper's? In our first records it was reversed, Late and Slow Pooling ahead of Conv Pooling;
+# > why, we do not know. (Our Time-Domain Convolution has 64 filters for 128 channels; the paper has 256 for 256.)
 #
 # ### Which frame won?
 #
@@ -255,8 +267,11 @@ figures.first_frames(reading.pooled_so_far(study, example))
 #
 # $$o_t = \sigma(W_{xo}x_t + W_{ho}h_{t-1} + W_{co}c_t + b_o) \quad (3.6), \qquad h_t = o_t \tanh(c_t) \quad (3.7)$$
 #
-# The gates see the cell through *peepholes* $W_{ci}, W_{cf}, W_{co}$, which [PyTorch](https://pytorch.org)'s LSTM lacks.
-# Compare the five lines of the loop with the five equations:
+# $x_t$ is the feature vector of frame $t$, $h_t$ the output of the layer, $\sigma$ the logistic sigmoid; the $W$ and $b$ are
+# learned. The gates see the cell through *peepholes* $W_{ci}, W_{cf}, W_{co}$, which [PyTorch](https://pytorch.org)'s LSTM
+# lacks. In the code these are vectors: each gate sees only its own cell (the thesis writes matrices, and does not say). The
+# products of all gates with $x_t$ and $h_{t-1}$ are computed together, in the first two lines; then five lines follow for the
+# five equations:
 
 # %%
 show(PeepholeLSTM.trace, docstring=False)
@@ -283,8 +298,9 @@ figures.deep_lstm({"LSTM": layers_of(deep, (256, 1, 1), 30), "Conv Pooling": lay
 # ### 3.3.3 · Training: a gain that rises
 #
 # **The paper** uses the label at every frame, and multiplies its gradients by a gain $g_t$ that rises linearly from 0 to 1,
-# because at later frames "the LSTM's internal state captured more information". With $p_{tk}$ the predicted probability of class
-# $k$ at frame $t$, and $y_k$ the target, the loss of a clip is
+# because at later frames "the LSTM's internal state captured more information". With $p_{tk}$ the predicted probability of
+# class $k$ at frame $t$, and $y_k$ the target, we write the loss of a clip as follows. (The thesis has words only; the
+# division by the sum makes the three kinds of gain comparable.)
 #
 # $$L = -\frac{1}{\sum_t g_t} \sum_{t=1}^{T} g_t \sum_{k=1}^{K} y_k \log p_{tk}$$
 
@@ -293,7 +309,7 @@ show(long_video.lstm_loss, docstring=False)
 
 # %% [markdown]
 # The linear gain "resulted in faster learning and higher accuracy" than $g = 1$ everywhere or at the last frame only.
-# **Predict** which learns fastest here. `area` is the mean of Hit@1 over the training, the area under a curve below it.
+# **Predict** which learns fastest here. `area` is the mean of Hit@1 over the training: the area under its curve in the figure.
 
 # %%
 study.measure("gain.linear", "gain.ones", "gain.last")
@@ -307,8 +323,9 @@ figures.learning_curves(curves, title="Three gains<br>one example of each test c
 #
 # ### 3.3.3 · Inference: four rules
 #
-# A prediction at every frame, but one for the video: that of the last frame, the maximum over time, the sum, or the sum
-# weighted by the gain, [combine](../labkit/papers/long_video.py). **The paper:** "less than 1% different".
+# The LSTM predicts at every frame, but the video needs one prediction. [combine](../labkit/papers/long_video.py) has four
+# rules: the last frame; the maximum over time; the sum; the sum weighted by the gain. **The paper:** "less than 1% different",
+# and "weighted predictions usually resulted in the best performance".
 
 # %%
 study.measure("rule.last", "rule.max", "rule.sum", "rule.weighted")
@@ -317,8 +334,8 @@ study.measure("rule.last", "rule.max", "rule.sum", "rule.weighted")
 # ### The LSTM at work
 #
 # **Explore.** Drag the cursor. Above, the LSTM's prediction after each frame; below, its gates and cells. Does anything happen
-# when the action begins, when it is over, and at the cuts? The clip has one label, and the LSTM recognises it, if there is
-# such a clip: it is right in few. For the clip that you know, use `example` instead.
+# when the action begins, when it is over, and at the cuts? We choose a test clip with one label that the LSTM recognises. (It
+# recognises few; if there is none, the first clip is shown.) To see the clip from above, put `example` in place of `clip`.
 
 # %%
 clip = reading.recognised(study)
@@ -334,18 +351,22 @@ study.measure("alexnet.conv")
 figures.hit_rates(reading.by_frames(study), title="More frames, AlexNet with Conv Pooling")
 
 # %% [markdown]
+# > **The paper:** 63.6 % with a single frame, 70.4 with 30 (Table 3.2).
+#
 # GoogLeNet is left to studies. "(fc)" means that the CNN stays as it was pre-trained and only the LSTM learns; there the whole
 # video is seen once, and nothing is averaged.
 
 # %%
 board.table("table 3.2", claimed=("long.googlenet", "long.lstm_alexnet", "long.finetune", "long.testaug"))
 
+# %% [markdown]
+# > Compare the two single-frame rows first. If our two small backbones are about equally good, there is no better one to
+# > profit from.
+
 # %%
 board.table("table 3.3", claimed=("long.more_frames", "long.lstm_pooling", "long.expand"))
 
 # %% [markdown]
-# > Our two small backbones are about equally good on single frames: there is no better one to profit from.
-#
 # ## 3.3.4 · Flow, as an image (Table 3.4)
 #
 # At three frames a second, let alone one, motion is lost. **The paper** brings it back as optical flow between neighbouring
@@ -366,13 +387,19 @@ curves = {name: study.curve(training) for name, training in streams.items()}
 figures.learning_curves(curves, title="Flow, from images or from scratch<br>single flow images of test clips")
 
 # %% [markdown]
-# Then both streams, and the average of their scores. In a lesson AlexNet with Conv Pooling of all frames shows it; in the
-# table stands GoogLeNet, with few frames, as in the paper.
+# > **The paper's** answer: "features that can describe for raw frames like edges also help in classifying optical flow
+# > images". A flow image has outlines, too.
+#
+# Then both streams, and the average of their scores. The next cell does it with AlexNet and Conv Pooling of all frames; the
+# table has GoogLeNet and few frames, as in the paper.
 #
 # **Predict:** the camera shakes and cuts. Will flow alone be any good? Will it help pooling, or the LSTM?
 
 # %%
 reading.both_streams(study)
+
+# %% [markdown]
+# > **The paper:** flow takes the LSTM from 72.1 to 73.1 %, pooling from 71.7 to 71.8 (Table 3.4).
 
 # %%
 board.table("table 3.4", claimed=("long.flow_alone", "long.flow_noisy", "long.rgb_init"))
@@ -403,14 +430,15 @@ board.table("table 3.7", claimed=("long.flow_clean",))
 board.table("table 3.5", claimed=("long.lstm_flow",))
 
 # %% [markdown]
-# > **Discuss.** In our first records it is the other way round: Conv Pooling of all frames, with flow, is ahead of the LSTM on
-# > both sets. What differs? Pooling sees four times as many frames (as in the paper); with equally many the two are close. Our
-# > flow is exact, so that pooling profits from it as well. An LSTM has to be *trained* to keep what one frame shows, on a few
-# > hundred clips or on a million; a maximum keeps it by construction. Which of these could an experiment tell apart?
+# > **Discuss.** In our first records it was the other way round: Conv Pooling of all frames, with flow, ahead of the LSTM on
+# > both sets. Is it so in the records above? What differs? Pooling sees four times as many frames (as in the paper); with
+# > equally many the two are close. Our flow is exact, so that pooling profits from it as well. An LSTM has to be *trained* to
+# > keep what one frame shows, on a few hundred clips or on a million; a maximum keeps it by construction. Which of these could
+# > an experiment tell apart?
 #
 # ## Recap
 #
-# - A label for minutes of video says nothing about *when*. A maximum over time can find the frame that tells by itself.
+# - A label for minutes of video says nothing about *when*. A maximum over time can find the telling frame on its own.
 # - Shared weights do not depend on the number of frames: train with few, continue with many.
 # - An LSTM reads in order and predicts at every frame; how these predictions become one is a choice of detail.
 # - Motion that is lost at one frame a second comes back as flow.
@@ -441,12 +469,20 @@ board.verdicts()
 #
 # 1. *Move one line* of `ConvPooling.forward`, so that it becomes Late Pooling. Write it for `late` and `maps` above, with `late.fc`
 #    and `late.classifier`; `torch.equal(yours, late(maps))` must be True.
-# 2. *Shuffle the frames.* Give `maps` and `maps[:, order]` to `long_video.DeepLSTM((128, 3, 3), 12)`, and to `local`. Why does
-#    Local Pooling mind, although it takes maxima?
+# 2. *Shuffle the frames.* `lstm = long_video.DeepLSTM((128, 3, 3), 12)`, then `(lstm(maps[:, order]) - lstm(maps)).abs().max()`:
+#    compare it with the exact 0 of Conv Pooling. And try `local = long_video.LocalPooling((128, 3, 3), 12, 30, **settings).eval()`.
+#    Why does Local Pooling mind, although it takes maxima?
 # 3. *Estimate the flow.* `labkit.data.Estimated(study.noisy.test)` has the same clips with flow by
 #    [DIS](https://arxiv.org/abs/1603.03590). Draw `flow([20])` of a clip of both with `labkit.viz.flow_fields`. Where do they differ?
-# 4. *Stop the camera.* Before a new study trains, set its clips: `quiet.noisy = Sets(train, test)` (`labkit.studies.video_networks`)
-#    of `labkit.world.LongClips(seed=seed, groups=18, clips=1, part="train")` and the test part. Without `noisy=True` nothing
-#    shakes or cuts. What does `reading.both_streams(quiet)` say now?
+# 4. *Stop the camera.* Without `noisy=True` nothing shakes or cuts. What does flow add now?
+#
+# ```
+# from labkit import world
+# from labkit.studies.video_networks import Sets
+#
+# quiet = LongVideo(profile, seed=seed)
+# quiet.noisy = Sets(*(world.LongClips(seed=seed, groups=18, clips=1, part=part) for part in ("train", "test")))
+# reading.both_streams(quiet)
+# ```
 #
 # **Next:** [06_action_flow_net](06_action_flow_net.ipynb), a network that learns to see flow while it learns to name actions.

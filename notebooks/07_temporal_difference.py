@@ -97,20 +97,22 @@ viz.class_sheet(test, title="One frame of each action")
 show(td.eulerian_motion, docstring=False)
 
 # %%
-td.eulerian_motion(torch.rand(2, 3, 64, 28, 28)).shape  # three snippets have two differences
+# three frames have two differences: (clips, differences, channels, height, width)
+td.eulerian_motion(torch.rand(2, 3, 64, 28, 28)).shape
 
 # %% [markdown]
 # **Predict:** somebody sits down, and these two frames are half a clip apart. Where will the difference be zero? What will
 # you see of the puppet?
 
 # %%
-stills = study.initial_tdn()  # a TDN that has seen stills only
+stills = study.initial_tdn()  # the network of section 5.3.2, pre-trained on stills, not yet on clips
 sitting = reading.pair(study, reading.example(study, "sit_down"), stills)
 figures.change(sitting.frames, sitting.times, reading.name_of(study, sitting.clip))
 
 # %% [markdown]
-# > In the lab's world there are two ghosts: where the puppet was, and where it is. The background draws its edges, because
-# > the camera shakes. Nothing had to be estimated, however far the puppet moved.
+# > In the lab's world there are two ghosts: where the puppet was, and where it is. The background draws its edges, because the
+# > camera shakes. The difference is zero, grey, only where both frames show the same colour: inside smooth areas. Nothing had
+# > to be estimated, however far the puppet moved.
 #
 # **The thesis** then takes the same difference of *features*, where $f^{(\ell)}(I)$ is the output of a network at layer $\ell$:
 #
@@ -164,31 +166,38 @@ torch.allclose(tsn(clip), tsn(clip.flip(1)), atol=1e-5)
 # > A sum has no order. So no TSN can tell sitting down from standing up, however long it trains: of a reversed pair it
 # > recognises about half of the clips. Remember this when you see which actions gain.
 #
-# The same paper collects practices that keep a large network from memorising a small set of videos: it starts from ImageNet
-# ("cross modality pre-training"), drops 80 % of the last features, crops corners in several sizes, and fixes the mean and
-# variance of all batch normalisations but the first ("partial BN"). **The thesis** uses all of them on HMDB51 and ACT.
+# The paper on TSNs also collects practices that keep a large network from memorising a small set of videos: it starts from
+# ImageNet ("cross modality pre-training"), drops 80 % of the last features, crops corners in several sizes, and fixes the
+# mean and variance of all batch normalisations but the first ("partial BN"). **The thesis** uses all of them on HMDB51 and
+# ACT. A normalisation in `eval()` mode uses the mean and variance that it has, instead of those of the batch; nothing else
+# changes:
 
 # %%
 show(td.fix_statistics, td.TSN.train, docstring=False)
 
 # %% [markdown]
+# > Our tiny networks use neither partial BN nor dropout: they have few parameters to overfit with.
+#
 # ## 5.3.2 · Two subnetworks (Figure 5.1)
 #
 # **The thesis** takes two networks of the same size. The *image subnetwork* sees single frames. The *difference subnetwork*
 # never sees one. Its input is the difference of two frames, and "at the layers right before reducing the spatial resolution"
-# the difference of the image subnetwork's features is added to its own activations $a^{(\ell)}$, where $g^{(\ell)}$ is its
-# stage $\ell$:
+# the difference of the image subnetwork's features is added to its own activations $a^{(\ell)}$. In our notation (the thesis
+# has a figure and words), with its stage $\ell$ as $g^{(\ell)}$, for the levels that are used:
 #
 # $$a^{(0)} = v^{(0)} = I_2 - I_1, \qquad a^{(\ell)} = g^{(\ell)}(a^{(\ell - 1)}) + v^{(\ell)}$$
 #
 # "By explicitly taking the difference of the features, the network is forced to focus on the motion", where a network that
 # sees frames can rely on what things look like.
+#
+# Read two loops. The first is the image subnetwork: after each stage it takes the differences. The second is the difference
+# subnetwork: after each stage it adds them. The remaining lines save memory and time.
 
 # %%
 show(td.TDN.features, td.TDN.forward, docstring=False)
 
 # %%
-features = stills.features(torch.rand(1, 3, *sitting.motion["input"].shape))  # three frames
+features = stills.features(torch.rand(1, 3, 3, 56, 56))  # three frames
 tuple(features.image.shape), tuple(features.difference.shape)
 
 # %%
@@ -215,7 +224,7 @@ static = study.view().at(sitting.clip, [sitting.times[0]] * 2)  # one frame, twi
 # %% [markdown]
 # ## 5.3.4 · How both are trained
 #
-# Each consensus has a cross-entropy with the label $y$; the loss is their sum:
+# The thesis does not write down the loss. We take a cross-entropy with the label $y$ for each consensus, and their sum:
 #
 # $$L = -\log \operatorname{softmax}(G^{\text{image}})_y - \log \operatorname{softmax}(G^{\text{difference}})_y$$
 #
@@ -236,7 +245,8 @@ print(study.recipe(), study.recipe(joint=True), sep="\n\n")
 #
 # ## 5.4.3 · With and without differences, on frames
 #
-# **Predict:** which of the families will gain from differences? Which will not?
+# **Predict:** by how many points is the TDN ahead of a TSN that has trained for as long? And how good is each of its
+# subnetworks alone?
 
 # %%
 study.measure("start.rgb", "tsn.rgb", "tdn.rgb", "subnet")
@@ -255,7 +265,7 @@ figures.learning_curves(reading.curves(study), joint=study.recipe().steps)
 # > right about different clips.
 #
 # **The thesis** gains 4.4 points on HMDB51 and 3.9 on ACT. Before you compare: a third of our classes are reversed pairs.
-# **Predict** the gain of each family, and then look at it class by class.
+# **Predict:** which of the families gain from differences, and which do not? Then look at it class by class.
 
 # %%
 scores = {name: study.final_scores(name) for name in ("tsn", "tdn")}  # (N, K) each
@@ -271,26 +281,29 @@ board.table("table gains", claimed=("tdn.motion_only", "tdn.actions"))
 # > says something about the method. They can be told apart from unordered frames too, so a TSN is in the race.
 #
 # **The thesis** names its five largest gains on FCVID: paper cutting, dumbbell workout, making ice cream, push-ups, making hot
-# dogs. It observes that "all of them are actions instead of scenes or objects".
+# dogs (+14, +13, +10, +10 and +10 points of average precision). It observes that "all of them are actions instead of scenes or
+# objects".
 #
 # ## Explore two frames
 #
 # Two sliders choose two frames of a clip. A *class activation map* (CAM) shows where a subnetwork finds evidence for the right
-# class; how it is made, the next section tells. The upper row has the CAM of the image subnetwork on each frame, the lower
+# class; the next section explains how it is made. The upper row has the CAM of the image subnetwork on each frame, the lower
 # row that of the difference subnetwork, on the mean of both, and how much has changed on each level. Below are the
 # predictions.
 #
-# **Predict** before you move: the same frame twice; two neighbours; the first and the last; and these two exchanged. What
-# changes in the prediction of the image subnetwork, what in that of the difference subnetwork?
+# **Predict** before you move: the same frame twice; two neighbours; the first and the last; and then these two in exchanged
+# order. What changes in the prediction of the image subnetwork, what in that of the difference subnetwork?
 
 # %%
 figures.explorer(*reading.all_pairs(study, reading.recognised(study, "stand_up")), classes=test.classes)
 
 # %% [markdown]
-# > With the frames exchanged the image subnetwork predicts the same, because a mean has no order. All differences change
-# > their sign. With one frame twice they are all zero: what remains is what the difference subnetwork predicts from nothing.
+# > With the frames exchanged the image subnetwork predicts the same, because a mean has no order. All differences change their
+# > sign (the heat shows their strength, so it stays the same). With one frame twice they are all zero: what remains is what
+# > the difference subnetwork predicts from nothing.
 #
-# Now, in the lab's world, an action that a single frame gives away.
+# **Explore**, in the lab's world, an action that a single frame gives away: which of the two subnetworks needs the second
+# frame?
 
 # %%
 figures.explorer(*reading.all_pairs(study, reading.recognised(study, "guitar")), classes=test.classes)
@@ -334,27 +347,32 @@ board.table("figure 5.3", claimed=("tdn.cam", "tdn.background"))
 # ## 5.3.3 · Flow, and the fusion of both (Tables 5.1 and 5.2)
 #
 # The same two subnetworks can read optical flow, five fields a snippet. **The thesis** expects "more improvements from the RGB
-# network as optical flow already encodes motion". For the fusion, the scores before the softmax are scaled to an $\ell_1$
-# norm of 1, and flow counts one and a half times:
+# network as optical flow already encodes motion". For the fusion, the scores before the softmax are scaled to an $\ell_1$ norm
+# of 1, and flow counts one and a half times. As a formula:
 #
 # $$S = \frac{S_{\text{RGB}}}{\lVert S_{\text{RGB}} \rVert_1} + 1.5 \cdot \frac{S_{\text{flow}}}{\lVert S_{\text{flow}} \rVert_1}$$
 
 # %%
 show(td.weighted_fusion, docstring=False)
 
+# %% [markdown]
+# **Predict** both fused scores by hand: 3 and -1 on frames, 0 and 5 on flow.
+
 # %%
 td.weighted_fusion(torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 5.0]]))
 
 # %% [markdown]
 # **Predict** the sign of the TDN's gain on flow, and its size beside that on frames. (Rows that the lesson has not measured
-# are records of longer runs, over several seeds.)
+# are records of longer runs, over several seeds: compare *live* with live, and recorded with recorded. ↻ marks records that
+# are older than the code.)
 
 # %%
 board.table("table 5.1", claimed=("tdn.rgb", "tdn.flow_marginal", "tdn.complementary"))
 
 # %% [markdown]
-# > In the lab's world flow is exact, and in our records a TSN on flow is nearly always right: there is little left to gain.
-# > Half of a TDN's scores come from differences of flow, which are changes of motion.
+# > **The thesis** gains 0.2 and 0.9 points on flow. Look at our rows TSN and TDN in the column of flow: is the sign the same?
+# > In the lab's world flow is exact; if a TSN on flow is nearly always right, there is little left to gain. And half of a
+# > TDN's scores come from differences of flow, which are changes of motion, and may tell less than the motion itself.
 #
 # Twelve actions of other puppets, with a restless camera, are used instead of ACT:
 
@@ -365,11 +383,12 @@ board.table("table 5.2", claimed=("tdn.second",))
 # ## 5.4.3.3 · Every class as a search (Table 5.3)
 #
 # FCVID has 91,223 videos of 167 seconds on average, some with several labels. **The thesis** stores a frame of every three
-# seconds, drops the regularisation ("the dataset is already very large"), and asks for each class: if all videos are sorted
-# by its score, how pure is the top of the list? That is average precision; its mean over the classes is mAP.
+# seconds, drops the regularisation ("the dataset is already very large"), and asks for each class: if all videos are sorted by
+# its score, how pure is the top of the list? That is average precision; its mean over the classes is mAP. **Predict:** which
+# of the three is best, and by how much? (The thesis: 81.8 for the TSN, 83.7 for the TDN.)
 
 # %%
-reading.measure_here(study, "map.start", "map.tsn", "levels.res4")
+reading.measure_here(study, "map.start", "map.tsn", "levels.res4")  # levels.res4: the TDN with all of its levels
 
 # %%
 board.table("table 5.3", claimed=("tdn.search",))
@@ -385,8 +404,9 @@ board.table("table 5.3", claimed=("tdn.search",))
 board.table("table 5.4", claimed=("tdn.levels", "tdn.features"))
 
 # %% [markdown]
-# > Not quite: the difference of two features is not the feature of a difference, because a ReLU comes between them. What the
-# > image subnetwork knows about things, the difference subnetwork would have to learn from differences of pixels.
+# > It could not compute *these* differences from pixels alone: the difference of two features is not the feature of the
+# > difference, because a ReLU comes between them. What the image subnetwork knows about things, the difference subnetwork
+# > would have to learn from differences of pixels.
 #
 # ### Other ways to mix
 #
@@ -401,8 +421,9 @@ board.table("table mixing", claimed=("tdn.mixing",))
 
 # %% [markdown]
 # > How they are initialised is not said. If they start as the plain sum, a short training hardly leaves it, and "no
-# > difference" is nearly true by construction; so we also start them at random. The last row tries the other reading of
-# > where the image subnetwork starts: from stills, not from a trained TSN.
+# > difference" is nearly true by construction; so a study also starts them at random. The last row tries the other reading of
+# > where the image subnetwork starts: from stills, not from a trained TSN. ("Not yet run" says that there is no record so
+# > far.)
 #
 # ## Recap
 #
@@ -411,7 +432,7 @@ board.table("table mixing", claimed=("tdn.mixing",))
 #   which a mean over frames does not have.
 # - A gain has to be read class by class: some of it may be decided by the choice of the classes.
 # - A baseline has to start where the rival starts, see what it sees, and train for as long.
-# - Where flow is available, much of this is known already.
+# - A network that is given flow already has much of what differences tell.
 #
 # What became of the claims on this data, over several seeds:
 

@@ -30,7 +30,7 @@
 # **Time** about half a minute on two cores. This lesson reads the records that the studies have left, and trains nothing.
 
 # %% tags=["parameters"]
-profile = "lesson"  # smoke | lesson | study | paper: whose records to show, in the first two those of study
+profile = "lesson"  # smoke | lesson | study | paper: whose records to show; smoke and lesson show those of study
 dataset = "world"  # whose records; empty: for each paper the data set with the most
 data_root = ""  # not used: nothing is read but records
 seed = 0
@@ -63,12 +63,13 @@ print(f"{len(boards)} papers, {sum(len(board.paper.claims) for board in boards.v
 #
 # A *claim* is a list of statements, written down before its study was judged: "ten flow fields beat one, by more than
 # nothing", or "the two are at most 3 points apart". Each statement is about *records* of several seeds, and each seed is
-# another world, with other actors, scenes and motions. A statement *holds* if the 90 % interval of its difference lies
-# inside the margin, *fails* if it lies outside, and is *unclear* if it lies across the edge. A claim holds if all of its
-# statements do. It is *stale* if its records are older than the study, and wait to be measured again.
+# another world, with other actors, scenes and motions. It asks for a difference on one side of a *margin* (more than 2
+# points, say), or between two. It *holds* if the whole 90 % interval of the difference lies where it should, *fails* if the
+# whole interval lies elsewhere, and is *unclear* if the interval lies across the margin. A claim holds if all of its
+# statements do. It is *stale* (↻) if its records are older than the study, and wait to be measured again.
 #
 # **Predict:** the papers' numbers come from real videos, large networks and long trainings, ours from puppets and small
-# networks. Of ten claims, how many will hold here?
+# networks. Of ten claims that could be judged, how many will hold here?
 
 # %%
 viz.verdict_tiles(
@@ -81,8 +82,8 @@ viz.verdict_tiles(
 )
 
 # %% [markdown]
-# > A claim that fails here is not refuted. It was made about other videos and larger networks; the sections below give
-# > the cause as far as we know it. Nor does a claim that holds hold everywhere. Where a tile is *unclear*, the effect is
+# > A claim that fails here is not refuted. It was made about other videos and larger networks; the sections below give the
+# > cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile is *unclear*, the effect is
 # > often there, and smaller than the noise of a few seeds.
 #
 # ## Where everything is
@@ -99,9 +100,9 @@ print(f"{sum(len(board.paper.entries) for board in boards.values())} tables and 
 # ## Paper by paper
 #
 # Each row of the next figures is a statement: a point for the mean of its difference over the seeds, a line for the 90 %
-# interval, and in the middle of the figure the margin that was asked for. On its right a statement is "as stated". The
-# lines below each figure unfold: the claims in words, with the causes of failures, and the tables, the paper's numbers
-# beside ours.
+# interval, and in the middle of the figure the margin that was asked for. On its right a statement is "as stated". The axis
+# is linear near the margin, and logarithmic far from it. The lines below each figure unfold: the claims in words, with the
+# causes of failures, and the tables, the paper's numbers beside ours.
 #
 # ### 02 · Two streams
 #
@@ -112,10 +113,10 @@ print(f"{sum(len(board.paper.entries) for board in boards.values())} tables and 
 display(*boards["02"].overview())
 
 # %% [markdown]
-# ### 03 · Codes of frames, read in order
+# ### 03 · CNN features of frames, read in order
 #
-# On [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) the order of ten frames gains a point or nothing. In
-# the world a third of the classes differ in nothing but order: what a method gains says as much about a data set.
+# **The paper:** on [UCF101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) the order of ten frames gains a point or
+# nothing. In the world a third of the classes differ in nothing but order: what a method gains says as much about a data set.
 
 # %%
 display(*boards["03"].overview())
@@ -208,17 +209,16 @@ costs = study.measure("costs")
 # %% [markdown]
 # ### Two leagues
 #
-# It is one question what a network learns from a few hundred labelled clips alone, and another what it learns if it is
-# initialised with weights from labelled images. In the second league these images are stills of *other puppets in the
-# same postures*: they have shown a network more about these actions than ImageNet could. So the leagues have a table
-# each.
+# There are two questions: what does a network learn from a few hundred labelled clips alone, and what if its initial weights
+# come from labelled images? In the second league these images are stills of *other puppets in the same postures*: they have
+# shown a network more about these actions than ImageNet could. So the leagues have a table each.
 #
 # In the first one, S3D and MViT ([Xie et al. 2018](https://arxiv.org/abs/1712.04851), [Li et al.
 # 2022](https://arxiv.org/abs/2112.01526)) stand for networks of later years. They are built as small as the others, and
 # get the frames, crops, batches and steps of ActionFlowNet. R3D is the encoder of ActionFlowNet without flow: the
 # control that tells what learning flow is worth.
 #
-# **Predict:** which of two networks with the same layers is ahead, the one from scratch or the one pre-trained on flow?
+# **Predict:** which row of this table is best on *motion only*, and why? (Rows "not yet run" have no records so far.)
 
 # %%
 board.table("table 1")
@@ -227,24 +227,23 @@ board.table("table 1")
 # > Two things are not equal. The temporal stream is *given* exact flow, for nothing. The others must find out about
 # > motion from frames; ActionFlowNet sees flow while it trains, not when it is tested.
 # >
-# > Of full-size networks this comparison would say nothing: R3D-18, S3D and MViTv2-S with 8 to 34 million parameters,
-# > trained on these clips for three minutes, were right about one clip in seven (three seeds). That is what so short a
-# > training is worth to so large a network.
+# > Why are the networks so small? Full-size ones, of 8 to 34 million parameters, learn little in a few minutes. We tried it
+# > once: they were right about one clip in seven. It is not part of the records.
 #
-# The second league has a row without any training of a network: frozen features of single frames from the network of
-# stills, and a logistic regression on them. **Predict:** how many systems does it beat?
+# The second league has a row without any training of a network: frozen features of single frames from the network of stills,
+# and a logistic regression on them. **Predict:** which systems are ahead of the spatial stream, and on which family?
 
 # %%
 board.table("table 2")
 
 # %% [markdown]
-# > Compare the other systems of single frames with that row: what it reaches, stills have taught. What lies above it, a
-# > system has learned from the videos.
+# > Compare the other systems of single frames with the row of frozen features: what it reaches comes from the stills. What
+# > lies above it, a system has learned from the videos.
 #
 # ### What it costs
 #
-# **Explore.** The buttons choose the cost; the area of a mark is the number of parameters. Which systems are at the upper
-# left?
+# **Explore.** The buttons choose the cost; the area of a mark is the number of parameters. Upper left is accurate and cheap.
+# Which systems are there, and does the answer change with the kind of cost?
 
 # %%
 measures = ("accuracy", "appearance", "motion", "reversed", "parameters", "gflop", "training")
@@ -253,7 +252,8 @@ titles = {name: system.title for name, system in SYSTEMS.items()}
 figures.trade_offs(titles, {name: system.league for name, system in SYSTEMS.items()}, known)
 
 # %% [markdown]
-# Operations are not time: many small ones take longer than a few large ones. How long does a clip take on your machine?
+# Operations are not time: many small ones take longer than a few large ones. How many times as long as the spatial stream does
+# each system need for a clip, on your machine? **Predict** which one is slower than its operations suggest.
 
 # %% tags=["nbval-ignore-output"]
 figures.ratios(titles, study.time_ratios(rounds=3))
@@ -268,17 +268,18 @@ figures.ratios(titles, study.time_ratios(rounds=3))
 figures.families(titles, known)
 
 # %% [markdown]
-# > A system that looks at single frames, and takes the mean or the maximum of its predictions, cannot know which of two
-# > frames came first. That is true of the spatial stream, the mean of codes, Conv Pooling, TSN, photos and NB-TL: of a
-# > reversed pair they can only toss a coin. (Where a posture is held for longer at one end, the coin is not quite fair.)
-# > Flow, differences and reading in order can tell.
+# > A system that looks at single frames, and takes the mean or the maximum of its predictions, cannot know which of two frames
+# > came first. That is true of the spatial stream, the mean of CNN features, Conv Pooling, TSN, photos and NB-TL. At best they
+# > toss a coin, so that half is the most they can reach; they also confuse the pair with other classes, and then have less.
+# > (Where a posture is held for longer at one end, the coin is not quite fair.) A system that gets flow, differences or frames
+# > in order *can* tell. Whether it does, it has to learn: compare the two ActionFlowNets.
 #
 # ## Recap
 #
 # - A claim is worth what its margin and its seeds are worth. Both were fixed before anything was judged.
 # - Where a claim fails, the cause is worth more than the verdict: it says what the claim needs to be true.
 # - On the same clips the question is less *which network* than *what it gets to see*, and what it has seen before.
-# - Costs belong beside accuracies. A point at ten times the price is not the same point.
+# - Costs belong beside accuracies. A point of accuracy that costs ten times as much is worth less.
 #
 # ## Run it yourself
 #
@@ -291,5 +292,11 @@ figures.families(titles, known)
 # Studies that were run on a real data set leave their records beside those of the world: with `-p profile paper` this
 # lesson shows them.
 #
-# **Try it.** `labkit study run 10 --profile smoke --rows spatial` takes a minute, and its numbers mean nothing: a short
-# look at how a row is measured.
+# **Try it.** Which system depends most on the family of an action? In a cell of its own:
+#
+# ```
+# differences = {name: of["reversed"] - of["appearance"] for name, of in known.items() if of["reversed"] is not None}
+# sorted(differences.items(), key=lambda pair: pair[1])
+# ```
+#
+# Then find the reason in the lesson of the system at either end.
