@@ -204,9 +204,34 @@ def _refused(part: _Part, reason: str) -> DownloadError:
     )
 
 
+def script_parser(
+    description: str | None,
+    root: str = "the folder to make or to complete",
+    **sources: tuple[str, str | Sequence[str]],
+) -> argparse.ArgumentParser:
+    """The options of a script: ``root``, ``--processes``, and for each source its address and its hash.
+
+    Args:
+        description: what the script says about itself.
+        root: what the folder is.
+        sources: what it is and its address, or several, by the name of the option: ``lists_url=("the lists", URL)``
+            makes ``--lists-url`` and ``--lists-sha256``.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help=root)
+    for name, (what, address) in sources.items():
+        option = "--" + name.replace("_", "-")
+        number, unknown = (None, None) if isinstance(address, str) else (len(address), [None] * len(address))
+        parser.add_argument(option, nargs=number, default=address, metavar="URL", help=what)
+        hashes = re.sub("urls?$", "sha256", option)
+        parser.add_argument(hashes, nargs=number, default=unknown, metavar="HASH", help="SHA-256, if known")
+    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
+    return parser
+
+
 def check_supplied(
     clips: type[SuppliedVideos],
-    description: str,
+    description: str | None,
     arguments: Sequence[str] | None = None,
     store_frames: Callable[..., Mapping[str, str]] | None = None,
 ) -> int:
@@ -221,13 +246,11 @@ def check_supplied(
     Returns:
         The exit code, see `exit_code`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder with videos and lists")
+    parser = script_parser(description, "the folder with videos and lists")
     if store_frames is not None:
         parser.add_argument("--frames", action="store_true", help="store the frames that networks are trained on, too")
     parser.add_argument("--videos", default="videos", help="folder of the videos, relative to it (default: videos)")
     parser.add_argument("--lists", default="lists", help="folder of the lists, relative to it (default: lists)")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
 
     def check() -> Mapping[str, str]:
