@@ -292,7 +292,7 @@ def _require_numbers(indices: torch.Tensor) -> None:
 
 def _pixels(path: Path, wanted: Sequence[int], options: tuple[bool, bool, int | None]) -> Picture:
     """Frames by their numbers, which ascend: (N, 3, H, W) uint8."""
-    if are_sparse(wanted) and not options[0]:  # whoever allows damage wants the frames before it, found in turn
+    if are_sparse(wanted) and not options[0]:  # with damage allowed, the frames before it are wanted, found in turn
         with _recording(path, *options) as recording:
             pixels = _stacked(recording.sparse_pictures(wanted), len(wanted))
         if len(pixels) == len(wanted):
