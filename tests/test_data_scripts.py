@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import small_sets
 import torch
 import torchvision
 import zoo
@@ -24,16 +25,14 @@ from labkit.data import (
     HII,
     HMDB51,
     UCF101,
-    FlyingChairs,
     Holidays,
     Oxford5k,
     Paris6k,
-    Sintel,
     read_video,
     write_video,
 )
 from labkit.data.jobs import read_manifest
-from labkit.flow import dis, load_flow, stored_flow_shape, tvl1, write_flo
+from labkit.flow import dis, load_flow, stored_flow_shape, tvl1
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "data_scripts"
 
@@ -60,9 +59,6 @@ def damage(path):
 
 
 # Fetching UCF101 and HMDB51.
-
-UCF_NAMES = [f"Class{number:03}" for number in range(101)]
-HMDB_NAMES = [f"act_{number:02}" for number in range(51)]
 
 
 @pytest.fixture
@@ -91,32 +87,26 @@ def zip_folder(folder, path):
 
 @pytest.fixture
 def ucf101(site, tmp_path):
-    """Arguments for ``ucf101.py`` with a set of three videos on the site; ``change`` is its folder, to be zipped."""
-    lists, videos = tmp_path / "make/ucfTrainTestlist", tmp_path / "make/UCF-101"
-    lists.mkdir(parents=True)
-    (lists / "classInd.txt").write_text("".join(f"{n} {name}\r\n" for n, name in enumerate(UCF_NAMES, start=1)))
-    for split in (1, 2, 3):
-        train = f"Class000/v_Class000_g0{split}_c01.avi"
-        (lists / f"trainlist0{split}.txt").write_text(f"{train} 1\r\n")
-        (lists / f"testlist0{split}.txt").write_text(f"Class000/v_Class000_g0{split % 3 + 1}_c01.avi\r\n")
-        zoo.write_grey(videos / train, 6)
-    zip_folder(lists, site.folder / "lists.zip")
-    zip_folder(videos, site.folder / "videos.zip")
+    """Arguments for ``ucf101.py`` with a set of five videos on the site."""
+    make = small_sets.ucf101(tmp_path / "make")
+    zip_folder(make / "ucfTrainTestlist", site.folder / "lists.zip")
+    zip_folder(make / "UCF-101", site.folder / "videos.zip")
     return [str(tmp_path / "ucf101"), "--url", f"{site.url}/videos.zip", "--lists-url", f"{site.url}/lists.zip"]
 
 
 def test_ucf101_is_fetched_unpacked_checked_and_indexed_once(site, ucf101, tmp_path, capsys):
     assert script("ucf101")(ucf101) == 0
     root = tmp_path / "ucf101"
-    assert re.findall(r"split \d: .*", capsys.readouterr().out) == [
-        f"split {split}: 1 videos to train, 1 to test" for split in (1, 2, 3)
+    assert re.findall(r"split \d: (.*)", capsys.readouterr().out) == [
+        "3 videos to train, 2 to test",
+        *["2 videos to train, 3 to test"] * 2,
     ]
     left = sorted(path.name for path in root.iterdir())
     assert left == ["UCF-101", "archives", "ucfTrainTestlist", "videos.jsonl"]
     for name in ("lists.zip", "videos.zip"):
         hashed = sha256((site.folder / name).read_bytes()).hexdigest()
         assert (root / f"archives/{name}.sha256").read_text() == f"{hashed}  {name}\n"
-    assert [clip.num_frames for clip in UCF101(root)] == [6]
+    assert [clip.num_frames for clip in UCF101(root)] == [6, 7, 8]
     assert site.asked == ["/lists.zip", "/videos.zip"]
     before = (root / "videos.jsonl").read_bytes()
     assert script("ucf101")(ucf101) == 0
@@ -126,17 +116,17 @@ def test_ucf101_is_fetched_unpacked_checked_and_indexed_once(site, ucf101, tmp_p
 
 def test_missing_and_damaged_videos_are_told(site, ucf101, tmp_path, capsys):
     videos = tmp_path / "make/UCF-101"
-    (videos / "Class000/v_Class000_g02_c01.avi").rename(tmp_path / "kept.avi")
+    (videos / "Hammering/v_Hammering_g07_c03.avi").rename(tmp_path / "kept.avi")
     zip_folder(videos, site.folder / "videos.zip")
     assert script("ucf101")(ucf101) == 1
-    assert "✗ UCF101, split 1, test: expected 1 videos in" in capsys.readouterr().err
-    home = tmp_path / "ucf101/UCF-101/Class000"
-    (tmp_path / "kept.avi").rename(home / "v_Class000_g02_c01.avi")
-    damage(home / "v_Class000_g03_c01.avi")
+    assert "✗ UCF101, split 1, test: expected 2 videos in" in capsys.readouterr().err
+    home = tmp_path / "ucf101/UCF-101"
+    (tmp_path / "kept.avi").rename(home / "Hammering/v_Hammering_g07_c03.avi")
+    damage(home / "Class000/v_Class000_g08_c01.avi")
     assert script("ucf101")(ucf101) == 1
     told = capsys.readouterr().err
-    assert re.search(r"✗ Class000/v_Class000_g03_c01.avi: VideoError: .*\n1 failed; run the same command again", told)
-    assert len(read_manifest(tmp_path / "ucf101/videos.jsonl")) == 2
+    assert re.search(r"✗ Class000/v_Class000_g08_c01.avi: VideoError: .*\n1 failed; run the same command again", told)
+    assert len(read_manifest(tmp_path / "ucf101/videos.jsonl")) == 4
 
 
 def test_the_lists_of_ucf101_have_a_known_hash_at_the_official_address_only(site, ucf101, monkeypatch, capsys):
@@ -147,100 +137,62 @@ def test_the_lists_of_ucf101_have_a_known_hash_at_the_official_address_only(site
 
 
 def test_hmdb51_unpacks_archives_in_an_archive(site, tmp_path, capsys):
-    lists, rars = tmp_path / "make/testTrainMulti_7030_splits", tmp_path / "make/rars"
-    lists.mkdir(parents=True)
-    rars.mkdir()
-    for name in HMDB_NAMES:
-        video = f"Film_{name}_f_nm_np1_fr_goo_0.avi"
-        rows = f"{video} 1 \nFilm_{name}_f_nm_np1_fr_goo_1.avi 2 \n" if name == "act_00" else f"{video} 0 \n"
-        for split in (1, 2, 3):
-            (lists / f"{name}_test_split{split}.txt").write_text(rows)
-    for number in (0, 1):
-        zoo.write_grey(tmp_path / f"make/act_00/Film_act_00_f_nm_np1_fr_goo_{number}.avi", 6)
-    zip_folder(tmp_path / "make/act_00", rars / "act_00.rar")  # what is in a file decides, not its name
-    zip_folder(rars, site.folder / "videos.rar")
-    zip_folder(lists, site.folder / "lists.rar")
+    make = small_sets.hmdb51(tmp_path / "make")
+    (make / "rars").mkdir()
+    for folder in (make / "hmdb51_org").iterdir():
+        zip_folder(folder, make / f"rars/{folder.name}.rar")  # what is in a file decides, not its name
+    zip_folder(make / "rars", site.folder / "videos.rar")
+    zip_folder(make / "testTrainMulti_7030_splits", site.folder / "lists.rar")
     root = tmp_path / "hmdb51"
     arguments = [str(root), "--url", f"{site.url}/videos.rar", "--lists-url", f"{site.url}/lists.rar"]
     for _ in range(2):
         assert script("hmdb51")(arguments) == 0
-    assert "split 3: 1 videos to train, 1 to test" in capsys.readouterr().out
+    assert "split 1: 3 videos to train, 2 to test" in capsys.readouterr().out
     assert site.asked == ["/lists.rar", "/videos.rar"]
-    assert [path.name for path in (root / "hmdb51_org").iterdir()] == ["act_00"]
-    assert [clip.num_frames for clip in HMDB51(root, part="test")] == [6]
+    assert sorted(path.name for path in (root / "hmdb51_org").iterdir()) == ["climb", "climb_stairs", "wave"]
+    assert [clip.num_frames for clip in HMDB51(root, part="test")] == [3, 3]
 
 
 # Fetching FlyingChairs and Sintel: sets of a few small pairs, counted as if that were all.
 
 
-def make_picture(path, seed, size=(12, 8)):
-    generator = torch.Generator().manual_seed(seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(torch.randint(256, (size[1], size[0], 3), generator=generator, dtype=torch.uint8).numpy()).save(
-        path
-    )
-
-
-def make_truth(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_flo(path, torch.ones(2, 8, 12))
-
-
 def test_flying_chairs_are_fetched_with_their_list_and_checked(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("labkit.data.chairs.PAIRS", 3)
-    data = tmp_path / "make/FlyingChairs_release/data"
-    for number in (1, 2, 3):
-        make_picture(data / f"{number:05}_img1.ppm", number)
-        make_picture(data / f"{number:05}_img2.ppm", -number)
-        make_truth(data / f"{number:05}_flow.flo")
-    (data.parent / "README.txt").write_text("chairs")
-    zip_folder(data.parent, site.folder / "pairs.zip")
-    (site.folder / "list.txt").write_text("1\n2\n1\n")
+    make = small_sets.chairs(tmp_path / "make", monkeypatch)
+    (make / "FlyingChairs_release/README.txt").write_text("chairs")
+    zip_folder(make / "FlyingChairs_release", site.folder / "pairs.zip")
+    (make / "FlyingChairs_train_val.txt").rename(site.folder / "list.txt")
     root = tmp_path / "chairs"
     arguments = [str(root), "--url", f"{site.url}/pairs.zip", "--list-url", f"{site.url}/list.txt"]
     for _ in range(2):
         assert script("flying_chairs")(arguments) == 0
-        assert "FlyingChairs, all: 3 pairs\n" in capsys.readouterr().out
+        assert "FlyingChairs, all: 4 pairs\n" in capsys.readouterr().out
     assert site.asked == ["/list.txt", "/pairs.zip"]
-    assert [FlyingChairs(root, part).names for part in ("train", "test")] == [["00001", "00003"], ["00002"]]
-    assert len(read_manifest(root / "pairs.jsonl")) == 9
+    assert len(read_manifest(root / "pairs.jsonl")) == 12
     home = root / "FlyingChairs_release/data"
     whole = damage(home / "00002_flow.flo")
-    make_picture(home / "00003_img2.ppm", 0, size=(12, 9))
+    small_sets.write_ppm(home / "00003_img2.ppm", small_sets.picture(0, 6, 10))
     assert script("flying_chairs")(arguments) == 1
     told = capsys.readouterr().err
-    assert re.search(r"✗ 00002_flow.flo: FlowFileError: .*expected 780 bytes for its 12 x 8 pixels; got 390", told)
-    assert re.search(r"✗ 00003: expected files of one size; got .*'00003_img2.ppm': \(9, 12\)", told)
+    assert re.search(r"✗ 00002_flow.flo: FlowFileError: .*expected 444 bytes for its 9 x 6 pixels; got 222", told)
+    assert re.search(r"✗ 00003: expected files of one size; got .*'00003_img2.ppm': \(6, 10\)", told)
     (home / "00002_flow.flo").write_bytes(whole)
     (home / "00003_img2.ppm").unlink()
     assert script("flying_chairs")(arguments) == 1
-    assert "✗ FlyingChairs, all: expected 3 pairs in" in capsys.readouterr().err
+    assert "✗ FlyingChairs, all: expected 4 pairs in" in capsys.readouterr().err
 
 
 def test_sintel_is_fetched_and_checked_in_both_passes(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("labkit.data.sintel.TRAIN", ("alley_1",))
-    monkeypatch.setattr("labkit.data.sintel.TEST", ("wall",))
-    monkeypatch.setattr("labkit.data.sintel.FRAMES", {"alley_1": 3, "wall": 2})
-    make = tmp_path / "make/sintel"
-    for number in (1, 2, 3):
-        for kind in ("training/clean/alley_1", "training/final/alley_1", "training/invalid/alley_1"):
-            make_picture(make / f"{kind}/frame_{number:04}.png", number)
-        if number < 3:
-            make_truth(make / f"training/flow/alley_1/frame_{number:04}.flo")
-            make_picture(make / f"training/occlusions/alley_1/frame_{number:04}.png", number)
-            for which in ("clean", "final"):
-                make_picture(make / f"test/{which}/wall/frame_{number:04}.png", number)
-    zip_folder(make, site.folder / "sintel.zip")
+    make = small_sets.sintel(tmp_path / "make", monkeypatch)
+    zip_folder(make / "MPI-Sintel-complete", site.folder / "sintel.zip")
     root = tmp_path / "sintel"
     arguments = [str(root), "--url", f"{site.url}/sintel.zip"]
     assert script("sintel")(arguments) == 0
     assert re.findall("Sintel, .*", capsys.readouterr().out) == [
-        "Sintel, train, clean pass: 2 pairs",
-        "Sintel, train, final pass: 2 pairs",
-        "Sintel, test, clean pass: 1 pairs",
-        "Sintel, test, final pass: 1 pairs",
+        "Sintel, train, clean pass: 5 pairs",
+        "Sintel, train, final pass: 5 pairs",
+        "Sintel, test, clean pass: 2 pairs",
+        "Sintel, test, final pass: 2 pairs",
     ]
-    assert [pair.name for pair in Sintel(root)] == ["clean/alley_1/frame_0001", "clean/alley_1/frame_0002"]
     assert site.asked == ["/sintel.zip"]
 
 
@@ -313,13 +265,8 @@ def test_fcvid_counts_both_halves_together(tmp_path, capsys, monkeypatch):
 
 
 def test_tvhi_knows_its_split(tmp_path, capsys):
-    for number in (1, 2):
-        zoo.write_grey(tmp_path / f"videos/hug_{number:04}.avi")
     assert script("tvhi")([str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert "train: 100 videos listed, 0 with several labels; 1 there\n" in told
-    assert "test: 100 videos listed, 0 with several labels; 1 there\n" in told
-    assert len((tmp_path / "missing_train.txt").read_text().splitlines()) == 99
+    assert "train: 100 videos listed, 0 with several labels; 0 there\n" in capsys.readouterr().out
 
 
 # Fetching Holidays, Oxford 5k and Paris 6k: sets of a few photos, counted as if that were all.
@@ -336,14 +283,12 @@ def tar_photos(path, names):
 
 
 def tar_lists(path, name, prefix=""):
-    """A tar archive of lists for 55 queries, 0 to 54, each of which is to find the next one; 55 is junk."""
+    """A tar archive of the lists of 55 queries."""
+    folder = path.with_suffix("")
+    small_sets.oxford_lists(folder, name, prefix)
     with tarfile.open(path, "w:gz") as archive:
-        for number in range(55):
-            texts = {"good": name((number + 1) % 55), "ok": "", "junk": name(55)}
-            for kind, text in {"query": f"{prefix}{name(number)} 1 1 9 9", **texts}.items():
-                (path.parent / "list.txt").write_text(text)
-                archive.add(path.parent / "list.txt", f"place_{number:02}_{kind}.txt")
-        (path.parent / "list.txt").unlink()
+        archive.add(folder, "lists")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -399,24 +344,23 @@ def test_damaged_photos_are_told(holidays, tmp_path, capsys):
 
 
 def test_oxford5k_is_fetched_with_its_lists(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Oxford5k, "counts", (56, 56))
-    names = [f"oxford_{number:06}" for number in range(56)]
+    monkeypatch.setattr(Oxford5k, "counts", (88, 88))
+    names = [f"oxford_{number:06}" for number in range(88)]
     tar_photos(site.folder / "photos.tgz", [f"{name}.jpg" for name in names])
     tar_lists(site.folder / "lists.tgz", lambda number: names[number], prefix="oxc1_")
     root = tmp_path / "oxford"
     arguments = [str(root), "--url", f"{site.url}/photos.tgz", "--lists-url", f"{site.url}/lists.tgz"]
     for _ in range(2):
         assert script("oxford5k")(arguments) == 0
-        assert "56 photos, 55 queries\n" in capsys.readouterr().out
+        assert "88 photos, 55 queries\n" in capsys.readouterr().out
     photos = Oxford5k(root)
-    assert [photos.positives(query)[0] for query in photos.queries] == [[(query + 1) % 55] for query in range(55)]
-    assert {tuple(photos.junk(query)) for query in photos.queries} == {(55,)}
+    assert (photos.positives(9), photos.junk(9)) == (([8, 9, 10, 11, 12], [13]), [14, 15])
     assert site.asked == ["/lists.tgz", "/photos.tgz"]
 
 
 def test_paris6k_is_fetched_from_two_archives_and_its_lists(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Paris6k, "counts", (56, 56))
-    names = [f"paris_general_{number:06}" for number in range(56)]
+    monkeypatch.setattr(Paris6k, "counts", (88, 88))
+    names = [f"paris_general_{number:06}" for number in range(88)]
     bad = sorted(Paris6k.damaged)[0]
     tar_photos(site.folder / "one.tgz", [f"paris/general/{name}.jpg" for name in names[:30]])
     tar_photos(site.folder / "two.tgz", [f"paris/general/{name}.jpg" for name in names[30:]])
@@ -425,12 +369,11 @@ def test_paris6k_is_fetched_from_two_archives_and_its_lists(site, tmp_path, monk
     root = tmp_path / "paris"
     arguments = [str(root), "--urls", *urls[:2], "--lists-url", urls[2]]
     assert script("paris6k")(arguments) == 0
-    assert "56 photos, 55 queries\n" in capsys.readouterr().out
+    assert "88 photos, 55 queries\n" in capsys.readouterr().out
     (root / f"jpg/paris_2/{bad}.jpg").write_text("<title>302 Found</title>")
     assert script("paris6k")(arguments) == 0  # known, and not looked at
     photos = Paris6k(root)
-    assert [photos.positives(query)[0] for query in photos.queries] == [[(query + 1) % 55] for query in range(55)]
-    assert photos.box(0) == (1, 1, 9, 9)
+    assert (photos.positives(9), photos.junk(9)) == (([8, 9, 10, 11, 12], [13]), [14, 15])
     assert site.asked == ["/lists.tgz", "/one.tgz", "/two.tgz"]
 
 

@@ -3,44 +3,21 @@ import struct
 
 import numpy as np
 import pytest
+import small_sets
 import torch
 import torchvision
 from PIL import Image
+from small_sets import HEIGHT, WIDTH, picture, truth, write_ppm
 
 from labkit.data import FlyingChairs, PhotoError
-from labkit.flow import FlowFileError, backward_warp, write_flo
+from labkit.flow import FlowFileError, backward_warp
 from labkit.metrics import end_point_error
 from labkit.world import FlowPairs
-
-HEIGHT, WIDTH = 6, 9
-
-
-def picture(seed, height=HEIGHT, width=WIDTH):
-    return torch.randint(256, (3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-
-
-def truth(seed):
-    return 20 * torch.randn(2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(seed))
-
-
-def write_ppm(path, pixels):
-    """A binary PPM by hand, its header as those of the set are."""
-    header = f"P6 \n{pixels.shape[2]} {pixels.shape[1]} \n255\n".encode()
-    path.write_bytes(header + pixels.permute(1, 2, 0).numpy().tobytes())
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A folder in the shape of FlyingChairs, with four pairs, counted as if that were all."""
-    monkeypatch.setattr("labkit.data.chairs.PAIRS", 4)
-    (tmp_path / "FlyingChairs_train_val.txt").write_text("  1\r\n  2\r\n  1\r\n  1\r\n")
-    data = tmp_path / "FlyingChairs_release/data"
-    data.mkdir(parents=True)
-    for number in range(1, 5):
-        write_ppm(data / f"{number:05}_img1.ppm", picture(number))
-        write_ppm(data / f"{number:05}_img2.ppm", picture(-number))
-        write_flo(data / f"{number:05}_flow.flo", truth(number))
-    return tmp_path
+    return small_sets.chairs(tmp_path, monkeypatch)
 
 
 def file(root, name):

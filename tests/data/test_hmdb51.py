@@ -2,36 +2,19 @@ import shutil
 from collections import defaultdict
 
 import pytest
-import zoo
+import small_sets
 
 from labkit.data import HMDB51
-
-# Sorted, "climb" comes before "climb_stairs"; their lists, climb_stairs_test_... and climb_test_..., do not.
-NAMES = sorted(["climb", "climb_stairs", "wave"] + [f"act_{number:02}" for number in range(48)])
-LINES = {
-    "climb": ["Film_A_climb_f_cm_np1_ba_med_0.avi 1", "Film_A_climb_u_nm_np1_fr_goo_1.avi 1"],
-    "climb_stairs": ["Film_A_climb_stairs_l_cm_np2_le_bad_0.avi 2", "_[B]_!_climb_stairs_h_nm_np1_ri_med_3.avi 0"],
-    "wave": ["hand_wave_at_wave_f_nm_np1_fr_goo_37.avi 1", "Film_A_wave_f_nm_np1_fr_goo_4.avi 2"],
-}
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder in the shape of HMDB51, with all videos of its lists."""
-    lists = tmp_path / "testTrainMulti_7030_splits"
-    lists.mkdir()
-    for name in NAMES:
-        for split in (1, 2, 3):
-            rows = LINES.get(name, []) if split == 1 else [row[:-1] + "1" for row in LINES.get(name, [])]
-            (lists / f"{name}_test_split{split}.txt").write_text("".join(f"{row} \n" for row in rows))
-        for row in LINES.get(name, []):
-            zoo.write_grey(tmp_path / "hmdb51_org" / name / row.split()[0])
-    return tmp_path
+    return small_sets.hmdb51(tmp_path)
 
 
 def test_classes_are_sorted_by_name_not_by_file(root):
     train, test = HMDB51(root), HMDB51(root, part="test")
-    assert train.classes == tuple(NAMES)
+    assert train.classes == tuple(small_sets.HMDB51_CLASSES)
     assert [(clip.name, train.classes[clip.label]) for clip in train] == [
         ("Film_A_climb_f_cm_np1_ba_med_0", "climb"),
         ("Film_A_climb_u_nm_np1_fr_goo_1", "climb"),

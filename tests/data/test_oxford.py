@@ -1,26 +1,10 @@
 import pytest
+import small_sets
 from PIL import Image
 
 from labkit.data import Oxford5k, Paris6k
 
-LANDMARKS = [f"landmark_{letter}" for letter in "abcdefghijk"]
 PHOTOS = 11 * 8 + 4  # four of no landmark
-
-
-def make_lists(folder, prefix, name):
-    """Lists as the official ones are: of 8 photos of a landmark 0 to 4 ask, are good, 5 is ok, 6 and 7 are junk."""
-    folder.mkdir(parents=True)
-    for number, landmark in enumerate(LANDMARKS):
-        photos = [name(8 * number + k) for k in range(8)]
-        for k in range(5):
-            files = {
-                "query": f"{prefix}{photos[k]} 1.5 {k}.1 6.4 7\n",
-                "good": "".join(f"{photo}\n" for photo in photos[:5]),
-                "ok": f"{photos[5]}\n",
-                "junk": f"{photos[6]}\n{photos[7]}\n\n",
-            }
-            for kind, text in files.items():
-                (folder / f"{landmark}_{k + 1}_{kind}.txt").write_text(text)
 
 
 def oxford_name(number):
@@ -36,7 +20,7 @@ def oxford(tmp_path, monkeypatch):
     """A folder in the shape of Oxford 5k, of few empty photos, save the first: only their names are looked at."""
     assert Oxford5k.counts == (5062, 5063)
     monkeypatch.setattr(Oxford5k, "counts", (PHOTOS - 1, PHOTOS))
-    make_lists(tmp_path / "lab", "oxc1_", oxford_name)
+    small_sets.oxford_lists(tmp_path / "lab", oxford_name, "oxc1_")
     (tmp_path / "jpg").mkdir()
     for number in range(PHOTOS):
         (tmp_path / "jpg" / f"{oxford_name(number)}.jpg").touch()
@@ -51,7 +35,7 @@ def paris(tmp_path, monkeypatch):
     """The same of Paris 6k, whose photos lie in folders, with the 20 that are no photos."""
     assert Paris6k.counts == (6392, 6392)
     monkeypatch.setattr(Paris6k, "counts", (PHOTOS, PHOTOS))
-    make_lists(tmp_path / "lab/sub", "", paris_name)
+    small_sets.oxford_lists(tmp_path / "lab/sub", paris_name)
     with (tmp_path / "lab/sub/landmark_a_1_good.txt").open("a") as file:
         file.write("paris_louvre_000136\n")
     (tmp_path / "jpg/general").mkdir(parents=True)

@@ -3,50 +3,21 @@ import pickle
 import shutil
 
 import pytest
+import small_sets
 import torch
 import zoo
+from small_sets import UCF101_CLASSES, UCF101_TEST, UCF101_TRAIN
 from torch.utils.data import DataLoader
 
-from labkit.data import UCF101, VideoError, read_video, scan, write_video
+from labkit.data import UCF101, VideoError, read_video, scan
 from labkit.data.jobs import JobsError, run_jobs
 from labkit.data.videos import INDEX, complete
 from labkit.flow import FlowFileError, save_flow
 
-# 101 names whose order is not that of their files, and one whose files are spelt otherwise.
-NAMES = [f"Class{number:03}" for number in range(98)] + ["Hammering", "HammerThrow", "HandstandPushups"]
-TRAIN = ["HammerThrow/v_HammerThrow_g08_c01", "Hammering/v_Hammering_g25_c02", "Class000/v_Class000_g08_c01"]
-TEST = ["HandstandPushups/v_HandStandPushups_g01_c01", "Hammering/v_Hammering_g07_c03"]
-
-
-def make_lists(folder):
-    """Lists as the official ones are: CRLF, labels in training lists only."""
-    folder.mkdir(parents=True)
-    lines = {"classInd": [f"{number} {name}" for number, name in enumerate(NAMES, start=1)]}
-    for split in (1, 2, 3):
-        train, test = (TRAIN, TEST) if split == 1 else (TEST, TRAIN)
-        lines[f"trainlist0{split}"] = [f"{path}.avi {NAMES.index(path.split('/')[0]) + 1}" for path in train]
-        lines[f"testlist0{split}"] = [f"{path}.avi" for path in test]
-    for name, rows in lines.items():
-        (folder / f"{name}.txt").write_bytes("".join(f"{row}\r\n" for row in rows).encode())
-
-
-@pytest.fixture(scope="module")
-def whole_set(tmp_path_factory):
-    """A folder in the shape of UCF101, with all videos of its lists."""
-    folder = tmp_path_factory.mktemp("whole")
-    make_lists(folder / "ucfTrainTestlist")
-    generator = torch.Generator().manual_seed(0)
-    for length, name in enumerate(TRAIN + TEST, start=6):
-        path = folder / "UCF-101" / f"{name}.avi"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, torch.randint(256, (length, 3, 16, 24), generator=generator, dtype=torch.uint8), fps=25)
-    return folder
-
 
 @pytest.fixture
-def root(whole_set, tmp_path):
-    """A copy of it, to be changed."""
-    return shutil.copytree(whole_set, tmp_path, dirs_exist_ok=True)
+def root(tmp_path):
+    return small_sets.ucf101(tmp_path)
 
 
 # What the lists say.
@@ -54,8 +25,8 @@ def root(whole_set, tmp_path):
 
 def test_labels_follow_the_list_of_classes_and_clips_their_list(root):
     train = UCF101(root)
-    assert train.classes == tuple(NAMES)
-    assert [clip.name for clip in train] == [path.split("/")[1] for path in TRAIN]
+    assert train.classes == tuple(UCF101_CLASSES)
+    assert [clip.name for clip in train] == [path.split("/")[1] for path in UCF101_TRAIN]
     assert train.labels.tolist() == [clip.label for clip in train] == [99, 98, 0]
     assert train.groups.tolist() == [clip.group for clip in train] == [8, 25, 8]
     assert [clip.labels for clip in train] == [(99,), (98,), (0,)]
@@ -76,7 +47,7 @@ def test_videos_are_found_however_they_lie(root, layout):
         for path in videos.rglob("*.avi"):
             path.rename(videos / path.name)
     elif layout == "other spelling":  # as in the zip of the THUMOS challenge
-        path = videos / f"{TEST[0]}.avi"
+        path = videos / f"{UCF101_TEST[0]}.avi"
         path.rename(path.with_name(path.name.replace("HandStand", "Handstand")))
     elif layout == "mp4":
         for path in videos.rglob("*.avi"):  # what a file holds decides, not its name
@@ -180,7 +151,7 @@ def test_an_index_outside_is_an_error(root):
 
 def test_frames_come_in_the_order_asked(root):
     clip = UCF101(root)[1]
-    frames = read_video(root / "UCF-101" / f"{TRAIN[1]}.avi").frames
+    frames = read_video(root / "UCF-101" / f"{UCF101_TRAIN[1]}.avi").frames
     assert (clip.num_frames, clip.fps) == (7, 25)
     assert torch.equal(clip.frames([5, 0, 5]), frames[[5, 0, 5]])
     assert torch.equal(clip.frames(torch.tensor([6])), frames[6:])
@@ -193,7 +164,7 @@ def test_frames_come_in_the_order_asked(root):
 def test_nothing_is_decoded_before_it_is_asked_and_nothing_counted_twice(root, monkeypatch):
     scanned = []
     monkeypatch.setattr("labkit.data.videos.scan", lambda path: scanned.append(path) or scan(path))
-    (root / "UCF-101" / f"{TRAIN[1]}.avi").write_bytes(b"no video")
+    (root / "UCF-101" / f"{UCF101_TRAIN[1]}.avi").write_bytes(b"no video")
     train = UCF101(root)
     clip = train[1]
     assert (clip.label, clip.group, train[0].num_frames) == (98, 25, 6)
@@ -205,13 +176,13 @@ def test_nothing_is_decoded_before_it_is_asked_and_nothing_counted_twice(root, m
 
 
 def test_an_index_saves_the_counting(root, monkeypatch):
-    name, times = f"{TRAIN[1]}.avi", [0.0, 0.04, 0.08, 0.5, 1.0, 1.5, 1.6]  # as of a video of variable rate
+    name, times = f"{UCF101_TRAIN[1]}.avi", [0.0, 0.04, 0.08, 0.5, 1.0, 1.5, 1.6]  # as of a video of variable rate
     assert complete(UCF101, root) == {}
     lines = (root / INDEX).read_text().splitlines()
     assert len(lines) == 6
     changed = [json.dumps(json.loads(line) | {"times": times}) if f'"{name}"' in line else line for line in lines]
     (root / INDEX).write_text("\n".join(changed) + "\n")
-    (root / "UCF-101" / f"{TRAIN[0]}.avi").write_bytes(b"0")  # changed since: its entry is not believed
+    (root / "UCF-101" / f"{UCF101_TRAIN[0]}.avi").write_bytes(b"0")  # changed since: its entry is not believed
     monkeypatch.setattr("labkit.data.videos.scan", lambda path: pytest.fail(f"scanned {path}"))
     train = UCF101(root)
     assert [(clip.num_frames, clip.fps) for clip in (train[1], train[2])] == [(7, 25), (8, 25)]
@@ -222,12 +193,12 @@ def test_an_index_saves_the_counting(root, monkeypatch):
 
 
 def test_completing_names_what_does_not_decode_and_goes_on_later(root):
-    path = root / "UCF-101" / f"{TEST[1]}.avi"
+    path = root / "UCF-101" / f"{UCF101_TEST[1]}.avi"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     errors = complete(UCF101, root)
-    assert list(errors) == [f"{TEST[1]}.avi"]
-    assert "VideoError" in errors[f"{TEST[1]}.avi"]
+    assert list(errors) == [f"{UCF101_TEST[1]}.avi"]
+    assert "VideoError" in errors[f"{UCF101_TEST[1]}.avi"]
     path.write_bytes(whole)
     assert complete(UCF101, root) == {}
     path.unlink()
@@ -259,7 +230,7 @@ def make_flow(root, path, length, backward=False):
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_flow_comes_from_the_store(root, counted):
-    flow = make_flow(root, TRAIN[1], 7)
+    flow = make_flow(root, UCF101_TRAIN[1], 7)
     clip = UCF101(root)[1]
     if counted:
         assert clip.num_frames == 7
@@ -272,7 +243,7 @@ def test_flow_comes_from_the_store(root, counted):
 
 
 def test_backward_flow_counts_from_the_second_frame(root):
-    flow = make_flow(root, TRAIN[1], 7, backward=True)
+    flow = make_flow(root, UCF101_TRAIN[1], 7, backward=True)
     clip = UCF101(root)[1]
     assert torch.equal(clip.flow([1, 6], backward=True), flow[[0, 5]])
     for index in (0, 7):
@@ -305,7 +276,7 @@ def test_the_store_knows_its_estimator(root):
 
 
 def test_damaged_flow_and_that_of_another_video_are_noticed(root):
-    make_flow(root, TRAIN[1], 9)
+    make_flow(root, UCF101_TRAIN[1], 9)
     clip = UCF101(root)[1]
     assert clip.num_frames == 7
     with pytest.raises(ValueError, match=r"expected the \(6, 2, 16, 24\) flow of .*; got \(8, 2, 16, 24\), of another"):

@@ -34,9 +34,15 @@ def write_grey(path: Path, length: int = 3) -> None:
 
 @cache
 def _grey(length: int, suffix: str) -> bytes:
+    frames = torch.full((length, 3, 16, 24), 90, dtype=torch.uint8)
+    return written(lambda path: write_video(path, frames, fps=25), suffix)
+
+
+def written(write_to: Callable[[Path], None], suffix: str) -> bytes:
+    """What a function writes to a file."""
     with TemporaryDirectory() as folder:
-        path = Path(folder, f"grey{suffix}")
-        write_video(path, torch.full((length, 3, 16, 24), 90, dtype=torch.uint8), fps=25)
+        path = Path(folder, f"file{suffix}")
+        write_to(path)
         return path.read_bytes()
 
 
