@@ -132,12 +132,8 @@ def report(errors: Mapping[str, str]) -> str:
 def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Record]:
     """Records of a manifest by name; none where there is no such file. A last line cut short by a kill is left out.
 
-    Args:
-        manifest: written by `run_jobs`.
-        settings: what its settings must be; None for any.
-
     Raises:
-        JobsError: a line is not a record, or the settings are others.
+        JobsError: a line is not a record, or the settings are others than those given.
     """
     lines = manifest.read_text(encoding="utf-8").split("\n")[:-1] if manifest.is_file() else []
     if not lines:

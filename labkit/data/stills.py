@@ -83,13 +83,9 @@ class LabelledPhotos(Photos):
 
 
 class HII(LabelledPhotos):
-    """Human Interaction Images, classes as those of `labkit.data.TVHI`.
+    """Human Interaction Images, classes as those of `labkit.data.TVHI`; ``data_scripts/hii.py`` fetches them.
 
-    Args:
-        root: folder of the set, as ``data_scripts/hii.py`` makes it.
-        missing: as for `LabelledPhotos`.
-        photos: folder that holds one folder a class, relative to ``root``: where the noisy photos lie, or the filtered
-            ones; see `kinds`.
+    Arguments are those of `LabelledPhotos`; for ``photos``, the noisy or the filtered ones, see `kinds`.
     """
 
     title, script = "HII", "hii.py"
@@ -126,17 +122,10 @@ class HII(LabelledPhotos):
 
 
 class BU101(LabelledPhotos):
-    """BU101: photos of the classes of UCF101.
+    """BU101: photos of the classes of UCF101; ``data_scripts/bu101.py`` says where they come from, and checks them.
 
-    Args:
-        root: folder of the set; ``data_scripts/bu101.py`` says where it comes from, and checks it.
-        classes: in the order of their labels: pass those of `labkit.data.UCF101`, whose order is not that of sorted
-            folders. None: the folders, sorted.
-        missing: as for `LabelledPhotos`.
-        photos: folder of the class folders, relative to ``root``.
-
-    Raises:
-        ValueError: not 101 classes; and what `LabelledPhotos` raises.
+    Arguments and errors are those of `LabelledPhotos`, but for two: as ``classes`` pass those of `labkit.data.UCF101`,
+    whose order is not that of sorted folders (None: the folders, sorted), and 101 of them it must be (ValueError).
     """
 
     title, script = "BU101", "bu101.py"

@@ -337,13 +337,6 @@ def test_a_set_says_what_there_is_to_find(folder):
         photos[6]
 
 
-def test_a_set_may_let_a_query_find_itself(folder):
-    class Selfish(Photos):
-        finds_itself = True
-
-    assert Selfish("some", folder, PATHS, QUERIES, INSTANCES).positives(0) == ([0, 1], [2])
-
-
 def test_boxes_are_whole_pixels_within_the_photo(folder):
     photos = Photos("some", folder, PATHS, QUERIES, INSTANCES)
     left, top, right, bottom = box = photos.box(0)
@@ -487,12 +480,3 @@ def test_real_photos_are_as_opencv_reads_them():
         read, other = hwc(read_photo(path)), cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
         assert read.shape == other.shape
         assert np.abs(read.astype(int) - other).mean() < 1
-
-
-@needs_real_data
-def test_a_real_photo_that_lost_its_end_is_an_error(tmp_path):
-    data = Path(REAL, "retrieval/landmarks/piazza_san_marco_18627786_5929294590.jpg").read_bytes()
-    for damaged in (data[: len(data) // 2], data[: len(data) // 2] + bytes(len(data) // 2), data[:-300] + bytes(300)):
-        (tmp_path / "a.jpg").write_bytes(damaged)
-        with pytest.raises(PhotoError, match=r"a.jpg: expected a photo that decodes; got OSError"):
-            read_photo(tmp_path / "a.jpg")

@@ -282,8 +282,9 @@ def test_errors_cross_process_boundaries():
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".avi", 0), (".mp4", 6)])
-def test_what_is_written_reads_back(tmp_path, suffix, tolerance):
-    ramp = torch.arange(0, 64, 2, dtype=torch.uint8).expand(3, 32, 32)  # no fine colour, which .mp4 would lose
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (45, 31)])
+def test_what_is_written_reads_back(tmp_path, suffix, tolerance, height, width):
+    ramp = torch.arange(0, 2 * width, 2, dtype=torch.uint8).expand(3, height, width)  # .mp4 would lose fine colour
     frames = torch.stack([ramp + 10 * t for t in range(8)])
     path = tmp_path / f"clip{suffix}"
     write_video(path, frames, fps=29.97)
@@ -291,14 +292,6 @@ def test_what_is_written_reads_back(tmp_path, suffix, tolerance):
     assert found.info.fps == pytest.approx(29.97)
     assert (found.frames.int() - frames.int()).abs().max() <= tolerance
     assert os.listdir(tmp_path) == [path.name]
-
-
-@pytest.mark.parametrize(("suffix", "tolerance"), [(".avi", 0), (".mp4", 6)])
-def test_odd_sizes_are_written_whole(tmp_path, suffix, tolerance):
-    ramp = torch.arange(0, 62, 2, dtype=torch.uint8).expand(3, 45, 31)
-    path = tmp_path / f"odd{suffix}"
-    write_video(path, [ramp, ramp + 40], fps=25)
-    assert (read_video(path).frames.int() - torch.stack([ramp, ramp + 40]).int()).abs().max() <= tolerance
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -316,11 +309,6 @@ def test_a_forked_process_reads_and_writes(tmp_path, clip):
 
 def _copy(source, target):
     write_video(target, iter_frames(source), fps=25)
-
-
-def test_a_video_is_copied_frame_by_frame(tmp_path, write_avi, clip):
-    write_video(tmp_path / "copy.avi", iter_frames(write_avi(clip)), fps=10)
-    assert torch.equal(read_video(tmp_path / "copy.avi").frames, clip)
 
 
 def fails_half_way(clip):
