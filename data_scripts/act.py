@@ -9,7 +9,7 @@ https://xiaolonw.github.io/actioncvpr.html (14 GB of .avi; take "Videos", not "V
 
 The script counts clips by part, 7,260 and 3,974 if the lists are those of the paper, writes the names of those that are
 missing to ``missing_train.txt`` and ``missing_test.txt``, and decodes each clip once for the index. An interrupted run
-goes on where it was. Then `labkit.data.ACT("/data/act")` reads the set.
+continues where it was. Then `labkit.data.ACT("/data/act")` reads the set.
 """
 
 import sys

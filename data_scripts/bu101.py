@@ -6,16 +6,14 @@ Nothing is fetched. The authors hand the photos out on their page, http://cs-peo
 request. Bring them to ``photos/``, a folder a class, named as UCF101 names its classes.
 
 The script counts photos, 23,800 in all, at least 100 of each class, and decodes each once for the index. An interrupted
-run goes on where it was. Then `labkit.data.BU101("/data/bu101", UCF101("/data/ucf101").classes)` reads the set, its
+run continues where it was. Then `labkit.data.BU101("/data/bu101", UCF101("/data/ucf101").classes)` reads the set, its
 labels those of UCF101. The photos come from search engines and keep their owners' rights.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 from labkit.data import BU101
-from labkit.data.download import exit_code
+from labkit.data.download import exit_code, script_parser
 from labkit.data.photos import complete
 
 LEAST = 100  # photos of a class
@@ -23,10 +21,8 @@ LEAST = 100  # photos of a class
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder with the photos")
+    parser = script_parser(__doc__, "the folder with the photos")
     parser.add_argument("--photos", default="photos", help="folder of the class folders (default: photos)")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
 
     def check() -> dict[str, str]:

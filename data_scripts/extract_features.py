@@ -27,10 +27,11 @@ import safetensors.torch
 import torch
 from torchvision.models import get_model, get_model_builder, get_model_weights
 
-from labkit.backbones import WeightsError, load_weights, torchvision_weights
+from labkit.backbones import load_weights, torchvision_weights
 from labkit.backbones.codes import ALEXNET_FC6, ALEXNET_FC7, Codes, FrameCoder, save_codes
 from labkit.data import HMDB51, UCF101
-from labkit.data.jobs import JobsError, Record, report, run_jobs
+from labkit.data.download import exit_code
+from labkit.data.jobs import Record, run_jobs
 from labkit.data.videos import Listed, VideoClip, VideoClips, describe, find_videos
 from labkit.files import written_whole
 from labkit.papers.frame_rnn import sample_frames
@@ -122,7 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--verify", action="store_true", help="compare hashes, not only sizes, of all files")
     options = parser.parse_args(arguments)
     folder = options.root / (options.codes or f"codes_{options.layer}")
-    try:
+
+    def compute() -> dict[str, str]:
         if options.download:
             torchvision_weights(get_model_builder(options.net), get_model_weights(options.net).DEFAULT, download=True)
         network = {name: getattr(options, name) for name in ("net", "layer", "weights", "device")}
@@ -143,12 +145,9 @@ def main(arguments: list[str] | None = None) -> int:
             codes = join(clips, folder, source, errors)
             save_codes(path, codes)
             print(f"{path}: codes {tuple(codes.codes.shape)} of {len(clips)} videos")
-    except (JobsError, WeightsError, OSError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+        return errors
+
+    return exit_code(compute)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ import torch
 from torch import Tensor
 
 from labkit.data import VideoError, iter_frames, scan
-from labkit.data.jobs import JobsError, Record, report, run_jobs
+from labkit.data.download import exit_code
+from labkit.data.jobs import Record, run_jobs
 from labkit.data.videos import describe, find_videos, flow_path
 from labkit.flow import dis, farneback, save_flow, tvl1, tvl1_opencv
 
@@ -81,10 +82,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder = options.videos or next((name for name in VIDEO_FOLDERS if (options.root / name).is_dir()), ".")
     videos = options.root / folder
-    names = find_videos(videos)
-    if not names:
-        print(f"✗ {videos}: expected videos; got none: check the path", file=sys.stderr)
-        return 1
     direction = "backward" if options.backward else "forward"
     settings = {"estimator": options.estimator, "direction": direction, "format": "labkit flow 1"}
     job = partial(
@@ -95,14 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
         device=options.device,
     )
     manifest = options.root / options.flow / f"{direction}.jsonl"
-    try:
-        errors = run_jobs(job, names, videos, manifest, settings, processes=options.processes, verify=options.verify)
-    except (JobsError, OSError) as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    if errors:
-        print(report(errors), file=sys.stderr)
-    return 1 if errors else 0
+
+    def compute() -> dict[str, str]:
+        names = find_videos(videos)
+        if not names:
+            raise ValueError(f"{videos}: expected videos; got none: check the path")
+        return run_jobs(job, names, videos, manifest, settings, processes=options.processes, verify=options.verify)
+
+    return exit_code(compute)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python data_scripts/flying_chairs.py /data/chairs --processes 8
 
 makes a folder that `labkit.data.FlyingChairs("/data/chairs")` reads: an archive of 31 GB, 63 GB of pairs. Run it again
-after an interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+after an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none, and we know of none. Pass --sha256 and --list-sha256 if you do; without, the first
 download is only checked for its length, by unpacking it and by reading every file, its hash is recorded beside it in
@@ -13,14 +13,13 @@ download is only checked for its length, by unpacking it and by reading every fi
 For research only; see https://lmb.informatik.uni-freiburg.de/resources/datasets/FlyingChairs.en.html for the terms.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import FlyingChairs
 from labkit.data.archives import unpack
 from labkit.data.chairs import SPLIT
-from labkit.data.download import download, exit_code, install
+from labkit.data.download import download, exit_code, install, script_parser
 from labkit.data.pairs import complete
 
 URL = "https://lmb.informatik.uni-freiburg.de/data/FlyingChairs/FlyingChairs.zip"
@@ -29,14 +28,8 @@ LIST_URL = "https://lmb.informatik.uni-freiburg.de/resources/datasets/FlyingChai
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="archive of the pairs")
-    parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--list-url", default=LIST_URL, help="the official list")
-    parser.add_argument("--list-sha256", help="its hash")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    sources = {"url": ("archive of the pairs", URL), "list_url": ("the official list", LIST_URL)}
+    options = script_parser(__doc__, **sources).parse_args(arguments)
     archive = options.root / "archives" / Path(options.url).name
 
     def fetch() -> dict[str, str]:

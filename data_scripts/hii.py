@@ -16,13 +16,12 @@ is recorded in ``archives/hii.zip.sha256``, and later runs compare with that.
 The photos come from search engines and keep their owners' rights; see https://doi.org/10.5281/zenodo.832380.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import HII
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.photos import complete
 
 URL = "https://zenodo.org/api/records/832380/files-archive"
@@ -40,12 +39,8 @@ def unpack_all(archive: Path, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="the archive of the photos")
-    parser.add_argument("--sha256", help="its hash")
+    parser = script_parser(__doc__, url=("the archive of the photos", URL))
     parser.add_argument("--photos", help="folder of the class folders (default: those of both kinds)")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
 
     def fetch() -> dict[str, str]:

@@ -3,7 +3,7 @@
     python data_scripts/hmdb51.py /data/hmdb51
 
 makes a folder that `labkit.data.HMDB51("/data/hmdb51")` reads: 2 GB of archives, 2 GB of videos. Run it again after an
-interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none, and we know of none. Pass --sha256 and --lists-sha256 if you do; without, the first
 download is only checked for its length and by unpacking it, its hash is recorded in ``archives/*.sha256``, and later
@@ -12,17 +12,16 @@ runs compare with that.
 Both archives are RAR, the one of the videos a RAR of 51 more: libarchive's bsdtar, unrar or 7-Zip must be there.
 In 2025 the makers' server was reported to be gone. If it is, name another source with --url and --lists-url, or bring
 the archives from elsewhere to ``archives/`` under the names hmdb51_org.rar and test_train_splits.rar, and run this.
-The lists are CC BY 4.0; the clips come from films and the web and keep their owners' rights.
+The lists are CC BY 4.0; the clips come from movies and the web and keep their owners' rights.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
 from labkit.data import HMDB51
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.videos import complete
 
 URL = "http://serre-lab.clps.brown.edu/wp-content/uploads/2013/10/hmdb51_org.rar"
@@ -42,14 +41,8 @@ def unpack_classes(archive: Path, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="archive of the videos")
-    parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--lists-url", default=LISTS_URL, help="archive of the lists")
-    parser.add_argument("--lists-sha256", help="its hash")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    sources = {"url": ("archive of the videos", URL), "lists_url": ("archive of the lists", LISTS_URL)}
+    options = script_parser(__doc__, **sources).parse_args(arguments)
     archives = options.root / "archives"
     lists, videos = archives / "test_train_splits.rar", archives / "hmdb51_org.rar"
 

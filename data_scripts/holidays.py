@@ -3,7 +3,7 @@
     python data_scripts/holidays.py /data/holidays
 
 makes a folder that `labkit.data.Holidays("/data/holidays")` reads: 2.7 GB of archives, as much of photos. Run it again
-after an interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+after an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none, and we know of none. Pass --sha256 if you do; without, the first download is only
 checked for its length, by unpacking it and by decoding every photo, its hash is recorded in ``archives/*.sha256``, and
@@ -17,13 +17,12 @@ not answer, bring both archives to ``archives/`` and run this again:
 INRIA holds the copyright; see https://lear.inrialpes.fr/people/jegou/data.php for the terms.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import Holidays
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.photos import complete
 
 URLS = ("http://pascal.inrialpes.fr/data/holidays/jpg1.tar.gz", "http://pascal.inrialpes.fr/data/holidays/jpg2.tar.gz")
@@ -31,12 +30,7 @@ URLS = ("http://pascal.inrialpes.fr/data/holidays/jpg1.tar.gz", "http://pascal.i
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--urls", nargs=2, default=URLS, metavar="URL", help="the two archives of the photos")
-    parser.add_argument("--sha256", nargs=2, default=(None, None), metavar="HASH", help="their hashes")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    options = script_parser(__doc__, urls=("the two archives of the photos", URLS)).parse_args(arguments)
     archives = options.root / "archives"
 
     def fetch() -> dict[str, str]:

@@ -3,7 +3,7 @@
     python data_scripts/oxford5k.py /data/oxford5k
 
 makes a folder that `labkit.data.Oxford5k("/data/oxford5k")` reads: 1.9 GB of archives, as much of photos. Run it again
-after an interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+after an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none of these archives, and we know of none. Pass --sha256 and --lists-sha256 if you do;
 without, the first download is only checked for its length, by unpacking it and by decoding every photo, its hash is
@@ -13,13 +13,12 @@ Older texts have the archive without ``-v1`` in its name; the code of Revisited 
 photos come from Flickr, for research; see https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/ for the terms.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import Oxford5k
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.photos import complete
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/oxbuild_images-v1.tgz"
@@ -28,14 +27,8 @@ LISTS_URL = "https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/gt_files_170407.t
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="archive of the photos")
-    parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--lists-url", default=LISTS_URL, help="archive of the ground truth")
-    parser.add_argument("--lists-sha256", help="its hash")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    sources = {"url": ("archive of the photos", URL), "lists_url": ("archive of the ground truth", LISTS_URL)}
+    options = script_parser(__doc__, **sources).parse_args(arguments)
     archives = options.root / "archives"
     lists, photos = (archives / Path(url).name for url in (options.lists_url, options.url))
 

@@ -3,7 +3,7 @@
     python data_scripts/paris6k.py /data/paris6k
 
 makes a folder that `labkit.data.Paris6k("/data/paris6k")` reads: 2.5 GB of archives, as much of photos. Run it again
-after an interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+after an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 20 of the photos are damaged in the archive and known to be; they are unpacked, but not in the set, which has 6,392.
 
@@ -14,13 +14,12 @@ recorded in ``archives/*.sha256``, and later runs compare with that.
 The photos come from Flickr, for research; see https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/ for the terms.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import Paris6k
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.photos import complete
 
 URLS = (
@@ -32,14 +31,8 @@ LISTS_URL = "https://www.robots.ox.ac.uk/~vgg/data/parisbuildings/paris_120310.t
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--urls", nargs=2, default=URLS, metavar="URL", help="the two archives of the photos")
-    parser.add_argument("--sha256", nargs=2, default=(None, None), metavar="HASH", help="their hashes")
-    parser.add_argument("--lists-url", default=LISTS_URL, help="archive of the ground truth")
-    parser.add_argument("--lists-sha256", help="its hash")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    sources = {"urls": ("two archives of the photos", URLS), "lists_url": ("archive of the ground truth", LISTS_URL)}
+    options = script_parser(__doc__, **sources).parse_args(arguments)
     archives = options.root / "archives"
     lists = archives / Path(options.lists_url).name
 

@@ -3,7 +3,7 @@
     python data_scripts/sintel.py /data/sintel
 
 makes a folder that `labkit.data.Sintel("/data/sintel")` reads: an archive of 5.6 GB, 12 GB of scenes. Run it again
-after an interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+after an interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none that we know of. Pass --sha256 if you know it; without, the first download is only
 checked for its length, by unpacking it and by reading every file, its hash is recorded in ``archives/*.sha256``, and
@@ -11,16 +11,15 @@ later runs compare with that. Where the server does not answer, there was a mirr
 
     --url http://sintel.cs.washington.edu/MPI-Sintel-complete.zip
 
-The film Sintel is (c) Blender Foundation, CC BY 3.0; see http://sintel.is.tue.mpg.de for the terms of the data.
+The movie Sintel is (c) Blender Foundation, CC BY 3.0; see http://sintel.is.tue.mpg.de for the terms of the data.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import Sintel
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.pairs import complete
 from labkit.data.sintel import FOLDER
 
@@ -29,12 +28,7 @@ URL = "http://files.is.tue.mpg.de/sintel/MPI-Sintel-complete.zip"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="the archive")
-    parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    options = script_parser(__doc__, url=("the archive", URL)).parse_args(arguments)
     root, archive = options.root, options.root / "archives" / Path(options.url).name
 
     def fetch() -> dict[str, str]:

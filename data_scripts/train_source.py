@@ -5,11 +5,11 @@
     python data_scripts/train_source.py resnet       # about three
     python data_scripts/train_source.py alexnet      # about five
 
-They stand where the papers have ImageNet: a net that has seen things and postures, but never a video. The file goes to
-``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, size of the windows, accuracy, how it was
-trained, strides, a hash. The accuracy is that on the test groups of the source task, whose actors and places the net
-has not seen; a test of the lab measures it again. Killed or interrupted, it goes on where it was if ``--checkpoint``
-names a file.
+They stand where the papers have ImageNet: a network that has seen things and postures, but never a video. The file goes
+to ``labkit/backbones/source/NAME.safetensors`` with a model card: data, seed, size of the crops, accuracy, how it was
+trained, strides, a hash. The accuracy is that on the test groups of the source task, whose actors and scenes the
+network has not seen; a test of the lab measures it again. Killed or interrupted, training continues where it was if
+``--checkpoint`` names a file.
 """
 
 import argparse
@@ -39,7 +39,7 @@ VIEW = two_stream.spatial_view(crop_size=56, short_side=None)
 
 
 def recipe_of(net: str, steps: int, seed: int) -> Recipe:
-    """How a net is trained."""
+    """How a network is trained."""
     rate = RATES[net]
     options = {"lr": rate, "momentum": 0.9, "weight_decay": 5e-4}
     schedule = {round(steps * 0.6): rate / 10, round(steps * 0.85): rate / 100}

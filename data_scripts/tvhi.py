@@ -7,7 +7,7 @@ offer the clips no longer: ask them. Bring the clips, ``handShake_0001.avi`` to 
 folders as you like; the hundred negative ones may lie beside them. The official split is known, no list is needed.
 
 The script counts clips by part, 100 and 100, writes the names of those that are missing to ``missing_train.txt`` and
-``missing_test.txt``, and decodes each clip once for the index. An interrupted run goes on where it was. Then
+``missing_test.txt``, and decodes each clip once for the index. An interrupted run continues where it was. Then
 `labkit.data.TVHI("/data/tvhi")` reads the set. The shows keep their owners' rights.
 """
 

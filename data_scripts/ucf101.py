@@ -4,7 +4,7 @@
     python data_scripts/ucf101.py /data/ucf101 --processes 8
 
 makes a folder that `labkit.data.UCF101("/data/ucf101")` reads: 7 GB of archives, 7 GB of videos. Run it again after an
-interruption: it goes on where it was, and does nothing twice. Delete ``archives/`` when all is well.
+interruption: it continues where it was, and does nothing twice. Delete ``archives/`` when all is well.
 
 Hashes: the makers publish none. The one of the lists is what TensorFlow Datasets records for this address. For the
 videos pass --sha256 if you know it; without, the first download is only checked for its length and by unpacking it, its
@@ -20,13 +20,12 @@ Where the server's certificate is not accepted, bring the file to ``archives/`` 
 The videos come from YouTube, for research; see https://www.crcv.ucf.edu/research/data-sets/ucf101/ for the terms.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from labkit.data import UCF101
 from labkit.data.archives import unpack
-from labkit.data.download import exit_code, install
+from labkit.data.download import exit_code, install, script_parser
 from labkit.data.videos import complete
 
 URL = "https://www.crcv.ucf.edu/data/UCF101/UCF101.rar"
@@ -36,14 +35,8 @@ LISTS_SHA256 = "5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder to make or to complete")
-    parser.add_argument("--url", default=URL, help="archive of the videos")
-    parser.add_argument("--sha256", help="its hash")
-    parser.add_argument("--lists-url", default=LISTS_URL, help="archive of the lists")
-    parser.add_argument("--lists-sha256", help="its hash; known for the official one")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
-    options = parser.parse_args(arguments)
+    sources = {"url": ("archive of the videos", URL), "lists_url": ("archive of the lists", LISTS_URL)}
+    options = script_parser(__doc__, **sources).parse_args(arguments)
     archives = options.root / "archives"
     lists_sha256 = options.lists_sha256 or (LISTS_SHA256 if options.lists_url == LISTS_URL else None)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labkit.files import lock, whole_folder
+
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -53,12 +55,10 @@ def offline_page(chromium):
     assert errors == []
 
 
-@pytest.fixture(scope="module")
-def real_sets(tmp_path_factory):
-    """A folder with ``ucf101`` and ``hmdb51`` as the scripts make them: the official lists, and few real clips."""
+def make_real_sets(root):
+    """Make ``ucf101`` and ``hmdb51`` in a folder as the scripts do: the official lists, and few real clips."""
     if not (real := os.environ.get("LABKIT_REAL_DATA")):
         pytest.skip("set LABKIT_REAL_DATA to a folder with clips and splits")
-    root = tmp_path_factory.mktemp("real")
     sets = {"ucf101": ("UCF-101", "ucfTrainTestlist"), "hmdb51": ("hmdb51_org", "testTrainMulti_7030_splits")}
     for name, (videos, lists) in sets.items():
         for path in Path(real, "clips", name).glob("*.avi"):
@@ -67,6 +67,12 @@ def real_sets(tmp_path_factory):
             (folder / path.name).symlink_to(path)
         (root / name / lists).symlink_to(Path(real, "splits", name))
     return root
+
+
+@pytest.fixture(scope="module")
+def real_sets(tmp_path_factory):
+    """A folder with the real sets, see `make_real_sets`."""
+    return make_real_sets(tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +90,36 @@ SECOND_CLIPS = {  # a class needs two movies, one to train on and one to hold ou
 }
 
 
-@pytest.fixture(scope="module")
-def real_sets_with_flow(real_sets):
-    """The real clips of both sets, and their flow in both directions by the script."""
+@pytest.fixture(scope="session")
+def _real_flow(tmp_path_factory):
+    """The real clips of both sets, and their flow in both directions by the script: computed once, never changed."""
     import extract_flow
 
-    hmdb51 = real_sets / "hmdb51/hmdb51_org/clips"
-    for name, clip in SECOND_CLIPS.items():
-        (hmdb51 / clip).symlink_to(next(hmdb51.glob(f"*_{name}_*")).resolve())
-    for name in ("ucf101", "hmdb51"):
-        for options in ([], ["--backward"]):
-            assert extract_flow.main([str(real_sets / name), "--estimator", "dis", *options]) == 0
-    return real_sets
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "real_flow"  # of all workers
+    with lock(root, wait=True):
+        if root.is_dir():
+            return root
+        with whole_folder(root) as new:
+            make_real_sets(new)
+            hmdb51 = new / "hmdb51/hmdb51_org/clips"
+            for name, clip in SECOND_CLIPS.items():
+                (hmdb51 / clip).symlink_to(next(hmdb51.glob(f"*_{name}_*")).resolve())
+            for name in ("ucf101", "hmdb51"):
+                for options in ([], ["--backward"]):
+                    assert extract_flow.main([str(new / name), "--estimator", "dis", *options]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def real_sets_with_flow(_real_flow, tmp_path_factory):
+    """A folder with the real sets and their flow; what else is written there is of one module only."""
+    root = tmp_path_factory.mktemp("real_with_flow")
+    for path in _real_flow.glob("*/*"):  # videos, lists and flow of each set
+        link = root / path.relative_to(_real_flow)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(path)
+    return root
 
 
 @pytest.fixture(scope="module")

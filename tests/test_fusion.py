@@ -13,7 +13,7 @@ SMALL = {"image_size": 40, "channels": (16, 24, 24, 24, 24), "strides": (2, 1), 
 
 def learned(view, net, train, test):
     options = {"lr": 2e-3}
-    recipe = Recipe(torch.optim.Adam, options, steps=150, batch=24, clip_norm=5.0)
+    recipe = Recipe(torch.optim.Adam, options, steps=100, batch=24, clip_norm=5.0)
     fit(net, recipe, train.map(view.train), losses.classification_loss, progress=False)
     return evaluate(net, test.map(lambda clip: view.test(clip, 2, centre_only=True)), progress=False)
 

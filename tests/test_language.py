@@ -16,105 +16,24 @@ import jupytext
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOVED = (  # files and folders that have had their English pass: these are held to it
-    "CONTRIBUTING.md",
-    "README.md",
-    "benchmarks/README.md",
-    "data_scripts/hii.py",
-    "data_scripts/train_flow.py",
-    "labkit/attribution.py",
-    "labkit/backbones/alexnet.py",
-    "labkit/backbones/cnn_m.py",
-    "labkit/backbones/codes.py",
-    "labkit/backbones/peephole_lstm.py",
-    "labkit/backbones/resnet.py",
-    "labkit/backbones/resnet3d.py",
-    "labkit/backbones/taps.py",
-    "labkit/backbones/video_networks.py",
-    "labkit/backbones/weights.py",
-    "labkit/claims",
-    "labkit/cli.py",
-    "labkit/course.py",
-    "labkit/data/act.py",
-    "labkit/data/estimated.py",
-    "labkit/data/fcvid.py",
-    "labkit/data/folder.py",
-    "labkit/data/hdr.py",
-    "labkit/data/hmdb51.py",
-    "labkit/data/pairs.py",
-    "labkit/data/sintel.py",
-    "labkit/data/stills.py",
-    "labkit/doctor.py",
-    "labkit/flow/stack.py",
-    "labkit/flow/warp.py",
-    "labkit/kmeans.py",
-    "labkit/losses.py",
-    "labkit/pairing.py",
-    "labkit/papers/action_flow_net.py",
-    "labkit/papers/attention_transfer.py",
-    "labkit/papers/back_dropout.py",
-    "labkit/papers/conv_vlad.py",
-    "labkit/papers/frame_rnn.py",
-    "labkit/papers/long_video.py",
-    "labkit/papers/temporal_difference.py",
-    "labkit/papers/two_stream.py",
-    "labkit/parameters.py",
-    "labkit/patches.py",
-    "labkit/retrieval.py",
-    "labkit/studies",
-    "labkit/training",
-    "labkit/views",
-    "labkit/viz/attention.js",
-    "labkit/viz/attention.py",
-    "labkit/viz/board.py",
-    "labkit/viz/browse.py",
-    "labkit/viz/classes.py",
-    "labkit/viz/colour.py",
-    "labkit/viz/diagram.py",
-    "labkit/viz/filters.py",
-    "labkit/viz/layers.py",
-    "labkit/viz/occluder.js",
-    "labkit/viz/occluder.py",
-    "labkit/viz/pairs.js",
-    "labkit/viz/pairs.py",
-    "labkit/viz/papers",
-    "labkit/viz/patches.js",
-    "labkit/viz/patches.py",
-    "labkit/viz/player.js",
-    "labkit/viz/player.py",
-    "labkit/viz/retrieval.js",
-    "labkit/viz/retrieval.py",
-    "labkit/viz/scatter.js",
-    "labkit/viz/scatter.py",
-    "labkit/viz/source.py",
-    "labkit/viz/stacks.py",
-    "labkit/viz/steps.py",
-    "labkit/viz/story.py",
-    "labkit/viz/style.py",
-    "labkit/viz/switch.py",
-    "labkit/viz/tables.py",
-    "labkit/viz/towers.py",
-    "labkit/viz/votes.py",
-    "labkit/viz/widget.js",
-    "labkit/viz/widget.py",
-    "labkit/vlad.py",
-    "labkit/words.py",
-    "labkit/world/actions.py",
-    "labkit/world/pairs.py",
-    "labkit/world/render.py",
-    "labkit/world/scenes.py",
-    "labkit/world/sheet.py",
-    "notebooks/00_start_here.py",
-    "notebooks/01_video_and_flow.py",
-    "notebooks/02_two_stream.py",
-    "notebooks/03_frame_rnn.py",
-    "notebooks/04_conv_vlad.py",
-    "notebooks/05_long_video.py",
-    "notebooks/06_action_flow_net.py",
-    "notebooks/07_temporal_difference.py",
-    "notebooks/08_attention_transfer.py",
-    "notebooks/09_back_dropout.py",
-)
+FILES = ("*.md", "benchmarks/*.md", "data_scripts/*.py", "labkit/**/*.py", "labkit/**/*.js", "notebooks/*.py")
+EXCEPT = {  # where the words mean something else (windows of houses, places of the world), or are still to be mended
+    "labkit/backbones/googlenet.py",
+    "labkit/files.py",
+    "labkit/flow/local.py",
+    "labkit/flow/tvl1.py",
+    "labkit/viz/figures/images.py",
+    "labkit/world/buildings/__init__.py",
+    "labkit/world/buildings/houses.py",
+    "labkit/world/buildings/landmarks.py",
+    "labkit/world/buildings/parts.py",
+    "labkit/world/buildings/pieces.py",
+    "labkit/world/buildings/style.py",
+    "labkit/world/cache.py",
+    "labkit/world/places.py",
+    "labkit/world/sets.py",
+    "notebooks/10_scoreboard.py",
+}
 
 SHOWN = {"title", "alt", "label", "labels", "x_title", "y_title", "note", "slider", "unit"}  # arguments a reader sees
 ENTRY = r"^ +\w+(?=: )"  # the name of an argument, in the list of them that a docstring has: it is code
@@ -217,10 +136,11 @@ def check(path: Path) -> list[str]:
     return [f"{name}:{line}: {word!r}: write {write.replace('**', '')}" for line, word, write in findings]
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_what_has_been_moved_keeps_to_the_glossary(name):
-    assert (ROOT / name).exists()
-    assert check(ROOT / name) == []
+@pytest.mark.parametrize("pattern", FILES)
+def test_all_keeps_to_the_glossary(pattern):
+    files = [path for path in sorted(ROOT.glob(pattern)) if path.relative_to(ROOT).as_posix() not in EXCEPT]
+    assert files
+    assert [message for path in files for message in check(path)] == []
 
 
 def test_the_glossary_is_read_from_its_table():

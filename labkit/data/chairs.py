@@ -51,14 +51,15 @@ class FlyingChairs(RealPairs):
                 f"{root / SPLIT}: expected {PAIRS} lines, each 1 or 2; got {len(marks)}, {sorted({*marks})[:3]} among "
                 f"them: run {command}"
             )
+        folder = root / pairs
         listed = [
             RealPair(
                 f"{number:05}",
                 number,
-                (root / pairs / f"{number:05}_img1.ppm", root / pairs / f"{number:05}_img2.ppm"),
-                root / pairs / f"{number:05}_flow.flo",
+                (folder / f"{number:05}_img1.ppm", folder / f"{number:05}_img2.ppm"),
+                folder / f"{number:05}_flow.flo",
             )
             for number, mark in enumerate(marks, start=1)
             if part in ("all", _PARTS[mark])
         ]
-        super().__init__(f"FlyingChairs, {part}", root / pairs, listed, missing, command)
+        super().__init__(f"FlyingChairs, {part}", folder, listed, missing, command)

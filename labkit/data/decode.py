@@ -50,7 +50,7 @@ Picture = NDArray[np.uint8]
 
 
 class Recording:
-    """An open video file. Iterate to decode it frame by frame; ``picture()`` is the current frame.
+    """An open video file. Iterate to decode it frame by frame; `picture` is the current frame.
 
     Use it as a context manager: a file that is not closed keeps its memory.
 
@@ -87,7 +87,7 @@ class Recording:
             # Tags in another encoding than UTF-8 are no reason to refuse a video.
             self._container = av.open(str(path.absolute()), metadata_errors="replace")
         except (av.error.FFmpegError, ValueError):
-            self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
+            self._fail_unknown()
         try:
             self._prepare()
         except BaseException:
@@ -106,12 +106,12 @@ class Recording:
         videos = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not videos:
             if self._container.streams.audio:
-                self._fail("a video", "sound only", "choose a file with moving pictures")
-            self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
+                self._fail("a video", "sound only", "choose a file with moving images")
+            self._fail_unknown()
         self._stream = stream = next((s for s in videos if s.disposition & Disposition.default), videos[0])
         context = stream.codec_context
         if context is None:
-            self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
+            self._fail_unknown()
         if not 0 < context.width * context.height <= MAX_PIXELS:
             self._fail(f"frames of 1 to {MAX_PIXELS} pixels", f"{context.width} x {context.height}", "fetch it again")
         pixels = (stream.frames or 300) * context.width * context.height
@@ -354,6 +354,9 @@ class Recording:
 
     def _fail(self, expected: str, got: str, remedy: str) -> NoReturn:
         raise video_error(self.path, expected, got, remedy)
+
+    def _fail_unknown(self) -> NoReturn:
+        self._fail("a video in a format and codec that FFmpeg knows", "none", "see whether it plays elsewhere")
 
     def _fail_damaged(self, expected: str, got: str) -> NoReturn:
         self._fail(expected, got, "fetch it again, or pass allow_damaged=True to take the frames before the damage")

@@ -34,7 +34,7 @@ class DownloadError(RuntimeError):
 
 
 def install(folder: Path, url: str, archive: Path, sha256: str | None, fill: Callable[[Path, Path], None]) -> None:
-    """Fetch an archive and unpack it to a folder, unless the folder is there.
+    """Fetch an archive and unpack it to a folder, unless the folder is there; errors are those of the two steps.
 
     Args:
         folder: what to make; it appears when it is complete.
@@ -42,11 +42,6 @@ def install(folder: Path, url: str, archive: Path, sha256: str | None, fill: Cal
         archive: where it is kept; one that is there already is used.
         sha256: its hash, if known; see `download`.
         fill: `unpack`, or what else turns the archive into the content of a new folder.
-
-    Raises:
-        DownloadError: the archive does not come, or not whole.
-        ArchiveError: it does not unpack.
-        OSError: the disk is full, or not writable.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.parent):
@@ -204,30 +199,50 @@ def _refused(part: _Part, reason: str) -> DownloadError:
     )
 
 
+def script_parser(
+    description: str | None,
+    root: str = "the folder to make or to complete",
+    **sources: tuple[str, str | Sequence[str]],
+) -> argparse.ArgumentParser:
+    """The options of a script: ``root``, ``--processes``, and for each source its address and its hash.
+
+    Args:
+        description: what the script says about itself.
+        root: what the folder is.
+        sources: what it is and its address, or several, by the name of the option: ``lists_url=("the lists", URL)``
+            makes ``--lists-url`` and ``--lists-sha256``.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help=root)
+    for name, (what, address) in sources.items():
+        option = "--" + name.replace("_", "-")
+        number, unknown = (None, None) if isinstance(address, str) else (len(address), [None] * len(address))
+        parser.add_argument(option, nargs=number, default=address, metavar="URL", help=what)
+        hashes = re.sub("urls?$", "sha256", option)
+        parser.add_argument(hashes, nargs=number, default=unknown, metavar="HASH", help="SHA-256, if known")
+    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
+    return parser
+
+
 def check_supplied(
     clips: type[SuppliedVideos],
-    description: str,
+    description: str | None,
     arguments: Sequence[str] | None = None,
     store_frames: Callable[..., Mapping[str, str]] | None = None,
 ) -> int:
-    """What a script does for a set that is not to be fetched: look at the user's copy.
+    """What a script does for a set that is not to be fetched: look at the user's copy; returns an `exit_code`.
 
     Args:
         clips: the set.
         description: what the script says about itself.
         arguments: of the command line; None for those of the process.
         store_frames: what the option ``--frames`` does as well: ``(root, videos=..., processes=...) -> errors``.
-
-    Returns:
-        The exit code, see `exit_code`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder with videos and lists")
+    parser = script_parser(description, "the folder with videos and lists")
     if store_frames is not None:
         parser.add_argument("--frames", action="store_true", help="store the frames that networks are trained on, too")
     parser.add_argument("--videos", default="videos", help="folder of the videos, relative to it (default: videos)")
     parser.add_argument("--lists", default="lists", help="folder of the lists, relative to it (default: lists)")
-    parser.add_argument("--processes", type=int, default=1, help="for the index (default: 1)")
     options = parser.parse_args(arguments)
 
     def check() -> Mapping[str, str]:
@@ -240,13 +255,10 @@ def check_supplied(
 
 
 def exit_code(fetch: Callable[[], Mapping[str, str]]) -> int:
-    """Run what a script of ``data_scripts`` does, and say on stderr what went wrong.
+    """Run what a script of ``data_scripts`` does, and say on stderr what went wrong; 0, or 1 if anything did.
 
     Args:
-        fetch: installs and completes a set; returns for each file that does not decode, why.
-
-    Returns:
-        0, or 1 if anything failed.
+        fetch: does it; returns for each file that does not decode, why.
     """
     try:
         errors = fetch()

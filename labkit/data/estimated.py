@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from labkit.clips import Clip, Clips, Indices, require_indices
+from labkit.clips import Clip, Clips, Indices, Subset, require_indices
 from labkit.flow import dis
 
 Estimator = Callable[[Tensor, Tensor], Tensor]
@@ -43,7 +43,7 @@ class EstimatedClip:
         return self._kept[backward][torch.tensor(start) - int(backward)].float()
 
 
-class Estimated(Clips):
+class Estimated(Subset):
     """A set of clips with estimated flow: the same clips, labels and groups.
 
     Args:
@@ -52,16 +52,12 @@ class Estimated(Clips):
     """
 
     def __init__(self, clips: Clips, estimate: Estimator = dis) -> None:
-        self.clips, self.estimate = clips, estimate
-        self.classes, self.labels = clips.classes, clips.labels
-        self.groups, self.num_lacking = clips.groups, clips.num_lacking
+        super().__init__(clips, range(len(clips)))
+        self.estimate = estimate
         self._kept: dict[int, EstimatedClip] = {}
-
-    def _all_labels(self, index: int) -> tuple[int, ...]:
-        return self.clips._all_labels(index)
 
     def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0."""
         if index not in self._kept:
-            self._kept[index] = EstimatedClip(self.clips[index], self.estimate)
+            self._kept[index] = EstimatedClip(super().__getitem__(index), self.estimate)
         return cast(Clip, self._kept[index])

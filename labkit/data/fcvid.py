@@ -52,16 +52,7 @@ class FCVID(SuppliedVideos):
     def stored(
         cls, root: str | Path, part: Literal["train", "test"] = "train", *, missing: Literal["error", "skip"] = "error"
     ) -> "FCVID":
-        """The videos as `store_frames` has written them: a frame every three seconds, 256 x 256 pixels.
-
-        Args:
-            root: folder of the set.
-            part: see `SuppliedVideos`.
-            missing: see there.
-
-        Raises:
-            FileNotFoundError: no frames have been stored.
-        """
+        """The videos as `store_frames` has written them; FileNotFoundError where it has not."""
         folder = Path(root, FRAMES)
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -96,13 +87,7 @@ class FCVID(SuppliedVideos):
 def store_frames(root: Path, *, videos: str = "videos", processes: int = 1) -> dict[str, str]:
     """Store a frame of every three seconds of each video, resized to 256 x 256 pixels, in ``frames/``.
 
-    Args:
-        root: folder of the set.
-        videos: folder of the videos, relative to it.
-        processes: how many videos at a time. An interrupted run continues where it was.
-
-    Returns:
-        For each video that does not decode, why.
+    Returns for each video that does not decode, why. An interrupted run continues where it was.
     """
     source, folder = root / videos, root / FRAMES
     settings = {"seconds": SECONDS, "side": SIDE}
@@ -129,10 +114,10 @@ def _columns(row: str, path: Path, name: str) -> tuple[int, ...]:
         numbers = np.array(row.split(), dtype=np.float32)
     except ValueError:
         numbers = np.array([])
-    found = np.flatnonzero(numbers == 1)
-    if len(numbers) != CLASSES or len(found) == 0 or len(found) + np.count_nonzero(numbers == 0) != CLASSES:
+    ones = np.flatnonzero(numbers == 1)
+    if len(numbers) != CLASSES or len(ones) == 0 or len(ones) + np.count_nonzero(numbers == 0) != CLASSES:
         raise ValueError(
             f"{path}: expected {CLASSES} numbers for {name}, zeros and at least one 1; got {len(numbers)} with "
-            f"{len(found)} ones: bring the official file"
+            f"{len(ones)} ones: bring the official file"
         )
-    return tuple(found.tolist())
+    return tuple(ones.tolist())

@@ -40,12 +40,7 @@ def to_sdr(codes: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
 
     Returns:
         (..., 3) red, green and blue on the primaries of BT.709, from 0 to 255.
-
-    Raises:
-        ValueError: the transfer is another.
     """
-    if transfer not in (PQ, HLG):
-        raise ValueError(f"transfer must be {PQ} (PQ) or {HLG} (HLG); got {transfer}: other files need no conversion")
     light = _light_of_codes(transfer)[codes]  # (..., 3), 1 is PEAK
     if transfer == HLG:  # so far the light of the scene; the screen shows it with a gamma of 1.2
         light *= (light @ _LUMA_BT2020)[..., None] ** np.float32(0.2)

@@ -132,38 +132,20 @@ def report(errors: Mapping[str, str]) -> str:
 def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Record]:
     """Records of a manifest by name; none where there is no such file. A last line cut short by a kill is left out.
 
-    Args:
-        manifest: written by `run_jobs`.
-        settings: what its settings must be; None for any.
-
     Raises:
-        JobsError: a line is not a record, or the settings are others.
+        JobsError: a line is not a record, or the settings are others than those given.
     """
-    if not manifest.is_file():
+    lines = manifest.read_text(encoding="utf-8").split("\n")[:-1] if manifest.is_file() else []
+    if not lines:
         return {}
-    whole, _, _ = manifest.read_text(encoding="utf-8").rpartition("\n")
-    if not whole:
-        return {}
-    found: dict[str, Record] = {}
-    known = None
-    for number, line in enumerate(whole.split("\n"), start=1):
-        try:
-            record = json.loads(line)
-            if number == 1:
-                known = record["settings"]
-            else:
-                found[record["name"]] = record
-        except (ValueError, KeyError, TypeError):
-            raise JobsError(
-                f"{manifest}: expected a JSON record in line {number}; got {line[:80]!r}: delete the file, and all of "
-                "it is done again"
-            ) from None
+    known = _parse(manifest, 1, lines[0], "settings", dict)["settings"]
     if settings is not None and known != settings:
         raise JobsError(
             f"{manifest}: expected the settings {json.dumps(settings)}; got {json.dumps(known)}: choose another "
             "folder for the new outputs, or delete this one"
         )
-    return found
+    records = [_parse(manifest, number, line, "name", str) for number, line in enumerate(lines[1:], start=2)]
+    return {record["name"]: record for record in records}
 
 
 def read_settings(manifest: Path) -> dict[str, Any]:
@@ -176,24 +158,24 @@ def read_settings(manifest: Path) -> dict[str, Any]:
         return {}
     with manifest.open(encoding="utf-8") as file:
         line = file.readline()
-    if not line.endswith("\n"):
-        return {}
-    try:
-        return dict(json.loads(line)["settings"])
-    except (ValueError, KeyError, TypeError):
-        raise JobsError(
-            f"{manifest}: expected the settings in line 1; got {line[:80]!r}: delete the file, and all of it is done "
-            "again"
-        ) from None
+    return _parse(manifest, 1, line, "settings", dict)["settings"] if line.endswith("\n") else {}
+
+
+def _parse(manifest: Path, number: int, line: str, key: str, kind: type) -> Record:
+    """A line of a manifest as a record that has a key of some kind."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        record: Record = json.loads(line)
+        if isinstance(record[key], kind):
+            return record
+    raise JobsError(
+        f"{manifest}: expected a JSON record with {key!r} in line {number}; got {line[:80]!r}: delete the file, and "
+        "all of it is done again"
+    )
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file or a folder against other runs that ask the same way, as `labkit.files.lock` does, without waiting.
-
-    Raises:
-        JobsError: another run holds it.
-    """
+    """Hold a file or a folder, as `labkit.files.lock` does, without waiting: JobsError where another run holds it."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(lock(path, wait=False))

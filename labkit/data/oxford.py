@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from labkit.data.photos import INDEX, Photos, Query, photos_by_name
+from labkit.data.videos import read_list
 
 QUERIES = 55
 _PREFIX = "oxc1_"  # before Oxford's names in the files of queries, nowhere else
-_KINDS = ("good", "ok", "junk")
 _DAMAGED = {
     "louvre": (136, 146),
     "moulinrouge": (422,),
@@ -131,14 +131,10 @@ def _queries(folder: Path, damaged: frozenset[str], command: str) -> list[tuple[
                 f"{path}: expected a line like {_PREFIX}all_souls_000013 136.5 34.1 648.5 955.7; got "
                 f"{' '.join([name, *box])!r}: fetch the lists again"
             )
-        good, ok, junk = (_names(path.with_name(f"{title}_{kind}.txt"), command) - damaged for kind in _KINDS)
+        good, ok, junk = (
+            set(read_list(path.with_name(f"{title}_{kind}.txt"), "an official list", f"run {command}")) - damaged
+            for kind in ("good", "ok", "junk")
+        )
         query = Query(name.removeprefix(_PREFIX), good, ok, junk, (left, top, right, bottom))
         queries.append((title.rpartition("_")[0], query))
     return queries
-
-
-def _names(path: Path, command: str) -> set[str]:
-    """Photos that a list names, one a line."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an official list; got no such file: run {command}")
-    return {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}

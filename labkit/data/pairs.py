@@ -10,7 +10,7 @@ so an error is measured, on pairs of any set, as ``metrics.end_point_error(flow,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -34,7 +34,6 @@ class RealPair:
     """Files of a pair as a `labkit.clips.Clip` of two frames, read when they are asked.
 
     Attributes:
-        name: unique in its set.
         group: pairs of one group show one scene.
         images: the two frames.
         truth: the flow from the first to the second, ``.flo``; None where its makers keep it.
@@ -42,9 +41,6 @@ class RealPair:
         invalid: an image that is white where the flow does not count; None where it counts everywhere.
         scene: where it is.
         label: 0, as of all pairs.
-        labels: that one.
-        num_frames: 2.
-        fps: nan; ``times`` is None.
     """
 
     name: str
@@ -66,10 +62,9 @@ class RealPair:
         return [path for path in (*self.images, self.truth, self.hidden, self.invalid) if path]
 
     def frames(self, indices: Indices) -> Tensor:
-        """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
+        """(T, 3, H, W) uint8 RGB, as `labkit.clips.Clip.frames`.
 
         Raises:
-            IndexError: an index is neither 0 nor 1.
             PhotoError: an image is damaged.
             ValueError: it has another size than the first one.
         """
@@ -87,7 +82,6 @@ class RealPair:
 
         Raises:
             FileNotFoundError: there is none, as of the second frame back to the first.
-            IndexError: an index is not 0.
             FlowFileError: the file is damaged, or of another size than the frames.
         """
         first = int(backward)
@@ -111,9 +105,10 @@ class RealPair:
 
         The mask marks what is hidden, the flow tells what leaves the image.
 
+        Errors are those of `flow`, and:
+
         Raises:
-            FileNotFoundError: the set has no such masks, or the flow is kept by its makers.
-            IndexError, FlowFileError: as of `flow`.
+            FileNotFoundError: the set has no such masks.
             PhotoError: the mask is damaged.
             ValueError: it has another size than the frames.
         """
@@ -167,16 +162,12 @@ class RealPairs(Clips):
         title: what errors call the set.
         folder: where all files are.
         pairs: those of the official list, in order.
-        missing: "error", or "skip" to take only the pairs that have all their files, with a warning that counts the
-            others.
+        missing: "error", or "skip" to take only the pairs that have all their files; see `require_there`, as for
+            errors.
         command: what brings the files.
 
     Attributes:
         names: (N,) the name of each pair.
-
-    Raises:
-        FileNotFoundError: files are missing; the message names some.
-        ValueError: ``missing`` is neither.
     """
 
     classes = ("pair",)
@@ -206,12 +197,7 @@ class RealPairs(Clips):
 
 
 def complete(sets: Sequence[RealPairs], root: Path, *, processes: int = 1) -> dict[str, str]:
-    """Read each file of some sets in one folder once, note its size, and compare the sizes in a pair.
-
-    Args:
-        sets: all of one folder.
-        root: where to note it.
-        processes: how many files at a time. An interrupted run continues where it was.
+    """Read each file of some sets of one folder once, note its size in ``root``, and compare the sizes in a pair.
 
     Returns:
         For each file that cannot be read, why, and for each pair whose files do not have one size, which.
@@ -226,16 +212,12 @@ def complete(sets: Sequence[RealPairs], root: Path, *, processes: int = 1) -> di
     }
     names = sorted({path for paths in files.values() for path in paths})
     errors = run_jobs(_check, names, folder, root / INDEX, {"index": 1}, processes=processes)
-    records = read_manifest(root / INDEX)
-    return errors | {
-        pair: f"expected files of one size; got {sizes}"
-        for pair, paths in files.items()
-        if len({*(sizes := _sizes(paths, records)).values()}) > 1
-    }
-
-
-def _sizes(paths: Sequence[str], records: Mapping[str, Record]) -> dict[str, tuple[int, int]]:
-    return {path: (records[path]["height"], records[path]["width"]) for path in paths if path in records}
+    size = {path: (record["height"], record["width"]) for path, record in read_manifest(root / INDEX).items()}
+    for pair, paths in files.items():
+        sizes = {path: size[path] for path in paths if path in size}
+        if len({*sizes.values()}) > 1:
+            errors[pair] = f"expected files of one size; got {sizes}"
+    return errors
 
 
 def _check(source: Path, out: Path) -> Record:

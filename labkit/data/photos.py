@@ -123,22 +123,18 @@ def _jpeg_ends(data: bytes) -> bool:
     return False
 
 
-def find_photos(folder: Path) -> list[str]:
-    """Photo files in a folder and its folders, links followed: paths relative to it, in order. Hidden ones are not.
-
-    Raises:
-        FileNotFoundError: no such folder.
-    """
+def find_photos(folder: Path, remedy: str = "check the path") -> list[str]:
+    """Photo files in a folder, see `find_files`; raises FileNotFoundError, with what to do, where there is none."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder of photos; got no such folder: check the path")
+        raise FileNotFoundError(f"{folder}: expected a folder of photos; got no such folder: {remedy}")
     return find_files(folder, PHOTO_SUFFIXES)
 
 
 def photos_by_name(folder: Path, scheme: str, example: str, command: str) -> dict[str, str]:
-    """Photos of a folder by their names without suffix, in the order of the names.
+    """Photos of a folder, in folders or not, by their names without suffix, in the order of the names.
 
     Args:
-        folder: where they are, in folders or not.
+        folder: where they are.
         scheme: the pattern that names match.
         example: a name that does.
         command: what brings the photos.
@@ -147,10 +143,8 @@ def photos_by_name(folder: Path, scheme: str, example: str, command: str) -> dic
         FileNotFoundError: no such folder.
         ValueError: a name is not of the scheme, or two photos have one name.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected the photos; got no such folder: run {command}")
     paths: dict[str, str] = {}
-    for path in find_photos(folder):
+    for path in find_photos(folder, f"run {command}"):
         name = Path(path).stem
         if not re.fullmatch(scheme, name):
             raise ValueError(f"{folder}: expected photos named like {example}; got {path}: move it away")
@@ -165,13 +159,9 @@ class Photo:
     """A photo file as a `labkit.clips.Clip` of one frame.
 
     Attributes:
-        name: unique in its set.
-        label: index into the classes of its set.
         group: photos of one group show one place or thing.
         path: the file.
         upright: whether it is turned as its EXIF tells.
-        num_frames: 1.
-        fps: nan; ``times`` is None.
     """
 
     name: str
@@ -189,12 +179,7 @@ class Photo:
         return (self.label,)
 
     def frames(self, indices: Indices) -> Tensor:
-        """The image, as often as index 0 is asked: (T, 3, H, W) uint8 RGB.
-
-        Raises:
-            IndexError: an index is not 0.
-            PhotoError: the file is damaged.
-        """
+        """The image, as often as index 0 is asked: (T, 3, H, W) uint8 RGB; PhotoError if the file is damaged."""
         wanted = require_indices(indices, 0, 0, self.name, "a photo has one frame")
         return read_photo(self.path, upright=self.upright)[None][wanted]  # (T, 3, H, W)
 
@@ -246,18 +231,18 @@ class Photos(Clips):
         paths: the photos by name, in order, relative to ``folder``.
         queries: what is asked. One with nothing to find but itself is left out.
         instances: the place or thing that a photo shows, by its name. One that is not there is like no other.
-        missing: "error", or "skip" to take only the photos that are there and decode, with a warning; every photo that
-            no index vouches for is then decoded once.
+        missing: "error", or "skip" to take only the photos that are there and decode, with a warning; each photo that
+            is not in the index is then decoded once.
         counts: how many photos there must be, at least and at most; None for any number.
         upright: whether photos are turned as their EXIF tells.
         index: the file where `complete` notes which photos decode, if there is one.
-        command: what brings the photos, for the error where some are missing.
+        command: what brings the photos.
 
     Attributes:
         finds_itself: whether a query stays in its own ranking, as in Oxford and Paris.
         names: (N,) the name of each photo.
         paths: (N,) the file of each photo, relative to ``folder``.
-        queries: index of each photo to ask with.
+        queries: index of each photo to ask with; `positives` and `junk` of any other photo raise ValueError.
         left_out: why, by name, for photos that are named or there but not in the set.
 
     Raises:
@@ -332,11 +317,7 @@ class Photos(Clips):
         return Photo(self.names[index], label, label, self.folder / self.paths[index], self.upright)
 
     def positives(self, index: int) -> tuple[list[int], list[int]]:
-        """The photos to find for a query: those that show its place clearly, and those that show a part of it.
-
-        Raises:
-            ValueError: the photo is none of the queries.
-        """
+        """The photos to find for a query: those that show its place clearly, and those that show a part of it."""
         query = self._query(index)
         good, ok = self._indices(query.good), self._indices(query.ok)
         if not self.finds_itself:
@@ -344,11 +325,7 @@ class Photos(Clips):
         return good, ok
 
     def junk(self, index: int) -> list[int]:
-        """The photos to skip in the ranking of a query.
-
-        Raises:
-            ValueError: the photo is none of the queries.
-        """
+        """The photos to skip in the ranking of a query."""
         return self._indices(self._query(index).junk)
 
     def box(self, index: int) -> tuple[int, int, int, int]:
@@ -375,17 +352,8 @@ class Photos(Clips):
 
 
 def complete(photos: Photos, *, processes: int = 1) -> dict[str, str]:
-    """Decode each photo of a set once, and note in its index that it does.
-
-    Args:
-        photos: a set with an index.
-        processes: how many photos at a time. An interrupted run continues where it was.
-
-    Returns:
-        For each photo that does not decode, why.
-    """
-    if photos.index is None:
-        raise ValueError("photos must have an index; got a set without one: pass index")
+    """Decode each photo of a set with an index once, and note there that it does; for each that does not, why."""
+    assert photos.index is not None
     print(f"{len(photos)} photos, {len(photos.queries)} queries")
     return run_jobs(_check, photos.paths, photos.folder, photos.index, {"index": 1}, processes=processes)
 

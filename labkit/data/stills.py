@@ -7,6 +7,7 @@
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -50,29 +51,23 @@ class LabelledPhotos(Photos):
         root = Path(root)
         folder = root / photos
         command = f"python data_scripts/{self.script} {root}" if self.script else "whatever brings them"
-        if not folder.is_dir():
-            raise FileNotFoundError(f"{folder}: expected the photos; got no such folder: run {command}")
-        numbers = {_plain(name): number for number, name in enumerate(classes)}
-        found: dict[int, dict[str, list[str]]] = {number: {} for number in numbers.values()}
-        for path in find_photos(folder):
-            for place in Path(path).parents:
-                if (number := numbers.get(_plain(place.name))) is not None:
-                    found[number].setdefault(str(place), []).append(path)
-                    break
-        for number, places in found.items():
+        class_folders = _class_folders(folder, classes, f"run {command}")
+        labels: dict[str, int] = {}
+        for number, name in enumerate(classes):
+            places = sorted(str(place) for place in class_folders if _plain(place.name) == _plain(name))
             if len(places) != 1:
-                got = f"two, {' and '.join(sorted(places)[:2])}" if places else "none with photos"
+                got = f"two, {places[0]} and {places[1]}" if places else "none with photos"
                 raise (ValueError if places else FileNotFoundError)(
-                    f"{folder}: expected one folder for the class {classes[number]!r}; got {got}: "
+                    f"{folder}: expected one folder for the class {name!r}; got {got}: "
                     + ("name the right one of the folders above it by photos=" if places else f"run {command}")
                 )
-        labels = {path: number for number, places in found.items() for paths in places.values() for path in paths}
+            labels |= dict.fromkeys(class_folders[Path(places[0])], number)
         super().__init__(
             self.title,
             folder,
             {path: path for path in labels},
-            [],
-            {path: classes[number] for path, number in labels.items()},
+            queries=[],
+            instances={},
             missing=missing,
             index=root / f"{photos.replace('/', '-')}.jsonl",  # photos.jsonl, or one for each kind
             command=command,
@@ -88,13 +83,9 @@ class LabelledPhotos(Photos):
 
 
 class HII(LabelledPhotos):
-    """Human Interaction Images, classes as those of `labkit.data.TVHI`.
+    """Human Interaction Images, classes as those of `labkit.data.TVHI`; ``data_scripts/hii.py`` fetches them.
 
-    Args:
-        root: folder of the set, as ``data_scripts/hii.py`` makes it.
-        missing: as for `LabelledPhotos`.
-        photos: folder that holds one folder a class, relative to ``root``: where the noisy photos lie, or the filtered
-            ones; see `kinds`.
+    Arguments are those of `LabelledPhotos`; for ``photos``, the noisy or the filtered ones, see `kinds`.
     """
 
     title, script = "HII", "hii.py"
@@ -115,40 +106,26 @@ class HII(LabelledPhotos):
             FileNotFoundError: no such folder.
             ValueError: another number of such folders, or both with equally many photos.
         """
-        root, names = Path(root), {_plain(name) for name in INTERACTIONS}
+        photos = Path(root, "photos")
         classes: dict[Path, dict[str, int]] = {}  # by the folder above them, photos of each class
-        if not (root / "photos").is_dir():
-            raise FileNotFoundError(
-                f"{root / 'photos'}: expected the photos; got no such folder: run python data_scripts/hii.py {root}"
-            )
-        for path in map(Path, find_photos(root / "photos")):
-            for place in path.parents:
-                if (name := _plain(place.name)) in names:
-                    counts = classes.setdefault(place.parent, {})
-                    counts[name] = counts.get(name, 0) + 1
-                    break
-        sizes = {folder: sum(counts.values()) for folder, counts in classes.items() if len(counts) == len(names)}
+        for place, paths in _class_folders(photos, INTERACTIONS, f"run python data_scripts/hii.py {root}").items():
+            counts = classes.setdefault(place.parent, {})
+            counts[_plain(place.name)] = counts.get(_plain(place.name), 0) + len(paths)
+        sizes = {folder: sum(counts.values()) for folder, counts in classes.items() if len(counts) == len(INTERACTIONS)}
         by_size = sorted(sizes, key=sizes.__getitem__)
         if len({*sizes.values()}) != 2 or len(sizes) != 2:
             raise ValueError(
-                f"{root / 'photos'}: expected two folders with a folder for each class, one with more photos than the "
+                f"{photos}: expected two folders with a folder for each class, one with more photos than the "
                 f"other; got {', '.join(f'{folder} with {sizes[folder]}' for folder in by_size) or 'none'}: leave two"
             )
         return {kind: str(Path("photos", folder)) for kind, folder in zip(("filtered", "noisy"), by_size, strict=True)}
 
 
 class BU101(LabelledPhotos):
-    """BU101: photos of the classes of UCF101.
+    """BU101: photos of the classes of UCF101; ``data_scripts/bu101.py`` says where they come from, and checks them.
 
-    Args:
-        root: folder of the set; ``data_scripts/bu101.py`` says where it comes from, and checks it.
-        classes: in the order of their labels: pass those of `labkit.data.UCF101`, whose order is not that of sorted
-            folders. None: the folders, sorted.
-        missing: as for `LabelledPhotos`.
-        photos: folder of the class folders, relative to ``root``.
-
-    Raises:
-        ValueError: not 101 classes; and what `LabelledPhotos` raises.
+    Arguments and errors are those of `LabelledPhotos`, but for two: as ``classes`` pass those of `labkit.data.UCF101`,
+    whose order is not that of sorted folders (None: the folders, sorted), and 101 of them it must be (ValueError).
     """
 
     title, script = "BU101", "bu101.py"
@@ -169,6 +146,15 @@ class BU101(LabelledPhotos):
                 f"{folder}: expected a folder for each of 101 classes; got {len(classes)}: see data_scripts/bu101.py"
             )
         super().__init__(root, classes, missing=missing, photos=photos)
+
+
+def _class_folders(folder: Path, classes: Sequence[str], remedy: str) -> dict[Path, list[str]]:
+    """The photos below a folder by the nearest folder above each that is called as one of the classes."""
+    names, photos = {_plain(name) for name in classes}, defaultdict[Path, list[str]](list)
+    for path in find_photos(folder, remedy):
+        if place := next((place for place in Path(path).parents if _plain(place.name) in names), None):
+            photos[place].append(path)
+    return photos
 
 
 def _plain(name: str) -> str:

@@ -90,14 +90,11 @@ def read_labels(path: Path, lines: Iterable[str], scheme: str, example: str, cla
     """Labels by name from lines like ``NAME 3`` or ``NAME 3,14``; of a name that comes again, these and those.
 
     Args:
-        path: where the lines are from, for errors.
+        path: where the lines are from, for the ValueError where one is not so.
         lines: each with a name, a space, and numbers of classes from 0 with commas between them.
         scheme: pattern of what comes before the space; its group 1 is the name.
         example: a line as it should be.
         classes: how many there are.
-
-    Raises:
-        ValueError: a line is not so.
     """
     pattern = re.compile(rf"{scheme}\s+(\d+(?:,\d+)*)")
     labels: Labels = {}
@@ -119,20 +116,10 @@ def survey(
     """Say how much is there of a set whose videos the user brings, and decode each of these once for its index.
 
     The names of what is missing go to ``missing_train.txt`` and ``missing_test.txt`` in the folder of the set.
-
-    Args:
-        clips: `Sports1M`, `ACT` or `FCVID`.
-        root: folder of the set.
-        videos: folder of the videos, relative to it.
-        lists: folder of the lists, relative to it.
-        processes: how many videos at a time. An interrupted run continues where it was.
+    Arguments and errors are those of the set; ``processes`` is how many videos are decoded at a time.
 
     Returns:
         What is wrong: a list of another length than the official one, videos that do not decode.
-
-    Raises:
-        FileNotFoundError: lists are missing.
-        ValueError: a list is not as it should be, or two videos have one name.
     """
     paths, there, sizes = paths_by_name(root / videos), [], {}
     for part in PARTS:

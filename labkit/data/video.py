@@ -142,17 +142,17 @@ def read_video(
     reached by way of the key frames before them. A rule takes a scan first: it has to know the length.
 
     Args:
-        path: a video file of any kind FFmpeg reads.
+        path: as for :func:`scan`, and so are the options.
         indices: int64 of any shape, in any order, repeated or not; or a function from the file's :class:`VideoInfo`
             to such indices; None for every frame.
-        allow_damaged: be content with the frames before the damage (see the module's docstring).
-        square_pixels: as for :func:`scan`.
-        short_side: as for :func:`scan`.
+        allow_damaged: be content with the frames before the damage.
+        square_pixels: make them so.
+        short_side: scale to it.
 
     Raises:
-        VideoError: as :func:`scan`; or an index lies beyond the last frame that decodes; or every frame is asked for
-            and they take more than `MAX_BYTES`.
-        ValueError: there is no index, or one is negative; ``short_side`` is no whole number of pixels.
+        VideoError: as for :func:`scan`; or an index lies beyond the last frame that decodes; or every frame is asked
+            for and they take more than `MAX_BYTES`.
+        ValueError: there is no index, or one is negative.
         TypeError: ``indices`` is not an int64 tensor.
     """
     path, options = Path(path), (allow_damaged, square_pixels, short_side)
@@ -292,7 +292,7 @@ def _require_numbers(indices: torch.Tensor) -> None:
 
 def _pixels(path: Path, wanted: Sequence[int], options: tuple[bool, bool, int | None]) -> Picture:
     """Frames by their numbers, which ascend: (N, 3, H, W) uint8."""
-    if are_sparse(wanted) and not options[0]:  # whoever allows damage wants the frames before it, found in turn
+    if are_sparse(wanted) and not options[0]:  # with damage allowed, the frames before it are wanted, found in turn
         with _recording(path, *options) as recording:
             pixels = _stacked(recording.sparse_pictures(wanted), len(wanted))
         if len(pixels) == len(wanted):

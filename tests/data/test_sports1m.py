@@ -2,20 +2,15 @@ import gzip
 import shutil
 
 import pytest
-import torch
+import zoo
 
-from labkit.data import Sports1M, write_video
+from labkit.data import Sports1M
 from labkit.data.supplied import survey
 from labkit.data.videos import INDEX
 
 NAMES = ["boomerang", *(f"sport {number}" for number in range(1, 485)), "kyūdō", "model aircraft"]
 TRAIN = ["UDqivjS-lpI 168,169", "-_-aB3dE5g7 486", "0000000000A 3,1"]
 TEST = ["_________xY 485"]
-
-
-def make_video(path, length=4):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, torch.full((length, 3, 16, 24), 90, dtype=torch.uint8), fps=25)
 
 
 def write_partition(path, rows):
@@ -30,10 +25,9 @@ def root(tmp_path):
     (lists / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES), encoding="utf-8")
     write_partition(lists / "train_partition.txt", TRAIN)
     write_partition(lists / "test_partition.txt", TEST)
-    make_video(tmp_path / "videos/UDqivjS-lpI.avi", 4)
-    make_video(tmp_path / "videos/some folder/-_-aB3dE5g7.mp4", 5)
-    make_video(tmp_path / "videos/0000000000A.avi", 6)
-    make_video(tmp_path / "videos/_________xY.avi", 7)
+    for length, name in enumerate(("UDqivjS-lpI.avi", "some folder/-_-aB3dE5g7.mp4", "0000000000A.avi"), start=4):
+        zoo.write_grey(tmp_path / "videos" / name, length)
+    zoo.write_grey(tmp_path / "videos/_________xY.avi", 7)
     return tmp_path
 
 
@@ -81,10 +75,8 @@ def test_missing_videos_are_an_error_or_left_out(root):
         ("labels", "sport 7\n", ""),
         ("labels", "boomerang", "frisbee"),
         ("train_partition", "168,169", "168,487"),
-        ("train_partition", "168,169", "168, 169"),
         ("train_partition", "168,169", ""),
         ("train_partition", "168,169", "boomerang"),
-        ("train_partition", "UDqivjS-lpI", "../qivjS-lpI"),
         ("train_partition", "UDqivjS-lpI", "UDqivjS-lp"),
         ("train_partition", "https://www.youtube.com/watch?v=0", "https://elsewhere.com/watch?v=0"),
     ],
@@ -112,11 +104,9 @@ def test_missing_lists_name_the_script(tmp_path):
         Sports1M(tmp_path)
 
 
-def test_wrong_arguments_are_explained(root):
+def test_another_part_is_an_error(root):
     with pytest.raises(ValueError, match='part must be "train" or "test"; got 2'):
         Sports1M(root, 2)
-    with pytest.raises(ValueError, match='missing must be "error" or "skip"'):
-        Sports1M(root, missing="ignore")
 
 
 def test_a_survey_counts_names_what_is_missing_and_decodes_what_is_there(root, capsys):
@@ -124,7 +114,7 @@ def test_a_survey_counts_names_what_is_missing_and_decodes_what_is_there(root, c
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     (root / "videos/UDqivjS-lpI.avi").unlink()
-    make_video(root / "videos/nobody knows it.avi")
+    zoo.write_grey(root / "videos/nobody knows it.avi", 4)
     errors = survey(Sports1M, root)
     assert list(errors) == ["0000000000A.avi"]
     assert capsys.readouterr().out.splitlines() == [
@@ -137,12 +127,6 @@ def test_a_survey_counts_names_what_is_missing_and_decodes_what_is_there(root, c
     path.write_bytes(whole)
     assert survey(Sports1M, root) == {}
     assert len((root / INDEX).read_text().splitlines()) == 4
-
-
-def test_an_index_saves_the_counting(root, monkeypatch):
-    assert survey(Sports1M, root) == {}
-    monkeypatch.setattr("labkit.data.videos.scan", lambda path: pytest.fail(f"scanned {path}"))
-    assert [clip.num_frames for clip in Sports1M(root)] == [4, 5, 6]
 
 
 def test_without_any_video_a_survey_still_reads_the_lists(root, capsys):

@@ -41,9 +41,7 @@ def test_the_classes_give_the_order(root):
 
 
 def test_what_is_missing_or_ambiguous_is_told(root):
-    with pytest.raises(
-        FileNotFoundError, match=r"expected the photos; got no such folder: run python data_scripts/hii"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"a folder of photos; got no such folder: run python data_scripts/hii"):
         HII(root, photos="filtered")
     photo(root / "photos/noisy/hug/0.png")
     with pytest.raises(ValueError, match=r"one folder for the class 'hug'; got two, HUG and noisy/hug: name the right"):
@@ -68,7 +66,7 @@ def test_the_folder_with_fewer_photos_holds_the_filtered_ones(root):
         photo(root / f"photos/c/{name}/0.png")
     with pytest.raises(ValueError, match=r"got .* with 4, .* with 4, b with 8: leave two"):
         HII.kinds(root)
-    with pytest.raises(FileNotFoundError, match="expected the photos; got no such folder: run python data_scripts/hii"):
+    with pytest.raises(FileNotFoundError, match="a folder of photos; got no such folder: run python data_scripts/hii"):
         HII.kinds(root / "none")
 
 
@@ -94,5 +92,5 @@ def test_bu101_follows_the_order_it_is_given(tmp_path):
     (tmp_path / "photos/Class 100").rmdir()
     with pytest.raises(ValueError, match="expected a folder for each of 101 classes; got 100"):
         BU101(tmp_path)
-    with pytest.raises(FileNotFoundError, match="expected the photos; got no such folder"):
+    with pytest.raises(FileNotFoundError, match="expected a folder of photos; got no such folder"):
         BU101(tmp_path, photos="elsewhere")

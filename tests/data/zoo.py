@@ -4,12 +4,17 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
 import numpy as np
+import torch
 from av.codec.context import Flags
+
+from labkit.data import write_video
 
 TICKS = 90_000  # a second, in time stamps
 
@@ -19,6 +24,26 @@ def waves(moment: float, height: int = 48, width: int = 64) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     red, green = 120 + 100 * np.sin((x + 4 * moment) / 9), 120 + 100 * np.sin((y + 2 * moment) / 7)
     return np.stack([red, green, np.full_like(red, 128)], axis=-1).astype(np.uint8)
+
+
+def write_grey(path: Path, length: int = 3) -> None:
+    """A small video of some frames for sets of which only names and lengths matter: written once, then copied."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_grey(length, path.suffix))
+
+
+@cache
+def _grey(length: int, suffix: str) -> bytes:
+    frames = torch.full((length, 3, 16, 24), 90, dtype=torch.uint8)
+    return written(lambda path: write_video(path, frames, fps=25), suffix)
+
+
+def written(write_to: Callable[[Path], None], suffix: str) -> bytes:
+    """What a function writes to a file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"file{suffix}")
+        write_to(path)
+        return path.read_bytes()
 
 
 def write(
@@ -128,14 +153,18 @@ def square_on_clear_ground(height: int = 48, width: int = 64) -> np.ndarray:
     return image
 
 
-def write_song_with_cover(path: Path) -> None:
-    """An MP3 of silence, with a red picture as its cover."""
-    rows = b"".join(b"\0" + b"\xff\0\0" * 8 for _ in range(8))
-    chunks = (b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+def png(width: int, height: int, rows: bytes) -> bytes:
+    """A PNG of 8 bits a channel that promises a size, and holds what it is given."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
-    picture = b"\0image/png\0\x03\0" + png
+
+
+def write_song_with_cover(path: Path) -> None:
+    """An MP3 of silence, with a red picture as its cover."""
+    picture = b"\0image/png\0\x03\0" + png(8, 8, b"".join(b"\0" + b"\xff\0\0" * 8 for _ in range(8)))
     tag = b"APIC" + struct.pack(">I", len(picture)) + b"\0\0" + picture
     size = bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0))
     silence = b"\xff\xfb\x90\xc4" + bytes(413)  # MPEG-1 layer III, 128 kbit/s, 44.1 kHz
