@@ -13,7 +13,7 @@ Any network can be tested by covering a part of what it sees: it has looked wher
 confidence. This is *occlusion sensitivity*; in a clip the square covers the same location in all frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,7 @@ def class_activation_map(feature_maps: Tensor, weight: Tensor, size: tuple[int, 
     return large.reshape(*votes.shape[:-2], *size)  # (..., K, *size)
 
 
-def grad_cam(scores: Tensor, feature_maps: Tensor) -> Tensor:
+def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None = None) -> Tensor:
     """Grad-CAM: what each location of feature maps does for the score of each class, as far as gradients tell.
 
     ``with tapping(network, ["layer4"], leaves=True) as taken: scores = network(images)`` gives both
@@ -65,14 +65,16 @@ def grad_cam(scores: Tensor, feature_maps: Tensor) -> Tensor:
             scores. Where several make one score, as those of the frames of a clip, each gets its part of the gradient.
             Tokens ``(B, N, C)`` of a transformer, or feature maps with channels last, take this form by ``unflatten``
             and ``movedim``.
+        classes: the k classes that are asked for; all K if None.
 
     Returns:
-        ``(..., K, h, w)``, 0 or more, with the leading dimensions of the feature maps; on their device, without
+        ``(..., k, h, w)``, 0 or more, with the leading dimensions of the feature maps; on their device, without
         gradients.
 
     Raises:
-        ValueError: scores that do not depend on the feature maps, or were computed without gradients; wrong shapes.
-            Channels that come last are recognised where the grid is square and they are over four times its side.
+        ValueError: scores that do not depend on the feature maps, or were computed without gradients; wrong shapes or
+            classes. Channels that come last are recognised where the grid is square and they are over four times its
+            side.
 
     Source: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV
     2017, section 3, eqs. (1) and (2).
@@ -90,16 +92,19 @@ def grad_cam(scores: Tensor, feature_maps: Tensor) -> Tensor:
             "scores must have gradients with respect to feature_maps; got some without: run the network not within "
             "no_grad or inference_mode, and do not detach its scores"
         )
+    asked = list(range(scores.shape[-1])) if classes is None else list(classes)
+    if not asked or not 0 <= min(asked) <= max(asked) < scores.shape[-1]:
+        raise ValueError(f"classes must be numbers from 0 to {scores.shape[-1] - 1}; got {asked}")
     totals = scores.flatten(0, -2).sum(0) if scores.ndim > 1 else scores  # (K,): samples do not meet in them
-    ones = torch.eye(len(totals), dtype=totals.dtype, device=totals.device)  # (K, K), a one for each class
+    ones = torch.eye(len(totals), dtype=totals.dtype, device=totals.device)[asked]  # (k, K), a one for each class asked
     weights = []
     options = {"retain_graph": True, "is_grads_batched": True, "allow_unused": True, "materialize_grads": False}
     for chunk in ones.split(_CHUNK):
         (gradients,) = torch.autograd.grad(totals, feature_maps, chunk, **options)
         if gradients is None:
             raise ValueError("scores must depend on feature_maps; got others: take both from one forward pass")
-        weights.append(gradients.flatten(-2).mean(-1))  # (chunk of K, ..., C), eq. (1)
-    alpha = torch.cat(weights).movedim(0, -2)  # (..., K, C)
+        weights.append(gradients.flatten(-2).mean(-1))  # (chunk of k, ..., C), eq. (1)
+    alpha = torch.cat(weights).movedim(0, -2)  # (..., k, C)
     return _weighted(feature_maps.detach(), alpha)
 
 

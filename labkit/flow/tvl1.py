@@ -32,7 +32,7 @@ from torch import Tensor
 from labkit import checks
 
 TAU = 0.25  # τ: step size of the ascent in the dual variable, the largest with which it converges
-LAMBDA = 255 * 0.15  # λ: weight of the data term; IPOL's 0.15 is for grey values from 0 to 255, Zach et al. take 50
+LAMBDA = 255 * 0.15  # λ: weight of the data term, less is smoother; IPOL's, for grey values to 255 (Zach et al.: 50)
 THETA = 0.3  # θ: how far u and v may be apart; lower ties them closer and takes more iterations
 SCALE_FACTOR = 0.65  # from one image size to the next
 SMALLEST = 32  # pixels along the shorter side of the smallest image of a pyramid

@@ -41,7 +41,10 @@ def test_the_error_on_the_card_is_measured_again(script, name):
 
 def test_the_script_trains_saves_and_measures(script, monkeypatch, tmp_path, capsys):
     def few(net, seed):
-        return {part: world.Actions(seed=seed, part=part, groups=3, clips=1) for part in ("train", "test")}
+        return {
+            part: world.Actions(seed=seed, part=part, groups=3, clips=1, classes=("wave", "ski"))
+            for part in ("train", "test")
+        }
 
     monkeypatch.setattr(script, "clips_of", few)
     script.main(["target", "--seed", "1001", "--steps", "4", "--out", str(tmp_path / "net.safetensors")])

@@ -6,8 +6,6 @@ import sys
 import tempfile
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -256,19 +254,6 @@ def test_stored_counts_and_clear_leaves_nothing_but_what_is_not_ours(root, monke
 
 
 # Several at work
-
-
-@pytest.mark.usefixtures("silent")
-def test_many_threads_share_a_folder():
-    cache = Cache("actions", SETTINGS)
-
-    def ask(number):
-        for key in np.random.default_rng(number).permutation(20):
-            assert_same(cache.get(str(key), partial(small, key)), small(key))
-
-    with ThreadPoolExecutor(6) as pool:
-        assert [*pool.map(ask, range(6))] == [None] * 6
-    assert len([*cache.folder.iterdir()]) == 20
 
 
 ENDLESS = """

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from labkit.world import actions, meetings, motion
+from labkit.world import meetings, motion
 from labkit.world.actions import ACTIONS, DISTRACTORS, INTERACTIONS, SECOND_ACTIONS, SOURCE, perform
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
@@ -328,16 +328,3 @@ def test_legs_walk_alike_however_many_frames_there_are():
         strides.append(abs(meetings.handshake(when)[0].joints["left_knee"]).max())
     assert strides[0] == pytest.approx(strides[1], rel=0.1)
     assert strides[0] > 0.3
-
-
-def test_every_action_has_a_motion_of_its_own_family():
-    """Motions are shared on purpose or not at all: by appearance pairs, and by croquet and the hammer."""
-    shared = {}
-    for action in SINGLE.values():
-        shared.setdefault(action.motion, set()).add(action.name)
-    assert sorted(map(sorted, (names for names in shared.values() if len(names) > 1))) == [
-        ["broom", "guitar"],
-        ["chop", "croquet", "hammer"],
-        ["skateboard", "ski"],
-    ]
-    assert actions.SOURCE[11].name == "croquet"
