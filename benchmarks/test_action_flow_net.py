@@ -15,8 +15,8 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from labkit.attribution import occlusion_map, occlusion_sensitivity
-from labkit.backbones.resnet3d import resnet3d_18
+from labkit.attribution import occluded_confidences, occlusion_map
+from labkit.backbones.resnet3d import ResNet3D
 from labkit.papers.action_flow_net import two_frame_network
 from labkit.views import RGB
 
@@ -70,7 +70,7 @@ def steps():
     """Both networks on frames of which their res2 has 28 x 28 locations: ours pools where r3d_18 does not."""
     torch.manual_seed(0)
     theirs = torchvision.models.video.r3d_18(num_classes=CLASSES)
-    return Step(resnet3d_18(CLASSES), torch.randn(1, 8, 3, 112, 112)), Step(theirs, torch.randn(1, 3, 8, 56, 56))
+    return Step(ResNet3D(CLASSES), torch.randn(1, 8, 3, 112, 112)), Step(theirs, torch.randn(1, 3, 8, 56, 56))
 
 
 @pytest.mark.benchmark(group="one training step on 8 frames, feature maps from 28 x 28 in res2 on")
@@ -123,8 +123,8 @@ def pair():
 
 def sensitivity(net, pair):
     options = {"side": SIDE, "stride": STRIDE}
-    drops = occlusion_sensitivity(net, pair, torch.tensor([LABEL]), black=torch.tensor(BLACK), **options)
-    return occlusion_map(drops, (48, 48), **options)
+    before, covered = occluded_confidences(net, pair, black=torch.tensor(BLACK), **options)
+    return occlusion_map(1 - covered[..., LABEL] / before[:, None, None, LABEL], (48, 48), **options)
 
 
 @pytest.mark.benchmark(group="occlusion sensitivity, 121 squares on a pair of 48 x 48, tiny ActionFlowNet-2F")

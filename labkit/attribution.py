@@ -22,6 +22,7 @@ from torch import Tensor
 from labkit import checks
 
 _CHUNK = 32  # classes whose gradients are computed together
+_ON_IT = 0.25  # fraction of a location's square that has to be on a thing
 
 
 def class_activation_map(feature_maps: Tensor, weight: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -36,9 +37,6 @@ def class_activation_map(feature_maps: Tensor, weight: Tensor, size: tuple[int, 
         ``(..., K, h, w)``, or ``(..., K, *size)``. Before it is enlarged, its mean over all locations is the score
         less the bias.
 
-    Raises:
-        ValueError: shapes that do not fit.
-
     Source: Zhou et al., "Learning deep features for discriminative localization", CVPR 2016, section 2, eq. (2).
     """
     checks.require_shape(feature_maps, "... C h w", "feature_maps")
@@ -51,7 +49,7 @@ def class_activation_map(feature_maps: Tensor, weight: Tensor, size: tuple[int, 
     return large.reshape(*votes.shape[:-2], *size)  # (..., K, *size)
 
 
-def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None = None, *, dims: int = 2) -> Tensor:
+def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None = None) -> Tensor:
     """Grad-CAM: what each location of feature maps does for the score of each class, as far as gradients tell.
 
     ``with tapping(network, ["layer4"], leaves=True) as taken: scores = network(images)`` gives both
@@ -63,16 +61,15 @@ def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None
     Args:
         scores: ``(..., K)``, before the softmax, of the same pass; any leading dimensions, each sample with feature
             maps of its own: ``(B, K)``, or ``(B, T, K)`` of a network that scores every frame.
-        feature_maps: ``(..., C, h, w)``, or ``(..., C, t, h, w)`` with ``dims=3``, that the scores are computed from,
-            sample by sample in the order of the scores. Where several make one score, as those of the frames of a clip,
-            each gets its part of the gradient. Tokens ``(B, N, C)`` of a transformer, or feature maps with channels
-            last, take this form by ``unflatten`` and ``movedim``.
+        feature_maps: ``(..., C, h, w)``, that the scores are computed from, sample by sample in the order of the
+            scores. Where several make one score, as those of the frames of a clip, each gets its part of the gradient.
+            Tokens ``(B, N, C)`` of a transformer, or feature maps with channels last, take this form by ``unflatten``
+            and ``movedim``.
         classes: the k classes that are asked for; all K if None.
-        dims: how many dimensions are locations: 2 for images, 3 for clips.
 
     Returns:
-        ``(..., k, h, w)`` or ``(..., k, t, h, w)``, 0 or more, with the leading dimensions of the feature maps; on
-        their device, without gradients.
+        ``(..., k, h, w)``, 0 or more, with the leading dimensions of the feature maps; on their device, without
+        gradients.
 
     Raises:
         ValueError: scores that do not depend on the feature maps, or were computed without gradients; wrong shapes or
@@ -83,8 +80,8 @@ def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None
     2017, section 3, eqs. (1) and (2).
     """
     checks.require_shape(scores, "... K", "scores")
-    _require_locations(feature_maps, dims)
-    _require_feature_maps_of_each_sample(scores, feature_maps, dims)
+    checks.require_shape(feature_maps, "... C h w", "feature_maps")
+    _require_feature_maps_of_each_sample(scores, feature_maps)
     if not feature_maps.requires_grad:
         raise ValueError(
             "feature_maps must have gradients; got some without: tap them with leaves=True, not within no_grad or "
@@ -106,52 +103,42 @@ def grad_cam(scores: Tensor, feature_maps: Tensor, classes: Sequence[int] | None
         (gradients,) = torch.autograd.grad(totals, feature_maps, chunk, **options)
         if gradients is None:
             raise ValueError("scores must depend on feature_maps; got others: take both from one forward pass")
-        weights.append(gradients.flatten(-dims).mean(-1))  # (chunk of k, ..., C), eq. (1)
+        weights.append(gradients.flatten(-2).mean(-1))  # (chunk of k, ..., C), eq. (1)
     alpha = torch.cat(weights).movedim(0, -2)  # (..., k, C)
-    return _weighted(feature_maps.detach(), alpha, dims)
+    return _weighted(feature_maps.detach(), alpha)
 
 
-def linear_grad_cam(feature_maps: Tensor, weight: Tensor, *, dims: int = 2) -> Tensor:
+def linear_grad_cam(feature_maps: Tensor, weight: Tensor) -> Tensor:
     """`grad_cam` of a network that ends in a mean over all locations and one linear layer: no gradient is computed.
 
     The gradient of a score with respect to every location of a channel is the weight of the channel over the number of
     locations, so Grad-CAM is the positive part of the `class_activation_map`, over the number of locations.
 
     Args:
-        feature_maps: ``(..., C, h, w)``, or ``(..., C, t, h, w)`` with ``dims=3``, of which the mean is taken.
+        feature_maps: ``(..., C, h, w)``, of which the mean is taken.
         weight: ``(K, C)``, of the linear layer after the mean; some of its rows for some classes.
-        dims: how many dimensions are locations: 2 for images, 3 for clips.
 
     Returns:
-        ``(..., K, h, w)`` or ``(..., K, t, h, w)``, 0 or more.
-
-    Raises:
-        ValueError: shapes that do not fit.
+        ``(..., K, h, w)``, 0 or more.
 
     Source: Selvaraju et al., ICCV 2017, section 3.1, "Grad-CAM generalizes CAM".
     """
-    _require_locations(feature_maps, dims)
-    channels, locations = feature_maps.shape[-dims - 1], feature_maps.shape[-dims:].numel()
+    checks.require_shape(feature_maps, "... C h w", "feature_maps")
+    channels, height, width = feature_maps.shape[-3:]
     checks.require_shape(weight, f"K {channels}", "weight", "of the linear layer after the mean")
-    return _weighted(feature_maps, weight / locations, dims)
+    return _weighted(feature_maps, weight / (height * width))
 
 
-def _weighted(feature_maps: Tensor, alpha: Tensor, dims: int) -> Tensor:
+def _weighted(feature_maps: Tensor, alpha: Tensor) -> Tensor:
     """ReLU of the sum of channels (..., C, h, w), weighted (..., K, C): (..., K, h, w)."""
-    sums = alpha @ feature_maps.flatten(-dims)  # (..., K, h * w)
-    return sums.relu().unflatten(-1, feature_maps.shape[-dims:])  # (..., K, h, w), eq. (2)
+    sums = alpha @ feature_maps.flatten(-2)  # (..., K, h * w)
+    return sums.relu().unflatten(-1, feature_maps.shape[-2:])  # (..., K, h, w), eq. (2)
 
 
-def _require_locations(feature_maps: Tensor, dims: int) -> None:
-    if dims not in (2, 3):
-        raise ValueError(f"dims must be 2, locations in images, or 3, locations in clips; got {dims}")
-    checks.require_shape(feature_maps, "... C h w" if dims == 2 else "... C t h w", "feature_maps")
-
-
-def _require_feature_maps_of_each_sample(scores: Tensor, feature_maps: Tensor, dims: int) -> None:
+def _require_feature_maps_of_each_sample(scores: Tensor, feature_maps: Tensor) -> None:
     """Of tokens (B, N, C) or (B, h, w, C), samples or locations would be taken for channels, without any error."""
     shape = tuple(feature_maps.shape)
-    samples, leading = scores.shape[:-1], feature_maps.shape[: -dims - 1]
+    samples, leading = scores.shape[:-1], feature_maps.shape[:-3]
     if (samples and not leading) or leading.numel() % max(samples.numel(), 1):
         raise ValueError(
             f"leading dimensions of feature_maps must be those of the scores, {tuple(samples)}, perhaps with more "
@@ -161,11 +148,11 @@ def _require_feature_maps_of_each_sample(scores: Tensor, feature_maps: Tensor, d
     if first == middle and last > 4 * middle:  # no image is that wide
         raise ValueError(
             f"feature_maps must have their channels before their locations; got {shape}: channels last, as of a Swin "
-            f"transformer? feature_maps.movedim(-1, {-dims - 1}) puts them first"
+            f"transformer? feature_maps.movedim(-1, -3) puts them first"
         )
 
 
-def pointing_game(heat_maps: Tensor, masks: Tensor, least: float = 0.25) -> tuple[Tensor, Tensor]:
+def pointing_game(heat_maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Does the strongest location of a heat map lie on the thing?
 
     A location lies on it if at least a quarter of its square does: a limb across the square covers about as much.
@@ -173,14 +160,9 @@ def pointing_game(heat_maps: Tensor, masks: Tensor, least: float = 0.25) -> tupl
     Args:
         heat_maps: ``(..., h, w)``, not enlarged; of equal locations the first one counts.
         masks: bool ``(..., H, W)``, where the thing is in the image.
-        least: fraction of the location's square that has to be on it, above 0, at most 1.
 
     Returns:
         ``hits``: bool ``(...)``; ``chance``: float ``(...)``, 0 to 1, the fraction of all locations that lie on it.
-
-    Raises:
-        ValueError: leading dimensions that differ, or a fraction out of range.
-        TypeError: masks that are not bool.
 
     Source: after Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016, section 4.1, whose points
     may miss the thing by 15 pixels.
@@ -191,11 +173,9 @@ def pointing_game(heat_maps: Tensor, masks: Tensor, least: float = 0.25) -> tupl
         raise ValueError(
             f"heat_maps and masks must have the same leading dimensions; got {shape} and {tuple(masks.shape)}"
         )
-    if not 0 < least <= 1:
-        raise ValueError(f"least must be a fraction above 0, at most 1; got {least}")
     flat = masks.reshape(-1, 1, *masks.shape[-2:]).double()  # (N, 1, H, W)
     covered = F.adaptive_avg_pool2d(flat, (shape[-2], shape[-1])).reshape(*shape[:-2], -1)  # (..., h * w)
-    on_it = covered >= least - 1e-9
+    on_it = covered >= _ON_IT - 1e-9
     strongest = heat_maps.flatten(-2).argmax(-1, keepdim=True)  # (..., 1)
     return on_it.gather(-1, strongest).squeeze(-1), on_it.double().mean(-1)
 
@@ -207,10 +187,13 @@ def occluded_confidences(
     *,
     side: int,
     stride: int,
-    black: Tensor | float = 0.0,
+    black: Tensor | float,
     batch: int = 64,
 ) -> tuple[Tensor, Tensor]:
     """What a network predicts when a black square covers a part of what it sees, for all positions and classes.
+
+    How much of its confidence in a label it loses is (p - p covered) / p, *occlusion sensitivity*: 1 is all of it, 0
+    nothing; below 0 the network is surer without what is covered (as in Ng's thesis, 2018, section 4.4.3.1).
 
     Squares start every ``stride`` pixels from the top left corner; the last ones of a row and of a column end where the
     image does, although they are then nearer to the ones before: see `square_corners`.
@@ -220,8 +203,7 @@ def occluded_confidences(
         inputs: ``(B, ..., H, W)``, images ``(B, C, H, W)`` or clips ``(B, T, C, H, W)``, as the network sees them.
         side: of the square in pixels, at most H and W.
         stride: from one square to the next, at least 1.
-        black: what a black pixel is to the network: a number, or one for each channel ``(C,)``; 0 for images that
-            were not normalised.
+        black: what a black pixel is to the network: a number, or one for each channel ``(C,)``.
         batch: how many covered inputs the network sees at a time.
 
     Returns:
@@ -256,50 +238,8 @@ def occluded_confidences(
     return uncovered, torch.cat(confidences).reshape(len(inputs), len(tops), len(lefts), -1)  # (B, h, w, K)
 
 
-def occlusion_sensitivity(
-    classify: Callable[[Tensor], Tensor],
-    inputs: Tensor,
-    labels: Tensor,
-    *,
-    side: int,
-    stride: int,
-    black: Tensor | float = 0.0,
-    batch: int = 64,
-) -> Tensor:
-    """How much of its confidence a network loses when a black square covers a part of what it sees.
-
-    Args:
-        classify: images or clips to logits ``(N, K)``: a network in evaluation mode.
-        inputs: ``(B, ..., H, W)``, as the network sees them.
-        labels: ``(B,)`` int64, the class of each whose confidence is asked.
-        side: of the square in pixels; this one and the following as of `occluded_confidences`.
-        stride: from one square to the next.
-        black: what a black pixel is to the network.
-        batch: how many covered inputs the network sees at a time.
-
-    Returns:
-        ``(B, h, w)``: (p - p covered) / p, where p is the softmax of the label. 1 is all of the confidence, 0 nothing;
-        below 0 the network is surer without what is covered.
-
-    Raises:
-        ValueError: a square that does not fit, or wrong shapes.
-
-    Source: Zeiler and Fergus, ECCV 2014, section 4.2; as a fraction of the confidence in Ng's thesis, 2018, section
-    4.4.3.1.
-    """
-    if labels.shape != inputs.shape[:1]:
-        raise ValueError(
-            f"inputs must be (B, ..., C, H, W) and labels (B,); got {tuple(inputs.shape)} and {tuple(labels.shape)}"
-        )
-    uncovered, covered = occluded_confidences(classify, inputs, side=side, stride=stride, black=black, batch=batch)
-    chosen = labels.to(covered.device)
-    before = uncovered.gather(1, chosen[:, None])[:, :, None]  # (B, 1, 1)
-    after = covered.gather(3, chosen[:, None, None, None].expand(-1, *covered.shape[1:3], 1)).squeeze(3)  # (B, h, w)
-    return (before - after) / before
-
-
 def occlusion_map(drops: Tensor, size: tuple[int, int], *, side: int, stride: int) -> Tensor:
-    """Spread the values of `occlusion_sensitivity` over the image: each pixel has the mean of its squares.
+    """Spread what each square costs over the image: each pixel has the mean of its squares.
 
     Args:
         drops: ``(..., h, w)``, one number for each square.
@@ -309,9 +249,6 @@ def occlusion_map(drops: Tensor, size: tuple[int, int], *, side: int, stride: in
 
     Returns:
         ``(..., H, W)``.
-
-    Raises:
-        ValueError: another number of squares than fit.
     """
     tops, lefts = (square_corners(length, side, stride) for length in size)
     checks.require_shape(drops, f"... {len(tops)} {len(lefts)}", "drops", "pass size, side and stride as they were")

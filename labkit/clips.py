@@ -148,17 +148,17 @@ class Clips(Dataset[Clip], ABC):
         count = min(max(round(share * len(self)), 1), len(self) - 1)
         return self.subset(order[count:].sort().values), self.subset(order[:count].sort().values)
 
-    def hold_out_groups(self, fraction: float, generator: Generator | None = None) -> tuple["Subset", "Subset"]:
+    def hold_out_groups(self, fraction: float) -> tuple["Subset", "Subset"]:
         """Part the clips so that no class has clips of one group on both sides: those to learn from, and the held out.
 
         Each class gives up whole groups of its own, as many as fit into the fraction of its clips, and one at least.
-        All classes go through the groups in the same order. So where every class has equally many clips of every group,
-        as in the world, a group lies on one side in all classes. Elsewhere (a movie in HMDB51 with two actions) it may
-        lie on one side in one class and on the other in another. A clip with several labels counts for its first.
+        All classes go through the groups in the same order, those with the highest numbers first. So where every class
+        has equally many clips of every group, as in the world, a group lies on one side in all classes. Elsewhere (a
+        movie in HMDB51 with two actions) it may lie on one side in one class and on the other in another. A clip with
+        several labels counts for its first.
 
         Args:
             fraction: of the clips of each class, between 0 and 1.
-            generator: puts the groups in random order; those with the highest numbers are held out first if None.
 
         Returns:
             The others and the held-out ones, each in the order of the set; both have clips of every class that the set
@@ -170,9 +170,6 @@ class Clips(Dataset[Clip], ABC):
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must lie between 0 and 1; got {fraction}: 0.2 holds out a fifth")
-        numbers = self.groups.unique()  # ascending
-        order = numbers.flip(0) if generator is None else numbers[torch.randperm(len(numbers), generator=generator)]
-        place = {number: index for index, number in enumerate(order.tolist())}
         held = torch.zeros(len(self), dtype=torch.bool)
         for label in self.labels.unique().tolist():
             own = self.labels == label  # (N,)
@@ -182,15 +179,14 @@ class Clips(Dataset[Clip], ABC):
                     f"every class must have clips of two groups at least, for one is held out; got {int(own.sum())} of "
                     f"one group of {self.classes[label]!r}: take more clips, or hold_out, which does not mind groups"
                 )
-            size = dict(zip(groups.tolist(), sizes.tolist(), strict=True))
-            in_order = sorted(size, key=place.__getitem__)
+            size = dict(zip(groups.flip(0).tolist(), sizes.flip(0).tolist(), strict=True))  # the highest first
             room = fraction * int(own.sum()) + 1e-9  # 0.29 * 100 is less than 29
             chosen = []
-            for group in in_order:
-                if size[group] <= room:
+            for group, clips in size.items():
+                if clips <= room:
                     chosen.append(group)
-                    room -= size[group]
-            chosen = chosen or [min(in_order, key=size.__getitem__)]
+                    room -= clips
+            chosen = chosen or [min(size, key=size.__getitem__)]
             held |= own & torch.isin(self.groups, torch.tensor(chosen))
         return self.subset((~held).nonzero().flatten()), self.subset(held.nonzero().flatten())
 

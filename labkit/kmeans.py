@@ -18,7 +18,7 @@ _PER_WORD = 64  # features for each word in the sample that k-means starts on
 _OVERSTEP = 1.7  # how much farther than the mean of its features a word moves
 
 
-def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries: int = 1) -> Tensor:
+def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100) -> Tensor:
     """Find k visual words: the centres of k-means, each the mean of the features nearest to it.
 
     The first words come from greedy k-means++ on a sample of 64 features a word, and are settled there before they meet
@@ -32,7 +32,6 @@ def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries:
         seed: the same seed and features give the same words.
         iterations: at most so many over all features; fewer if one lowers the inertia, the sum of squared distances
             between features and their words, by less than a part in 100,000.
-        tries: how often to do it all; the words of lowest inertia are returned.
 
     Returns:
         ``(k, d)``.
@@ -45,7 +44,7 @@ def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries:
     last section suggests the greedy choice among a few candidates.
     """
     require_features(features, "N d")
-    for value, name in ((k, "k"), (iterations, "iterations"), (tries, "tries")):
+    for value, name in ((k, "k"), (iterations, "iterations")):
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     if len(features) < k:
@@ -55,26 +54,22 @@ def kmeans(features: Tensor, k: int, *, seed: int, iterations: int = 100, tries:
         )
     checks.require_finite(features, "features", "an image or its network went astray")
     generator = torch.Generator().manual_seed(seed)
-    best, lowest = features[:k], math.inf
-    for _ in range(tries):
-        drawn = torch.randperm(len(features), generator=generator)[: _PER_WORD * k]
-        sample = features[drawn.to(features.device)]  # (m, d)
-        words, _ = _settle(sample, _first_words(sample, k, generator), iterations, 1e-4)
-        words, inertia = _settle(features, words, iterations, 1e-5)
-        if inertia < lowest:
-            best, lowest = words, inertia
-    nearest = assign(features, best)  # (N,)
+    drawn = torch.randperm(len(features), generator=generator)[: _PER_WORD * k]
+    sample = features[drawn.to(features.device)]  # (m, d)
+    words = _settle(sample, _first_words(sample, k, generator), iterations, 1e-4)
+    words = _settle(features, words, iterations, 1e-5)
+    nearest = assign(features, words)  # (N,)
     counts = torch.bincount(nearest, minlength=k)
     if (counts == 0).any() and (different := len(features.unique(dim=0))) < k:
         raise ValueError(
             f"k-means needs at least as many different features as words; got {different} different ones of "
             f"{len(features)} for {k} words: pass features of more images, or ask for fewer words"
         )
-    to_mean = torch.zeros_like(best)
-    rows = PIECE // best.shape[1] + 1
+    to_mean = torch.zeros_like(words)
+    rows = PIECE // words.shape[1] + 1
     for part, own in zip(features.split(rows), nearest.split(rows), strict=True):
-        to_mean.index_add_(0, own, part - best[own])
-    return best + to_mean / counts.clamp(min=1)[:, None]  # the mean: exact where all features of a word are equal
+        to_mean.index_add_(0, own, part - words[own])
+    return words + to_mean / counts.clamp(min=1)[:, None]  # the mean: exact where all features of a word are equal
 
 
 def assign(features: Tensor, words: Tensor) -> Tensor:
@@ -135,11 +130,11 @@ def _first_words(features: Tensor, k: int, generator: torch.Generator) -> Tensor
     return features[chosen]
 
 
-def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) -> tuple[Tensor, float]:
-    """Lloyd's algorithm with longer steps: the words, and the inertia before their last step."""
+def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) -> Tensor:
+    """Lloyd's algorithm with longer steps, until one lowers the inertia by no more than a part of ``tolerance``."""
     middle = features.mean(0)
     spread = sum(float((part - middle).double().square().sum()) for part in features.split(PIECE // len(middle) + 1))
-    means, inertia, before = words, math.inf, math.inf
+    means, before = words, math.inf
     for _ in range(iterations):
         sums, gained = torch.zeros_like(words), 0.0
         counts = torch.zeros(len(words), dtype=torch.int64, device=words.device)
@@ -150,7 +145,7 @@ def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) 
         if (counts == 0).any():
             filled = _fill(features, words, (counts == 0).nonzero()[:, 0])
             if torch.equal(filled, words):
-                return words, 0.0
+                return words
             means = words = filled
             before = math.inf
             continue
@@ -158,7 +153,7 @@ def _settle(features: Tensor, words: Tensor, iterations: int, tolerance: float) 
         if before - inertia <= tolerance * inertia:
             break
         words, before = words + _OVERSTEP * (means - words), inertia
-    return means, inertia
+    return means
 
 
 def _fill(features: Tensor, words: Tensor, empty: Tensor) -> Tensor:

@@ -7,6 +7,10 @@ for which (`confusion_matrix`, `precision_recall`); and, looking down a column i
 samples of a class stand above all others (`average_precision`). Equal scores in a row: the class with the lower number
 comes first.
 
+All of these take ``scores``, floating point and finite ``(N, K)``, and ``labels``, int64 ``(N,)`` from 0 to K - 1, or
+where a sample may belong to several classes bool ``(N, K)``. Wrong shapes, no samples, a score that is not finite or a
+label that is no class raise ``ValueError``, a wrong dtype ``TypeError``.
+
 Optical flow is scored by its end-point error: how far, in pixels, the arrow predicted at a pixel ends from where the
 true arrow ends. The mean over all pixels whose truth is known is what the flow benchmarks rank by.
 """
@@ -29,10 +33,6 @@ def end_point_error_map(predicted: Tensor, truth: Tensor) -> Tensor:
     Returns:
         ``(..., H, W)`` in pixels, at least 0; NaN where either flow is NaN. Differentiable, with gradient 0 where the
         error is 0.
-
-    Raises:
-        ValueError: a shape is not ``(..., 2, H, W)``, or the two differ.
-        TypeError: a flow is not floating point.
 
     Source: Baker et al., "A database and evaluation methodology for optical flow", IJCV 2011, section 4.1 "Performance
     measures" (endpoint error, after Otte and Nagel, ECCV 1994).
@@ -76,18 +76,7 @@ def end_point_error(predicted: Tensor, truth: Tensor, valid: Tensor | None = Non
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Fraction of samples whose own class has the highest score.
-
-    Args:
-        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
-        labels: ``(N,)``, int64, 0 to K - 1.
-
-    Returns:
-        0 to 1. Every sample weighs the same; `mean_class_accuracy` weighs every class the same.
-
-    Raises:
-        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
+    """Fraction of samples whose own class has the highest score, 0 to 1.
 
     Source: UCF101 and HMDB51 report it, averaged over three splits (Simonyan and Zisserman, NIPS 2014, section 6).
     """
@@ -95,41 +84,11 @@ def accuracy(scores: Tensor, labels: Tensor) -> float:
     return (scores.argmax(dim=1) == labels).double().mean().item()
 
 
-def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Mean over the classes of the fraction of their samples that are recognised; classes without samples do not count.
-
-    Args:
-        scores: ``(N, K)``, floating point, finite.
-        labels: ``(N,)``, int64, 0 to K - 1.
-
-    Returns:
-        0 to 1. Equals `accuracy` where all classes have as many samples.
-
-    Raises:
-        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
-
-    Source: the mean of the diagonal of the confusion matrix, its rows normalised; elsewhere "balanced accuracy".
-    """
-    _, recall = precision_recall(scores, labels)
-    return recall.nanmean().item()
-
-
 def hit_at_k(scores: Tensor, labels: Tensor, k: int) -> float:
-    """Fraction of samples with at least one of their own classes among the k that score highest.
-
-    Args:
-        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number comes first.
-        labels: int64 ``(N,)``, 0 to K - 1, or for samples of several classes bool ``(N, K)``.
-        k: 1 to K.
-
-    Returns:
-        0 to 1; `accuracy` for k = 1 and one class a sample.
+    """Fraction of samples, 0 to 1, with at least one of their own classes among the k that score highest.
 
     Raises:
-        ValueError: wrong shapes, no samples, a sample without a class, a score that is not finite, a label that is no
-            class, k out of range.
-        TypeError: wrong dtype.
+        ValueError: a sample without a class, or k that is not 1 to K.
 
     Source: Karpathy et al., CVPR 2014, Table 1; Ng et al., CVPR 2015, section 4 (Sports-1M, where a video may have
     several labels).
@@ -149,16 +108,8 @@ def hit_at_k(scores: Tensor, labels: Tensor, k: int) -> float:
 def confusion_matrix(scores: Tensor, labels: Tensor) -> Tensor:
     """Count how often samples of one class are taken for another.
 
-    Args:
-        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
-        labels: ``(N,)``, int64, 0 to K - 1.
-
     Returns:
         int64 ``(K, K)``: row = true class, column = predicted class; sums to N.
-
-    Raises:
-        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
     """
     _require_scores_and_labels(scores, labels)
     classes = scores.shape[1]
@@ -169,17 +120,9 @@ def confusion_matrix(scores: Tensor, labels: Tensor) -> Tensor:
 def precision_recall(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Precision and recall of each class: how many of those found are right, how many of the right ones are found.
 
-    Args:
-        scores: ``(N, K)``, floating point, finite; of equal scores the class with the lower number wins.
-        labels: ``(N,)``, int64, 0 to K - 1.
-
     Returns:
         ``precision``, float64 ``(K,)``, 0 to 1; NaN for a class that is never predicted.
         ``recall``, float64 ``(K,)``, 0 to 1; NaN for a class without samples.
-
-    Raises:
-        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
 
     Source: van Rijsbergen, "Information retrieval", 1979, chapter 7.
     """
@@ -192,18 +135,11 @@ def average_precision(scores: Tensor, labels: Tensor) -> Tensor:
     """Average precision of each class: sort all samples by its score; how pure is the list down to each of its own?
 
     AP is the sum over the list of (recall gained at this place) x (precision down to this place). Samples with equal
-    scores are taken in together, as one place, so the order in which they come makes no difference.
-
-    Args:
-        scores: ``(N, K)``, floating point, finite. One ranked list alone is ``(N, 1)``.
-        labels: bool ``(N, K)``, True where the sample belongs to the class, or int64 ``(N,)``, 0 to K - 1.
+    scores are taken in together, as one place, so the order in which they come makes no difference. Labels may be of
+    either kind; one ranked list alone has scores ``(N, 1)``.
 
     Returns:
         float64 ``(K,)``, 0 to 1; NaN for a class without any sample.
-
-    Raises:
-        ValueError: wrong shapes, no samples, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
 
     Source: Manning, Raghavan and Schuetze, "Introduction to information retrieval", 2008, section 8.4, without
     interpolation. PASCAL VOC's variants interpolate and give other numbers.
@@ -214,21 +150,7 @@ def average_precision(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def mean_average_precision(scores: Tensor, labels: Tensor) -> float:
-    """Mean of `average_precision` over the classes that have samples; the others have no AP and do not count.
-
-    Args:
-        scores: ``(N, K)``, floating point, finite.
-        labels: bool ``(N, K)``, True where the sample belongs to the class, or int64 ``(N,)``, 0 to K - 1.
-
-    Returns:
-        0 to 1.
-
-    Raises:
-        ValueError: wrong shapes, no class has a sample, a score that is not finite, a label that is no class.
-        TypeError: wrong dtype.
-
-    Source: as `average_precision`.
-    """
+    """Mean of `average_precision` over the classes that have samples, 0 to 1; ``ValueError`` if none has any."""
     each = average_precision(scores, labels)  # (K,)
     if each.isnan().all():
         raise ValueError("mean_average_precision needs a class that has a sample; got labels without any True")

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from labkit import checks
 
+_CHUNK_SIZE = 8192  # features compared at a time; bounds the memory
+
 
 @dataclass(frozen=True, eq=False)
 class Patches:
@@ -52,16 +54,13 @@ class Patches:
         count = len(self.starts) ** 2
         return torch.arange(image * count, (image + 1) * count)
 
-    def nearest(
-        self, queries: Tensor, k: int, skip: int | None = None, chunk_size: int = 8192
-    ) -> tuple[Tensor, Tensor]:
+    def nearest(self, queries: Tensor, k: int, skip: int | None = None) -> tuple[Tensor, Tensor]:
         """The k patches whose features are nearest to given ones, nearest first; of equally near ones the first.
 
         Args:
             queries: features ``(Q, d)``, of length 1.
             k: how many.
             skip: an image to leave out: that of the queries, if it is among these images.
-            chunk_size: features compared at a time; bounds the memory.
 
         Returns:
             L2 distances ``(Q, k)`` float32 and numbers of the patches ``(Q, k)`` int64.
@@ -75,9 +74,9 @@ class Patches:
         if not 1 <= k <= len(numbers):
             raise ValueError(f"k must be 1 to the number of patches, {len(numbers)}; got {k}")
         best, which = torch.full((len(queries), 0), torch.inf), torch.zeros(len(queries), 0, dtype=torch.int64)
-        for part in numbers.split(chunk_size):
-            distances = torch.cdist(queries, self.features[part])  # (Q, chunk_size)
-            best = torch.cat([best, distances], dim=1)  # (Q, up to k + chunk_size), equal ones in order of numbers
+        for part in numbers.split(_CHUNK_SIZE):
+            distances = torch.cdist(queries, self.features[part])  # (Q, _CHUNK_SIZE)
+            best = torch.cat([best, distances], dim=1)  # (Q, up to k + _CHUNK_SIZE), equal ones in order of numbers
             which = torch.cat([which, part.expand(len(queries), -1)], dim=1)
             best, order = best.sort(dim=1, stable=True)
             best, which = best[:, :k], which.gather(1, order[:, :k])

@@ -19,7 +19,7 @@ Paris and Holidays do, and so do the tables of the thesis as far as it says ("th
 The two differ most where there are few positives: one found at the second place scores 1/4 by trapezoid, 1/2 by step.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -28,22 +28,19 @@ from torch import Tensor
 from labkit import checks
 
 _BLOCK = 2**24  # distances held at a time
+_FOLDS = 5
 
 
 def ranking(queries: Tensor, database: Tensor) -> Tensor:
     """Images of the database from the nearest to each query to the farthest, by L2 distance.
 
     Args:
-        queries: ``(Q, D)``, float32 or float64, finite.
+        queries: ``(Q, D)``, float32 or float64, else ``TypeError``; finite, else ``ValueError``.
         database: ``(N, D)``, the same dtype.
 
     Returns:
         int64 ``(Q, N)``: a permutation of 0 to N - 1 in each row; of images at the same distance the lower number comes
         first. No more than 2^24 distances are held at a time.
-
-    Raises:
-        ValueError: shapes do not fit, or a value is not finite.
-        TypeError: wrong dtype.
 
     Source: section 2.3.4 of the thesis (see `labkit.vlad`).
     """
@@ -69,14 +66,12 @@ def listed(indices: Sequence[Iterable[int]], size: int) -> Tensor:
     """Ground truth as bools, from the images listed for each query.
 
     Args:
-        indices: for each of Q queries, numbers of images, 0 to size - 1; repeats make no difference.
+        indices: for each of Q queries, numbers of images, 0 to size - 1, else ``ValueError``; repeats make no
+            difference.
         size: N, images in the database.
 
     Returns:
         bool ``(Q, N)``.
-
-    Raises:
-        ValueError: a number is out of range.
     """
     marks = torch.zeros(len(indices), size, dtype=torch.bool)
     for query, images in enumerate(indices):
@@ -93,7 +88,6 @@ def retrieval_average_precision(
     junk: Tensor | None = None,
     *,
     rule: Literal["trapezoid", "step"] = "trapezoid",
-    without_positives: Literal["error", "nan"] = "error",
 ) -> Tensor:
     """Average precision of each query.
 
@@ -103,7 +97,6 @@ def retrieval_average_precision(
         positives: bool ``(Q, N)``, images to be found.
         junk: bool ``(Q, N)``, images to be left out, none of them a positive.
         rule: how the area below the curve is taken; see the top of this file.
-        without_positives: what to do about a query with nothing to be found: refuse it, or give it NaN.
 
     Returns:
         float64 ``(Q,)``, 0 to 1.
@@ -116,17 +109,13 @@ def retrieval_average_precision(
     Source: trapezoid: ``compute_ap.cpp`` of Philbin et al., CVPR 2007, and ``holidays_map.py`` of Jegou et al., ECCV
     2008; step: Manning, Raghavan and Schuetze, "Introduction to information retrieval", 2008, section 8.4.
     """
-    if rule not in ("trapezoid", "step") or without_positives not in ("error", "nan"):
-        raise ValueError(
-            'rule must be "trapezoid" or "step", and without_positives "error" or "nan"; got '
-            f"{rule!r} and {without_positives!r}"
-        )
+    if rule not in ("trapezoid", "step"):
+        raise ValueError(f'rule must be "trapezoid" or "step"; got {rule!r}')
     query, place, total = _positives_in_order(ranking, positives, junk)  # (P,), (P,), (Q,)
-    if without_positives == "error" and (total == 0).any():
-        missing = (total == 0).nonzero()[:, 0]
+    if len(missing := (total == 0).nonzero()[:, 0]):
         raise ValueError(
             f"every query must have a positive; got {len(missing)} without any, the first is query {int(missing[0])}: "
-            "leave these queries out, or ask for them to be skipped"
+            "leave these queries out"
         )
     found = torch.bincount(query, minlength=len(total))  # (Q,)
     before = torch.arange(len(query), device=query.device) - (found.cumsum(0) - found)[query]  # positives ahead, (P,)
@@ -143,21 +132,9 @@ def retrieval_map(
     junk: Tensor | None = None,
     *,
     rule: Literal["trapezoid", "step"] = "trapezoid",
-    without_positives: Literal["error", "skip"] = "error",
 ) -> float:
-    """Mean of `retrieval_average_precision` over the queries: mAP, what Holidays, Oxford and Paris are reported in.
-
-    Args and errors are those of `retrieval_average_precision`; ``without_positives="skip"`` takes the mean over the
-    queries that have something to be found, of which there must be one.
-    """
-    if without_positives not in ("error", "skip"):
-        raise ValueError(f'without_positives must be "error" or "skip"; got {without_positives!r}')
-    each = retrieval_average_precision(
-        ranking, positives, junk, rule=rule, without_positives="nan" if without_positives == "skip" else "error"
-    )
-    if each.isnan().all():
-        raise ValueError(f"retrieval_map needs a query that has a positive; got {len(each)} queries without any")
-    return each.nanmean().item()
+    """Mean of `retrieval_average_precision` over the queries: mAP, what Holidays, Oxford and Paris are reported in."""
+    return retrieval_average_precision(ranking, positives, junk, rule=rule).mean().item()
 
 
 class CrossFitted(NamedTuple):
@@ -177,16 +154,14 @@ def cross_fitted(
     *,
     reported: Mapping[Any, Tensor] | None = None,
     groups: Tensor | None = None,
-    folds: int = 5,
     seed: int = 0,
 ) -> CrossFitted:
-    """Choose the best candidate, such as a layer, on some queries and report it on the others, in turn.
+    """Choose the best candidate, such as a layer, on four fifths of the queries and report it on the others, in turn.
 
     Args:
         scores: average precision ``(Q,)`` of each candidate on each query.
         reported: the same candidates, where something else is to be reported of the chosen one.
         groups: ``(Q,)`` int64: queries of one group (of the same place) stay together; each is its own if None.
-        folds: how many parts.
         seed: of the parts.
 
     Returns:
@@ -195,7 +170,7 @@ def cross_fitted(
     Raises:
         ValueError: fewer than two groups of queries, or shapes that differ.
     """
-    names: list[Hashable] = list(scores)
+    names = list(scores)
     table = torch.stack([scores[name].double() for name in names])  # (candidates, Q)
     shown = table if reported is None else torch.stack([reported[name].double() for name in names])
     checks.require_same_shape(shown, table, ("reported", "scores"), "the same candidates and queries")
@@ -204,11 +179,11 @@ def cross_fitted(
     groups = torch.arange(queries) if groups is None else groups
     checks.require_shape(groups, f"{queries}", "groups", "one number a query")
     members, member = groups.unique(return_inverse=True)
-    if len(members) < 2 or folds < 2:
-        raise ValueError(f"queries must be of two groups at least, in two folds; got {len(members)} and {folds}")
+    if len(members) < 2:
+        raise ValueError(f"queries must be of two groups at least; got {len(members)}")
     order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed))
-    fold = (order % folds)[member]  # (Q,)
-    best = torch.stack([table[:, fold != part].mean(dim=1).argmax() for part in range(min(folds, len(members)))])[fold]
+    fold = (order % _FOLDS)[member]  # (Q,)
+    best = torch.stack([table[:, fold != part].mean(dim=1).argmax() for part in range(min(_FOLDS, len(members)))])[fold]
     return CrossFitted(shown[best, torch.arange(queries)], [names[index] for index in best.tolist()])
 
 
@@ -223,11 +198,7 @@ def precision_recall_curve(ranking: Tensor, positives: Tensor, junk: Tensor | No
     Returns:
         ``precision``, float64 ``(ranks,)``, 0 to 1.
         ``recall``, the same, never falling. The trapezoid rule's area starts in front of the first rank, at
-        precision 1 and recall 0.
-
-    Raises:
-        ValueError: shapes do not fit, an image twice or out of range, a positive that is junk, no positive.
-        TypeError: wrong dtype.
+        precision 1 and recall 0. Errors are those of `retrieval_average_precision`.
     """
     checks.require_shape(ranking, "M", "ranking", "one query, e.g. ranking[0]")
     checks.require_shape(positives, "N", "positives", "one query, e.g. positives[0]")

@@ -12,6 +12,9 @@ around them the features lie. A descriptor of the thesis is made in these steps:
 The features come in L2-normalised (``l2_normalization(features)``), as in the thesis; nothing here insists on it. They
 are read in pieces: however many there are, little memory is needed for them, and no ``(n, k, d)`` is ever made.
 
+Features are ``(B, n, d)``, n of each of B images, or ``(n, d)`` of one; words are ``(k, d)``. All are finite, float32
+or float64: a wrong shape or a value that is not finite raises ``ValueError``, a wrong dtype ``TypeError``.
+
 Source: Ng, Yang and Davis, CVPR Workshops 2015 (https://arxiv.org/abs/1504.05133), in the words of chapter 2 of Ng's
 thesis, "Video understanding with deep networks", section 2.3; VLAD is Jegou et al., "Aggregating local descriptors into
 a compact image representation", CVPR 2010.
@@ -35,17 +38,8 @@ if TYPE_CHECKING:
 def vlad(features: Tensor, words: Tensor) -> Tensor:
     """VLAD: for each word, the sum of the residuals f - c of the features f whose nearest word c is.
 
-    Args:
-        features: ``(B, n, d)``, n of each image, or ``(n, d)`` of one; float32 or float64, finite. An image without
-            any (n = 0) gets zeros.
-        words: ``(k, d)``, the same dtype, finite.
-
     Returns:
         ``(B, k, d)``, or ``(k, d)`` of one image, not normalised; a word nearest to no feature has zeros.
-
-    Raises:
-        ValueError: wrong shapes, or a value that is not finite.
-        TypeError: wrong dtype.
 
     Source: section 2.3.3, eq. (2.1).
     """
@@ -64,16 +58,8 @@ def vlad(features: Tensor, words: Tensor) -> Tensor:
 def intra_normalization(descriptors: Tensor) -> Tensor:
     """Scale the block of each word to length 1, so that no word outweighs the others; a block of zeros stays.
 
-    Args:
-        descriptors: ``(..., k, d)``, as `vlad` gives them.
-
-    Returns:
-        The same shape. Flatten it and scale the whole to length 1 with `l2_normalization`; the thesis does not speak
-        of that.
-
-    Raises:
-        ValueError: fewer than two dimensions.
-        TypeError: wrong dtype.
+    Descriptors ``(..., k, d)``, as `vlad` gives them, keep their shape. Flatten them and scale the whole to length 1
+    with `l2_normalization`; the thesis does not speak of that.
 
     Source: section 2.3.3; Arandjelovic and Zisserman, "All about VLAD", CVPR 2013, section 3.
     """
@@ -82,16 +68,7 @@ def intra_normalization(descriptors: Tensor) -> Tensor:
 
 
 def signed_square_root(descriptors: Tensor) -> Tensor:
-    """SSR, or power normalisation: x becomes sign(x) sqrt(|x|), which damps what repeats often.
-
-    Args:
-        descriptors: any shape, float32 or float64.
-
-    Returns:
-        The same shape.
-
-    Raises:
-        TypeError: wrong dtype.
+    """SSR, or power normalisation, of any shape: x becomes sign(x) sqrt(|x|), which damps what repeats often.
 
     Source: Jegou et al., "Aggregating local image descriptors into compact codes", PAMI 2012, section 3.
     """
@@ -100,37 +77,17 @@ def signed_square_root(descriptors: Tensor) -> Tensor:
 
 
 def l2_normalization(vectors: Tensor) -> Tensor:
-    """Scale every vector to length 1; zeros stay.
-
-    Args:
-        vectors: ``(..., d)``, float32 or float64.
-
-    Returns:
-        The same shape.
-
-    Raises:
-        ValueError: no dimension.
-        TypeError: wrong dtype.
-    """
+    """Scale every vector ``(..., d)`` to length 1; zeros stay."""
     checks.require_shape(vectors, "... d", "vectors")
     checks.require_dtype(vectors, FLOATS, "vectors", "pass vectors.float()")
     return F.normalize(vectors, dim=-1, eps=torch.finfo(vectors.dtype).tiny)
 
 
-def bag_of_words(features: Tensor, words: Tensor, idf: Tensor | None = None) -> Tensor:
+def bag_of_words(features: Tensor, words: Tensor) -> Tensor:
     """Bag of words: how often each word is the nearest one, as a histogram of length 1.
-
-    Args:
-        features: ``(B, n, d)`` or ``(n, d)``, as for `vlad`.
-        words: ``(k, d)``.
-        idf: ``(k,)``, weight of each word, see `inverse_document_frequency`; None weighs all the same.
 
     Returns:
         ``(B, k)`` or ``(k,)``, at least 0, L2-normalised; zeros where nothing is counted.
-
-    Raises:
-        ValueError: wrong shapes, or a value that is not finite.
-        TypeError: wrong dtype.
 
     Source: Sivic and Zisserman, "Video Google", ICCV 2003, sections 3 and 4.
     """
@@ -139,25 +96,17 @@ def bag_of_words(features: Tensor, words: Tensor, idf: Tensor | None = None) -> 
     k = len(words)
     image = torch.arange(len(flat), device=flat.device) // max(features.shape[-2], 1)
     counts = torch.bincount(image * k + assign(flat, words), minlength=images * k)
-    histograms = counts.reshape(*features.shape[:-2], k).to(words.dtype)  # (B, k) or (k,)
-    if idf is not None:
-        checks.require_shape(idf, str(k), "idf", "one weight a word")
-        histograms = histograms * idf
-    return l2_normalization(histograms)
+    return l2_normalization(counts.reshape(*features.shape[:-2], k).to(words.dtype))  # (B, k) or (k,)
 
 
 def inverse_document_frequency(histograms: Tensor) -> Tensor:
     """Weight of each word, log(N / N_i): a word found in few of N images tells more than one found in all.
 
     Args:
-        histograms: ``(N, k)``, bags of words of the database, above 0 where an image has the word.
+        histograms: ``(N, k)``, bags of words of the database, at least one, above 0 where an image has the word.
 
     Returns:
         ``(k,)``, 0 to log N; 0 for a word of no image, too: nothing could be found by it.
-
-    Raises:
-        ValueError: wrong shape or no image.
-        TypeError: wrong dtype.
 
     Source: Sivic and Zisserman, ICCV 2003, section 4.
     """
@@ -177,16 +126,11 @@ def fisher_vector(features: Tensor, gmm: "GaussianMixture") -> Tensor:
 
         gmm = GaussianMixture(64, covariance_type="diag", random_state=seed).fit(features_of_many_images)
 
-    Args:
-        features: ``(B, n, d)`` or ``(n, d)``, float32 or float64, finite.
-        gmm: fitted, with diagonal covariances, of k Gaussians.
-
     Returns:
         ``(B, 2 * k * d)`` or ``(2 * k * d,)``: all means, then all deviations; L2-normalised; zeros if n = 0.
 
     Raises:
-        ValueError: wrong shape, a mixture of another kind or for another d, or a value that is not finite.
-        TypeError: wrong dtype.
+        ValueError: a mixture of another kind or for another d.
 
     Source: Perronnin, Sanchez and Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV
     2010, sections 2 and 3.
@@ -250,7 +194,7 @@ class PCAWhitening:
         mean: ``(D,)``.
         components: ``(dims, D)``, of length 1, largest variance first; the entry largest in size is positive. Rows of
             zeros from `rank` on.
-        deviations: ``(dims,)``, standard deviations along them, by which a descriptor is divided; 1 where not whitened.
+        deviations: ``(dims,)``, standard deviations along them, by which a descriptor is divided; 1 from `rank` on.
 
     Source: section 2.3.3 (last paragraph); Jegou and Chum, ECCV 2012, section 4.
     """
@@ -260,17 +204,12 @@ class PCAWhitening:
     deviations: Tensor
 
     @classmethod
-    def fit(cls, descriptors: Tensor, dims: int, *, whiten: bool = True) -> "PCAWhitening":
+    def fit(cls, descriptors: Tensor, dims: int) -> "PCAWhitening":
         """Find the components, exactly, from the smaller one of the N x N and the D x D matrix of products.
 
         Args:
-            descriptors: ``(N, D)``, float32 or float64, finite; at least two that differ.
+            descriptors: ``(N, D)``, at least two that differ.
             dims: how many components to keep, 1 to D. The thesis has 128.
-            whiten: False keeps each component's own variance: PCA alone.
-
-        Raises:
-            ValueError: wrong shape, dims out of range, a value that is not finite, all descriptors the same.
-            TypeError: wrong dtype.
         """
         require_features(descriptors, "N D", "descriptors")
         n, size = descriptors.shape
@@ -308,8 +247,7 @@ class PCAWhitening:
         top = directions.gather(1, directions.abs().argmax(1, keepdim=True))
         components, deviations = descriptors.new_zeros(dims, size), descriptors.new_ones(dims)
         components[: len(values)] = directions * top.sign()
-        if whiten:
-            deviations[: len(values)] = (values / (n - 1)).sqrt().to(descriptors.dtype)
+        deviations[: len(values)] = (values / (n - 1)).sqrt().to(descriptors.dtype)
         return cls(mean, components, deviations)
 
     def __call__(self, descriptors: Tensor) -> Tensor:

@@ -148,17 +148,9 @@ def read_word_vectors(path: str | Path, only: Collection[str] | None = None, sam
     return kept
 
 
-def own_word_vectors(dim: int = 16) -> dict[str, Tensor]:
-    """The lab's own vectors, of all words of `DEFINITIONS`, ``(dim,)`` float32 of unit length, always the same ones.
-
-    Args:
-        dim: at most 24.
-
-    Raises:
-        ValueError: another number of dimensions.
-    """
-    if not 1 <= dim <= 24:
-        raise ValueError(f"dim must be 1 to 24; got {dim}: there are {len(DEFINITIONS)} definitions")
+def own_word_vectors() -> dict[str, Tensor]:
+    """The lab's own vectors, of all words of `DEFINITIONS`, ``(16,)`` float32 of unit length, always the same ones."""
+    dim = 16  # there are twice as many definitions
     sentences = [{*name.split("_"), *text.split()} for name, text in DEFINITIONS.items()]
     words = sorted(set().union(*sentences))
     there = np.array([[float(word in sentence) for word in words] for sentence in sentences])  # (definitions, words)

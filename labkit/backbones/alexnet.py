@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models  # type: ignore[import-untyped]
 
 from labkit.backbones.cnn_m import LocalResponseNorm
-from labkit.backbones.weights import load_weights, torchvision_weights
+from labkit.backbones.weights import torchvision_weights
 
 
 def alexnet_backbone(
@@ -52,13 +52,7 @@ def torchvision_backbone(weights: str | os.PathLike[str] | None = None) -> nn.Se
     normalisation (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
 
     Args:
-        weights: torchvision's file; None for where torch.hub keeps it.
-
-    Raises:
-        FileNotFoundError: it is not there; says how to get it.
+        weights: torchvision's file; None for where torch.hub keeps it. ``FileNotFoundError`` if it is not there.
     """
-    if weights is None:
-        network = torchvision_weights(models.alexnet, models.AlexNet_Weights.IMAGENET1K_V1)
-    else:
-        load_weights(network := models.alexnet(), weights)
+    network = torchvision_weights(models.alexnet, models.AlexNet_Weights.IMAGENET1K_V1, file=weights)
     return nn.Sequential(network.features, network.avgpool)

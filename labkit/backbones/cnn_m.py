@@ -33,20 +33,10 @@ class LocalResponseNorm(nn.Module):
     Krizhevsky et al. do not divide the sum by ``size``: their alpha of 1e-4 is 5e-4 here (ports that copy 1e-4 are five
     times too weak). It is made for pixel values up to 255: on inputs of unit variance hardly anything happens.
 
-    Args:
-        size: how many channels are neighbours, an odd number; beyond the first and the last there is nothing.
-        alpha: weight of the mean square.
-        beta: the exponent.
-        k: added to it, so that nothing is divided by zero.
-
-    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 3.3, whose settings are the defaults.
+    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 3.3.
     """
 
-    def __init__(self, size: int = 5, alpha: float = 5e-4, beta: float = 0.75, k: float = 2.0) -> None:
-        super().__init__()
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"size must be an odd number of channels; got {size}: as many on either side")
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+    size, alpha, beta, k = 5, 5e-4, 0.75, 2.0
 
     def forward(self, maps: Tensor) -> Tensor:
         """Normalise ``(B, C, H, W)``; the same shape comes back."""
@@ -54,15 +44,8 @@ class LocalResponseNorm(nn.Module):
         near = (channel[:, None] - channel).abs() <= self.size // 2
         band = near.to(maps.dtype)[:, :, None, None]  # (C, C, 1, 1)
         shares = (maps * math.sqrt(self.alpha / self.size)).square()  # scaled first: half precision ends at 65504
-        divisor = F.conv2d(shares, band) + self.k
-        if self.beta == 0.75:  # two roots are far cheaper than a power
-            root = divisor.rsqrt()
-            return maps * root * root.sqrt()
-        return maps * divisor.pow(-self.beta)
-
-    def extra_repr(self) -> str:
-        """The settings, for print."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+        root = (F.conv2d(shares, band) + self.k).rsqrt()
+        return maps * root * root.sqrt()  # beta is 3/4: two roots are far cheaper than a power
 
 
 class CNNM(nn.Module):

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from labkit import checks
 from labkit.backbones.taps import tap
-from labkit.backbones.weights import content_hash, load_weights, torchvision_weights
+from labkit.backbones.weights import content_hash, torchvision_weights
 from labkit.clips import Clip, Clips, Indices
 from labkit.files import written_whole
 
@@ -71,15 +71,11 @@ class FrameCoder:
         """Codes of frames.
 
         Args:
-            frames: ``(N, 3, H, W)``, uint8 RGB, of any size, at least one.
+            frames: ``(N, 3, H, W)`` of any size, at least one, else ``ValueError``; uint8, else ``TypeError``.
             batch: frames in one pass; bounds the memory. Its influence on the codes is a matter of rounding.
 
         Returns:
             ``(N, D)``, float32, on the CPU.
-
-        Raises:
-            ValueError: wrong shape, or a layer that is not there.
-            TypeError: not uint8.
         """
         checks.require_positive(batch, "batch")
         with _evaluated(self.network), torch.no_grad():
@@ -112,25 +108,14 @@ class FrameCoder:
         return frames
 
 
-def alexnet_coder(
-    layer: str = ALEXNET_FC7, *, weights: str | os.PathLike[str] | None = None, download: bool = False
-) -> FrameCoder:
-    """AlexNet as torchvision has it, trained on ImageNet, as a coder of frames: 4096 numbers for fc7 or fc6.
+def alexnet_coder(weights: str | os.PathLike[str] | None = None) -> FrameCoder:
+    """AlexNet as torchvision has it, trained on ImageNet, as a coder of frames: the 4096 values of fc7.
 
     Args:
-        layer: `ALEXNET_FC7`, `ALEXNET_FC6`, or a lower one, e.g. ``features.12`` (pool5, 9216 numbers).
-        weights: a file with its weights; None for torchvision's, where torch.hub keeps them.
-        download: whether to fetch these (244 MB) when they are not there.
-
-    Raises:
-        FileNotFoundError: the weights are not there and ``download`` is False; says how to get them.
-        WeightsError: a file that is damaged, or of another network.
+        weights: a file with its weights; None for torchvision's, where torch.hub keeps them. ``FileNotFoundError`` if
+            they are not there, ``WeightsError`` if they are damaged, or of another network.
     """
-    if weights is None:
-        return FrameCoder(torchvision_weights(alexnet, AlexNet_Weights.IMAGENET1K_V1, download=download), layer)
-    network = alexnet()
-    load_weights(network, weights)
-    return FrameCoder(network, layer)
+    return FrameCoder(torchvision_weights(alexnet, AlexNet_Weights.IMAGENET1K_V1, file=weights), ALEXNET_FC7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +135,7 @@ class Codes(Dataset[tuple[Tensor, Tensor]]):
         source: `FrameCoder.source` of the coder.
 
     Raises:
-        ValueError: the parts do not fit together.
-        TypeError: wrong dtype.
+        ValueError: the parts do not fit together; ``TypeError`` for a wrong dtype.
     """
 
     codes: Tensor
@@ -203,15 +187,8 @@ class Codes(Dataset[tuple[Tensor, Tensor]]):
     @staticmethod
     def concatenate(parts: Sequence["Codes"]) -> "Codes":
         """Several sets of codes of the same classes as one, in this order; the source is that of the first."""
-        return Codes(
-            codes=torch.cat([part.codes for part in parts]),
-            labels=torch.cat([part.labels for part in parts]),
-            groups=torch.cat([part.groups for part in parts]),
-            indices=torch.cat([part.indices for part in parts]),
-            names=tuple(name for part in parts for name in part.names),
-            classes=parts[0].classes,
-            source=parts[0].source,
-        )
+        tensors: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in _TENSORS}
+        return replace(parts[0], **tensors, names=tuple(name for part in parts for name in part.names))
 
 
 def extract_codes(
@@ -220,7 +197,6 @@ def extract_codes(
     indices: Callable[[Clip], Tensor],
     *,
     read: Callable[[Clip, Tensor], Tensor] | None = None,
-    at_once: int = 8,
     workers: int = 0,
     progress: bool = True,
 ) -> Codes:
@@ -231,7 +207,6 @@ def extract_codes(
         coder: the network and its layer.
         indices: which frames of a clip to look at, ``(T,)`` int64; the same number for each clip.
         read: ``(clip, indices) -> (T, 3, H, W)`` uint8; ``clip.frames(indices)`` if None. Augments, or paints flow.
-        at_once: clips in one pass of the network.
         workers: processes that read clips.
         progress: whether to show a bar.
 
@@ -245,7 +220,7 @@ def extract_codes(
         raise ValueError("clips must hold at least one clip; got none: check the folder and the split")
     loader: DataLoader[Any] = DataLoader(
         clips.map(functools.partial(_look, coder.resize, indices, read)),
-        batch_size=at_once,
+        batch_size=8,
         num_workers=workers,
         collate_fn=list,
         generator=torch.Generator(),  # its own: it would draw from the global one otherwise

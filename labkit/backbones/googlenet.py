@@ -24,7 +24,7 @@ from torch import nn
 from torchvision import models  # type: ignore[import-untyped]
 from torchvision.models.googlenet import BasicConv2d, Inception  # type: ignore[import-untyped]
 
-from labkit.backbones.weights import load_weights, torchvision_weights
+from labkit.backbones.weights import torchvision_weights
 
 _MODULES = {  # channels of 1x1, 3x3 (before, after), "5x5" (before, after) and behind the pooling: Table 1
     "inception3a": (64, 96, 128, 16, 32, 32),
@@ -102,18 +102,11 @@ def imagenet_backbone(weights: str | os.PathLike[str] | None = None) -> nn.Seque
     mean and unit variance: ``RGB(mean=3 * (127.5,), std=3 * (127.5,))`` of `labkit.views`.
 
     Args:
-        weights: torchvision's file; None for where torch.hub keeps it.
-
-    Raises:
-        FileNotFoundError: it is not there; says how to get it.
+        weights: torchvision's file; None for where torch.hub keeps it. ``FileNotFoundError`` if it is not there.
     """
     options = {"transform_input": True, "init_weights": False}
-    if weights is None:
-        network = torchvision_weights(models.googlenet, models.GoogLeNet_Weights.IMAGENET1K_V1, **options)
-    else:
-        network = models.googlenet(aux_logits=True, **options)
-        load_weights(network, weights)
-    return googlenet_backbone(network)
+    entry = models.GoogLeNet_Weights.IMAGENET1K_V1
+    return googlenet_backbone(torchvision_weights(models.googlenet, entry, file=weights, **options))
 
 
 def googlenet_backbone(network: nn.Module) -> nn.Sequential:

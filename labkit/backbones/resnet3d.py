@@ -15,54 +15,31 @@ responds to a static clip as the 2-D network to its frame, except near the ends,
 Source: Ng, "Video understanding with deep networks", PhD thesis, University of Maryland 2018, section 4.3.1.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock  # type: ignore[import-untyped]
 
 from labkit import checks
 from labkit.backbones.resnet import ResNet
-from labkit.backbones.weights import require_same_strides
+from labkit.backbones.weights import take_over
 
 
 class ResNet3D(ResNet):
     """Logits ``(B, num_classes)`` of clips ``(B, T, in_channels, H, W)``.
 
-    ``stages`` and ``classify`` are those of `ResNet`, with feature maps ``(B, C, T, H, W)``.
+    By default it is 3D-ResNet-18, the encoder of ActionFlowNet: 33.6 million parameters for 101 classes. ``stages`` and
+    ``classify`` are those of `ResNet`, with feature maps ``(B, C, T, H, W)``.
 
     Args:
         num_classes: outputs of the last layer, ``fc``.
-        in_channels: of a frame.
         layers: blocks of res2 to res5, two convolutions each.
-        width: channels of conv1 and res2; each stage after it doubles them.
-        conv1: side of the first filters, an odd number, and their stride in space.
-        strides: of res2 to res5, in space; in time as well from res3 on.
-        dropout: probability that one of the averaged channels is dropped in training.
-
-    Raises:
-        ValueError: filters of conv1 without a middle.
+        kwargs: as of `ResNet`, strides in space; from res3 on they are those in time as well.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        *,
-        in_channels: int = 3,
-        layers: tuple[int, int, int, int] = (2, 2, 2, 2),
-        width: int = 64,
-        conv1: tuple[int, int] = (7, 2),
-        strides: tuple[int, int, int, int] = (1, 2, 2, 2),
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            in_channels=in_channels,
-            block=BasicBlock,
-            layers=layers,
-            width=width,
-            conv1=conv1,
-            strides=strides,
-            dropout=dropout,
-        )
+    def __init__(self, num_classes: int, *, layers: tuple[int, int, int, int] = (2, 2, 2, 2), **kwargs: Any) -> None:
+        super().__init__(num_classes, block=BasicBlock, layers=layers, **kwargs)
         for name, layer in [*self.named_modules()]:
             if (extended := _in_time(layer, strided=not name.startswith(("conv1", "layer1")))) is not None:
                 self.set_submodule(name, extended)
@@ -90,9 +67,7 @@ def _in_time(layer: nn.Module, *, strided: bool) -> nn.Module | None:
         side, stride = layer.kernel_size[0], layer.stride[0]
         sizes = (3, side, side), (stride if strided else 1, stride, stride), (1, side // 2, side // 2)
         convolution = nn.Conv3d(layer.in_channels, layer.out_channels, *sizes, bias=False)
-        nn.init.kaiming_normal_(
-            convolution.weight, mode="fan_out", nonlinearity="relu"
-        )  # as the 2-D network draws them
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as in the 2-D network
         return convolution
     if isinstance(layer, nn.BatchNorm2d):
         return nn.BatchNorm3d(layer.num_features)
@@ -118,32 +93,17 @@ def inflate(model: ResNet3D, source: nn.Module, *, other_strides: bool = False) 
     Source: Carreira and Zisserman, "Quo vadis, action recognition?", CVPR 2017, section 2.4.1, "Bootstrapping
     parameters from pre-trained ImageNet models". The thesis inflates nothing: its networks are initialised at random.
     """
-    given = {name: value for name, value in source.state_dict().items() if not name.startswith("fc.")}
-    given = {
-        name: value[:, :, None].repeat(1, 1, 3, 1, 1) / 3 if value.ndim == 4 else value for name, value in given.items()
+    state = {
+        name: value[:, :, None].repeat(1, 1, 3, 1, 1) / 3 if value.ndim == 4 else value
+        for name, value in source.state_dict().items()
     }
-    own = {name: value for name, value in model.state_dict().items() if not name.startswith("fc.")}
-    for name in {**own, **given}:
-        found, wanted = (tuple(state[name].shape) if name in state else None for state in (given, own))
-        if found != wanted:
-            raise ValueError(
-                f"source, inflated, must have the sizes of model; got {name} {found} for {wanted}: build both with the "
-                "same numbers"
-            )
-    if not other_strides:
-        require_same_strides(model, source)
-    model.load_state_dict(given, strict=False)
+    take_over(model, source, state, classifier="fc", other_strides=other_strides)
 
 
-def resnet3d_18(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
-    """3D-ResNet-18, the encoder of ActionFlowNet: 33.6 million parameters for 101 classes. Source: section 4.3.1."""
-    return ResNet3D(num_classes, in_channels=in_channels, dropout=dropout)
-
-
-def resnet3d_tiny(num_classes: int, *, in_channels: int = 3, dropout: float = 0.0) -> ResNet3D:
+def resnet3d_tiny(num_classes: int) -> ResNet3D:
     """Ten layers, a quarter as wide, for crops of 48 x 48 pixels: 0.92 million parameters.
 
     `inflate` takes the lab's small weights of `labkit.backbones.resnet.resnet_tiny` with ``other_strides=True``: they
     have learned with a stride of 1 in res5 where this has 2, as the paper's.
     """
-    return ResNet3D(num_classes, in_channels=in_channels, layers=(1, 1, 1, 1), width=16, conv1=(3, 1), dropout=dropout)
+    return ResNet3D(num_classes, layers=(1, 1, 1, 1), width=16, conv1=(3, 1))

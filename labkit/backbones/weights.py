@@ -157,21 +157,6 @@ def strides(module: nn.Module, axes: int = 3) -> dict[str, list[int]]:
     return {name: stride for name, stride in found.items() if set(stride) != {1}}
 
 
-def require_same_strides(model: nn.Module, source: nn.Module) -> None:
-    """Check that two networks of the same layers have the same strides over height and width.
-
-    Raises:
-        ValueError: they have not; names the first layer.
-    """
-    own, theirs = strides(model, axes=2), strides(source, axes=2)
-    if other := [name for name in {**own, **theirs} if own.get(name) != theirs.get(name)]:
-        raise ValueError(
-            f"source must have the strides of model; got {other[0]} with {theirs.get(other[0], [1, 1])} for "
-            f"{own.get(other[0], [1, 1])}: what it has learned is at another resolution, so build both alike, or pass "
-            "other_strides=True if that is meant"
-        )
-
-
 def source_weights(name: str) -> Path:
     """The file of small weights that comes with the lab, trained in its own world; for `load_weights`.
 
@@ -207,18 +192,37 @@ def cross_modality_init(model: nn.Module, source: nn.Module, *, other_strides: b
     """
     first = next(name for name, layer in source.named_modules() if isinstance(layer, nn.Conv2d)) + ".weight"
     last = [name for name, layer in source.named_modules() if isinstance(layer, nn.Linear)][-1]
-    state = {name: value for name, value in source.state_dict().items() if not _belongs(name, last)}
-    own = {name: value for name, value in model.state_dict().items() if not _belongs(name, last)}
+    state, own = source.state_dict(), model.state_dict()
     if first in own and own[first].shape[1] != state[first].shape[1]:
         mean = state[first].mean(dim=1, keepdim=True)  # (F, 1, S, S)
         state[first] = mean.expand(-1, own[first].shape[1], -1, -1)  # (F, C, S, S)
+    take_over(model, source, state, classifier=last, other_strides=other_strides)
+
+
+def take_over(
+    model: nn.Module, source: nn.Module, state: Mapping[str, Tensor], *, classifier: str, other_strides: bool
+) -> None:
+    """Load what has been made of the state of a network of the same sizes, all but the classifier.
+
+    Raises:
+        ValueError: another size, stride or layer; nothing is changed then.
+    """
+    own, state = (
+        {name: value for name, value in given.items() if not _belongs(name, classifier)}
+        for given in (model.state_dict(), state)
+    )
     if wrong := [name for name in {**own, **state} if _shape(own, name) != _shape(state, name)]:
         raise ValueError(
             f"source must have the sizes of model; got {wrong[0]} {_shape(state, wrong[0])} for "
             f"{_shape(own, wrong[0])}: build both with the same numbers, but for in_channels and num_classes"
         )
-    if not other_strides:
-        require_same_strides(model, source)
+    mine, theirs = strides(model, axes=2), strides(source, axes=2)
+    if not other_strides and (other := [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]):
+        raise ValueError(
+            f"source must have the strides of model; got {other[0]} with {theirs.get(other[0], [1, 1])} for "
+            f"{mine.get(other[0], [1, 1])}: what it has learned is at another resolution, so build both alike, or pass "
+            "other_strides=True if that is meant"
+        )
     model.load_state_dict(state, strict=False)
 
 
@@ -227,13 +231,19 @@ def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
 
 
 def torchvision_weights(
-    builder: Callable[..., Module], weights: WeightsEnum, *, download: bool = False, **options: Any
+    builder: Callable[..., Module],
+    weights: WeightsEnum,
+    *,
+    file: Path_ | None = None,
+    download: bool = False,
+    **options: Any,
 ) -> Module:
     """Build a network of torchvision with its trained weights, from the files already on this machine.
 
     Args:
         builder: e.g. ``torchvision.models.resnet18``.
         weights: the entry to load, e.g. ``torchvision.models.ResNet18_Weights.IMAGENET1K_V1``.
+        file: where it is; None for where torch.hub keeps it.
         download: whether to fetch the file (tens to hundreds of MB) when it is not there.
         options: for the builder. The number of classes is set to that of the weights. GoogLeNet's file, from Caffe's
             days, wants ``transform_input=True, init_weights=False``.
@@ -248,10 +258,10 @@ def torchvision_weights(
     """
     if not isinstance(weights, WeightsEnum):
         raise TypeError(f"weights must be an entry such as ResNet18_Weights.IMAGENET1K_V1; got {weights!r}")
-    path = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    path = Path(file or Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1]))
     named = re.search(r"-([0-9a-f]{8,64})\.", path.name)  # torchvision's names end in the first digits of the hash
     sha256 = named[1] if named else None
-    if not path.exists():
+    if file is None and not path.exists():
         if not download:
             raise FileNotFoundError(
                 f"the weights {weights} must be in {path}; no such file: bring {weights.url} there, or, with a network,"

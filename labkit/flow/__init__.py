@@ -16,7 +16,6 @@ from labkit.flow.stack import (
 )
 from labkit.flow.store import (
     FlowFileError,
-    load_fixed_bound,
     load_flow,
     read_flo,
     save_flow,
@@ -36,7 +35,6 @@ __all__ = [
     "flip_flow",
     "flip_frames",
     "flip_stack",
-    "load_fixed_bound",
     "load_flow",
     "matching_error",
     "mean_flow_subtraction",

@@ -3,6 +3,9 @@
 Brightness constancy gives one equation for two unknowns at each pixel. A window collects many such equations; how far
 they determine the motion is in the eigenvalues of the structure tensor: both small on flat ground, one large on an
 edge (the aperture problem), both large on a corner.
+
+Images are ``(C, H, W)``, float32 or float64; of another dtype they raise ``TypeError``, of another shape
+``ValueError``, as an even window does.
 """
 
 import torch
@@ -19,15 +22,11 @@ def structure_tensor_eigenvalues(image: Tensor, window: int = 7) -> Tensor:
     """Eigenvalues of the structure tensor: how much brightness changes along the two principal directions.
 
     Args:
-        image: ``(C, H, W)``, float32 or float64; channels are averaged. H and W at least 2.
+        image: channels are averaged. H and W at least 2.
         window: side of the square over which the products of derivatives are averaged, odd, in pixels.
 
     Returns:
         ``(2, H, W)``, the larger eigenvalue first, in squared brightness per squared pixel.
-
-    Raises:
-        ValueError: wrong shape, or an even window.
-        TypeError: wrong dtype.
 
     Source: Shi and Tomasi, "Good features to track", CVPR 1994, who track where the smaller one is large.
     """
@@ -47,8 +46,8 @@ def matching_error(
     """How badly each velocity explains a window: the difference between it and where it would have gone.
 
     Args:
-        first: ``(C, H, W)``, float32 or float64.
-        second: the same shape, the next frame.
+        first: a frame.
+        second: the next one.
         place: centre of the window in the first frame, (x, y) in pixels.
         reach: velocities from -reach to reach are tried, in pixels per frame, in both directions.
         steps: how many in each direction.
@@ -56,10 +55,6 @@ def matching_error(
 
     Returns:
         ``(steps, steps)``, root mean square difference in brightness; rows are dy from -reach up, columns dx.
-
-    Raises:
-        ValueError: wrong shapes, or an even window.
-        TypeError: wrong dtype.
     """
     checks.require_shape(first, "C H W", "first")
     checks.require_same_shape(first, second, ("first", "second"))

@@ -6,6 +6,10 @@ starts there. Both can read forward only, or half forward and half backward, and
 subtracted, a simple compensation for the camera. The rest of this file flips, crops and resizes: flow is not an image,
 and what moves its pixels may have to change its vectors too.
 
+A flow field is ``(..., 2, H, W)``, (dx, dy) in pixels per frame, float32 or float64; L of them are
+``(..., L, 2, H, W)``, a stack ``(..., 2L, H, W)``. Of another shape, without any field, or with a value that is not
+finite where paths are followed, it raises ``ValueError``; of another dtype ``TypeError``.
+
 Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014,
 section 3.1.
 """
@@ -21,14 +25,8 @@ from labkit.flow.warp import pixel_grid, sample_bilinear
 def optical_flow_stacking(flow: Tensor) -> Tensor:
     """Stack L flow fields as they are: dx and dy of the first, of the second, and so on.
 
-    Args:
-        flow: ``(..., L, 2, H, W)`` in pixels per frame: of frames tau, ..., tau + L - 1, each to the frame after it.
-
-    Returns:
-        ``(..., 2L, H, W)``, a view where possible.
-
-    Raises:
-        ValueError: wrong shape or no field.
+    The fields of frames tau, ..., tau + L - 1, each to the frame after it, become ``(..., 2L, H, W)``, a view where
+    possible.
 
     Source: section 3.1, "Optical flow stacking", eq. (1).
     """
@@ -40,17 +38,8 @@ def trajectory_stacking(flow: Tensor) -> Tensor:
     """Stack L flow fields, each read where the pixel that started at (u, v) has arrived by then.
 
     Between pixels the field is read bilinearly. The paper does not say what happens at the border; here a pixel that
-    leaves the image continues, and reads the border point nearest to it.
-
-    Args:
-        flow: ``(..., L, 2, H, W)``, as for `optical_flow_stacking`; float32 or float64.
-
-    Returns:
-        ``(..., 2L, H, W)``: the displacement vectors along the path, not its points (for these see `trajectories`).
-
-    Raises:
-        ValueError: wrong shape, no field, or a value that is not finite.
-        TypeError: wrong dtype.
+    leaves the image continues, and reads the border point nearest to it. The stack ``(..., 2L, H, W)`` has the
+    displacement vectors along the path, not its points (for these see `trajectories`).
 
     Source: section 3.1, "Trajectory stacking", eq. (2).
     """
@@ -75,13 +64,8 @@ def bidirectional_stacking(forward: Tensor, backward: Tensor, along_trajectories
         backward: the same shape, also in the order of the video: the field that starts at tau comes last.
         along_trajectories: read each half along its paths from tau, as `trajectory_stacking` does.
 
-    Returns:
-        ``(..., 2L, H, W)``.
-
     Raises:
-        ValueError: shapes differ (so L is odd, or the video ended too early), or no field; along
-            trajectories also a value that is not finite.
-        TypeError: wrong dtype, along trajectories.
+        ValueError: shapes differ: L is odd, or the video ended too early.
 
     Source: section 3.1, "Bi-directional optical flow".
     """
@@ -102,17 +86,13 @@ def trajectories(flow: Tensor, points: Tensor) -> Tensor:
     """Follow points through L flow fields, for drawing or as features.
 
     Args:
-        flow: ``(..., L, 2, H, W)``, in pixels per frame; float32 or float64.
+        flow: L fields.
         points: ``(..., N, 2)``, where they start: (x, y) in pixels, (0, 0) the centre of the top left pixel. The
             leading dimensions of the flow, or none to follow the same points in every video. Beyond the border they
             continue as in `trajectory_stacking`.
 
     Returns:
         ``(..., N, L + 1, 2)``: p_1, ..., p_L of eq. (2), then where the last field leads.
-
-    Raises:
-        ValueError: a shape does not fit, or a value is not finite.
-        TypeError: wrong dtype.
 
     Source: section 3.1, the recurrence below eq. (2).
     """
@@ -128,15 +108,6 @@ def mean_flow_subtraction(flow: Tensor) -> Tensor:
     Takes single fields and stacks alike. For trajectories stack first: the paths need the camera's motion, or they lose
     their pixels. The paper does not say so; with `optical_flow_stacking` the order makes no difference.
 
-    Args:
-        flow: ``(..., 2, H, W)`` or a stack ``(..., 2L, H, W)``, floating point.
-
-    Returns:
-        The same shape; each channel's mean over the image is 0.
-
-    Raises:
-        ValueError: an odd number of channels.
-
     Source: section 3.1, "Mean flow subtraction".
     """
     _require_stack(flow)
@@ -150,33 +121,13 @@ def flip_frames(frames: Tensor) -> Tensor:
 
 
 def flip_flow(flow: Tensor) -> Tensor:
-    """Flip flow fields horizontally: what moved right now moves left, so dx changes its sign.
-
-    Args:
-        flow: ``(..., 2, H, W)``, forward or backward, in pixels per frame.
-
-    Returns:
-        The same shape: the flow between the flipped frames.
-
-    Raises:
-        ValueError: not two channels; a stack goes to `flip_stack`.
-    """
+    """Flip flow fields horizontally: what moved right now moves left, so dx changes its sign. See also `flip_stack`."""
     checks.require_shape(flow, "... 2 H W", "flow", "pass dx, dy only, or use flip_stack for 2L channels")
     return flip_stack(flow)
 
 
 def flip_stack(stack: Tensor) -> Tensor:
-    """Flip a stack of any kind that this file makes horizontally: `flip_flow` for each of its fields.
-
-    Args:
-        stack: ``(..., 2L, H, W)``, x and y interleaved.
-
-    Returns:
-        The same shape: the stack of the flipped flow.
-
-    Raises:
-        ValueError: an odd number of channels.
-    """
+    """Flip a stack of any kind that this file makes horizontally: the stack of the flipped flow."""
     _require_stack(stack)
     signs = stack.new_tensor([-1, 1]).repeat(stack.shape[-3] // 2)  # (2L,)
     return stack.flip(-1) * signs[:, None, None]
@@ -185,20 +136,9 @@ def flip_stack(stack: Tensor) -> Tensor:
 def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     """Crop everything alike; call it once for the frames and once for their flow.
 
-    Cropping changes no displacement, so frames, masks, flow and stacks are all cropped alike.
-
-    Args:
-        video: ``(..., H, W)``.
-        top: first row, counted from 0.
-        left: first column.
-        height: number of rows.
-        width: number of columns.
-
-    Returns:
-        ``(..., height, width)``, a view.
-
-    Raises:
-        ValueError: the crop is empty or reaches beyond the image.
+    Cropping changes no displacement, so frames, masks, flow and stacks ``(..., H, W)`` are all cropped alike, to a view
+    ``(..., height, width)`` from row ``top`` and column ``left`` on, counted from 0. An empty crop, or one that reaches
+    beyond the image, is a ``ValueError``.
     """
     checks.require_shape(video, "... H W", "video")
     rows, columns = video.shape[-2:]
@@ -213,18 +153,8 @@ def crop(video: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize flow fields and scale their vectors along: half the width, half the dx.
 
-    Bilinear, and smoothed before shrinking (``antialias``), as frames are resized.
-
-    Args:
-        flow: ``(..., 2, H, W)``, in pixels per frame, float32 or float64.
-        size: new (height, width), at least 1 x 1.
-
-    Returns:
-        ``(..., 2, height, width)``, in the new image's pixels.
-
-    Raises:
-        ValueError: wrong shape, an empty image or size.
-        TypeError: wrong dtype.
+    Bilinear, and smoothed before shrinking (``antialias``), as frames are resized: ``(..., 2, H, W)`` to
+    ``(..., 2, height, width)`` in the new image's pixels, both sizes at least 1 x 1.
     """
     checks.require_shape(flow, "... 2 H W", "flow", "pass dx, dy only; unflatten a stack first")
     checks.require_dtype(flow, (torch.float32, torch.float64), "flow", "convert with .float()")

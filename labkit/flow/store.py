@@ -9,9 +9,9 @@ itself, and keeps the ranges to undo it:
       00000_x.jpg        dx of the first field: 0 means low, 255 means high
       00000_y.jpg        dy of the first field, and so on
 
-The archive keeps a checksum of each file in it, so damage is found when it is read. Files of other people come in two
-kinds: pairs of JPEGs with a fixed range (`load_fixed_bound`) and Middlebury's ``.flo`` (`read_flo`, `write_flo`).
-Every function that writes puts the file together under a temporary name, then renames it.
+The archive keeps a checksum of each file in it, so damage is found when it is read. Files of other people are
+Middlebury's ``.flo`` (`read_flo`, `write_flo`). Every function that writes puts the file together under a temporary
+name, then renames it.
 """
 
 import contextlib
@@ -37,7 +37,6 @@ _JPEG_SIDE = 65500  # libjpeg's largest side, in pixels
 _FLO_MAGIC = 202021.25  # the bytes "PIEH"
 _FLO_UNKNOWN = 1e10  # what Middlebury's own code writes for unknown flow; whatever exceeds 1e9 reads as unknown
 _FLO_UNKNOWN_FROM = 1e9
-_JPEG_FREE_PIXELS = 2**22  # no questions asked about a JPEG of this size
 
 
 class FlowFileError(ValueError):
@@ -67,8 +66,7 @@ def save_flow(path: str | os.PathLike[str], flow: Tensor, quality: int = 95) -> 
         quality: JPEG quality, 1 to 100. A field of 240 x 320 takes 15 to 30 kB at 95, and a third less at 90.
 
     Raises:
-        ValueError: wrong shape, quality or size, or a value that is not finite.
-        TypeError: not float32.
+        ValueError: wrong shape, quality or size, or a value that is not finite; `TypeError` if it is not float32.
         FlowFileError: the file cannot be written (no space, no such folder); an older file is left as it was.
 
     Source: Simonyan and Zisserman, NIPS 2014, section 5, "Optical flow". Their text leaves open what shares a range;
@@ -129,34 +127,6 @@ def stored_flow_shape(path: str | os.PathLike[str]) -> tuple[int, ...]:
         return _header(archive)[0]
 
 
-def load_fixed_bound(x_path: str | os.PathLike[str], y_path: str | os.PathLike[str], bound: float = 20.0) -> Tensor:
-    """Load a pair of grey JPEGs whose levels 0 to 255 mean -bound to +bound, for every field the same.
-
-    This is how TSN and its many descendants store flow, as ``round(255 * (v + bound) / (2 * bound))`` with everything
-    beyond the bound cut off. No level means zero: it lies at 127.5 and is stored as 128, so a pixel at rest comes back
-    as ``bound / 255``, 0.08 pixels for a bound of 20. Subtracting the mean flow removes this.
-
-    Args:
-        x_path: JPEG of dx, one channel.
-        y_path: JPEG of dy, of the same size.
-        bound: in pixels per frame; 20 for TSN, 40 for Ng et al. There is no way to tell from the file.
-
-    Returns:
-        ``(2, H, W)``, float32 in pixels per frame, between -bound and bound.
-
-    Raises:
-        FlowFileError: missing, empty, cut off, not a JPEG of one channel, or of two sizes. A changed byte in the
-            middle of a JPEG changes the image without a trace: these files carry no checksum.
-        ValueError: the bound is not a positive number.
-    """
-    checks.require_positive(bound, "bound")
-    x_path, y_path = Path(x_path), Path(y_path)
-    x, y = (_decode_grey_jpeg(_read_bytes(path), path) for path in (x_path, y_path))  # (H, W) each
-    if x.shape != y.shape:
-        raise FlowFileError(f"{x_path} and {y_path}: expected two images of one size; got {x.shape} and {y.shape}")
-    return torch.from_numpy(np.stack([x, y]).astype(np.float32) * (2 * bound / 255) - bound)  # (2, H, W)
-
-
 def read_flo(path: str | os.PathLike[str]) -> Tensor:
     """Read a ``.flo`` file, the format of Middlebury, Sintel and FlyingChairs.
 
@@ -172,7 +142,8 @@ def read_flo(path: str | os.PathLike[str]) -> Tensor:
     Source: Baker et al., IJCV 2011; ``flowIO.cpp`` of the Middlebury evaluation.
     """
     path = Path(path)
-    data = _read_bytes(path)
+    _require_file(path)
+    data = path.read_bytes()
     if len(data) < 12 or struct.unpack("<f", data[:4])[0] != _FLO_MAGIC:
         raise FlowFileError(f"{path}: expected a .flo file, starting with PIEH; got {data[:4]!r}: is it flow at all?")
     width, height = struct.unpack("<ii", data[4:12])
@@ -222,14 +193,6 @@ def _write(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _read_bytes(path: Path) -> bytes:
-    _require_file(path)
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlowFileError(f"{path}: expected a readable file; got {error.strerror or error}") from error
-
-
 def _require_file(path: Path) -> None:
     if not path.is_file():
         got = "a folder" if path.is_dir() else "no file"
@@ -243,8 +206,6 @@ def _damage_named(path: str | Path) -> Iterator[None]:
     """Turn whatever goes wrong inside into a `FlowFileError`: zipfile and json raise a dozen kinds on damaged files."""
     try:
         yield
-    except FlowFileError:
-        raise
     except Exception as error:
         raise FlowFileError(
             f"{path}: expected a whole file of save_flow; got {error!r}: it is damaged or not flow, compute it again"
@@ -274,10 +235,7 @@ def _field(archive: zipfile.ZipFile, number: int, shape: tuple[int, ...], ranges
     with _damage_named(str(archive.filename)):
         parts = []
         for axis, (low, high) in zip("xy", ranges, strict=True):
-            name = _member_name(number, axis)
-            levels = _decode_grey_jpeg(_member(archive, name), f"{archive.filename}, {name}")
-            if levels.shape != shape[-2:]:
-                raise ValueError(f"{levels.shape} pixels in {name} instead of {shape[-2:]}")
+            levels = _levels(archive, _member_name(number, axis), shape[-2:])
             parts.append((low + levels * ((high - low) / 255)).astype(np.float32))
         return np.stack(parts)  # (2, H, W)
 
@@ -294,28 +252,11 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(info)
 
 
-def _decode_grey_jpeg(data: bytes, name: str | Path) -> np.ndarray:
-    """Levels ``(H, W)``, uint8, of a complete JPEG with one channel."""
-    height, width, channels = _jpeg_header(data)
+def _levels(archive: zipfile.ZipFile, name: str, size: tuple[int, ...]) -> np.ndarray:
+    """Levels ``(H, W)``, uint8, of a grey JPEG in the archive, complete and of the size of the flow."""
+    data = _member(archive, name)
     whole = data.rstrip(b"\0").endswith(b"\xff\xd9")  # the end marker; OpenCV would fill what is missing with grey
-    # A JPEG spends two bits or more on its 8 x 8 pixels, so a header that promises far more is lying.
-    if channels == 1 and whole and height * width <= max(256 * len(data), _JPEG_FREE_PIXELS):
-        levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if levels is not None and levels.shape == (height, width):
-            return levels
-    raise FlowFileError(
-        f"{name}: expected a whole JPEG with one grey channel; got {len(data)} bytes{'' if whole else ', cut off'}, "
-        f"{channels} channels of {height} x {width} pixels: compute or fetch it again"
-    )
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, int]:
-    """Height, width and channels that a JPEG promises, from its start-of-frame segment; zeros if it has none."""
-    position = 2 if data[:2] == b"\xff\xd8" else len(data)
-    while position + 10 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables share the range with start-of-frame
-            height, width, channels = struct.unpack(">HHB", data[position + 5 : position + 10])
-            return height, width, channels
-        position += 2 + length
-    return 0, 0, 0
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
+    if levels is None or levels.shape != size:
+        raise ValueError(f"no {size} grey levels in the {len(data)} bytes of {name}")
+    return levels

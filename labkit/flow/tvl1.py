@@ -31,26 +31,21 @@ from torch import Tensor
 
 from labkit import checks
 
+TAU = 0.25  # τ: step size of the ascent in the dual variable, the largest with which it converges
+LAMBDA = 255 * 0.15  # λ: weight of the data term, less is smoother; IPOL's, for grey values to 255 (Zach et al.: 50)
+THETA = 0.3  # θ: how far u and v may be apart; lower ties them closer and takes more iterations
+SCALE_FACTOR = 0.65  # from one image size to the next
 SMALLEST = 32  # pixels along the shorter side of the smallest image of a pyramid
+WARPS = 5  # on each scale; half as many, rounded up, on the largest, where they cost most
+ITERATIONS = 30  # steps in v, u and p for each warp
+EPSILON = 0.05  # a pair leaves a scale after the first warp that changed its flow by less, root mean square in pixels
 RED, BLUE = 0.299, 0.114  # luma of ITU-R BT.601; green has the rest
 FIRST_SHARE = 0.25  # fraction of the first image in the image derivative
 ONE_THREAD = 2**16  # pixels of an image up to which sharing each small step among threads takes longer than doing it
 
 
 @torch.no_grad()
-def tvl1(
-    first: Tensor,
-    second: Tensor,
-    *,
-    tau: float = 0.25,
-    lambda_: float = 0.15,
-    theta: float = 0.3,
-    scales: int | None = None,
-    scale_factor: float = 0.65,
-    warps: int = 5,
-    iterations: int = 30,
-    epsilon: float = 0.05,
-) -> Tensor:
+def tvl1(first: Tensor, second: Tensor) -> Tensor:
     """Estimate the optical flow from the first image to the second: first(x) is like second(x + flow(x)).
 
     Every image pair is solved by itself and stops by itself: in a batch it gets the same flow, bit by bit on a CPU, as
@@ -60,41 +55,19 @@ def tvl1(
     Args:
         first: ``(..., C, H, W)``, C = 1 (grey) or 3 (RGB), uint8 or float32 from 0 to 1; any size from 1 x 1.
         second: the same shape.
-        tau: step size of the ascent in the dual variable; it converges up to 0.25.
-        lambda_: weight of the data term for grey values from 0 to 255, as in IPOL; lower is smoother. The same weight
-            for values from 0 to 1 is 255 times as much: 38 (Zach et al. take 50).
-        theta: how far u and v may be apart; lower ties them closer and takes more iterations.
-        scales: number of image sizes, 1 for small motion only; by default as many as keep 32 pixels on a side.
-        scale_factor: from one image size to the next, between 0 and 1.
-        warps: how often the second image is warped and linearised on each scale; half as often, rounded up, on the
-            largest.
-        iterations: steps in v, u and p for each warp.
-        epsilon: a pair leaves a scale after the first warp that changed its flow by less than this, root mean square
-            in pixels of the scale; 0 does all the work.
 
     Returns:
         float32 ``(..., 2, H, W)``, (dx, dy) in pixels per frame, x to the right, y down; without gradient.
 
     Raises:
-        ValueError: wrong or different shapes, no pixels, a float image not finite or outside 0 to 1, or a parameter
-            out of its range.
+        ValueError: wrong or different shapes, no pixels, a float image not finite or outside 0 to 1.
         TypeError: an image that is no tensor, or neither uint8 nor float32.
 
     Source: see the head of this file. Departures from Zach et al., the first from IPOL, the next two from Wedel et al.:
-    images shrink by ``scale_factor`` after a Gaussian, not by 1/2; the image derivative spans five pixels and is mixed
+    images shrink by `SCALE_FACTOR` after a Gaussian, not by 1/2; the image derivative spans five pixels and is mixed
     with that of the first image; the flow passes a median filter after each warp. Ours alone: a derivative of 0, that
-    is no data term, where x + u0 leaves the image; ``epsilon`` ends the warps, in IPOL the iterations of one.
+    is no data term, where x + u0 leaves the image; `EPSILON` ends the warps, in IPOL the iterations of one.
     """
-    for name, value in (("tau", tau), ("lambda_", lambda_), ("theta", theta)):
-        checks.require_positive(value, name)
-    for name, count in (("scales", scales), ("warps", warps), ("iterations", iterations)):
-        if count is not None and count < 1:
-            raise ValueError(f"{name} must be at least 1; got {count}")
-    if not 0 <= epsilon < math.inf:
-        raise ValueError(f"epsilon must be at least 0 and finite; got {epsilon!r}: 0 never stops early")
-    if not 0 < scale_factor < 1:
-        raise ValueError(f"scale_factor must lie between 0 and 1; got {scale_factor!r}: 0.5 halves from scale to scale")
-
     pair = grey_pair(first, second)  # (N, 2, H, W)
     height, width = pair.shape[-2:]
     flow = pair.new_empty(pair.shape)
@@ -103,13 +76,12 @@ def tvl1(
     try:
         for images, result in zip(pair.split(at_once), flow.split(at_once), strict=True):
             torch.set_num_threads(1 if height * width <= ONE_THREAD else threads)  # whatever the size of the batch
-            pyramid = gaussian_pyramid(images, scale_factor, scales)
+            pyramid = gaussian_pyramid(images)
             u = torch.zeros_like(pyramid[-1])  # (n, 2, h, w) of the smallest scale
             for level in reversed(pyramid):
                 torch.set_num_threads(1 if math.prod(level.shape[-2:]) <= ONE_THREAD else threads)
-                count = (warps + 1) // 2 if level is pyramid[0] else warps  # the largest costs most
-                u = _resize_flow(u, *level.shape[-2:])
-                u = _solve(level, u, tau, 255 * lambda_, theta, count, iterations, epsilon)
+                warps = (WARPS + 1) // 2 if level is pyramid[0] else WARPS
+                u = _solve(level, _resize_flow(u, *level.shape[-2:]), warps)
             result.copy_(u)
     finally:
         torch.set_num_threads(threads)
@@ -144,22 +116,21 @@ def _grey(image: Tensor) -> Tensor:
     return green + RED * (red - green) + BLUE * (blue - green)
 
 
-def gaussian_pyramid(image: Tensor, scale_factor: float, scales: int | None = None) -> list[Tensor]:
+def gaussian_pyramid(image: Tensor) -> list[Tensor]:
     """Smaller and smaller copies of ``(N, C, H, W)``, the largest first: smooth, then resample (IPOL, section 4.2)."""
-    sigma = 0.8 * math.sqrt(scale_factor**-2 - 1)  # what keeps 0.8 pixels of blur at every scale
+    sigma = 0.8 * math.sqrt(SCALE_FACTOR**-2 - 1)  # what keeps 0.8 pixels of blur at every scale
     radius = math.ceil(3 * sigma)
     bell = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=image.device) / sigma) ** 2)
     bell = (bell / bell.sum()).to(image)  # (2 radius + 1,)
     pyramid, (height, width) = [image], image.shape[-2:]
-    while scales is None or len(pyramid) < scales:
-        size = [max(1, round(side * scale_factor ** len(pyramid))) for side in (height, width)]
-        if min(size) < (SMALLEST if scales is None else 1) or size == list(pyramid[-1].shape[-2:]):
-            break
+    while True:
+        size = [round(side * SCALE_FACTOR ** len(pyramid)) for side in (height, width)]
+        if min(size) < SMALLEST:
+            return pyramid
         smooth = F.pad(pyramid[-1], (radius,) * 4, mode="replicate").flatten(0, 1)[:, None]  # (N * C, 1, ...)
         smooth = F.conv2d(F.conv2d(smooth, bell[None, None, None]), bell[None, None, :, None])
         smooth = smooth.unflatten(0, image.shape[:2])[:, :, 0]  # (N, C, h, w)
         pyramid.append(F.interpolate(smooth, size=size, mode="bicubic", align_corners=False))
-    return pyramid
 
 
 def derivative(image: Tensor) -> Tensor:
@@ -235,9 +206,7 @@ def _sort3(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.minimum(a, b), torch.maximum(a, b), c
 
 
-def _solve(
-    pair: Tensor, u: Tensor, tau: float, lambda_: float, theta: float, warps: int, iterations: int, epsilon: float
-) -> Tensor:
+def _solve(pair: Tensor, u: Tensor, warps: int) -> Tensor:
     """Improve the flow u, ``(N, 2, H, W)``, on one scale; the pair is ``(N, 2, H, W)`` from 0 to 1."""
     first, second = pair.split(1, dim=1)  # (N, 1, H, W) each
     height, width = u.shape[-2:]
@@ -263,15 +232,15 @@ def _solve(
         normal = slope / squared
         # ρ(u) = I1(x + u0) + <u - u0, ∇I1> - I0, everything divided by |∇I1|²
         offset = (warped[:, :1] - first - (slope * u).sum(1, keepdim=True)) / squared
-        for _ in range(iterations):
-            threshold(u, slope, normal, offset, lambda_ * theta, step)  # u -> v
-            add_divergence(u, p, theta)  # v -> u = v + θ div p
-            ascend(p, gradient(u, grad), tau / theta, length)
+        for _ in range(ITERATIONS):
+            threshold(u, slope, normal, offset, LAMBDA * THETA, step)  # u -> v
+            add_divergence(u, p, THETA)  # v -> u = v + θ div p
+            ascend(p, gradient(u, grad), TAU / THETA, length)
         u = median_filter(u)
 
         result[left] = u
         change = (2 * (u - before).square()).flatten(1).mean(1)  # (N,): squared length, mean over the pixels
-        stay = change >= epsilon**2
+        stay = change >= EPSILON**2
         if warp == warps - 1 or not stay.any():
             break
         if not stay.all():

@@ -6,7 +6,9 @@ the mistakes of a flow field, and needs no ground truth to do so. Where somethin
 and the way back disagree: this is the forward-backward check.
 
 Positions are ``(x, y)`` in pixels with (0, 0) at the *centre* of the top left pixel, so whole numbers name pixels and
-the image ends at ``x = W - 1``: what ``grid_sample`` calls ``align_corners=True``.
+the image ends at ``x = W - 1``: what ``grid_sample`` calls ``align_corners=True``. Flow is ``(..., 2, H, W)``, (dx, dy)
+in pixels per frame. Images, points and flow are float32 or float64, all else is a ``TypeError``; a shape that does not
+fit, or a value of points or flow that is not finite (mask unknown flow before, and fill it), is a ``ValueError``.
 """
 
 import math
@@ -34,15 +36,11 @@ def sample_bilinear(image: Tensor, points: Tensor) -> Tensor:
     Whole-numbered points return their pixel exactly. A point outside the image reads the nearest point of its border.
 
     Args:
-        image: ``(..., C, H, W)``, float32 or float64. A NaN pixel spreads to all points less than two pixels away.
-        points: ``(..., N, 2)``, (x, y) in pixels, float32 or float64; the image's leading dimensions, or none.
+        image: ``(..., C, H, W)``. A NaN pixel spreads to all points less than two pixels away.
+        points: ``(..., N, 2)``, (x, y) in pixels; the image's leading dimensions, or none.
 
     Returns:
         ``(..., C, N)``, dtype of the image; differentiable in both arguments.
-
-    Raises:
-        ValueError: a shape does not fit, or a point is NaN or infinite.
-        TypeError: wrong dtype.
     """
     checks.require_shape(image, "... C H W", "image")
     checks.require_shape(points, "... N 2", "points", "one (x, y) in each row")
@@ -74,16 +72,12 @@ def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     With the second frame and the flow from the first to the second, the result looks like the first frame.
 
     Args:
-        image: ``(..., C, H, W)``, float32 or float64.
-        flow: ``(..., 2, H, W)``, (dx, dy) in pixels per frame, float32 or float64; leading dimensions as the image.
+        image: ``(..., C, H, W)``.
+        flow: leading dimensions as the image.
 
     Returns:
         ``warped``, ``(..., C, H, W)``: bilinear, exact for a flow of whole numbers, differentiable in both arguments.
         ``inside``, bool ``(..., H, W)``: True where x + flow(x) lies inside; elsewhere ``warped`` shows the border.
-
-    Raises:
-        ValueError: a shape does not fit, or the flow is not finite (mask unknown flow before, and fill it).
-        TypeError: wrong dtype.
 
     Source: the warp I(x + w) of Brox et al., ECCV 2004, section 2.
     """
@@ -99,21 +93,15 @@ def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     return warped, inside.unflatten(-1, (height, width))  # (..., H, W)
 
 
-def occlusion_mask(forward: Tensor, backward: Tensor, relative: float = 0.01, absolute: float = 0.5) -> Tensor:
+def occlusion_mask(forward: Tensor, backward: Tensor) -> Tensor:
     """Find the pixels of the first frame that the second does not show: there and back again does not lead home.
 
     Args:
-        forward: ``(..., 2, H, W)``, flow from the first frame to the second, in pixels per frame, float32 or float64.
+        forward: flow from the first frame to the second.
         backward: the same shape, flow from the second frame to the first.
-        relative: how much disagreement to allow for long displacements, as a fraction of their squared lengths.
-        absolute: how much to allow always, in squared pixels.
 
     Returns:
         bool ``(..., H, W)``, True = occluded: hidden in the second frame, or moved out of it. Wrong flow shows up too.
-
-    Raises:
-        ValueError: shapes differ or a flow is not finite.
-        TypeError: wrong dtype.
 
     Source: Sundaram, Brox and Keutzer, "Dense point trajectories by GPU-accelerated large displacement optical flow",
     ECCV 2010, the consistency check of the tracking section, with its two constants.
@@ -124,7 +112,7 @@ def occlusion_mask(forward: Tensor, backward: Tensor, relative: float = 0.01, ab
     returning, inside = backward_warp(backward, forward)  # (..., 2, H, W), (..., H, W)
     gap = (forward + returning).square().sum(dim=-3)  # (..., H, W), |w + w_hat|^2
     lengths = forward.square().sum(dim=-3) + returning.square().sum(dim=-3)  # (..., H, W), |w|^2 + |w_hat|^2
-    consistent = gap < relative * lengths + absolute
+    consistent = gap < 0.01 * lengths + 0.5  # half a squared pixel always, and more where displacements are long
     return ~(consistent & inside)
 
 

@@ -349,22 +349,18 @@ def googlenet(
         network = googlenet_tiny(len(card(path)["classes"]))
         load_weights(network, path)
         return ConvFeatures(network, GOOGLENET_LAYERS, input_size or 64)
-    options = {"transform_input": True, "init_weights": False}  # it scales its images as Caffe's weights want them
-    if weights is None:
-        network = torchvision_weights(
-            models.googlenet, models.GoogLeNet_Weights.IMAGENET1K_V1, download=download, **options
-        )
-    else:
-        network = models.googlenet(aux_logits=True, **options)
-        load_weights(network, weights)
+    network = torchvision_weights(
+        models.googlenet,
+        models.GoogLeNet_Weights.IMAGENET1K_V1,
+        file=weights,
+        download=download,
+        transform_input=True,  # it scales its images as Caffe's weights want them
+        init_weights=False,
+    )
     return ConvFeatures(network, GOOGLENET_LAYERS, input_size or 224)
 
 
 def vgg16(weights: str | os.PathLike[str] | None = None, *, download: bool = False) -> ConvFeatures:
     """VGG-16 trained on ImageNet by torchvision, 224 x 224 (528 MB); arguments and errors as `googlenet`."""
-    if weights is None:
-        network = torchvision_weights(models.vgg16, models.VGG16_Weights.IMAGENET1K_V1, download=download)
-    else:
-        network = models.vgg16()
-        load_weights(network, weights)
-    return ConvFeatures(network, VGG16_LAYERS)
+    entry = models.VGG16_Weights.IMAGENET1K_V1
+    return ConvFeatures(torchvision_weights(models.vgg16, entry, file=weights, download=download), VGG16_LAYERS)

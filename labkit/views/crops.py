@@ -4,7 +4,8 @@ Every function takes ``(..., C, H, W)``, so a frame, a clip and a stack of flow 
 choice holds for all of it: all frames of a clip are cropped at the same place. Flow that is flipped changes its vectors
 as well, so functions that flip take the function to do it with, such as `labkit.flow.flip_stack`.
 
-Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample.
+Randomness comes from a generator, or from torch's global one, which `labkit.training` seeds for each sample. A crop
+that does not fit, or colours that are not three channels, raise ``ValueError``; colours of another dtype ``TypeError``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from torchvision.transforms.v2.functional import (  # type: ignore[import-untype
 )
 
 from labkit import checks
+from labkit.flow import crop
 
 Flip = Callable[[Tensor], Tensor]
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -61,41 +63,23 @@ def rescale(video: Tensor, short_side: int | None, resize: Resize = resize, *, k
 def centre_crop(video: Tensor, crop_size: int) -> Tensor:
     """Cut out the square in the middle, half a pixel further up and left where it cannot be exact.
 
-    Args:
-        video: ``(..., H, W)``.
-        crop_size: side of the square in pixels, at most H and W (torchvision's ``center_crop`` pads beyond them).
-
-    Returns:
-        ``(..., crop_size, crop_size)``, a view.
-
-    Raises:
-        ValueError: the crop does not fit.
+    ``(..., H, W)`` to a view ``(..., crop_size, crop_size)``; torchvision's ``center_crop`` would pad smaller images.
     """
     _require_room(video, crop_size)
     height, width = video.shape[-2:]
-    top, left = (height - crop_size) // 2, (width - crop_size) // 2
-    return video[..., top : top + crop_size, left : left + crop_size]  # (..., crop_size, crop_size)
+    return crop(video, (height - crop_size) // 2, (width - crop_size) // 2, crop_size, crop_size)
 
 
 def random_crop(video: Tensor, crop_size: int, generator: Generator | None = None) -> Tensor:
-    """Cut out a square at a place that is uniformly random in the whole image, the same for all that is passed.
+    """Cut out a square that is uniformly random in the whole image, the same for all that is passed.
 
-    Args:
-        video: ``(..., H, W)``.
-        crop_size: side of the square in pixels, at most H and W.
-        generator: source of the place; torch's global one if None.
-
-    Returns:
-        ``(..., crop_size, crop_size)``, a view.
-
-    Raises:
-        ValueError: the crop does not fit.
+    ``(..., H, W)`` to a view ``(..., crop_size, crop_size)``.
     """
     _require_room(video, crop_size)
     height, width = video.shape[-2:]
     top = int(torch.randint(height - crop_size + 1, (), generator=generator))
     left = int(torch.randint(width - crop_size + 1, (), generator=generator))
-    return video[..., top : top + crop_size, left : left + crop_size]  # (..., crop_size, crop_size)
+    return crop(video, top, left, crop_size, crop_size)
 
 
 CORNER_CROPS: Mapping[str, Any] = {"crop_size": 224, "short_side": 256, "crop_scales": (256, 224, 192, 168)}
@@ -119,13 +103,10 @@ def corner_crop(
         crop_scales: heights and widths to choose from, in pixels, each at most H and W.
         resize: brings crops to ``(crop_size, crop_size)``: torchvision's for images, and for flow one that scales its
             vectors along.
-        generator: source of the choices; torch's global one if None.
+        generator: source of the choices.
 
     Returns:
         ``(..., C, crop_size, crop_size)``.
-
-    Raises:
-        ValueError: a height or width does not fit.
 
     Source: Wang et al., "Temporal segment networks", ECCV 2016, section 3.2, "Data Augmentation": frames of 256 x 340,
     heights and widths of 256, 224, 192 and 168, and a size of 224.
@@ -136,18 +117,12 @@ def corner_crop(
     down, right = video.shape[-2] - height, video.shape[-1] - width
     positions = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
     top, left = positions[int(torch.randint(len(positions), (), generator=generator))]
-    crop = video[..., top : top + height, left : left + width]  # (..., C, height, width)
-    return crop if height == width == crop_size else resize(crop, (crop_size, crop_size))
+    corner = crop(video, top, left, height, width)  # (..., C, height, width)
+    return corner if height == width == crop_size else resize(corner, (crop_size, crop_size))
 
 
 def random_flip(video: Tensor, flip: Flip = horizontal_flip, generator: Generator | None = None) -> Tensor:
-    """Flip horizontally with a probability of one half, everything that is passed or nothing of it.
-
-    Args:
-        video: whatever ``flip`` takes.
-        flip: flips left to right; `labkit.flow.flip_stack` for flow.
-        generator: source of the choice; torch's global one if None.
-    """
+    """Flip horizontally with a probability of one half, everything that is passed or nothing of it."""
     return flip(video) if torch.rand((), generator=generator) < 0.5 else video
 
 
@@ -166,9 +141,6 @@ def ten_crop(video: Tensor, crop_size: int, flip: Flip | None = horizontal_flip)
         ``(..., 10, C, crop_size, crop_size)``: top left, top right, bottom left, bottom right, centre, and the same
         flipped; or ``(..., 5, C, crop_size, crop_size)``.
 
-    Raises:
-        ValueError: a crop does not fit.
-
     Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1.
     """
     checks.require_shape(video, "... C H W", "video")
@@ -177,58 +149,21 @@ def ten_crop(video: Tensor, crop_size: int, flip: Flip | None = horizontal_flip)
     return crops if flip is None else torch.cat([crops, flip(crops)], dim=-4)  # (..., 10, C, crop_size, crop_size)
 
 
-def colour_axes(frames: Tensor) -> Tensor:
-    """Principal axes of the colours of a data set, for `rgb_jitter`.
-
-    Args:
-        frames: ``(..., 3, H, W)`` uint8, some frames of the training set.
-
-    Returns:
-        ``(3, 3)`` float32, one axis a row (R, G, B), each as long as the variance along it, the longest first; colours
-        in [0, 1].
-
-    Raises:
-        ValueError: not three channels, or fewer than two pixels.
-        TypeError: not uint8.
-
-    Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1.
-    """
-    _require_rgb(frames, torch.uint8)
-    pixels = frames.movedim(-3, 0).flatten(1).double() / 255  # (3, number of pixels)
-    if pixels.shape[1] < 2:
-        raise ValueError(f"frames must have at least two pixels; got {tuple(frames.shape)}: pass frames of the set")
-    variances, axes = torch.linalg.eigh(torch.cov(pixels))  # (3,) ascending, (3, 3) one axis a column
-    return (axes * variances).mT.flip(0).float()  # (3, 3)
-
-
-def rgb_jitter(
-    frames: Tensor,
-    strength: float = 0.1,
-    axes: Tensor = IMAGENET_COLOUR_AXES,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Shift all colours along the axes in which colours vary: another light, of another colour.
+def rgb_jitter(frames: Tensor, strength: float = 0.1, generator: Generator | None = None) -> Tensor:
+    """Shift all colours along the axes in which colours of ImageNet vary: another light, of another colour.
 
     Each axis is multiplied by its own Gaussian number; their sum is added to every pixel of everything passed.
 
     Args:
         frames: ``(..., 3, H, W)`` float, in levels from 0 to 255. What leaves this range stays there: nothing is cut.
         strength: standard deviation of the Gaussian numbers, 0.1 at the source. 0 changes nothing.
-        axes: ``(3, 3)``, from `colour_axes`; those of ImageNet by default.
-        generator: source of the numbers; torch's global one if None.
-
-    Returns:
-        The same shape.
-
-    Raises:
-        ValueError: not three channels.
-        TypeError: not floating point.
+        generator: source of the numbers.
 
     Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, section 4.1: I + [p1 p2 p3] [a1 l1, a2 l2, a3 l3]^T. The length
     of an axis is its variance l with colours in [0, 1]: in levels it would be 255 times too long.
     """
-    _require_rgb(frames, torch.float32, torch.float64)
-    shift = 255 * strength * torch.randn(3, generator=generator) @ axes.cpu()  # (3,)
+    _require_rgb(frames)
+    shift = 255 * strength * torch.randn(3, generator=generator) @ IMAGENET_COLOUR_AXES  # (3,)
     return frames + shift.to(frames)[:, None, None]
 
 
@@ -240,21 +175,14 @@ def photometric_jitter(frames: Tensor, strength: float = 0.4, generator: Generat
 
     Args:
         frames: ``(..., 3, H, W)`` float, in levels from 0 to 255. What leaves this range is cut off, as a camera would.
-        strength: 0 to 1. 0 changes nothing and uses no randomness.
-        generator: source of order and factors; torch's global one if None.
-
-    Returns:
-        The same shape.
-
-    Raises:
-        ValueError: not three channels, or a strength out of range.
-        TypeError: not floating point.
+        strength: 0 to 1, else ``ValueError``. 0 changes nothing and uses no randomness.
+        generator: source of order and factors.
 
     Source: Howard, "Some improvements on deep convolutional neural network based image classification", 2013, whose
     photometric distortions Szegedy et al., "Going deeper with convolutions", CVPR 2015, found useful. The default
     strength is ours, and so is it to leave the hue alone, which may be what tells two things apart.
     """
-    _require_rgb(frames, torch.float32, torch.float64)
+    _require_rgb(frames)
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must be 0 to 1; got {strength}: 0.4 multiplies by 0.6 to 1.4")
     if strength == 0:
@@ -278,6 +206,6 @@ def _require_room(video: Tensor, crop_size: int) -> None:
         )
 
 
-def _require_rgb(frames: Tensor, *allowed: torch.dtype) -> None:
+def _require_rgb(frames: Tensor) -> None:
     checks.require_shape(frames, "... 3 H W", "frames", "three channels, red, green and blue")
-    checks.require_dtype(frames, allowed, "frames", "frames.float() in levels from 0 to 255, or uint8 from the decoder")
+    checks.require_dtype(frames, (torch.float32, torch.float64), "frames", "frames.float() in levels from 0 to 255")

@@ -1,8 +1,9 @@
 """Which frames of a clip a network sees: pure functions from the length of a clip to frame indices.
 
 Every function returns int64 indices in ``[0, num_frames)``, in ascending order along the last dimension, and never
-repeats an index, except where a clip of variable frame rate shows one frame for long. A clip too short for what is
-asked is an error. To use such a clip all the same, choose a rule that makes it longer and sample from that timeline:
+repeats an index, except where a clip of variable frame rate shows one frame for long. Numbers that are not positive,
+and a clip too short for what is asked, raise ``ValueError``. To use such a clip all the same, choose a rule that makes
+it longer and sample from that timeline:
 
     timeline = loop(num_frames, at_least=25)
     frames = timeline[equally_spaced(len(timeline), 25)]
@@ -27,16 +28,6 @@ def equally_spaced(num_frames: int, n: int) -> torch.Tensor:
     Index ``i`` is ``floor((i + 1/2) * num_frames / n)``; neighbours are ``num_frames / n`` apart, rounded up or down.
     The two-stream test protocol takes 25 (Simonyan & Zisserman 2014, section 5, "Testing"; it leaves open where the
     first one lies). For stacks of L flow fields pass ``num_frames - L``, so that each start has L fields after it.
-
-    Args:
-        num_frames: length of the clip in frames.
-        n: how many, at most ``num_frames``.
-
-    Returns:
-        (n,) int64.
-
-    Raises:
-        ValueError: a number is not a positive integer, or the clip is shorter than ``n``.
     """
     _require_count(num_frames, "num_frames")
     _require_count(n, "n")
@@ -62,9 +53,6 @@ def over_first_seconds(
 
     Returns:
         (n,) int64, the first is 0.
-
-    Raises:
-        ValueError: a number is not positive, the clip ends sooner, or it has fewer than ``n`` frames in that time.
     """
     _require_count(num_frames, "num_frames")
     _require_count(n, "n")
@@ -97,9 +85,6 @@ def tsn_segments(
 
     Returns:
         (segments, snippet_length) int64.
-
-    Raises:
-        ValueError: a number is not a positive integer, or a part is shorter than a snippet.
     """
     _require_count(num_frames, "num_frames")
     _require_count(segments, "segments")
@@ -129,14 +114,11 @@ def at_frame_rate(num_frames: int, fps: float, rate: float, times: Sequence[floa
     Args:
         num_frames: length of the clip in frames.
         fps: frames per second of the clip.
-        rate: frames per second wanted, at most ``fps``.
+        rate: frames per second wanted, at most ``fps``: more would repeat frames, and raises ``ValueError``.
         times: as for `over_first_seconds`.
 
     Returns:
         (ceil(num_frames * rate / fps),) int64, the first is 0; with ``times`` as many as the clip lasts.
-
-    Raises:
-        ValueError: a number is not positive, or ``rate`` is above ``fps``, which would repeat frames.
     """
     _require_count(num_frames, "num_frames")
     step = _fraction(fps, "fps") / _fraction(rate, "rate")
@@ -159,9 +141,6 @@ def loop(frames: int | torch.Tensor, at_least: int) -> torch.Tensor:
 
     Returns:
         (..., max(T, at_least)) int64.
-
-    Raises:
-        ValueError: a number is not a positive integer, or there is no frame to repeat.
     """
     timeline, positions = _extend(frames, at_least)
     return timeline[..., positions % timeline.shape[-1]]

@@ -51,7 +51,7 @@ class View:
         """A random crop of random frames, perhaps flipped, in other colours: for ``clips.map``.
 
         Args:
-            clip: its frames, after resizing, at least as large as the crop.
+            clip: its frames, after resizing, at least as large as the crop, else ``ValueError``.
             generator: source of all randomness; torch's global one if None, which `labkit.training` seeds for each
                 sample.
             indices: of given frames; sampled if None.
@@ -59,9 +59,6 @@ class View:
         Returns:
             The view, ``(..., C, crop_size, crop_size)`` float32; what is to be learned beside it, if the modality has
             it; and the label.
-
-        Raises:
-            ValueError: the crop does not fit into the frame.
         """
         if indices is None:
             indices = self.sample.train(clip, self.modality.count(clip), generator)
@@ -87,7 +84,7 @@ class View:
         """Several samples of a clip, ten crops of each: for ``clips.map``.
 
         Args:
-            clip: its frames, after resizing, at least as large as the crop.
+            clip: as to train.
             num_samples: how often the clip is sampled. 25 samples of 16 frames of 224 pixels, ten crops each, take 2.4
                 GB: evaluate one video at a time.
             centre_only: the centre crop alone, not flipped: a tenth of the work.
@@ -96,9 +93,6 @@ class View:
         Returns:
             Views ``(V, ..., C, crop_size, crop_size)`` float32, V = ``num_samples`` times 10 (5 if flips do not count,
             1 if ``centre_only``), sample by sample; and the label.
-
-        Raises:
-            ValueError: the crop does not fit into the frame.
         """
         modality = self.test_modality or self.modality
         indices = self.sample.test(clip, modality.count(clip), num_samples, generator)  # (num_samples, ...)

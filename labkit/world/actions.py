@@ -10,6 +10,7 @@ The families are made so that each shows one thing and hides the others:
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from labkit.world import meetings, motion, postures, props
 from labkit.world.motion import Motion, Pose, Timing
-from labkit.world.puppet import HIP_HEIGHT, SIDES, Look, puppet
+from labkit.world.puppet import HIP_HEIGHT, SIDES, Look, puppet, random_look
 from labkit.world.render import Array, Part, transform
 
 Staging = Callable[["Actor"], tuple[str, list[Part]]]
@@ -234,3 +235,11 @@ SOURCE: tuple[Action, ...] = (
     Action("star", postures.posture(2.1, 0.0, 2.1, 0.0, drop=0.12, spread=0.55)),
     Action("t_pose", postures.posture(1.57, 0.0, 1.57, 0.0)),
 )
+
+
+def somebody(rng: np.random.Generator, place: Array) -> list[Part]:
+    """A random puppet in the middle of a random action of the source task; ``place`` as of `perform`."""
+    action, frames = SOURCE[rng.integers(len(SOURCE))], len(place)
+    phase, side = rng.uniform(0, 2 * math.pi), ("left", "right")[rng.integers(2)]
+    pose = action.motion(Timing(frames, np.full(frames, phase), np.full(frames, 0.5), side))
+    return perform(random_look(rng), place, pose, action.things, side)

@@ -105,12 +105,9 @@ class Cache:
                 file.write(_pack(arrays))
         except OSError as error:
             cleared = isinstance(error, FileNotFoundError) and os.path.isdir(root)  # by another process, a moment ago
-            if not cleared and not os.path.isfile(
-                path
-            ):  # on Windows a file that another one wrote and reads is not replaced
-                advice = (
-                    "make room or make it writable and restart Python, or set LABKIT_CACHE to another folder, or off"
-                )
+            there = os.path.isfile(path)  # on Windows a file that another one wrote and reads is not replaced
+            if not (cleared or there):
+                advice = "make room or make it writable, or set LABKIT_CACHE to another folder or off; restart Python"
                 _warn_once(root, f"nothing more is cached in {root}: {error}: {advice}")
 
 

@@ -8,6 +8,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -169,21 +170,24 @@ def generator(*what: int | str) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(w.encode()) if isinstance(w, str) else w for w in what])
 
 
+def whole_number(value: Any, least: int, name: str) -> int:
+    """A setting as int; ``ValueError`` if it is no whole number, or less than ``least``."""
+    if not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}")
+    return int(value)
+
+
 def split_groups(groups: int, split: int, part: str) -> list[int]:
     """Groups, counted from 1, of one side of an official split: a third tests, the others train.
 
     Args:
-        groups: how many there are in all.
+        groups: how many there are in all, at least 3.
         split: 1, 2 or 3; each group is in the test part of exactly one.
         part: ``"train"``, ``"test"`` or ``"all"``.
-
-    Raises:
-        ValueError: fewer than 3 groups, another split or part.
     """
+    whole_number(groups, 3, "groups")
     if split not in (1, 2, 3) or part not in ("train", "test", "all"):
         raise ValueError(f'split must be 1, 2 or 3 and part "train", "test" or "all"; got {split!r} and {part!r}')
-    if groups < 3:
-        raise ValueError(f"groups must be at least 3, one for each split's test; got {groups}: ask for more")
     test = set(range((split - 1) * groups // 3 + 1, split * groups // 3 + 1))
     return [group for group in range(1, groups + 1) if part == "all" or (group in test) == (part == "test")]
 

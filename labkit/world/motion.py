@@ -5,6 +5,7 @@ starts and ends somewhere within the clip. The second of two actions that are ea
 its progress running backwards: the same postures, in the opposite order, and nothing else.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,11 +78,7 @@ def timing(rng: np.random.Generator, frames: int, *, period: float = 9.0, jitter
 
 def reverse(motion: Motion) -> Motion:
     """The same motion with its progress running backwards."""
-
-    def backwards(t: Timing) -> Pose:
-        return motion(Timing(t.frames, t.beat, 1 - t.progress, t.side, t.size))
-
-    return backwards
+    return lambda t: motion(dataclasses.replace(t, progress=1 - t.progress))
 
 
 # Repeated motions
@@ -192,12 +189,12 @@ def walk(t: Timing) -> Pose:
 
 def walk_left(t: Timing) -> Pose:
     """Step by step to the left."""
-    return walk(Timing(t.frames, t.beat, t.progress, "left", t.size))
+    return walk(dataclasses.replace(t, side="left"))
 
 
 def walk_right(t: Timing) -> Pose:
     """Step by step to the right."""
-    return walk(Timing(t.frames, t.beat, t.progress, "right", t.size))
+    return walk(dataclasses.replace(t, side="right"))
 
 
 def windmill(t: Timing) -> Pose:

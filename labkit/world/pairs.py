@@ -15,17 +15,17 @@ import torch
 from labkit.checks import require_positive
 from labkit.world import actions as acts
 from labkit.world import props
-from labkit.world.clips import PuppetClips, generator
-from labkit.world.motion import Timing
-from labkit.world.puppet import CLOTHES, HIP_HEIGHT, random_look
+from labkit.world.clips import PuppetClips, generator, whole_number
+from labkit.world.puppet import CLOTHES, HIP_HEIGHT
 from labkit.world.render import Array, Part, Rendering, Shape, Texture, render, transform
-from labkit.world.scenes import EYE_LEVEL, POSTER, SCENES, VIEW_HEIGHT, Camera
+from labkit.world.scenes import EYE_LEVEL, POSTER, SCENES, VIEW_HEIGHT, tripod
 from labkit.world.shapes import (
     Colour,
     box,
     capsule,
     checks,
     clouds,
+    cut,
     disc,
     dots,
     ellipse,
@@ -152,23 +152,19 @@ class FlowPairs(PuppetClips):
         motion: str = "large",
         speed: float = 1.0,
     ) -> None:
-        if not (isinstance(seed, int) and seed >= 0):
-            raise ValueError(f"seed must be a whole number, 0 or more; got {seed!r}")
+        self.seed, self.size = whole_number(seed, 0, "seed"), whole_number(size, 16, "size")
         if part not in ("train", "test", "all") or motion not in ("large", "small"):
             raise ValueError(
                 f'part must be "train", "test" or "all" and motion "large" or "small"; got {part!r} and {motion!r}'
             )
-        if size < 16:
-            raise ValueError(f"size must be at least 16 pixels; got {size}: things need some room")
-        if number < 5:
-            raise ValueError(f"number must be at least 5, one pair in five tests; got {number}: ask for more")
         require_positive(speed, "speed", "for less motion take a small number, not 0")
-        self.seed, self.size, self.motion, self.speed = seed, size, motion, float(speed)
-        self._numbers = [n for n in range(number) if part == "all" or (n % 5 == 4) == (part == "test")]
+        self.motion, self.speed = motion, float(speed)
+        every = range(whole_number(number, 5, "number"))  # one pair in five tests
+        self._numbers = [n for n in every if part == "all" or (n % 5 == 4) == (part == "test")]
         self.names = [f"pair_{n:06d}" for n in self._numbers]
         self.labels = torch.zeros(len(self._numbers), dtype=torch.int64)
         self.groups = torch.tensor(self._numbers)
-        super().__init__("pairs", {"seed": seed, "size": size, "motion": motion, "speed": self.speed})
+        super().__init__("pairs", {"seed": self.seed, "size": self.size, "motion": motion, "speed": self.speed})
 
     def draw(self, index: int) -> Rendering:
         """Paint a pair, whatever has been kept."""
@@ -212,16 +208,13 @@ class FlowPairs(PuppetClips):
             prop, middle, extent = _FLYING[rng.integers(len(_FLYING))]
             size = reach / extent
             return prop(path @ transform(0, -middle * size, 0.0, size))
-        action = acts.SOURCE[rng.integers(len(acts.SOURCE))]
-        when = Timing(2, np.full(2, rng.uniform(0, 2 * math.pi)), np.full(2, 0.5), ("left", "right")[rng.integers(2)])
         size = reach / 2.6
-        ground = path @ transform(0, (HIP_HEIGHT + 0.5) * size, 0.0, size)
-        return acts.perform(random_look(rng), ground, action.motion(when), action.things, when.side)
+        return acts.somebody(rng, path @ transform(0, (HIP_HEIGHT + 0.5) * size, 0.0, size))
 
 
 def _background(rng: np.random.Generator) -> list[Part]:
     """A scene of the world, standing still before the camera, or a pattern."""
-    still = Camera(*(np.full(2, value) for value in (0.0, 0.0, 0.0, 1.0)))
+    still = tripod(2)
     if rng.random() < 0.5:
         scenes = list(SCENES.values())
         return scenes[rng.integers(len(scenes))](rng, still)
@@ -250,19 +243,13 @@ def _shape(rng: np.random.Generator, across: float) -> Shape:
     if kind == 7:
         return _frame(box(0.8 * across, 0.6 * across), 0.1 * across)
     if kind == 8:
-        return _moon(radius, thin)
+        return cut(disc(radius), disc(0.9 * radius), thin * radius, 0)  # a moon
     return _flower(radius, int(rng.integers(3, 8)), rng.uniform(0.05, 0.3), rng.uniform(0, 0.15))
 
 
 def _frame(shape: Shape, thickness: float) -> Shape:
     """The outline of a shape, drawn with a thick pen."""
     return Shape(lambda x, y: np.abs(shape.distance(x, y)) - thickness / 2, shape.reach + thickness)
-
-
-def _moon(radius: float, thin: float) -> Shape:
-    """A disc, bitten off on the right."""
-    whole, bite = disc(radius), disc(0.9 * radius)
-    return Shape(lambda x, y: np.maximum(whole.distance(x, y), -bite.distance(x - thin * radius, y)), radius)
 
 
 def _flower(radius: float, petals: int, height: float, oval: float) -> Shape:
@@ -298,6 +285,3 @@ def _grained(texture: Texture, grain: Texture, pose: Array, u: float, v: float) 
     """A texture with grain on it from (u, v) on, as coarse in the image whatever the size of the part."""
     size = math.hypot(pose[0, 0, 0], pose[0, 1, 0])
     return lambda x, y, distance: texture(x, y, distance) * grain(x * size + u, y * size + v, distance)
-
-
-__all__ = ["FlowPairs", "Move", "Spread"]

@@ -15,15 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.checks import require_positive
 from labkit.world import actions as acts
 from labkit.world import props
 from labkit.world.buildings import FAMILIES, INDOORS, OBJECTS, Style, Thing, build, foreground, random_style
-from labkit.world.clips import PuppetClips, generator
+from labkit.world.clips import PuppetClips, generator, whole_number
 from labkit.world.motion import Timing
 from labkit.world.puppet import random_look
 from labkit.world.render import Array, Part, Rendering, render, transform
-from labkit.world.scenes import SCENES, VIEW_HEIGHT, Camera
+from labkit.world.scenes import SCENES, VIEW_HEIGHT, Camera, tripod
 from labkit.world.shapes import clouds
 
 GOOD, OK = 0.6, 0.25
@@ -135,21 +134,14 @@ class Places(PuppetClips):
         styles: int = 12,
         change: Change = Change(),
     ) -> None:
-        if not (isinstance(seed, int) and seed >= 0):
-            raise ValueError(f"seed must be a whole number, 0 or more; got {seed!r}")
         if part not in _FIRST:
             raise ValueError(f'part must be "train" or "test"; got {part!r}')
-        if size < 32:
-            raise ValueError(f"size must be at least 32 pixels; got {size}: nothing could be told apart")
-        if views < 2:
-            raise ValueError(f"views must be at least 2, a query and something to find; got {views}")
-        require_positive(instances, "instances")
-        require_positive(styles, "styles")
-        if min(distractors, junk) < 0 or max(distractors, instances) > _MOST:
-            raise ValueError(
-                f"distractors and junk must be 0 or more, and no more than {_MOST} places of a kind; got {distractors} "
-                f"and {junk} for {instances} instances"
-            )
+        least = {"seed": (seed, 0), "size": (size, 32), "instances": (instances, 1), "views": (views, 2)}
+        least |= {"distractors": (distractors, 0), "junk": (junk, 0), "styles": (styles, 1)}
+        for name, (value, smallest) in least.items():
+            whole_number(value, smallest, name)
+        if max(distractors, instances) > _MOST:
+            raise ValueError(f"there are no more than {_MOST} places of a kind; got {distractors} and {instances}")
         self.seed, self.part, self.size, self.styles, self.change = seed, part, size, styles, change
         shown = ["query", *(("good", "ok")[k % 2] for k in range(views - 1)), *["junk"] * junk]
         self._shots = [
@@ -171,17 +163,12 @@ class Places(PuppetClips):
     def positives(self, index: int) -> tuple[list[int], list[int]]:
         """The other good and the other ok views of the place in a view, queries among the good.
 
-        Raises:
-            ValueError: the view is a distractor or junk, from which nothing can be asked.
+        From a distractor or junk nothing can be asked: ``ValueError``.
         """
         return self._others(index, "query", "good"), self._others(index, "ok")
 
     def junk(self, index: int) -> list[int]:
-        """The views that show less than a quarter of the place in a view: to be skipped in its ranking.
-
-        Raises:
-            ValueError: the view is a distractor or junk.
-        """
+        """The views that show less than a quarter of the place in a view: to be skipped in its ranking."""
         return self._others(index, "junk")
 
     def _others(self, index: int, *roles: str) -> list[int]:
@@ -237,7 +224,7 @@ class Places(PuppetClips):
         low, high = _ROLES[role]
         turn = np.clip(rng.normal(0, 0.5, 3), -1, 1) * self.change.viewpoint
         yaw, pitch, roll = turn * np.radians((30, 12, 5))
-        eye = Camera(*(np.full(1, value) for value in (-2.5 * math.tan(yaw), 0.0, 0.0, 1.0)))
+        eye = tripod(1, x=-2.5 * math.tan(yaw))
         body = [part for thing in place for part in thing.seen(eye)]
         x, y = _grid(body)
         inside = _covered(body, x, y)
@@ -378,6 +365,3 @@ def _lit(frames: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
     balance = torch.tensor([1 + warmth, 1.0, 1 - warmth])[:, None, None]
     lit = gain * balance * shade * (frames.float() / 255) ** gamma
     return (lit * 255).round().clamp(0, 255).to(torch.uint8)
-
-
-__all__ = ["GOOD", "OK", "Change", "Places"]

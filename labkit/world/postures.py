@@ -33,19 +33,17 @@ def posture(
     return motion
 
 
-def hands_at(
-    x: float, y: float, *, one: bool = False, elbow: str = "out", drop: float = 0.03, spread: float = 0.22
-) -> Motion:
+def hands_at(x: float, y: float, *, one: bool = False, drop: float = 0.03, spread: float = 0.22) -> Motion:
     """Both hands at a place before the body, mirrored; or one, the other arm hanging."""
 
     def motion(t: Timing) -> Pose:
         breath = 0.03 * t.size * np.sin(t.beat)
-        joints = arm_to(t.side, SIDES[t.side] * (x + breath), y + breath, elbow=elbow)
+        joints = arm_to(t.side, SIDES[t.side] * (x + breath), y + breath)
         free = other(t.side)
         if one:
             joints |= arm(free, 0.16 + breath, 0.12)
         else:
-            joints |= arm_to(free, SIDES[free] * (x + breath), y - breath, elbow=elbow)
+            joints |= arm_to(free, SIDES[free] * (x + breath), y - breath)
         return Pose(joints | planted(drop, spread) | {"nod": 1.5 * breath}, y=drop)
 
     return motion

@@ -15,6 +15,7 @@ from labkit.world.shapes import (
     capsule,
     checks,
     disc,
+    dome,
     ellipse,
     plain,
     planks,
@@ -44,6 +45,11 @@ def _part(name: str, shape: Shape, texture: Texture, pose: Array, *place: float)
 
 def _stick(name: str, length: float, radius: float, colour: Colour, pose: Array, *place: float) -> Part:
     return _part(name, capsule(length, radius), plain(colour, rim=radius), pose, *place)
+
+
+def _upright(hand: Array) -> Array:
+    """The pose of a hand without its turn: upright by its own weight, whatever the arm does."""
+    return transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
 
 
 def hammer(hand: Array) -> list[Part]:
@@ -154,7 +160,7 @@ def ball(middle: Array) -> list[Part]:
 
 def cup(hand: Array) -> list[Part]:
     """A cup in the hand, upright whatever the arm does."""
-    upright = transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
+    upright = _upright(hand)
     return [
         _part("cup", box(0.28, 0.34, 0.05), plain(BLUE, rim=0.05), upright, 0, -0.16),
         _part("cup band", box(0.28, 0.08), plain(WHITE), upright, 0, -0.18),
@@ -171,19 +177,16 @@ def sword(hand: Array) -> list[Part]:
 
 def umbrella(hand: Array) -> list[Part]:
     """An open umbrella, above the hand."""
-    dome = Shape(lambda x, y: np.maximum(np.sqrt(x * x + y * y) - 0.95, y), 0.95)
-    up = transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
+    up, cloth = _upright(hand), stripes((0.55, 0.3, 0.62), (0.95, 0.75, 0.3), 0.5, rim=0.07, upright=True)
     return [
         _stick("umbrella stick", 1.3, 0.04, DARK, up, 0, -1.2),
-        _part(
-            "umbrella", dome, stripes((0.55, 0.3, 0.62), (0.95, 0.75, 0.3), 0.5, rim=0.07, upright=True), up, 0, -0.95
-        ),
+        _part("umbrella", dome(0.95), cloth, up, 0, -0.95),
     ]
 
 
 def balloon(hand: Array) -> list[Part]:
     """A balloon on a string, above the hand."""
-    up = transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
+    up = _upright(hand)
     return [
         _stick("string", 0.75, 0.025, WHITE, up, 0, -0.75),
         _part("balloon", ellipse(0.74, 0.9), plain(RED, rim=0.2), up, 0, -1.1),
@@ -193,7 +196,7 @@ def balloon(hand: Array) -> list[Part]:
 
 def flag(hand: Array) -> list[Part]:
     """A flag on a pole."""
-    up = transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
+    up = _upright(hand)
     return [
         _stick("pole", 1.5, 0.04, WOOD, up, 0, -1.4),
         _part("flag", box(0.95, 0.6), checks(GREEN, WHITE, 0.6, rim=0.05), up, 0.5, -1.1),
@@ -211,7 +214,7 @@ def racket(hand: Array) -> list[Part]:
 
 def bucket(hand: Array) -> list[Part]:
     """A bucket that hangs from the hand."""
-    down = transform(hand[:, 0, 2], hand[:, 1, 2], 0.0, np.hypot(hand[:, 0, 0], hand[:, 1, 0]))
+    down = _upright(hand)
     return [
         _part("bucket handle", ring(0.26, 0.05), plain(DARK), down, 0, 0.3),
         _part("bucket", box(0.56, 0.5, 0.08), plain(STEEL, rim=0.1), down, 0, 0.56),

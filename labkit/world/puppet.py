@@ -32,6 +32,7 @@ SIDES = {"left": -1, "right": 1}  # on the screen, and the sign of x there
 
 _SHOULDER, _UPPER_ARM, _FOREARM = (0.3, -0.86), 0.5, 0.5
 _HIP, _THIGH, _SHIN = (0.16, 0.0), 0.62, 0.56
+_SHOE: Colour = (0.2, 0.18, 0.2)
 _JOINTS = {f"{side}_{joint}" for side in SIDES for joint in ("shoulder", "elbow", "hip", "knee")} | {"lean", "nod"}
 
 
@@ -44,7 +45,6 @@ class Look:
     shirt: Texture
     sleeve: Texture
     trousers: Texture
-    shoe: Colour = (0.2, 0.18, 0.2)
     gaze: float = 0.0
 
 
@@ -155,7 +155,7 @@ def puppet(look: Look, root: Array, joints: Mapping[str, Array | float]) -> list
         fore = upper @ transform(0, _UPPER_ARM, angle(f"{side}_elbow"))
         hand = fore @ transform(0, _FOREARM)
         limbs[side] = [
-            Part(f"{side} foot", capsule(0.22, 0.12, 0.1), plain(look.shoe, rim=0.05), foot, "puppet"),
+            Part(f"{side} foot", capsule(0.22, 0.12, 0.1), plain(_SHOE, rim=0.05), foot, "puppet"),
             Part(f"{side} shin", capsule(0.54, 0.15, 0.12), look.trousers, shin, "puppet"),
             Part(f"{side} thigh", capsule(0.62, 0.19, 0.15), look.trousers, thigh, "puppet"),
             Part(f"{side} hand", disc(0.14), skin, hand, "puppet"),

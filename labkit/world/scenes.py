@@ -17,6 +17,7 @@ from labkit.world.shapes import (
     checks,
     clouds,
     disc,
+    dome,
     dots,
     ellipse,
     everywhere,
@@ -55,14 +56,18 @@ class Camera:
         return transform(x + (1 - nearness) * self.x, y + (1 - nearness) * self.y, turn, size)
 
 
-def camera(rng: np.random.Generator, frames: int, strength: float = 1.0, follow: Array | float = 0.0) -> Camera:
+def tripod(frames: int, x: float = 0.0, y: float = 0.0, turn: float = 0.0, zoom: float = 1.0) -> Camera:
+    """A camera that does not move."""
+    return Camera(*(np.full(frames, value) for value in (x, y, turn, zoom)))
+
+
+def camera(rng: np.random.Generator, frames: int, strength: float = 1.0) -> Camera:
     """A camera held by hand: it pans, zooms and turns smoothly, and trembles.
 
     Args:
         rng: where the draws come from.
         frames: T.
         strength: 0 is a tripod; 1 moves the image by about 1 % of its height per frame.
-        follow: (T,) x that it follows by panning.
     """
     time = np.arange(frames, dtype=np.float64)
     middle = time - (frames - 1) / 2
@@ -73,7 +78,7 @@ def camera(rng: np.random.Generator, frames: int, strength: float = 1.0, follow:
         return strength * (drift * rng.uniform(-1, 1) * np.clip(middle, -12, 12) + slow + fast)
 
     return Camera(
-        x=follow + wander(0.03, 0.12, 0.02),
+        x=wander(0.03, 0.12, 0.02),
         y=wander(0.006, 0.06, 0.02),
         turn=wander(0.001, 0.015, 0.005),
         zoom=np.exp(wander(0.005, 0.03, 0.003)),
@@ -85,21 +90,12 @@ Scene = Callable[[np.random.Generator, Camera], list[Part]]
 
 def park(rng: np.random.Generator, view: Camera) -> list[Part]:
     """Sky, sun, far hills, a lawn and two trees."""
+    far, near = ((0.42, 0.62, 0.55), (0.55, 0.72, 0.6)), ((0.44, 0.62, 0.27), (0.66, 0.78, 0.38))
     parts = _sky(rng, view)
     parts += [
         Part("sun", disc(0.42), plain((1.0, 0.88, 0.45), rim=0.1), view.layer(-2.2 + rng.random(), -3.3, 0.1)),
-        Part(
-            "hills",
-            _ridge(rng, 0.3, 5.0),
-            clouds((0.42, 0.62, 0.55), (0.55, 0.72, 0.6), 0.9, rng),
-            view.layer(0, -1.35, 0.4),
-        ),
-        Part(
-            "lawn",
-            _ridge(rng, 0.04, 4.0),
-            clouds((0.44, 0.62, 0.27), (0.66, 0.78, 0.38), 0.6, rng),
-            view.layer(0, -0.42),
-        ),
+        Part("hills", _ridge(rng, 0.3, 5.0), clouds(*far, 0.9, rng), view.layer(0, -1.35, 0.4)),
+        Part("lawn", _ridge(rng, 0.04, 4.0), clouds(*near, 0.6, rng), view.layer(0, -0.42)),
     ]
     for x in (-2.5, 2.5):
         parts += _tree(rng, view, x + rng.uniform(-0.4, 0.4), 0.9)
@@ -126,19 +122,10 @@ def forest(rng: np.random.Generator, view: Camera) -> list[Part]:
 
 def workshop(rng: np.random.Generator, view: Camera) -> list[Part]:
     """A brick wall with a board of tools, a floor of planks."""
+    bricks, board = planks((0.62, 0.36, 0.28), (0.74, 0.47, 0.36), 0.26), plain((0.86, 0.74, 0.52), rim=0.06)
     parts = [
-        Part(
-            "bricks",
-            everywhere(),
-            planks((0.62, 0.36, 0.28), (0.74, 0.47, 0.36), 0.26),
-            view.layer(rng.random(), 0, 0.8),
-        ),
-        Part(
-            "board",
-            box(2.4, 1.1, 0.05),
-            plain((0.86, 0.74, 0.52), rim=0.06),
-            view.layer(rng.uniform(-0.6, 0.6), -3.2, 0.8),
-        ),
+        Part("bricks", everywhere(), bricks, view.layer(rng.random(), 0, 0.8)),
+        Part("board", box(2.4, 1.1, 0.05), board, view.layer(rng.uniform(-0.6, 0.6), -3.2, 0.8)),
     ]
     start = rng.uniform(-1.4, -0.8)
     for number in range(4):
@@ -231,7 +218,7 @@ def beach(rng: np.random.Generator, view: Camera) -> list[Part]:
         Part("pole", box(0.1, 2.4), plain(WHITE, rim=0.03), view.layer(x, -1.4, 0.95)),
         Part(
             "parasol",
-            _dome(0.95),
+            dome(0.95),
             stripes(_pick(rng, POSTER), WHITE, 0.55, rim=0.06, upright=True),
             view.layer(x, -2.3, 0.95),
         ),
@@ -332,10 +319,6 @@ def _tree(rng: np.random.Generator, view: Camera, x: float, nearness: float) -> 
 
 def _ridge(rng: np.random.Generator, height: float, length: float) -> Shape:
     return hill([(height, length, 6 * rng.random()), (0.4 * height, 0.42 * length, 6 * rng.random())])
-
-
-def _dome(radius: float) -> Shape:
-    return Shape(lambda x, y: np.maximum(np.sqrt(x * x + y * y) - radius, y), radius)
 
 
 def _scallops() -> Shape:

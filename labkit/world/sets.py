@@ -7,7 +7,6 @@ each set can and cannot show is in the datasheet beside this file.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ import torch
 
 from labkit.world import actions as acts
 from labkit.world.actions import Action, Meeting, perform
-from labkit.world.clips import PuppetClips, generator, split_groups
+from labkit.world.clips import PuppetClips, generator, split_groups, whole_number
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
 from labkit.world.render import Part, Rendering, render
-from labkit.world.scenes import SCENES, Camera, backdrop, camera, clutter
+from labkit.world.scenes import SCENES, Camera, backdrop, camera, clutter, tripod
 from labkit.world.story import cut, one_after_the_other
 
 
@@ -92,8 +91,8 @@ class Actions(PuppetClips):
         classes: Sequence[str] | None = None,
         difficulty: Difficulty = Difficulty(),
     ) -> None:
-        self.seed, self.size = _whole(seed, 0, "seed"), _whole(size, 16, "size")
-        self.num_frames, clips = _whole(frames, 1, "frames"), _whole(clips, 1, "clips")
+        self.seed, self.size = whole_number(seed, 0, "seed"), whole_number(size, 16, "size")
+        self.num_frames, clips = whole_number(frames, 1, "frames"), whole_number(clips, 1, "clips")
         if not isinstance(difficulty, Difficulty):
             raise TypeError(f"difficulty must be a Difficulty; got {difficulty!r}: Difficulty(camera=0) for one")
         known = [action.name for action in self.actions]
@@ -108,7 +107,7 @@ class Actions(PuppetClips):
         self._places = [
             (label, group, clip)
             for label in range(len(self.classes))
-            for group in split_groups(_whole(groups, 3, "groups"), split, part)
+            for group in split_groups(groups, split, part)
             for clip in range(1, clips + 1)
         ]
         self.names = [f"{self.classes[label]}_g{group:02d}_c{clip:02d}" for label, group, clip in self._places]
@@ -147,8 +146,10 @@ class Actions(PuppetClips):
         view = camera(rng, self.num_frames, self.difficulty.camera)
         cast = _cast(action, actors, rng, when, view, self.difficulty)
         back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
-        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
-        return _relight(picture, rng, self.difficulty)
+        return _relight(self._seen([*back, *cast, *front], view), rng, self.difficulty)
+
+    def _seen(self, parts: list[Part], view: Camera) -> Rendering:
+        return render(parts, view.to_pixels(self.size, self.size), self.size, self.size)
 
 
 class SecondActions(Actions):
@@ -192,8 +193,8 @@ class LongClips(Actions):
     ) -> None:
         if not isinstance(two_labels, int | float) or not 0 <= two_labels <= 1:
             raise ValueError(f"two_labels must be a share from 0 to 1; got {two_labels!r}")
-        self.segment, self.two_labels, self.noisy = _whole(segment, 4, "segment"), float(two_labels), bool(noisy)
-        if _whole(frames, 1, "frames") < 2 * segment:
+        self.segment, self.two_labels, self.noisy = whole_number(segment, 4, "segment"), float(two_labels), bool(noisy)
+        if whole_number(frames, 1, "frames") < 2 * segment:
             raise ValueError(f"frames must be at least 2 * segment = {2 * segment}; got {frames}: ask for longer clips")
         super().__init__(frames=frames, **settings)
 
@@ -244,8 +245,7 @@ class LongClips(Actions):
         pose, things = one_after_the_other(segments, rng, self.num_frames, self.difficulty.jitter)
         cast = perform(look, ground, pose, things)
         back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
-        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
-        return _relight(picture, rng, self.difficulty)
+        return _relight(self._seen([*back, *cast, *front], view), rng, self.difficulty)
 
 
 class Stills(Actions):
@@ -295,11 +295,10 @@ class Stills(Actions):
         when = _moment(rng, self.num_frames, telling=isinstance(action, Meeting))
         zoom = rng.uniform(1.15, 1.5)
         aim = rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.15) * zoom
-        view = _still_camera(self.num_frames, aim[0], aim[1], rng.uniform(-0.06, 0.06), zoom)
+        view = tripod(self.num_frames, *aim, rng.uniform(-0.06, 0.06), zoom)
         cast = _cast(action, rng, rng, when, view, self.difficulty) if shown else []
         scene = backdrop if rng.random() < 0.75 else SCENES[_scene_name(rng, action.home, self.difficulty)]
-        picture = render([*scene(rng, view), *cast], view.to_pixels(self.size, self.size), self.size, self.size)
-        return _as_photo(picture, rng)
+        return _as_photo(self._seen([*scene(rng, view), *cast], view), rng)
 
 
 class Source(Actions):
@@ -327,23 +326,11 @@ class Source(Actions):
         action = self._action(label)
         rng = generator(self.seed, self.kind, "still", self.names[index])
         when = _moment(rng, self.num_frames, telling=False)
-        view = _still_camera(
-            self.num_frames,
-            rng.uniform(-0.2, 0.2),
-            rng.uniform(-0.1, 0.1),
-            rng.uniform(-0.05, 0.05),
-            rng.uniform(0.9, 1.2),
-        )
+        aim = rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.1)
+        view = tripod(self.num_frames, *aim, turn=rng.uniform(-0.05, 0.05), zoom=rng.uniform(0.9, 1.2))
         cast = _cast(action, rng, rng, when, view, self.difficulty)
         back, front = _surroundings(rng, view, self._place_of(action, group), self.difficulty)
-        picture = render([*back, *cast, *front], view.to_pixels(self.size, self.size), self.size, self.size)
-        return _relight(picture, rng, self.difficulty)
-
-
-def _whole(value: Any, least: int, name: str) -> int:
-    if not isinstance(value, Integral) or int(value) < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}")
-    return int(value)
+        return _relight(self._seen([*back, *cast, *front], view), rng, self.difficulty)
 
 
 def _scene_name(rng: np.random.Generator, home: str | None, difficulty: Difficulty) -> str:
@@ -411,10 +398,3 @@ def _moment(rng: np.random.Generator, frames: int, *, telling: bool) -> Timing:
         side=("left", "right")[rng.integers(2)],
         size=1 + 0.12 * rng.uniform(-1, 1),
     )
-
-
-def _still_camera(frames: int, x: float, y: float, turn: float, zoom: float) -> Camera:
-    return Camera(*(np.full(frames, value) for value in (x, y, turn, zoom)))
-
-
-__all__ = ["EASY", "Actions", "Difficulty", "Interactions", "LongClips", "SecondActions", "Source", "Stills"]

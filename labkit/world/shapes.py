@@ -4,6 +4,7 @@ The signed distance of a capsule, a box or a segment is exact; see Quilez, "2D d
 Every function here returns a function, to be handed to `labkit.world.render.Part`.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -67,12 +68,24 @@ def triangle(width: float, height: float) -> Shape:
     def distance(x: Array, y: Array) -> Array:
         return np.maximum((np.abs(x) * height - y * (width / 2)) / slant, y - height)
 
-    return Shape(distance, math.hypot(width / 2, height), (0.0, 0.0))
+    return Shape(distance, slant)
 
 
 def ring(radius: float, thickness: float) -> Shape:
     """A ring around the origin."""
     return Shape(lambda x, y: np.abs(_norm(x, y) - radius) - thickness / 2, radius + thickness / 2)
+
+
+def dome(radius: float) -> Shape:
+    """The upper half of a disc around the origin."""
+    return Shape(lambda x, y: np.maximum(_norm(x, y) - radius, y), radius)
+
+
+def cut(shape: Shape, hole: Shape, dx: float, dy: float) -> Shape:
+    """A shape with a hole at (dx, dy)."""
+    return dataclasses.replace(
+        shape, distance=lambda x, y: np.maximum(shape.distance(x, y), -hole.distance(x - dx, y - dy))
+    )
 
 
 def union(*shapes: tuple[Shape, float, float]) -> Shape:
@@ -90,10 +103,8 @@ def hill(waves: Sequence[tuple[float, float, float]]) -> Shape:
     """Everything below a wavy line around y = 0; each wave is (height, wave length, phase)."""
 
     def distance(x: Array, y: Array) -> Array:
-        line = sum(
-            (height * np.sin(x * (2 * math.pi / length) + phase) for height, length, phase in waves), 0 * x
-        )  # (...)
-        return line - y
+        rises = (height * np.sin(x * (2 * math.pi / length) + phase) for height, length, phase in waves)
+        return sum(rises, 0 * x) - y
 
     return Shape(distance)
 
@@ -133,9 +144,9 @@ def planks(first: Colour, second: Colour, height: float, *, rim: float = 0.0) ->
     return _with_rim(colours, rim)
 
 
-def fade(top: Colour, bottom: Colour, height: float, *, rim: float = 0.0) -> Texture:
+def fade(top: Colour, bottom: Colour, height: float) -> Texture:
     """From one colour at y = -height to another at y = 0, straight on."""
-    return _with_rim(lambda x, y: _mix(top, bottom, 2 * y / height + 1), rim)
+    return lambda x, y, distance: _mix(top, bottom, 2 * y / height + 1)
 
 
 def rays(first: Colour, second: Colour, number: int) -> Texture:

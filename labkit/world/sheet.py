@@ -13,7 +13,7 @@ from labkit.world.clips import PuppetClips, generator
 from labkit.world.pairs import FlowPairs
 from labkit.world.places import Places
 from labkit.world.render import Part, render, transform
-from labkit.world.scenes import Camera
+from labkit.world.scenes import tripod
 from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
 from labkit.world.shapes import everywhere, plain
 
@@ -56,10 +56,10 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
     for of in ("interactions", "actions"):
         stills = Stills(of=of, seed=seed, size=_SIZE, groups=6)
         page.heading(f"Stills of the {of}, in another style, as photos on the web are to video")
-        page.thumbnails([(name, _still(stills, name, number)) for number, name in enumerate(stills.classes)])
+        page.thumbnails([(name, _frames_of(stills, name, number, 1)) for number, name in enumerate(stills.classes)])
     source = Source(seed=seed, size=_SIZE, groups=6)
     page.heading("The source task: things and postures, to learn to see from; croquet misleads")
-    page.thumbnails([(name, _still(source, name, number)) for number, name in enumerate(source.classes)])
+    page.thumbnails([(name, _frames_of(source, name, number, 1)) for number, name in enumerate(source.classes)])
     places = Places(seed=seed, size=_SIZE)
     page.heading("Scenes to find again: one scene a strip, from elsewhere, in other light, partly hidden")
     page.strips([(f"place {number}", _views(places, number)) for number in places.groups.unique().tolist()[:4]])
@@ -79,7 +79,7 @@ def buildings_sheet(seed: int = 0) -> Image.Image:
 
 def _of_family(family: str, seed: int) -> Tensor:
     """Sixteen buildings on paper, (16, 3, H, W)."""
-    eye = Camera(*(np.full(1, value) for value in (0.0, 0.0, 0.0, 1.0)))
+    eye = tripod(1)
     paper = Part("paper", everywhere(), plain((0.92, 0.93, 0.95)), transform(np.zeros(1), 0))
     to_pixels = transform(np.full(1, (_SIZE - 1) / 2), _SIZE - 8, 0.0, _SIZE / (4.0 if family in OBJECTS else 6.4))
     drawn = []
@@ -104,10 +104,6 @@ def _views(places: Places, group: int) -> Tensor:
     return torch.cat([places[index].frames([0]) for index in mine])
 
 
-def _still(clips: PuppetClips, name: str, number: int) -> Tensor:
-    return _frames_of(clips, name, number, 1)
-
-
 class _Page:
     """Strips and headings, one below the other."""
 
@@ -121,13 +117,10 @@ class _Page:
         ImageDraw.Draw(row).text((0, 14), text, _INK, ImageFont.load_default(20))
         self._rows.append(row)
 
-    def strips(self, named: Sequence[tuple[str, Tensor]], columns: int = _COLUMNS) -> None:
-        self._grid(named, columns, _GAP)
-
     def thumbnails(self, named: Sequence[tuple[str, Tensor]]) -> None:
-        self._grid(named, 12, (self._width - 12 * _SIZE) // 11)
+        self.strips(named, 12, (self._width - 12 * _SIZE) // 11)
 
-    def _grid(self, named: Sequence[tuple[str, Tensor]], columns: int, gap: int) -> None:
+    def strips(self, named: Sequence[tuple[str, Tensor]], columns: int = _COLUMNS, gap: int = _GAP) -> None:
         height = _SIZE + (26 if self._names else 10)
         for start in range(0, len(named), columns):
             row = Image.new("RGB", (self._width, height), _PAPER)

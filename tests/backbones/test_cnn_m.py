@@ -30,18 +30,12 @@ def sizes_of(model, image):
 # Local response normalisation.
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    st.tuples(*[st.integers(1, size) for size in (2, 9, 5, 5)]),
-    st.sampled_from([1, 3, 5, 7]),
-    st.sampled_from([0.75, 0.5, 1.0]),
-    st.floats(0.5, 3),
-    st.integers(0, 2**32 - 1),
-)
-def test_local_response_norm_is_that_of_torch_with_its_gradients(shape, size, beta, k, seed):
-    generator = torch.Generator().manual_seed(seed)
-    maps, alpha = (torch.randn(shape, dtype=torch.float64, generator=generator) * 30).requires_grad_(), 0.02
-    ours, theirs = LocalResponseNorm(size, alpha, beta, k)(maps), nn.LocalResponseNorm(size, alpha, beta, k)(maps)
+@settings(deadline=None, max_examples=20)
+@given(st.tuples(*[st.integers(1, size) for size in (2, 9, 5, 5)]), st.integers(0, 2**32 - 1))
+def test_local_response_norm_is_that_of_torch_with_its_gradients(shape, seed):
+    maps = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 300
+    maps.requires_grad_()
+    ours, theirs = LocalResponseNorm()(maps), nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0)(maps)
     torch.testing.assert_close(ours, theirs)
     weights = torch.linspace(-1, 2, ours.numel(), dtype=torch.float64).reshape(shape)
     gradients = [torch.autograd.grad((out * weights).sum(), maps)[0] for out in (ours, theirs)]
@@ -162,8 +156,6 @@ def test_a_wrong_input_is_named():
         small()(torch.zeros(2, 20, 56, 56))
     with pytest.raises(ValueError, match="image_size must leave something to pool at the end; got 16: larger"):
         small(image_size=16)
-    with pytest.raises(ValueError, match="size must be an odd number of channels; got 4"):
-        LocalResponseNorm(4)  # neighbours are as many on either side
 
 
 def test_weights_start_so_that_values_keep_their_size():

@@ -8,7 +8,6 @@ import safetensors.torch
 import torch
 from fakes import FakeClip, FakeClips
 from torch import nn
-from torchvision.models import alexnet
 
 from labkit.backbones import save_weights
 from labkit.backbones.codes import (
@@ -107,14 +106,12 @@ def test_a_set_of_clips_of_any_sizes(coder, codes):
     assert codes.classes == ("walk", "wave")
     assert codes.groups.tolist() == [0, 1, 2, 3, 4]
     assert torch.equal(codes.indices, THREE.expand(5, 3))
-    assert len(codes) == 5
     assert codes.source == coder.source()
 
 
-@pytest.mark.parametrize("options", [{"at_once": 1}, {"at_once": 3}, {"workers": 1}])
-def test_how_clips_are_bundled_makes_no_difference(coder, codes, options):
+def test_workers_make_no_difference(coder, codes):
     state = torch.get_rng_state()
-    others = extract_codes(CLIPS, coder, lambda clip: THREE, progress=False, **options)
+    others = extract_codes(CLIPS, coder, lambda clip: THREE, progress=False, workers=1)
     torch.testing.assert_close(others.codes, codes.codes)
     assert others.names == codes.names
     assert torch.equal(torch.get_rng_state(), state)
@@ -174,13 +171,13 @@ def test_every_byte_is_guarded(tmp_path, codes):
     good = path.read_bytes()
     header = 8 + int.from_bytes(good[:8], "little")
     name = good.index(b"clip3") + 4
-    for place in (name, good.index(b"wave"), header + 1, len(good) // 2, len(good) - 1):
+    for place in (name, header + 1, len(good) - 1):
         bad = bytearray(good)
         bad[place] ^= 1
         path.write_bytes(bad)
         with pytest.raises(CodesError, match="whole file of save_codes"):
             load_codes(path)
-    for size in (0, 5, 100, len(good) // 2, len(good) - 1):
+    for size in (0, 100, len(good) - 1):
         path.write_bytes(good[:size])
         with pytest.raises(CodesError, match="whole file of save_codes"):
             load_codes(path)
@@ -217,22 +214,16 @@ def test_the_storage_table_is_that_of_the_paper(tmp_path):
     assert 0 < path.stat().st_size - coded.bytes < 1000  # so it is on the disk
 
 
-def test_alexnet_codes(tmp_path):
-    torch.manual_seed(0)
-    net = alexnet(weights=None)
+def test_alexnet_codes(alexnet):
+    net, path = alexnet
     frames = torch.randint(0, 256, (2, 3, 60, 80), dtype=torch.uint8)
     fc7, fc6 = FrameCoder(net, ALEXNET_FC7), FrameCoder(net, ALEXNET_FC6)
-    codes = fc7(frames), fc6(frames)
     images = (fc7.resize(frames) / 255 - torch.tensor(fc7.mean)[:, None, None]) / torch.tensor(fc7.std)[:, None, None]
-    net.eval()
     with torch.no_grad():
         features = net.avgpool(net.features(images)).flatten(1)
-        torch.testing.assert_close(codes[1], net.classifier[:3](features))  # up to the ReLU behind fc6
-        torch.testing.assert_close(codes[0], net.classifier[:6](features))  # up to the ReLU behind fc7
-    assert codes[0].shape == codes[1].shape == (2, 4096)
-    assert fc7.source()["layer"] != fc6.source()["layer"]
-    torch.save(net.state_dict(), tmp_path / "alexnet.pth")
-    assert alexnet_coder(weights=tmp_path / "alexnet.pth").source() == fc7.source()
+        torch.testing.assert_close(fc6(frames), net.classifier[:3](features))  # up to the ReLU behind fc6
+        torch.testing.assert_close(fc7(frames), net.classifier[:6](features))  # up to the ReLU behind fc7
+    assert alexnet_coder(path).source() == fc7.source()
 
 
 UINT8 = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
@@ -242,10 +233,7 @@ UINT8 = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     ("call", "error", "message"),
     [
         (lambda coder, codes: coder(UINT8[0]), ValueError, r"frames must be \(N, 3, H, W\).*flatten clips first"),
-        (lambda coder, codes: coder(UINT8.float()), TypeError, "frames must be uint8; got float32"),
         (lambda coder, codes: coder(UINT8[:0]), ValueError, "at least one frame"),
-        (lambda coder, codes: coder(UINT8, batch=0), ValueError, "batch must be"),
-        (lambda coder, codes: replace(coder, layer="9")(UINT8), ValueError, "got '9'"),
         (lambda coder, codes: extract_codes(FakeClips([]), coder, lambda clip: THREE), ValueError, "at least one clip"),
         (
             lambda coder, codes: extract_codes(CLIPS, coder, lambda clip: torch.arange(clip.num_frames)),
@@ -260,7 +248,6 @@ UINT8 = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
         (lambda coder, codes: replace(codes, names=("a",)), ValueError, "names must be 5, one a clip; got 1"),
         (lambda coder, codes: replace(codes, labels=torch.zeros(4).long()), ValueError, "labels must be"),
         (lambda coder, codes: replace(codes, codes=codes.codes.double()), TypeError, "codes must be float32"),
-        (lambda coder, codes: replace(codes, indices=codes.indices[:, :2]), ValueError, r"indices must be \(5, 3\)"),
         (lambda coder, codes: storage_table(CLIPS[0], THREE, torch.zeros(2, 7)), ValueError, "codes must be"),
     ],
 )

@@ -48,8 +48,6 @@ def linear_twin(network):
     ("network", "layers", "side"),
     [
         (lambda: GoogLeNet(2, width=1 / 8), GOOGLENET, 288),  # the paper's kernels
-        (lambda: GoogLeNet(2, width=1 / 8, conv1=(5, 1)), GOOGLENET, 208),
-        (lambda: torchvision.models.squeezenet1_0(), ["features.3", "features.12"], 192),
         (lambda: torchvision.models.resnet18(), ["layer1", "layer2"], 160),  # sums of branches
         (lambda: nn.Sequential(nn.Conv2d(3, 2, 5, 2, 1, dilation=2), nn.AvgPool2d(3, 2)), ["0", "1"], 40),
     ],

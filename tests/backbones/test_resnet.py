@@ -80,17 +80,6 @@ def test_another_stride_is_refused_unless_asked_for():
         load_weights(halving, source_weights("resnet"), skip=("fc",))
 
 
-def test_another_depth_is_refused_and_changes_nothing():
-    net, deeper = resnet_tiny(5), ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(1, 1, 1, 2), width=16)
-    before = net.conv1.weight.clone()
-    with pytest.raises(ValueError, match=r"source must have the sizes of model; got conv1.weight \(16, 3, 7, 7\) for"):
-        cross_modality_init(net, deeper)
-    deeper = ResNet(5, block=torchvision.models.resnet.BasicBlock, layers=(1, 1, 1, 2), width=16, conv1=(3, 1))
-    with pytest.raises(ValueError, match=r"got layer4.1.conv1.weight \(128, 128, 3, 3\) for None"):
-        cross_modality_init(net, deeper)
-    assert torch.equal(net.conv1.weight, before)
-
-
 def test_wrong_numbers_are_named():
     with pytest.raises(ValueError, match="must have an odd side; got 4"):
         ResNet(5, conv1=(4, 2))

@@ -34,9 +34,9 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     stills = world.Source(seed=facts["seed"], part="test", groups=180)
     assert stills.classes == tuple(facts["classes"])
     assert str(len(stills)) in facts["measured"]
-    few = torch.arange(0, len(stills), 9)  # 160 stills, whose accuracy is within 6 points of that of all
+    few = torch.arange(0, len(stills), 12)  # 120 stills, whose accuracy, of the centre crop, is within 6 points of all
     view = two_stream.spatial_view(crop_size=56, short_side=None)
-    scores = evaluate(net, stills.subset(few).map(lambda clip: view.test(clip, 1)), progress=False)
+    scores = evaluate(net, stills.subset(few).map(lambda clip: view.test(clip, 1, centre_only=True)), progress=False)
     assert metrics.accuracy(scores.videos, scores.labels) == pytest.approx(facts["accuracy"], abs=0.06)
 
 
@@ -47,15 +47,17 @@ def script(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_script_trains_as_their_card_says(script, monkeypatch, tmp_path, name):
+def test_the_script_trains_with_the_recipe_of_the_card(script, name):
     facts = card(source_weights(name))
     assert str(script.recipe_of(name, script.STEPS[name], facts["seed"])) == facts["recipe"]
+
+
+def test_the_script_trains_saves_and_measures(script, monkeypatch, tmp_path):
     assert (script.GROUPS, list(script.NETS)) == (180, list(NETS))
     monkeypatch.setattr(script, "GROUPS", 3)
-    script.main([name, "--seed", "1000", "--steps", "4", "--out", str(tmp_path / "few.safetensors")])
-    few = card(tmp_path / "few.safetensors")
-    net = NETS[name](len(facts["classes"]))
-    assert load_weights(net, tmp_path / "few.safetensors") == few
+    script.main(["alexnet", "--seed", "1000", "--steps", "4", "--out", str(tmp_path / "few.safetensors")])
+    few, facts = card(tmp_path / "few.safetensors"), card(source_weights("alexnet"))
+    assert load_weights(NETS["alexnet"](len(facts["classes"])), tmp_path / "few.safetensors") == few
     assert few.keys() == facts.keys()
     assert few["classes"] == facts["classes"]
     assert few["data"] == "labkit.world.Source(seed=1000, groups=3), split 1"

@@ -134,22 +134,21 @@ VGG16 |= {f"features.{layer}": (14, 512) for layer in (25, 27, 29)}
 def test_googlenet_by_hand():
     torch.manual_seed(0)
     net = torchvision.models.googlenet(weights=None, init_weights=False).eval()
-    images = torch.randn(1, 3, 224, 224)
+    passed = images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         maps = tap(net, images, list(GOOGLENET))
-        passed = images
         for name, layer in net.named_children():
-            if name in ("aux1", "aux2"):
-                continue
-            passed = layer(passed)
+            if name not in ("aux1", "aux2"):
+                passed = layer(passed)
             if name in GOOGLENET:
-                side, channels = GOOGLENET[name]
-                assert maps[name].shape == (1, channels, side, side)
                 torch.testing.assert_close(maps[name], passed)
             if name == "inception5b":
                 break
         with pytest.raises(ValueError, match="aux1 did not: some run in train"):
-            tap(net, images[..., :64, :64], ["aux1"])
+            tap(net, images, ["aux1"])
+    shapes = tap(net.to("meta"), torch.empty(1, 3, 224, 224, device="meta"), list(GOOGLENET))
+    for name, (side, channels) in GOOGLENET.items():
+        assert shapes[name].shape == (1, channels, side, side)
 
 
 def test_vgg16_gives_every_layer_of_the_table_at_both_scales():

@@ -12,12 +12,17 @@ def sizes(network):
 
 
 def test_with_all_channels_s3d_is_torchvisions():
+    """Its own means over 2 x 7 x 7 locations are those over all of them, of 16 frames of 224 pixels."""
     torch.manual_seed(0)
     ours, theirs = video_networks.s3d(5, divisor=1).eval(), video.s3d(num_classes=5).eval()
     theirs.load_state_dict(ours.network.state_dict())
-    clip = torch.randn(1, 16, 3, 224, 224)
-    with torch.no_grad():  # its own means over 2 x 7 x 7 locations are those over all of them
+    clip = torch.randn(1, 8, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.network.features(clip.movedim(1, 2)), theirs.features(clip.movedim(1, 2)))
+        theirs.avgpool = torch.nn.AdaptiveAvgPool3d(1)
         torch.testing.assert_close(ours(clip), theirs(clip.movedim(1, 2)))
+    with torch.device("meta"):
+        assert theirs.to("meta").features(torch.empty(1, 3, 16, 224, 224)).shape == (1, 1024, 2, 7, 7)
 
 
 def test_with_all_blocks_mvit_is_torchvisions():

@@ -71,7 +71,7 @@ def test_trajectories_of_three_steps_by_hand():
     assert trajectories(flow, torch.tensor([[3.0, 0.0]]))[0, :, 0].tolist() == [3.0, 5.0, 7.0, 9.0]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @given(leadings, st.integers(1, 4), seeds)
 def test_trajectory_stacks_are_the_steps_of_the_trajectories(leading, length, seed):
     flow = random_flow(*leading, length, 2, 4, 5, seed=seed)
@@ -110,7 +110,7 @@ def test_any_leading_dimensions(stacking):
 
 
 @pytest.mark.parametrize("stacking", STACKINGS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), seeds)
 def test_the_stack_of_the_flipped_flow_is_the_flipped_stack(stacking, length, height, width, seed):
     flow = random_flow(length, 2, height, width, seed=seed)
@@ -130,7 +130,7 @@ def test_flipping_by_hand():
     assert torch.equal(flip_frames(torch.tensor([[True, False, False]])), torch.tensor([[False, False, True]]))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 8), st.integers(1, 8), seeds)
 def test_flipped_flow_explains_flipped_frames(height, width, seed):
     second = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
@@ -175,7 +175,7 @@ def test_resizing_by_hand_scales_the_vectors_with_the_image():
     torch.testing.assert_close(resize_flow(flow, (1, 2)), torch.tensor([[[5.0 / 2, 16.0 / 2]], [[3.0, 0.0]]]))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(leadings, st.integers(1, 9), st.integers(1, 9), seeds)
 def test_resizing_keeps_leading_dimensions_and_commutes_with_flipping(leading, height, width, seed):
     flow = random_flow(*leading, 2, 4, 6, seed=seed)
@@ -191,30 +191,16 @@ FLAT = torch.zeros(2, 4, 4)
     ("call", "error", "message"),
     [
         (lambda: optical_flow_stacking(FLAT), ValueError, r"flow must be \(\.\.\., L, 2, H, W\).*unsqueeze"),
-        (lambda: optical_flow_stacking(torch.zeros(5, 3, 4, 4)), ValueError, r"got \(5, 3, 4, 4\)"),
         (lambda: optical_flow_stacking(torch.zeros(0, 2, 4, 4)), ValueError, "at least one field"),
-        (lambda: trajectory_stacking(FLAT), ValueError, "flow must be"),
         (lambda: trajectory_stacking(torch.full((2, 2, 4, 4), torch.nan)), ValueError, "flow must be finite"),
-        (lambda: trajectory_stacking(torch.zeros(2, 2, 4, 4, dtype=torch.int64)), TypeError, "must be float32"),
-        (lambda: trajectories(FLAT[None], torch.zeros(5, 3)), ValueError, r"points must be \(\.\.\., N, 2\)"),
         (lambda: trajectories(torch.zeros(3, 1, 2, 4, 4), torch.zeros(2, 5, 2)), ValueError, "points must have the le"),
-        (lambda: bidirectional_stacking(FLAT, FLAT[None]), ValueError, "forward must be"),
         (lambda: bidirectional_stacking(FLAT[None], FLAT), ValueError, "backward must be"),
-        (lambda: bidirectional_stacking(*torch.zeros(2, 0, 2, 4, 4)), ValueError, "forward must hold at least one"),
-        (
-            lambda: bidirectional_stacking(torch.zeros(3, 2, 4, 4), torch.zeros(2, 2, 4, 4)),
-            ValueError,
-            r"L must be even; got 3 and 2 \(L = 5\)",
-        ),
+        (lambda: bidirectional_stacking(torch.zeros(3, 2, 4, 4), torch.zeros(2, 2, 4, 4)), ValueError, "must be even;"),
         (lambda: bidirectional_stacking(FLAT[None], torch.zeros(1, 2, 4, 5)), ValueError, "forward and backward"),
-        (lambda: mean_flow_subtraction(torch.zeros(3, 4, 4)), ValueError, "2L channels"),
         (lambda: flip_flow(torch.zeros(4, 4, 4)), ValueError, "use flip_stack"),
         (lambda: flip_stack(torch.zeros(3, 4, 4)), ValueError, "2L channels"),
-        (lambda: flip_frames(torch.zeros(4)), ValueError, "frames must be"),
         (lambda: resize_flow(FLAT, (0, 3)), ValueError, "at least 1 x 1"),
-        (lambda: resize_flow(torch.zeros(2, 0, 4), (3, 3)), ValueError, "at least 1 x 1"),
         (lambda: resize_flow(torch.zeros(20, 4, 4), (3, 3)), ValueError, "unflatten a stack first"),
-        (lambda: resize_flow(FLAT.to(torch.uint8), (3, 3)), TypeError, "flow must be float32"),
     ],
 )
 def test_wrong_arguments_are_named(call, error, message):

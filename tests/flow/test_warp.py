@@ -50,7 +50,7 @@ def test_warping_by_hand():
     assert torch.equal(inside, torch.tensor([[True, True, True], [True, True, False]]))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(sizes, sizes, st.integers(-5, 5), st.integers(-5, 5), seeds)
 def test_whole_pixel_shifts_are_exact(height, width, dx, dy, seed):
     image = torch.randn(2, height, width, generator=torch.Generator().manual_seed(seed))
@@ -61,13 +61,13 @@ def test_whole_pixel_shifts_are_exact(height, width, dx, dy, seed):
     assert torch.equal(inside, fits)
 
 
-@pytest.mark.parametrize("width", [639, 1000, 1024, 1025, 1920])
+@pytest.mark.parametrize("width", [639, 1025, 1920])
 def test_whole_pixels_are_exact_in_large_images_too(width):
     image = torch.rand(1, 3, width, generator=torch.Generator().manual_seed(0))
     assert torch.equal(backward_warp(image, torch.zeros(2, 3, width))[0], image)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(2, 20), st.integers(2, 20), seeds)
 def test_a_linear_image_is_read_exactly_everywhere(height, width, seed):
     x, y = pixel_grid(height, width, like=torch.zeros(1, dtype=torch.float64)).unbind(-1)
@@ -77,7 +77,7 @@ def test_a_linear_image_is_read_exactly_everywhere(height, width, seed):
     torch.testing.assert_close(sample_bilinear(image, points)[0], 3 * points[:, 0] - 2 * points[:, 1] + 1)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 3), max_size=3), seeds)
 def test_leading_dimensions_are_independent_images(leading, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -136,27 +136,13 @@ FLAT, NAN = torch.zeros(2, 4, 4), torch.full((2, 4, 4), torch.nan)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (
-            lambda: backward_warp(IMAGE, torch.zeros(3, 2, 3)),
-            ValueError,
-            r"flow must be \(\.\.\., 2, H, W\); got \(3, 2, 3\)",
-        ),
-        (lambda: backward_warp(IMAGE[0], FLAT), ValueError, r"image must be \(\.\.\., C, H, W\)"),
+        (lambda: backward_warp(IMAGE, torch.zeros(3, 2, 3)), ValueError, r"flow must be .*\(3, 2, 3\): pass dx, dy"),
         (lambda: backward_warp(IMAGE, FLAT), ValueError, "must have the same shape"),
-        (lambda: backward_warp(FLAT[None], FLAT), ValueError, "must have the same shape"),
         (lambda: backward_warp(FLAT.to(torch.uint8), FLAT), TypeError, r"image must be float32 .*\.float\(\)"),
-        (lambda: backward_warp(FLAT, FLAT.half()), TypeError, "flow must be float32"),
         (lambda: backward_warp(FLAT, NAN), ValueError, "flow must be finite.*nan_to_num"),
-        (lambda: occlusion_mask(NAN, FLAT), ValueError, "forward must be finite"),
         (lambda: occlusion_mask(FLAT, NAN), ValueError, "backward must be finite"),
         (lambda: occlusion_mask(FLAT, FLAT[None]), ValueError, "forward and backward must have the same shape"),
-        (
-            lambda: sample_bilinear(torch.zeros(3, 1, 4, 4), torch.zeros(2, 5, 2)),
-            ValueError,
-            "leading dimensions of the",
-        ),
-        (lambda: sample_bilinear(IMAGE, torch.zeros(1, 3)), ValueError, r"points must be \(\.\.\., N, 2\)"),
-        (lambda: sample_bilinear(IMAGE[0], torch.zeros(1, 2)), ValueError, r"image must be \(\.\.\., C, H, W\)"),
+        (lambda: sample_bilinear(torch.zeros(3, 1, 4, 4), torch.zeros(2, 5, 2)), ValueError, "leading dimensions of"),
         (lambda: sample_bilinear(IMAGE, torch.zeros(1, 2).long()), TypeError, "points must be float32"),
         (lambda: sample_bilinear(IMAGE, torch.full((1, 2), torch.inf)), ValueError, "points must be finite"),
     ],

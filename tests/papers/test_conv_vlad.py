@@ -408,12 +408,9 @@ def test_real_photos_are_found_again_with_real_weights():
     long = {key: descriptors(sums) for key, sums in encode(conv_features(backbone, images), encodings).items()}
     values = {key: score(rows) for key, rows in long.items()}
     both = multi_scale(long["fire8", 1], long["fire8", 2])
-    short = vlad.PCAWhitening.fit(both, 128, whiten=False)(both)
     assert min(values.values()) > 0.3  # at chance level .12
     assert max(values.values()) > 0.6
     assert score(both) > values["fire2", 1]
-    assert short.shape == (25, 128)  # of which 24 are not zero
-    assert score(short) > score(both) - 0.1
     sift = partial(sift_features, max_features=500)
     sift_words = vocabularies(sample_features(sift, images, max_features=5000), words=32)["SIFT"]
     sums = encode(sift(images), {"vlad": ("SIFT", partial(vlad.vlad, words=sift_words))})["vlad"]

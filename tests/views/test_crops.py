@@ -11,7 +11,6 @@ from labkit.views.crops import (
     CORNER_CROPS,
     IMAGENET_COLOUR_AXES,
     centre_crop,
-    colour_axes,
     corner_crop,
     photometric_jitter,
     random_crop,
@@ -55,7 +54,7 @@ def test_random_crop_takes_every_location_as_often_and_no_other():
     assert (counts[counts > 0] - 200).abs().max() < 65  # five standard deviations of 12.9
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(1, 3), max_size=3), st.integers(1, 6), st.integers(0, 9), st.integers(0, 2**32 - 1))
 def test_random_crop_cuts_all_alike_and_repeats_with_its_seed(leading, size, room, seed):
     image = numbered(size + room, size + 2 * room)
@@ -105,21 +104,6 @@ def test_imagenet_axes_are_orthogonal_and_as_long_as_their_variances():
     assert green_to_both.tolist() == [1, -1, 1]
 
 
-def test_colour_axes_find_how_colours_vary():
-    generator = seeded()
-    along, across = torch.randn(2, 1, 60, 70, generator=generator)
-    light, tint = torch.tensor([[1.0, 1, 1], [1, -1, 0]])[..., None, None]  # (3, 1, 1) each
-    colours = light * along * 20 + tint * across * 6
-    axes = colour_axes((colours + 128).round().clamp(0, 255).to(torch.uint8).expand(2, 3, 60, 70))
-    lengths = torch.linalg.vector_norm(axes, dim=1)
-    # variances 3 * 20^2 and 2 * 6^2 in levels, along (1, 1, 1) and (1, -1, 0); rounding alone leaves 1 / 12
-    torch.testing.assert_close(lengths[:2], torch.tensor([1200.0, 72]) / 255**2, rtol=0.1, atol=0)
-    assert lengths[2] < 0.2 / 255**2
-    directions = (axes / lengths[:, None]).abs()
-    torch.testing.assert_close(directions[0], torch.full((3,), 3**-0.5), atol=0.02, rtol=0)
-    torch.testing.assert_close(directions[1], torch.tensor([2**-0.5, 2**-0.5, 0]), atol=0.05, rtol=0)
-
-
 def test_corner_crops_are_five_of_each_size():
     video = numbered(1, 5, 7)
     found = {corner_crop(video, 3, [3], generator=seeded(draw)).flatten().tolist()[0] for draw in range(60)}
@@ -146,19 +130,17 @@ def test_corner_crops_jitter_scale_and_aspect_and_leave_the_resizing_to_the_call
 
 def test_rgb_jitter_shifts_every_pixel_by_the_same_colour_along_the_axes():
     frames = torch.rand(5, 3, 4, 6, generator=seeded()) * 255
-    axes = torch.tensor([[0.2, 0.0, 0.0], [0.0, 0.1, 0.1], [0.0, 0.0, 0.0]])
     generator = seeded(1)
     shifts = []
-    for _ in range(2000):
-        shift = rgb_jitter(frames, 0.5, axes, generator) - frames
+    for _ in range(1000):
+        shift = rgb_jitter(frames, 0.5, generator) - frames
         torch.testing.assert_close(shift, shift[:1, :, :1, :1].expand_as(shift), atol=1e-3, rtol=0)
         shifts.append(shift[0, :, 0, 0])
-    shifts = torch.stack(shifts)  # (2000, 3)
-    torch.testing.assert_close(shifts[:, 1], shifts[:, 2], atol=1e-3, rtol=0)
-    expected = 255 * 0.5 * torch.tensor([0.2, 0.1])  # standard deviations
-    torch.testing.assert_close(shifts[:, :2].std(dim=0), expected, rtol=0.08, atol=0)
-    assert shifts.mean(dim=0).abs().max() < 3
-    assert torch.corrcoef(shifts[:, :2].T)[0, 1].abs() < 0.1  # two numbers, not one
+    lengths = torch.tensor([0.2175, 0.0188, 0.0045])
+    along = torch.stack(shifts) @ (IMAGENET_COLOUR_AXES / lengths[:, None]).T  # (2000, 3), along each axis
+    torch.testing.assert_close(along.std(dim=0), 255 * 0.5 * lengths, rtol=0.1, atol=0)
+    assert (along.mean(dim=0) / along.std(dim=0)).abs().max() < 0.1
+    assert (torch.corrcoef(along.T) - torch.eye(3)).abs().max() < 0.1  # three numbers, not one
     assert torch.equal(rgb_jitter(frames, 0.0), frames)
 
 
@@ -193,18 +175,18 @@ def test_photometric_jitter_multiplies_brightness_contrast_and_saturation():
     frames[1] += 10
     frames[1, :, 0, 0] = frames[0, :, 0, 0]
     generator, found = seeded(1), []
-    for _ in range(600):
+    for _ in range(300):
         changed = photometric_jitter(frames, 0.3, generator)
         assert changed.shape == frames.shape
         torch.testing.assert_close(changed[1, :, 0, 0], changed[0, :, 0, 0])
         found.append(recovered(frames, changed))
         torch.testing.assert_close(changed, distorted(frames, found[-1], (0, 1, 2)), atol=0.05, rtol=0)
-    found = torch.stack(found)  # (600, 3)
+    found = torch.stack(found)  # (300, 3)
     assert found.min() > 0.699
     assert found.max() < 1.301
     torch.testing.assert_close(found.mean(0), torch.ones(3), atol=0.03, rtol=0)  # uniform, each by itself
     torch.testing.assert_close(found.std(0), torch.full((3,), 0.3 / 3**0.5), atol=0.02, rtol=0)
-    assert (torch.corrcoef(found.T) - torch.eye(3)).abs().max() < 0.15
+    assert (torch.corrcoef(found.T) - torch.eye(3)).abs().max() < 0.2
 
 
 def test_photometric_jitter_comes_in_any_order_and_is_cut_off_at_black_and_white():
@@ -232,19 +214,13 @@ def test_photometric_jitter_of_strength_0_changes_nothing_and_draws_nothing():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: photometric_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
-        (lambda: photometric_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "must be float32 or float64"),
         (lambda: photometric_jitter(torch.zeros(3, 4, 4), 1.5), ValueError, "strength must be 0 to 1; got 1.5"),
         (lambda: random_crop(torch.zeros(3, 8, 6), 7), ValueError, "crop_size must be 1 to 6, to fit 8 x 6 pixels; go"),
-        (lambda: random_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
-        (lambda: centre_crop(torch.zeros(3, 8, 6), 7), ValueError, "crop_size must be 1 to 6, to fit 8 x 6 pixels; go"),
+        (lambda: centre_crop(torch.zeros(3, 8, 6), 0), ValueError, "got 0"),
         (lambda: ten_crop(torch.zeros(3, 8, 6), 7), ValueError, "got 7: resize"),
         (lambda: corner_crop(torch.zeros(3, 8, 6), 6, [6, 7]), ValueError, "crop_size must be 1 to 6, to fit 8 x 6"),
-        (lambda: ten_crop(torch.zeros(8, 6), 6), ValueError, r"video must be \(\.\.\., C, H, W\)"),
         (lambda: rgb_jitter(torch.zeros(20, 4, 4)), ValueError, "three channels"),
         (lambda: rgb_jitter(torch.zeros(3, 4, 4, dtype=torch.uint8)), TypeError, "frames must be float32 or float64"),
-        (lambda: colour_axes(torch.zeros(3, 4, 4)), TypeError, "frames must be uint8"),
-        (lambda: colour_axes(torch.zeros(3, 1, 1, dtype=torch.uint8)), ValueError, "at least two pixels"),
     ],
 )
 def test_wrong_arguments_are_named(call, error, message):

@@ -100,7 +100,7 @@ def test_trajectories_and_means_are_those_of_the_flow_package(bidirectional):
     torch.testing.assert_close(centred, volume - volume.mean(dim=(1, 2), keepdim=True))  # over the whole frame
 
 
-@pytest.mark.parametrize("num_frames", range(2, 14))
+@pytest.mark.parametrize("num_frames", [2, 5, 7, 13])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_every_start_has_its_fields_and_short_clips_repeat_the_last_one(num_frames, bidirectional):
     clip, sampler = FakeClip(num_frames), Consecutive(6, centred=bidirectional)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labkit.views.sampling import at_frame_rate, equally_spaced, loop, over_first_seconds, repeat_last, tsn_segments
 
-untimed = settings(deadline=None, max_examples=50)
+untimed = settings(deadline=None, max_examples=30)
 counts = st.integers(1, 500)
 rates = st.sampled_from([1.0, 5.0, 6.0, 10.0, 23.976, 24.0, 25.0, 30000 / 1001, 30.0, 59.94])
 
@@ -107,14 +107,6 @@ def test_tsn_snippets_stay_in_parts_that_partition_the_clip(extra, segments, sni
             assert snippet[-1] < high
 
 
-def test_tsn_reaches_every_position_of_every_part_and_no_other():
-    generator = seeded()
-    draws = torch.cat([tsn_segments(11, 2, 2, generator) for _ in range(400)])[:, 0]
-    assert sorted(set(draws.tolist())) == [0, 1, 2, 3, 5, 6, 7, 8, 9]  # parts 0-4 and 5-10, snippets of 2
-    counted = torch.bincount(draws, minlength=10)[:4].float()
-    assert (counted - 100).abs().max() < 40  # uniform: 100 each, standard deviation 8.7
-
-
 @untimed
 @given(counts, rates, rates)
 def test_at_frame_rate_shows_the_frame_on_screen(num_frames, fps, rate):
@@ -161,24 +153,14 @@ def test_a_variable_rate_is_sampled_by_the_clock():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (
-            lambda: equally_spaced(24, 25),
-            r"num_frames must be at least n = 25; got 24: lengthen a short clip by a rule",
-        ),
-        (lambda: equally_spaced(0, 1), "num_frames must be a positive integer; got 0"),
-        (lambda: equally_spaced(10, -1), "n must be a positive integer; got -1"),
+        (lambda: equally_spaced(24, 25), "num_frames must be at least n = 25; got 24: lengthen a short clip by a rule"),
         (lambda: equally_spaced(10, 2.5), "n must be a positive integer; got 2.5"),
         (lambda: equally_spaced(True, 1), "num_frames must be a positive integer; got True"),
         (lambda: over_first_seconds(59, fps=30), "the clip must last 2 s, 60 frames; got 59"),
         (lambda: over_first_seconds(60, fps=4), "n must be at most fps . seconds = 8; got 10"),
         (lambda: over_first_seconds(60, fps=float("nan")), "fps must be a finite number greater than 0; got nan"),
-        (lambda: over_first_seconds(60, fps=30, seconds=0), "seconds must be a finite number greater than 0"),
         (lambda: tsn_segments(14, 3, 5), r"num_frames must be at least segments \* snippet_length = 15; got 14"),
-        (lambda: tsn_segments(14, 3, 0), "snippet_length must be a positive integer; got 0"),
-        (lambda: tsn_segments(14, 0), "segments must be a positive integer; got 0"),
-        (lambda: at_frame_rate(14, fps=0, rate=1), "fps must be a finite number greater than 0; got 0"),
         (lambda: at_frame_rate(14, fps=5, rate=6), "rate must be at most fps = 5; got 6"),
-        (lambda: loop(0, 5), "frames must be a positive integer; got 0"),
         (lambda: repeat_last(5, 0), "at_least must be a positive integer; got 0"),
         (lambda: loop(torch.ones(3), 5), "frames must be int64; got float32"),
         (lambda: loop(torch.empty(0, dtype=torch.int64), 5), r"frames must be indices \(..., T\)"),

@@ -40,15 +40,15 @@ def test_training_crops_come_from_everywhere_half_of_them_flipped_with_x_negated
             flipped = crop.flip(-1) * torch.tensor([-1.0, 1, -1, 1])[:, None, None]  # x of both fields
             known[round(flipped.sum().item(), 3), round(flipped[0, 0, 0].item(), 4)] = (start, *place, True)
     generator, places = seeded(), []
-    for _ in range(1500):
+    for _ in range(800):
         crop, label = view.train(clip, generator)
         assert label == 1
         places.append(known[round(crop.sum().item(), 3), round(crop[0, 0, 0].item(), 4)])
     assert set(places) == set(known.values())  # 3 starts, 3 x 6 locations, 2 sides
     for axis, choices in enumerate((3, 3, 6, 2)):
         counts = [[place[axis] for place in places].count(value) for value in range(choices)]
-        spread = math.sqrt(1500 / choices * (1 - 1 / choices))
-        assert max(abs(count - 1500 / choices) for count in counts) < 5 * spread
+        spread = math.sqrt(800 / choices * (1 - 1 / choices))
+        assert max(abs(count - 800 / choices) for count in counts) < 5 * spread
 
 
 def test_crops_from_the_centre_stay_there_and_unflipped_views_stay_so():

@@ -22,7 +22,7 @@ from labkit.world.actions import (
 )
 from labkit.world.motion import Timing, idle, jump, pick_up, strike, strum
 from labkit.world.puppet import random_look
-from labkit.world.scenes import SCENES, VIEW_HEIGHT, Camera, backdrop, camera, clutter
+from labkit.world.scenes import SCENES, VIEW_HEIGHT, Camera, backdrop, camera, clutter, tripod
 
 PROPS = [
     prop for name, prop in vars(props).items() if getattr(prop, "__module__", "") == props.__name__ and name[0] != "_"
@@ -62,12 +62,9 @@ def test_a_thing_goes_where_it_hangs(prop):
         assert before.name == after.name
         np.testing.assert_allclose(after.pose, moved @ before.pose, atol=1e-9)
     turned = transform(0.0, [0.0], 1.1)
-    kept = [np.allclose(a.pose, turned @ b.pose) for a, b in zip(prop(turned), rest, strict=True)]
-    if prop in UPRIGHT:  # by its own weight
-        for before, after in zip(rest, prop(turned), strict=True):
-            np.testing.assert_allclose(after.pose, before.pose, atol=1e-9)
-    else:
-        assert all(kept) or prop is props.rod  # whose line hangs down
+    way = transform(0.0, [0.0]) if prop in UPRIGHT else turned  # upright by its own weight
+    kept = [np.allclose(a.pose, way @ b.pose) for a, b in zip(prop(turned), rest, strict=True)]
+    assert all(kept) or prop is props.rod  # whose line hangs down
 
 
 def test_a_line_hangs_down_from_the_tip_of_a_rod():
@@ -147,7 +144,7 @@ def test_the_classes_are_those_of_the_datasheet():
 def drawn(thing, size=48):
     """Frame (3, H, W) and mask (H, W) of a thing hung on the middle of the image."""
     middle = transform([(size - 1) / 2], size / 5, 0, size / 1.6)
-    drawing = render([*backdrop(np.random.default_rng(0), a_camera(1)), *thing(middle)], still(1), size, size)
+    drawing = render([*backdrop(np.random.default_rng(0), tripod(1)), *thing(middle)], still(1), size, size)
     return drawing.frames[0].float(), drawing.mask("prop")[0]
 
 
@@ -171,14 +168,10 @@ def test_a_mallet_looks_like_a_hammer_and_like_nothing_else():
 # Scenes
 
 
-def a_camera(frames=2, x=0.0, y=0.0, turn=0.0, zoom=1.0):
-    return Camera(*(np.full(frames, value) for value in (x, y, turn, zoom)))
-
-
 @pytest.mark.parametrize("name", [*SCENES, "paper"])
 def test_a_scene_has_no_hole_wherever_the_camera_looks(name):
     scene = SCENES.get(name, backdrop)
-    for seed in range(3):
+    for seed in range(2):
         poses = {"x": [0.0, 1.6, -1.6], "y": [0.0, 0.6, -0.6], "turn": [0.0, 0.3, -0.3], "zoom": [1.0, 0.7, 1.6]}
         view = Camera(**{name: np.array(values) for name, values in poses.items()})
         parts = scene(np.random.default_rng(seed), view)
@@ -190,7 +183,7 @@ def test_a_scene_has_no_hole_wherever_the_camera_looks(name):
 @pytest.mark.parametrize("name", SCENES)
 def test_scenes_of_one_kind_differ_and_follow_from_the_seed(name):
     first, again, other = (
-        render(SCENES[name](np.random.default_rng(seed), a_camera()), a_camera().to_pixels(32, 32), 32, 32).frames
+        render(SCENES[name](np.random.default_rng(seed), tripod(2)), tripod(2).to_pixels(32, 32), 32, 32).frames
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
@@ -198,15 +191,15 @@ def test_scenes_of_one_kind_differ_and_follow_from_the_seed(name):
 
 
 def test_the_camera_maps_body_units_to_pixels():
-    point = a_camera().to_pixels(49, 65)[0] @ [0.0, -1.75, 1.0]  # eye level is the middle of the image
+    point = tripod(2).to_pixels(49, 65)[0] @ [0.0, -1.75, 1.0]  # eye level is the middle of the image
     np.testing.assert_allclose(point, [32.0, 24.0, 1.0])
-    below = a_camera(zoom=2.0).to_pixels(49, 65)[0] @ [1.0, -1.75, 1.0]
+    below = tripod(2, zoom=2.0).to_pixels(49, 65)[0] @ [1.0, -1.75, 1.0]
     np.testing.assert_allclose(below, [32 + 2 * 49 / VIEW_HEIGHT, 24.0, 1.0])
-    aside = a_camera(x=1.0).to_pixels(49, 65)[0] @ [1.0, -1.75, 1.0]
+    aside = tripod(2, x=1.0).to_pixels(49, 65)[0] @ [1.0, -1.75, 1.0]
     np.testing.assert_allclose(aside, [32.0, 24.0, 1.0])
 
 
-@pytest.mark.parametrize("nearness", [0.1, 0.5, 1.0, 1.25])
+@pytest.mark.parametrize("nearness", [0.1, 1.0, 1.25])
 def test_what_is_far_moves_less_with_the_camera(nearness):
     view = Camera(*(np.array([0.0, value]) for value in (0.5, 0.2, 0.0)), zoom=np.ones(2))
     centre = (view.to_pixels(49, 49) @ view.layer(0.3, -1.0, nearness))[:, :2, 2]
@@ -217,7 +210,7 @@ def test_what_is_far_moves_less_with_the_camera(nearness):
 def test_a_tripod_does_not_move_and_a_hand_does():
     def moved(strength):
         steps = []
-        for seed in range(40):
+        for seed in range(20):
             to_pixels = camera(np.random.default_rng(seed), 16, strength).to_pixels(100, 100)
             corners = to_pixels @ np.array([[-1.5, -3.0, 1.0], [1.5, -0.5, 1.0]]).T  # (T, 3, 2)
             steps.append(np.linalg.norm(np.diff(corners[:, :2], axis=0), axis=1).mean())
@@ -226,15 +219,13 @@ def test_a_tripod_does_not_move_and_a_hand_does():
     assert moved(0.0) == 0
     assert 0.5 < moved(1.0) < 2.0  # per cent of the image's height a frame
     assert moved(2.0) == pytest.approx(2 * moved(1.0), rel=0.2)
-    path = np.linspace(0, 3, 7)  # which it may follow
-    np.testing.assert_allclose(camera(np.random.default_rng(0), 7, 0.0, path).x, path)
 
 
 @pytest.mark.parametrize("front", [True, False])
 def test_clutter_stands_at_the_sides(front):
-    for seed in range(20):
-        parts = clutter(np.random.default_rng(seed), a_camera(), 3, front=front)
+    for seed in range(5):
+        parts = clutter(np.random.default_rng(seed), tripod(2), 3, front=front)
         assert len(parts) == 3
         assert {part.kind for part in parts} == {"clutter"}
         assert all(abs(part.pose[0, 0, 2]) > (1.5 if front else 0.8) for part in parts)
-    assert clutter(np.random.default_rng(0), a_camera(), 0, front=front) == []
+    assert clutter(np.random.default_rng(0), tripod(2), 0, front=front) == []

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
 from labkit.world import Part, render, transform
 from labkit.world.clips import FPS, PuppetClip, PuppetClips, from_arrays, generator, split_groups, to_arrays
@@ -97,15 +96,13 @@ def test_flow_leads_to_the_next_frame_or_the_one_before():
     ("ask", "wrong"),
     [
         (lambda wheel: wheel.frames([0, 4]), 4),
-        (lambda wheel: wheel.frames([-1]), -1),
         (lambda wheel: wheel.flow([3]), 3),
         (lambda wheel: wheel.flow([-1]), -1),
         (lambda wheel: wheel.flow([0], backward=True), 0),
         (lambda wheel: wheel.flow([4], backward=True), 4),
-        (lambda wheel: wheel.occluded([3]), 3),
         (lambda wheel: wheel.valid([3]), 3),
         (lambda wheel: wheel.mask([4], "prop"), 4),
-        *((ask, 0) for ask in (lambda wheel: clip(frames=1).flow([0]), lambda wheel: clip(frames=1).occluded([0]))),
+        (lambda wheel: clip(frames=1).flow([0]), 0),
     ],
 )
 def test_what_lies_beyond_the_ends_is_refused(ask, wrong):
@@ -116,15 +113,11 @@ def test_what_lies_beyond_the_ends_is_refused(ask, wrong):
 # Kept
 
 
-@pytest.mark.parametrize(("frames", "height", "width"), [(4, 12, 17), (1, 9, 9), (2, 31, 5), (3, 1, 1)])
-def test_arrays_hold_all_of_a_rendering(tmp_path, frames, height, width):
+@pytest.mark.parametrize(("frames", "height", "width"), [(4, 12, 17), (1, 9, 9), (3, 1, 1)])
+def test_arrays_hold_all_of_a_rendering(frames, height, width):
     whole = rolling(1, frames, height, width)
-    arrays = to_arrays(whole)
-    assert_same(from_arrays(arrays), whole)
-    np.savez(tmp_path / "clip.npz", **arrays)
-    with np.load(tmp_path / "clip.npz") as read:
-        assert_same(from_arrays(dict(read)), whole)
-    assert torch.equal(from_arrays(arrays).forward, whole.forward)
+    assert_same(from_arrays(to_arrays(whole)), whole)
+    assert torch.equal(from_arrays(to_arrays(whole)).forward, whole.forward)
 
 
 def test_a_clip_is_drawn_once_then_remembered_then_read(log):
@@ -139,26 +132,6 @@ def test_a_clip_is_drawn_once_then_remembered_then_read(log):
     assert again.drawn == [2, 0, 1, 3]
 
 
-def test_without_a_cache_each_set_draws_for_itself(log, monkeypatch):
-    monkeypatch.setenv("LABKIT_CACHE", "off")
-    for _ in range(2):
-        wheels = Wheels(log)
-        assert_same(wheels[1].rendering, rolling(1))
-        assert_same(wheels[1].rendering, rolling(1))
-    assert wheels.drawn == [1, 1]
-    assert sorted(path.name for path in log.parent.iterdir()) == ["log"]
-
-
-def test_a_damaged_entry_is_drawn_again(log):
-    Wheels(log)[1]
-    (entry,) = log.parent.glob("cache/*/*/wheel1.clip")
-    entry.write_bytes(entry.read_bytes()[:-300])
-    with pytest.warns(UserWarning, match="wheel1.clip is damaged"):
-        assert_same(Wheels(log)[1].rendering, rolling(1))
-    assert_same(Wheels(log)[1].rendering, rolling(1))
-    assert Wheels(log).drawn == [1, 1]
-
-
 def test_clips_carry_what_the_set_knows(log):
     clips = list(Wheels(log))
     assert [clip.name for clip in clips] == ["wheel0", "wheel1", "wheel2", "wheel3"]
@@ -170,8 +143,7 @@ def test_clips_carry_what_the_set_knows(log):
             Wheels(log)[index]
 
 
-@pytest.mark.parametrize("cached", [True, False])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("workers", "cached"), [(0, True), (2, True), (2, False)])
 def test_prepare_leaves_everything_in_memory(log, monkeypatch, workers, cached):
     if not cached:
         monkeypatch.setenv("LABKIT_CACHE", "off")
@@ -183,16 +155,12 @@ def test_prepare_leaves_everything_in_memory(log, monkeypatch, workers, cached):
     for index in range(4):
         assert_same(wheels[index].rendering, rolling(index))
     assert sorted(wheels.drawn) == [0, 1, 2, 3]
-    others = wheels.painters - {os.getpid()}
-    assert bool(others) == bool(workers and cached)
+    assert bool(wheels.painters - {os.getpid()}) == bool(workers and cached)
     Wheels(log).prepare(workers=workers, progress=False)
     assert len(wheels.drawn) == (4 if cached else 8)
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_memory_has_a_limit_and_the_disk_the_rest(log, monkeypatch, cached):
-    if not cached:
-        monkeypatch.setenv("LABKIT_CACHE", "off")
+def test_memory_has_a_limit_and_the_disk_the_rest(log, monkeypatch):
     one = sum(getattr(rolling(0), name).nbytes for name in ("frames", "part", "occluded"))
     monkeypatch.setattr("labkit.world.clips.MEMORY", 2 * one)
     wheels = Wheels(log).prepare(workers=0, progress=False)
@@ -200,20 +168,7 @@ def test_memory_has_a_limit_and_the_disk_the_rest(log, monkeypatch, cached):
     for index in (3, 0, 3):
         assert_same(wheels[index].rendering, rolling(index))
     assert len(wheels._memory) == 2
-    assert sorted(wheels.drawn) == ([0, 1, 3] if cached else [0, 1, 3, 3])
-
-
-def as_arrays(clip):
-    return tuple(getattr(clip.rendering, name) for name in FIELDS)
-
-
-def test_workers_see_what_the_set_shows(log):
-    wheels = Wheels(log)
-    for index, got in enumerate(DataLoader(wheels.map(as_arrays), batch_size=None, num_workers=2)):
-        for name, array in zip(FIELDS, got, strict=True):
-            assert torch.equal(array, getattr(rolling(index), name)), name
-    assert wheels.painters
-    assert os.getpid() not in wheels.painters
+    assert sorted(wheels.drawn) == [0, 1, 3]
 
 
 # From a seed
@@ -227,12 +182,6 @@ def test_random_numbers_follow_from_what_they_are_for():
     assert len({generator(*use).random() for use in uses}) == len(uses)
 
 
-def test_splits_of_seven_groups_by_hand():
-    assert [split_groups(7, split, "test") for split in (1, 2, 3)] == [[1, 2], [3, 4], [5, 6, 7]]
-    assert split_groups(7, 2, "train") == [1, 2, 5, 6, 7]
-    assert split_groups(7, 2, "all") == [1, 2, 3, 4, 5, 6, 7]
-
-
 @given(st.integers(3, 200))
 def test_every_group_tests_once_and_never_trains_then(groups):
     tests = [split_groups(groups, split, "test") for split in (1, 2, 3)]
@@ -240,13 +189,12 @@ def test_every_group_tests_once_and_never_trains_then(groups):
     assert max(map(len, tests)) - min(map(len, tests)) <= 1
     for split, test in enumerate(tests, start=1):
         train = split_groups(groups, split, "train")
-        assert not set(train) & set(test)
         assert sorted(train + test) == split_groups(groups, split, "all") == list(range(1, groups + 1))
 
 
-@pytest.mark.parametrize(("split", "part"), [(0, "test"), (4, "train"), (1, "val"), (1, None), ("1", "test")])
-def test_another_split_or_part_is_refused(split, part):
-    with pytest.raises(ValueError, match='split must be 1, 2 or 3 and part "train", "test" or "all"; got'):
-        split_groups(9, split, part)
-    with pytest.raises(ValueError, match="groups must be at least 3, one for each split's test; got 2"):
-        split_groups(2, 1, "test")
+def test_splits_of_seven_groups_by_hand():
+    assert [split_groups(7, split, "test") for split in (1, 2, 3)] == [[1, 2], [3, 4], [5, 6, 7]]
+    assert split_groups(7, 2, "train") == [1, 2, 5, 6, 7]
+    for split, part in ((4, "train"), (1, "val"), ("1", "test")):
+        with pytest.raises(ValueError, match='split must be 1, 2 or 3 and part "train", "test" or "all"; got'):
+            split_groups(9, split, part)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from labkit.world import actions, meetings, motion
+from labkit.world import meetings, motion
 from labkit.world.actions import ACTIONS, DISTRACTORS, INTERACTIONS, SECOND_ACTIONS, SOURCE, perform
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
@@ -51,20 +51,18 @@ def distance(first, second):
 
 def test_progress_rises_once_from_0_to_1():
     starts, ends = [], []
-    for seed in range(200):
+    for seed in range(100):
         when = timing(np.random.default_rng(seed), 101)
         assert (np.diff(when.progress) >= 0).all()
         starts.append(np.flatnonzero(when.progress > 0)[0])
         ends.append(np.flatnonzero(when.progress >= 1 - 1e-9)[0] if when.progress[-1] >= 1 - 1e-9 else 101)
-    assert 0 <= min(starts) < 5
-    assert 15 < max(starts) <= 21  # of 100: a tenth, and up to a tenth more or less
-    assert 75 <= min(ends) < 80
-    assert 90 < max(ends) <= 96
+    assert 0 <= min(starts) < 5 < 15 < max(starts) <= 21  # of 100: a tenth, and up to a tenth more or less
+    assert 75 <= min(ends) < 80 < 90 < max(ends) <= 96
 
 
 def test_beats_have_their_period():
     tempos = []
-    for seed in range(200):
+    for seed in range(100):
         when = timing(np.random.default_rng(seed), 20, period=8.0)
         steps = np.diff(when.beat)
         np.testing.assert_allclose(steps, steps[0])
@@ -80,11 +78,6 @@ def test_without_jitter_all_do_it_alike_but_for_phase_and_side():
     np.testing.assert_allclose(np.diff(first.beat), 2 * math.pi / 9)
     assert first.beat[0] != second.beat[0]
     assert {timing(np.random.default_rng(seed), 4).side for seed in range(9)} == {"left", "right"}
-    first, again, other = (timing(np.random.default_rng(seed), 16) for seed in (3, 3, 4))
-    assert np.array_equal(first.progress, again.progress)
-    assert np.array_equal(first.beat, again.beat)
-    assert (first.side, first.size) == (again.side, again.size)
-    assert not np.array_equal(first.beat, other.beat)
 
 
 # All motions
@@ -92,8 +85,8 @@ def test_without_jitter_all_do_it_alike_but_for_phase_and_side():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_joints_are_numbers_and_turn_no_faster_than_an_eye_can_follow(name):
-    for seed in range(4):
-        for frames in (1, 2, 3, 5, 8, 12, 16, 24, 60):
+    for seed in range(2):
+        for frames in (1, 2, 5, 12, 24, 60):
             when = timing(np.random.default_rng([seed, frames]), frames, period=EVERY[name].period)
             for pose in poses(name, when):
                 for track, values in tracks(pose, frames).items():
@@ -106,11 +99,10 @@ def test_joints_are_numbers_and_turn_no_faster_than_an_eye_can_follow(name):
                         assert abs(np.diff(values)).max() < (0.9 if track in ("x", "y") else 2.3), (track, frames)
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("name", EVERY)
-def test_motions_are_continuous(name, side):
+def test_motions_are_continuous(name):
     """Looked at ten thousand times a beat, nothing moves far from one look to the next."""
-    for pose in poses(name, evenly(20001, side, 1.12)):
+    for pose in poses(name, evenly(20001, "left", 1.12)):
         for track, values in tracks(pose, 20001).items():
             if track == "x" and name in ("ski", "skateboard", "walk_left", "walk_right"):
                 np.testing.assert_allclose(np.diff(values), values[1] - values[0])  # so much a frame
@@ -118,22 +110,16 @@ def test_motions_are_continuous(name, side):
                 assert abs(np.diff(values)).max() < 0.05, track
 
 
+STEPPING = {"balance", "jump", "kick", "march", "walk_left", "walk_right", *(meeting.name for meeting in INTERACTIONS)}
+
+
 @pytest.mark.parametrize("name", EVERY)
-def test_no_foot_goes_below_the_ground(name):
-    for side in ("left", "right"):
-        for cast in acted(name, evenly(81, side, 1.12)):
-            for foot in ("left foot", "right foot"):
-                assert cast[foot][:, 1].max() < -SOLE + 0.06
-
-
-STEPPING = {"balance", "jump", "kick", "march", "walk_left", "walk_right"}
-
-
-@pytest.mark.parametrize("name", sorted(set(SINGLE) - STEPPING))
-def test_planted_feet_stand_on_the_ground(name):
-    (cast,) = acted(name, evenly(81))
-    for foot in ("left foot", "right foot"):
-        np.testing.assert_allclose(cast[foot][:, 1], -SOLE, atol=2e-3)
+def test_planted_feet_stand_on_the_ground_and_no_foot_goes_below_it(name):
+    for cast in acted(name, evenly(81, "left", 1.12)):
+        for foot in ("left foot", "right foot"):
+            assert cast[foot][:, 1].max() < -SOLE + 0.06
+            if name not in STEPPING:
+                np.testing.assert_allclose(cast[foot][:, 1], -SOLE, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["balance", "kick"])
@@ -159,15 +145,14 @@ def test_appearance_pairs_share_their_motion_and_nothing_else(first, second):
     assert len(shown[1] - shown[0]) >= 1
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize(
     ("there", "back"), [("sit_down", "stand_up"), ("open_arms", "close_arms"), ("pick_up", "put_down")]
 )
-def test_reversed_pairs_are_the_same_postures_backwards(there, back, side):
+def test_reversed_pairs_are_the_same_postures_backwards(there, back):
     progress = np.array([0.0, 0.02, 0.3, 0.5, 0.77, 1.0])
     beat = np.linspace(0, 5, 6)
-    first = tracks(SINGLE[there].motion(Timing(6, beat, progress, side, 1.1)), 6)
-    second = tracks(SINGLE[back].motion(Timing(6, beat, 1 - progress, side, 1.1)), 6)
+    first = tracks(SINGLE[there].motion(Timing(6, beat, progress, "left", 1.1)), 6)
+    second = tracks(SINGLE[back].motion(Timing(6, beat, 1 - progress, "left", 1.1)), 6)
     assert first.keys() == second.keys()
     for track in first:
         np.testing.assert_allclose(first[track], second[track], rtol=0, atol=1e-12)
@@ -343,16 +328,3 @@ def test_legs_walk_alike_however_many_frames_there_are():
         strides.append(abs(meetings.handshake(when)[0].joints["left_knee"]).max())
     assert strides[0] == pytest.approx(strides[1], rel=0.1)
     assert strides[0] > 0.3
-
-
-def test_every_action_has_a_motion_of_its_own_family():
-    """Motions are shared on purpose or not at all: by appearance pairs, and by croquet and the hammer."""
-    shared = {}
-    for action in SINGLE.values():
-        shared.setdefault(action.motion, set()).add(action.name)
-    assert sorted(map(sorted, (names for names in shared.values() if len(names) > 1))) == [
-        ["broom", "guitar"],
-        ["chop", "croquet", "hammer"],
-        ["skateboard", "ski"],
-    ]
-    assert actions.SOURCE[11].name == "croquet"

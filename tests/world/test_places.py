@@ -1,9 +1,5 @@
-import hashlib
 import itertools
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +10,7 @@ from labkit.world import Change, Part, Places, render, transform
 from labkit.world.buildings import FAMILIES, OBJECTS, build, random_style
 from labkit.world.buildings.pieces import inlaid, word
 from labkit.world.places import GOOD, OK
-from labkit.world.scenes import Camera
+from labkit.world.scenes import tripod
 from labkit.world.shapes import box, disc, everywhere, plain
 
 
@@ -29,8 +25,12 @@ def small(**settings):
     return Places(**{"seed": 1000, "size": 64, "instances": 11, "views": 3, "distractors": 4, **settings})
 
 
+SOME = range(0, 48, 5)  # of the 48 views: of all roles, of all kinds of places
+
+
 @pytest.fixture(scope="module")
 def places():
+    """What is drawn once is drawn for all tests."""
     return small()
 
 
@@ -50,16 +50,15 @@ def whole_area(places, index):
     eye = places._view(index, things).eye
     parts = [part for thing in things for part in thing.seen(eye)]
     paper = Part("paper", everywhere(), plain((1.0, 1.0, 1.0)), transform(np.zeros(1), 0))
-    return (
-        float(render([paper, *parts], transform(np.array([200.0]), 350, 0.0, 50), 400, 400).mask("place").sum()) / 2500
-    )
+    picture = render([paper, *parts], transform(np.array([100.0]), 175, 0.0, 25), 200, 200)
+    return float(picture.mask("place").sum()) / 625
 
 
 def test_roles_keep_what_they_promise_about_how_much_can_be_seen(places):
     low = {"query": GOOD, "good": GOOD, "distractor": GOOD, "ok": OK, "junk": 0.0}
     high = {"query": 1.02, "good": 1.02, "distractor": 1.02, "ok": GOOD, "junk": OK}
-    for index, role in enumerate(places.roles):
-        picture = places[index].rendering
+    for index in SOME:
+        role, picture = places.roles[index], places[index].rendering
         share = (areas(picture) * picture.mask("place")[0].numpy()).sum() / whole_area(places, index)
         assert low[role] < share < high[role], places.names[index]
         assert places.visible(index) == pytest.approx(share, abs=0.035), places.names[index]
@@ -67,17 +66,14 @@ def test_roles_keep_what_they_promise_about_how_much_can_be_seen(places):
 
 def test_every_strength_of_change_keeps_the_roles():
     for change in (Change(0, 0, 0), Change(1.5, 1.5, 1.5)):
-        places = small(change=change, seed=1001)
+        places = small(change=change, seed=1001, instances=4, distractors=2)
         for index, role in enumerate(places.roles):
-            assert (
-                {"ok": OK, "junk": 0.05}.get(role, GOOD)
-                < places.visible(index)
-                <= {"ok": GOOD, "junk": OK}.get(role, 1)
-            )
+            least, most = {"ok": (OK, GOOD), "junk": (0.05, OK)}.get(role, (GOOD, 1))
+            assert least < places.visible(index) <= most
 
 
 def test_boxes_hold_the_place_and_nothing_less_would(places):
-    for index in range(len(places)):
+    for index in SOME:
         left, top, right, bottom = places.box(index)
         mask = places[index].mask([0], "place")[0]
         assert mask[top:bottom, left:right].sum() == mask.sum() > 0
@@ -116,26 +112,25 @@ def test_groups_are_places_and_no_part_shares_one():
         pairs = set(zip(places.groups.tolist(), places.labels.tolist(), strict=True))
         assert len(pairs) == len(places.classes) == len(set(places.groups.tolist()))
     few, many = small(), small(instances=12, views=4, distractors=9)
-    shared = set(few.names) & set(many.names)
-    assert shared == set(few.names)
+    assert set(few.names) < set(many.names)
     for name in ("test_i0003_query0", "test_d0002_distractor0"):
         first, second = few.names.index(name), many.names.index(name)
         assert few.groups[first] == many.groups[second]
         assert torch.equal(few[first].frames([0]), many[second].frames([0]))
 
 
-def test_train_shows_other_places():
-    test, train = small(), small(part="train")
-    for index in range(0, len(test), 4):
-        assert not torch.equal(test[index].frames([0]), train[index].frames([0]))
-    assert [test[i].scene for i in test.queries] == [train[i].scene for i in train.queries]  # in the same styles
+def test_train_shows_other_places(places):
+    train = small(part="train")
+    for index in SOME[::3]:
+        assert not torch.equal(places[index].frames([0]), train[index].frames([0]))
+    assert [places._scene(i) for i in places.queries] == [train._scene(i) for i in train.queries]  # of the same styles
 
 
 def test_two_views_match_through_the_homography_of_a_wall():
-    places = small(size=128, change=Change(viewpoint=1, light=0, clutter=0), instances=22, distractors=0)
+    places = small(size=128, change=Change(viewpoint=1, light=0, clutter=0), instances=13, distractors=0)
     matched = 0
     for query in places.queries:
-        if places[query].scene not in ("house", "shop", "mural"):
+        if places._scene(query) not in ("house", "shop", "mural"):
             continue
         first, second = (places[index].rendering for index in (query, places.positives(query)[0][0]))
         wall = first.names.index("wall")
@@ -157,13 +152,12 @@ def test_two_views_match_through_the_homography_of_a_wall():
             assert np.abs(one.astype(float) - other).mean() < 9
             assert np.corrcoef(one, other)[0, 1] > 0.9
             matched += 1
-    assert matched >= 4
+    assert matched >= 3
 
 
-def test_views_differ_by_perspective_and_by_parallax():
-    places = small(instances=6, distractors=0)
+def test_views_differ_by_perspective_and_by_parallax(places):
     slanted = apart = 0
-    for query in places.queries:
+    for query in places.queries[:6]:
         first, second = (places[index].rendering for index in (query, places.positives(query)[0][0]))
         slanted += abs(second.poses[0, 0, 2, 0] / second.poses[0, 0, 2, 2]) > 1e-3
         near = first.kinds.index("place")
@@ -176,20 +170,19 @@ def test_views_differ_by_perspective_and_by_parallax():
     assert apart >= 4
 
 
-def test_light_changes_colours_and_nothing_else():
-    dark, plain_light = small(), small(change=Change(light=0.0))
-    differ = 0
-    for index in range(8):
-        first, second = dark[index].rendering, plain_light[index].rendering
+def test_light_changes_colours_and_nothing_else(places):
+    plain_light, differ = small(change=Change(light=0.0)), 0
+    for index in SOME[:5]:
+        first, second = places[index].rendering, plain_light[index].rendering
         assert torch.equal(first.part, second.part)
         differ += float((first.frames.float() - second.frames.float()).abs().mean()) > 8
-    assert differ >= 5
+    assert differ >= 3
 
 
-def test_without_change_nobody_is_in_the_way():
-    kinds = {kind for i in range(20) for kind in small(change=Change(clutter=0.0))[i].rendering.kinds}
-    assert "puppet" not in kinds
-    assert "puppet" in {kind for i in range(20) for kind in small()[i].rendering.kinds}
+def test_without_change_nobody_is_in_the_way(places):
+    empty = small(change=Change(clutter=0.0))
+    assert "puppet" not in {kind for i in SOME for kind in empty[i].rendering.kinds}
+    assert "puppet" in {kind for i in SOME for kind in places[i].rendering.kinds}
 
 
 def test_distractors_come_in_the_styles_of_the_places():
@@ -200,56 +193,12 @@ def test_distractors_come_in_the_styles_of_the_places():
     assert len(mine) == 5
 
 
-def ranked(places, distances):
-    """Mean average precision, the query and its junk taken out."""
-    precisions = []
-    for query, row in zip(places.queries, distances, strict=True):
-        good, ok = places.positives(query)
-        skip = {query, *places.junk(query)}
-        hits = np.array([index in good + ok for index in np.argsort(row, kind="stable") if index not in skip])
-        precisions.append((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
-    return np.mean(precisions)
-
-
-def test_details_tell_places_apart_and_colours_do_not():
-    places = Places(seed=1000, instances=12, views=3, distractors=24, styles=6)
-    pictures = [np.ascontiguousarray(places[i].frames([0])[0].permute(1, 2, 0).numpy()) for i in range(len(places))]
-    histograms = np.stack([cv2.calcHist([p], [0, 1, 2], None, [6] * 3, [0, 256] * 3).ravel() for p in pictures])
-    histograms = np.sqrt(histograms / histograms.sum(1, keepdims=True))
-    by_colour = ranked(places, 1 - histograms[places.queries] @ histograms.T)
-    sift, matcher = cv2.SIFT_create(300, contrastThreshold=0.02), cv2.BFMatcher()
-    features = [
-        sift.detectAndCompute(cv2.resize(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), None, fx=2, fy=2), None)[1]
-        for p in pictures
-    ]
-
-    def distance(first, second):
-        pairs = [] if second is None else matcher.knnMatch(first, second, k=2)
-        return -sum(len(pair) == 2 and pair[0].distance < 0.8 * pair[1].distance for pair in pairs)
-
-    by_details = ranked(places, [[distance(features[q], f) for f in features] for q in places.queries])
-    assert by_details > 0.6
-    assert by_colour < 0.4
-
-
-def digest(places, order):
-    drawn = {index: places[index].rendering for index in order}
-    data = b"".join(drawn[i].frames.numpy().tobytes() + drawn[i].part.numpy().tobytes() for i in sorted(drawn))
-    return hashlib.sha256(data).hexdigest()
-
-
-def test_a_photo_follows_from_the_seed_alone():
-    here = digest(small(), range(6))
-    assert digest(small(), [4, 0, 5, 1, 3, 2]) == here
-    assert digest(small(seed=1001), range(6)) != here
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; sys.path.insert(0, sys.argv[1]); from test_places import digest, small;",
-    ]
-    command[-1] += "print(digest(small(), range(6)))"
-    done = subprocess.run([*command, str(Path(__file__).parent)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == here
+def test_a_photo_follows_from_the_seed_alone(places):
+    wanted = [5, 0, 10]
+    again, other = small(), small(seed=1001)
+    for index in wanted:
+        assert torch.equal(again[index].frames([0]), places[index].frames([0]))
+        assert not torch.equal(other[index].frames([0]), places[index].frames([0]))
 
 
 def test_it_looks_like_every_other_set(places):
@@ -265,10 +214,10 @@ def test_it_looks_like_every_other_set(places):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_stands_on_the_ground_and_varies(family):
-    eye = Camera(*(np.full(1, value) for value in (0.0, 0.0, 0.0, 1.0)))
+    eye = tripod(1)
     paper = Part("paper", everywhere(), plain((1.0, 1.0, 1.0)), transform(np.zeros(1), 0))
     pictures = []
-    for seed in range(1000, 1004):
+    for seed in range(1000, 1003):
         rng = np.random.default_rng(seed)
         parts = [
             part for thing in build(random_style(np.random.default_rng(7), family), rng) for part in thing.seen(eye)
@@ -304,14 +253,14 @@ def test_words_differ():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number, 0 or more; got -1"),
         ({"part": "all"}, 'part must be "train" or "test"'),
-        ({"size": 16}, "size must be at least 32"),
-        ({"views": 1}, "views must be at least 2"),
+        ({"size": 16}, "size must be a whole number, 32 or more; got 16"),
+        ({"views": 1}, "views must be a whole number, 2 or more"),
         ({"instances": 0}, "instances must be"),
         ({"styles": 0}, "styles must be"),
-        ({"distractors": -1}, "distractors and junk must be 0 or more"),
-        ({"junk": -1}, "distractors and junk must be 0 or more"),
+        ({"distractors": -1}, "distractors must be a whole number, 0 or more"),
+        ({"junk": 0.5}, "junk must be a whole number, 0 or more; got 0.5"),
         ({"instances": 10_001}, "no more than 10000"),
     ],
 )

@@ -36,10 +36,6 @@ def still(frames):
     return transform(np.zeros(frames), 0)
 
 
-def moving(xs, ys, angle=0.0):
-    return transform(xs, ys, angle)
-
-
 def test_transform_scales_then_turns_then_moves():
     point = [1.0, 0.0, 1.0]
     quarter_turn = transform(10.0, 20.0, math.pi / 2, 3.0)
@@ -85,7 +81,7 @@ def test_signed_distances_by_hand(shape, point, distance):
     ],
 )
 def test_no_point_of_a_shape_lies_beyond_its_reach(shape):
-    x, y = np.meshgrid(np.linspace(-9, 9, 181), np.linspace(-9, 9, 181))
+    x, y = np.meshgrid(np.linspace(-9, 9, 91), np.linspace(-9, 9, 91))
     inside = shape.distance(x, y) <= 0
     assert inside.any()
     assert np.hypot(x - shape.centre[0], y - shape.centre[1])[inside].max() <= shape.reach + 1e-5
@@ -93,12 +89,12 @@ def test_no_point_of_a_shape_lies_beyond_its_reach(shape):
     assert abs(y - shape.centre[1])[inside].max() <= shape.half[1] + 1e-5
 
 
-@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.5])
-@pytest.mark.parametrize("shape", [capsule(9.0, 1.0, 2.0), box(16.0, 3.0), ellipse(3.0, 14.0), triangle(3.0, 8.0)])
+@pytest.mark.parametrize("angle", [0.0, 0.4, 2.5])
+@pytest.mark.parametrize("shape", [capsule(9.0, 1.0, 2.0), box(16.0, 3.0)])
 def test_a_long_part_is_painted_to_its_ends_whichever_way_it_lies(shape, angle):
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(2)),
-        Part("bar", shape, plain((1.0, 0.0, 0.0)), moving([14.2, 15.0], [13.7, 14.0], angle)),
+        Part("bar", shape, plain((1.0, 0.0, 0.0)), transform([14.2, 15.0], [13.7, 14.0], angle)),
     ]
     clip = render(scene, still(2), 30, 30)
     y, x = np.mgrid[:30, :30]
@@ -125,7 +121,7 @@ def test_what_is_too_small_to_be_seen_is_not_seen():
 def test_flow_of_a_moving_disc_by_hand():
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(2)),
-        Part("ball", disc(3.0), plain((1.0, 0.0, 0.0)), moving([8.0, 10.0], [6.0, 5.0])),
+        Part("ball", disc(3.0), plain((1.0, 0.0, 0.0)), transform([8.0, 10.0], [6.0, 5.0])),
     ]
     clip = render(scene, still(2), 16, 20)
     ball = clip.part[0] == 1
@@ -139,7 +135,7 @@ def test_flow_of_a_moving_disc_by_hand():
 
 
 def test_a_turn_moves_each_point_around_the_centre():
-    card = Part("card", everywhere(), BACKGROUND, moving([7.0, 7.0], [7.0, 7.0], [0.0, math.pi / 2]))
+    card = Part("card", everywhere(), BACKGROUND, transform([7.0, 7.0], [7.0, 7.0], [0.0, math.pi / 2]))
     clip = render([card], still(2), 15, 15)
     # (10, 7) lies 3 right of the centre; a quarter turn clockwise takes it 3 below: (7, 10).
     torch.testing.assert_close(clip.forward[0, :, 7, 10], torch.tensor([-3.0, 3.0]))
@@ -148,18 +144,17 @@ def test_a_turn_moves_each_point_around_the_centre():
 
 def test_the_camera_moves_the_background_the_other_way():
     scene = [Part("ground", everywhere(), BACKGROUND, still(2))]
-    pan = np.linalg.inv(moving([0.0, 1.5], [0.0, 0.0]))
+    pan = np.linalg.inv(transform([0.0, 1.5], [0.0, 0.0]))
     clip = render(scene, pan, 8, 8)
     torch.testing.assert_close(clip.forward[0], torch.tensor([-1.5, 0.0])[:, None, None].expand(2, 8, 8))
     assert clip.occluded[0].sum() == 8 * 1  # x = 0 lands at -1.5, x = 1 at -0.5, still on its pixel
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
+def test_warping_by_the_exact_flow_rebuilds_the_frame():
     """What is left on visible pixels is interpolation, not flow: it falls when the same scene is painted larger."""
     errors = []
     for height, width in ((60, 80), (180, 240)):
-        clip = stroll(seed, frames=5, height=height, width=width)
+        clip = stroll(0, frames=5, height=height, width=width)
         frames = clip.frames.float()
         warped, _ = backward_warp(frames[1:], clip.forward)
         part = clip.part.float()
@@ -175,24 +170,11 @@ def test_warping_by_the_exact_flow_rebuilds_the_frame(seed):
     assert large < 0.8  # of 255
 
 
-def test_the_same_seed_gives_the_same_clip_and_another_another():
-    first, again, other = (stroll(seed, frames=3, height=32, width=40) for seed in (5, 5, 6))
-    for name in ("frames", "part", "forward", "backward", "occluded", "poses"):
-        assert torch.equal(getattr(first, name), getattr(again, name)), name
-    assert not torch.equal(first.frames, other.frames)
-
-
 def test_a_tripod_leaves_the_lawn_at_rest():
     clip = stroll(0, frames=3, height=48, width=64, camera=0.0)
     lawn = clip.part[:-1] == clip.names.index("lawn")
     assert clip.forward.norm(dim=1)[lawn].max() < 1e-5
     assert clip.forward.norm(dim=1).max() > 0.5
-
-
-def test_one_frame_has_no_flow():
-    clip = stroll(0, frames=1, height=32, width=32)
-    assert clip.forward.shape == clip.backward.shape == (0, 2, 32, 32)
-    assert clip.occluded.shape == (0, 32, 32)
 
 
 def test_through_the_hole_three_velocities_look_the_same():
@@ -256,8 +238,7 @@ def test_bad_scenes_are_refused():
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("elbow", ["out", "in"])
-@pytest.mark.parametrize("place", [(0.1, -0.6), (0.9, -1.3), (0.2, -0.3)])
+@pytest.mark.parametrize(("elbow", "place"), [("out", (0.1, -0.6)), ("out", (0.9, -1.3)), ("in", (0.2, -0.3))])
 def test_an_arm_reaches_its_goal(side, elbow, place):
     place = (place[0] * (1 if side == "right" else -1), place[1])
     look = random_look(np.random.default_rng(0))
@@ -284,7 +265,7 @@ def test_the_painter_is_right_whatever_the_supersampling():
     """Flow, part index and occlusion do not depend on how finely colours are sampled."""
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(3)),
-        Part("ball", disc(2.6), plain((1.0, 0.0, 0.0)), moving([5.0, 6.3, 9.9], [6.0, 6.4, 6.0])),
+        Part("ball", disc(2.6), plain((1.0, 0.0, 0.0)), transform([5.0, 6.3, 9.9], [6.0, 6.4, 6.0])),
     ]
     one, three = (render(scene, still(3), 12, 16, supersampling=n) for n in (1, 3))
     assert torch.equal(one.part, three.part)
@@ -292,32 +273,13 @@ def test_the_painter_is_right_whatever_the_supersampling():
     assert (one.frames.float() - three.frames.float()).abs().max() < 0.1 * 255  # the rim: one sample, or nine
 
 
-def test_occlusion_against_every_point_by_itself():
-    """An independent way: carry each pixel's point by hand and ask every part in front whether it covers it."""
-    scene = [
-        Part("ground", everywhere(), BACKGROUND, still(2)),
-        Part("far", disc(4.0), plain((0.0, 1.0, 0.0)), moving([9.0, 12.5], [9.0, 8.0], [0.0, 0.3])),
-        Part("near", box(5.0, 3.0), plain((1.0, 0.0, 0.0)), moving([16.0, 11.2], [9.0, 9.7], [0.0, -0.5])),
-    ]
-    clip = render(scene, still(2), 20, 24)
-    for y in range(20):
-        for x in range(24):
-            seen = int(clip.part[0, y, x])
-            there = np.array([x, y]) + clip.forward[0, :, y, x].numpy().astype(float)
-            hidden = not ((there >= -0.5).all() and there[0] <= 23.5 and there[1] <= 19.5)
-            for part in scene[seen + 1 :]:
-                local = np.linalg.inv(part.pose[1]) @ [*there, 1]
-                hidden |= bool(part.shape.distance(local[0], local[1]) <= 0)
-            assert bool(clip.occluded[0, y, x]) == hidden, (x, y)
-
-
 def test_what_comes_from_far_is_hidden_too():
     """However little the parts between the two move."""
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(2)),
-        Part("flying", disc(3.0), plain((0.0, 1.0, 0.0)), moving([6.0, 22.0], [10.0, 10.0])),
-        Part("resting", disc(1.0), BACKGROUND, moving([6.0, 6.0], [17.0, 17.0])),
-        Part("screen", box(8.0, 8.0), plain((1.0, 0.0, 0.0)), moving([22.0, 22.0], [10.0, 10.0])),
+        Part("flying", disc(3.0), plain((0.0, 1.0, 0.0)), transform([6.0, 22.0], [10.0, 10.0])),
+        Part("resting", disc(1.0), BACKGROUND, transform([6.0, 6.0], [17.0, 17.0])),
+        Part("screen", box(8.0, 8.0), plain((1.0, 0.0, 0.0)), transform([22.0, 22.0], [10.0, 10.0])),
     ]
     clip = render(scene, still(2), 20, 28)
     assert torch.equal(clip.occluded[0], clip.part[0] == 1)
@@ -327,8 +289,8 @@ def test_what_comes_from_far_is_hidden_too():
 def test_masks_by_kind():
     scene = [
         Part("ground", everywhere(), BACKGROUND, still(1)),
-        Part("head", disc(2.0), BACKGROUND, moving([4.0], [4.0]), "puppet"),
-        Part("hat", disc(1.0), BACKGROUND, moving([10.0], [4.0]), "prop"),
+        Part("head", disc(2.0), BACKGROUND, transform([4.0], [4.0]), "puppet"),
+        Part("hat", disc(1.0), BACKGROUND, transform([10.0], [4.0]), "prop"),
     ]
     clip = render(scene, still(1), 9, 14)
     assert torch.equal(clip.mask("puppet"), clip.part == 1)

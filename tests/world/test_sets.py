@@ -9,10 +9,20 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from labkit.flow.warp import backward_warp
-from labkit.world import EASY, Actions, Difficulty, Interactions, LongClips, SecondActions, Source, Stills, sets
+from labkit.world import (
+    EASY,
+    Actions,
+    Difficulty,
+    FlowPairs,
+    Interactions,
+    LongClips,
+    Places,
+    SecondActions,
+    Source,
+    Stills,
+    sets,
+)
 from labkit.world import actions as acts
 from labkit.world.scenes import SCENES
 
@@ -20,7 +30,6 @@ FIELDS = ("frames", "part", "occluded", "poses")
 SMALL = {"size": 24, "groups": 3}
 SHORT = SMALL | {"frames": 3}
 LONG = SMALL | {"frames": 48, "segment": 12}
-TRIPOD = Difficulty(camera=0.0)
 
 
 def digest(rendering):
@@ -38,6 +47,8 @@ KINDS = {
     "stills": (Stills, SMALL),
     "stills as found": (Stills, SMALL | {"of": "actions", "noisy": True}),
     "source": (Source, SMALL),
+    "places": (Places, {"size": 32, "instances": 2, "distractors": 1}),
+    "pairs": (FlowPairs, {"size": 16, "number": 5}),
 }
 
 
@@ -86,44 +97,16 @@ def test_another_process_draws_the_same_world(digests):
 
 def test_another_seed_is_another_world(digests):
     other = some_digests(seed=1)
-    assert other.keys() == digests.keys()
-    assert not set(other.values()) & set(digests.values())
+    assert len({*digests.values(), *other.values()}) == 2 * len(digests)  # no two clips are alike
 
 
-def test_no_two_clips_are_alike():
-    clips = Actions(**SHORT, classes=["wave", "hammer"])
-    assert len({digest(clips.draw(index)) for index in range(len(clips))}) == len(clips) == 12
-    assert len({digest(small(kind).draw(0)) for kind in KINDS}) == len(KINDS)
-
-
-@pytest.mark.parametrize("kind", ["actions", "long", "stills as found"])
-def test_order_cache_and_workers_change_nothing(kind, monkeypatch):
-    wanted = [0, 7, 3, 7]
+@pytest.mark.parametrize("kind", ["interactions", "long", "stills as found"])
+def test_neither_the_order_nor_another_process_changes_a_clip(kind, uncached):
     clips = small(kind)
-    drawn = {index: digest(clips.draw(index)) for index in sorted(set(wanted))}
-    asked = small(kind)
-    assert [digest(asked[index].rendering) for index in wanted] == [drawn[index] for index in wanted]
-    read = small(kind)
-    assert [digest(read[index].rendering) for index in reversed(wanted)] == [drawn[i] for i in reversed(wanted)]
-    monkeypatch.setattr(type(clips), "draw", None)  # from the disk, all of it
-    again = small(kind)
-    assert {index: digest(again[index].rendering) for index in drawn} == drawn
-    monkeypatch.undo()
-    monkeypatch.setenv("LABKIT_CACHE", "off")
-    loader = DataLoader(small(kind).subset(wanted).map(seen), batch_size=None, num_workers=2)
-    assert [tuple(got) for got in loader] == [(drawn[index], int(clips.labels[index])) for index in wanted]
-
-
-def seen(clip):
-    return digest(clip.rendering), clip.label
-
-
-@pytest.mark.parametrize("kind", ["actions", "interactions", "long", "stills as found", "source"])
-def test_sets_travel_to_other_processes(kind, uncached):
-    clips = small(kind)
-    copy = pickle.loads(pickle.dumps(clips))
-    assert (copy.classes, list(copy.names)) == (clips.classes, list(clips.names))
-    assert digest(copy[1].rendering) == digest(clips.draw(1))
+    drawn = [digest(clips.draw(index)) for index in (0, 7, 3)]
+    copy = pickle.loads(pickle.dumps(small(kind)))
+    assert (copy.classes, copy.names) == (clips.classes, clips.names)
+    assert [digest(copy[index].rendering) for index in (3, 7, 0)] == drawn[::-1]
 
 
 # Settings and their folders
@@ -158,7 +141,7 @@ def test_what_decides_nothing_shares_the_folder():
     assert len({folder(clips) for clips in alike}) == 1
 
 
-@pytest.mark.parametrize("kind", ["actions", "interactions", "stills as found", "source"])
+@pytest.mark.parametrize("kind", ["interactions", "source"])
 def test_a_choice_of_classes_keeps_its_order_and_its_images(kind):
     whole = small(kind)
     chosen = [whole.classes[2], whole.classes[0]]
@@ -215,9 +198,7 @@ def test_default_sizes_are_those_of_the_datasheet(uncached):
     assert (Stills().num_frames, Source().num_frames) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("kind", "size", "frames"), [("actions", 16, 1), ("actions", 50, 5), ("interactions", 33, 2), ("source", 16, 3)]
-)
+@pytest.mark.parametrize(("kind", "size", "frames"), [("actions", 50, 5), ("interactions", 33, 2), ("source", 16, 3)])
 def test_other_sizes_and_lengths(kind, size, frames):
     clip = small(kind, size=size, frames=frames)[1]
     assert clip.num_frames == frames
@@ -230,7 +211,7 @@ def test_other_sizes_and_lengths(kind, size, frames):
             clip.flow(wrong)
 
 
-@pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions, LongClips, Stills, Source])
+@pytest.mark.parametrize("kind", [Actions, Stills])
 def test_no_group_is_on_both_sides_of_a_split_and_each_is_tested_once(kind):
     tested = []
     for split in (1, 2, 3):
@@ -274,13 +255,13 @@ def test_a_group_is_one_actor_in_all_classes_and_train_and_test_share_none(uncac
 
 
 def test_every_group_has_a_place_of_its_own_in_each_class():
-    clips = Actions(size=16, frames=1, classes=["wave", "clap"], groups=24)
-    places = {(clip.label, clip.group): clip.scene for clip in clips.subset(range(0, len(clips), 2))}
-    assert set(places.values()) <= set(SCENES)
-    assert len({places[0, group] for group in range(1, 25)}) >= 6
-    assert [places[0, g] for g in range(1, 25)] != [places[1, g] for g in range(1, 25)]
-    for index in range(0, len(clips), 2):
-        assert clips[index].scene == clips[index + 1].scene  # both clips of a group
+    clips = Actions(classes=["wave", "clap"], groups=24)
+    scenes = [clips._scene(index) for index in range(len(clips))]
+    assert scenes[::2] == scenes[1::2]  # both clips of a group
+    wave, clap = scenes[:48:2], scenes[48::2]
+    assert set(wave + clap) <= set(SCENES)
+    assert len(set(wave)) >= 6
+    assert wave != clap
 
 
 def test_who_has_a_home_is_there_in_four_cases_of_five():
@@ -303,7 +284,7 @@ def test_who_has_a_home_is_there_in_four_cases_of_five():
 def test_scene_names_are_what_is_drawn():
     landmarks = {"park": "lawn", "forest": "forest floor", "workshop": "board", "kitchen": "tiles", "stage": "pelmet"}
     landmarks |= {"snow": "piste", "street": "road", "beach": "sea", "gym": "wall bars"}
-    clips = Actions(size=16, frames=1, groups=12, clips=1, classes=["wave", "hammer", "broom"])
+    clips = Actions(size=16, frames=1, groups=7, clips=1, classes=["wave", "hammer", "broom"])
     met = set()
     for clip in clips:
         assert [scene for scene, mark in landmarks.items() if mark in clip.rendering.names] == [clip.scene]
@@ -314,43 +295,7 @@ def test_scene_names_are_what_is_drawn():
 # Flow
 
 
-def one_part_around(part):
-    """Pixels whose neighbours all show the same part: no edge runs through them."""
-    part = part.float()
-    return torch.nn.functional.max_pool2d(part, 3, 1, 1) == -torch.nn.functional.max_pool2d(-part, 3, 1, 1)
-
-
-def warping_errors(clip, steps, backward=False, off=(0.0, 0.0)):
-    """Mean error, of 255, of frames rebuilt by their flow, and of the next frame as it is.
-
-    On pixels away from the edges of parts that are seen in both frames; ``off`` is added to the flow.
-    """
-    here = [t + backward for t in steps]
-    there = [t + (not backward) for t in steps]
-    flow, part = clip.flow(here, backward=backward), clip.rendering.part
-    clear, inside = backward_warp(one_part_around(part)[there][:, None].float(), flow)
-    same, _ = backward_warp(part[there][:, None].float(), flow)
-    seen = one_part_around(part)[here] & inside & (clear[:, 0] == 1) & (same[:, 0] == part[here])
-    assert seen.float().mean() > 0.2
-    now, then = clip.frames(here).float(), clip.frames(there).float()
-    rebuilt, _ = backward_warp(then, flow + torch.tensor(off)[:, None, None])
-    return [(image - now).abs().mean(1)[seen].mean().item() for image in (rebuilt, then)]
-
-
-@pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("kind", ["actions", "second", "interactions", "long"])
-def test_warping_by_the_flow_rebuilds_the_frames(kind, backward):
-    """Better than no flow by far, and better than a flow that is off by half a pixel in any direction."""
-    changes = {"size": 64, "difficulty": Difficulty(camera=3.0)} | ({} if kind == "long" else {"frames": 5})
-    clips = small(kind, **changes)
-    some = clips.subset(range(1, len(clips), len(clips) // 6))
-    exact, unwarped = np.mean([warping_errors(clip, [0, 1, 2, 3], backward) for clip in some], axis=0)
-    assert exact < 0.4 * unwarped
-    for off in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5)):
-        assert exact < 0.8 * np.mean([warping_errors(clip, [0, 1, 2, 3], backward, off)[0] for clip in some])
-
-
-@pytest.mark.parametrize("kind", ["actions", "interactions", "restless"])
+@pytest.mark.parametrize("kind", ["interactions", "restless"])
 def test_part_and_occlusion_are_those_of_every_part_asked_about_every_pixel(kind, uncached, monkeypatch):
     """An independent painter that knows no boxes: all parts, all pixels."""
     painted = []
@@ -382,8 +327,8 @@ def test_part_and_occlusion_are_those_of_every_part_asked_about_every_pixel(kind
 
 
 def test_on_a_tripod_the_scene_does_not_move_and_the_puppet_does():
-    clips = Actions(difficulty=TRIPOD, size=32, groups=3, clips=1, frames=6)
-    for clip in clips.subset(range(0, len(clips), 3)):
+    clips = Actions(difficulty=Difficulty(camera=0.0), size=32, groups=3, clips=1, frames=6)
+    for clip in clips.subset(range(0, len(clips), 6)):
         flow, still = clip.flow(range(5)), clip.mask(range(5), "scene", "clutter")
         assert flow.norm(dim=1)[still].max() < 1e-4
         assert flow.norm(dim=1)[clip.mask(range(5), "puppet")].max() > 0.3
@@ -391,7 +336,7 @@ def test_on_a_tripod_the_scene_does_not_move_and_the_puppet_does():
 
 def test_camera_strength_moves_the_place():
     def background(strength):
-        clips = Actions(difficulty=Difficulty(camera=strength), size=48, groups=6, clips=1, classes=["wave"])
+        clips = Actions(difficulty=Difficulty(camera=strength), size=24, groups=6, clips=1, classes=["wave"])
         return np.mean([c.flow(range(15)).norm(dim=1)[c.mask(range(15), "scene")].mean().item() for c in clips])
 
     assert 0.1 < background(1.0) < 1.5
@@ -413,9 +358,9 @@ def test_masks_tell_puppets_and_things_from_the_rest():
 
 @pytest.mark.parametrize("kind", [Actions, SecondActions, Interactions])
 def test_puppets_stay_inside_of_the_image_with_all_their_parts(kind, uncached):
-    clips = kind(size=32, frames=6, groups=4, clips=1)
+    clips = kind(size=32, frames=3, groups=3, clips=1)
     border, whole, shown = 0, 0, []
-    for index in range(len(clips)):
+    for index in range(0, len(clips), 2):
         rendering = clips.draw(index)
         mask = rendering.mask("puppet")
         edge = torch.ones(32, 32, dtype=torch.bool)
@@ -427,18 +372,6 @@ def test_puppets_stay_inside_of_the_image_with_all_their_parts(kind, uncached):
     assert border < 0.01 * whole
     assert np.mean(shown) > 0.95  # hands behind a back, feet behind a bush
     assert min(shown) > 0.6
-
-
-@pytest.mark.parametrize("name", ["handshake", "high_five", "hug", "kiss"])
-def test_two_come_together_and_part_in_the_image(name):
-    clips = Interactions(size=32, groups=6, clips=1, classes=[name], difficulty=TRIPOD)
-    for clip in clips:
-        poses = clip.rendering.poses[[i for i, part in enumerate(clip.rendering.names) if part == "torso"]]
-        apart = (poses[0, :, 0, 2] - poses[1, :, 0, 2]).abs()
-        nearest = int(apart.argmin())
-        assert 4 < nearest < 19
-        assert apart[0] > 1.5 * apart[nearest]
-        assert apart[-1] > 1.5 * apart[nearest]
 
 
 # Long clips
@@ -470,7 +403,7 @@ def test_an_action_may_come_early_or_late():
     assert 0.2 < np.mean(first) < 0.5
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("share", [0.25, 1.0])
 def test_a_fraction_of_clips_has_two_labels(share):
     clips = LongClips(two_labels=share, groups=60)
     hot = clips.multi_hot
@@ -491,17 +424,6 @@ def test_labels_are_those_of_the_story():
         assert {clips.classes[label] for label in clip.labels} == happening
         assert clip.labels[0] == clip.label
         assert set(clip.labels) == set(hot[index].nonzero().flatten().tolist())
-
-
-def test_a_thing_is_there_while_it_is_used_and_leaves_no_trace():
-    settings = {"classes": ["hammer", "guitar", "ski"], "difficulty": Difficulty(clutter=0)}
-    clips = LongClips(**LONG, two_labels=0.0, **settings)
-    for index in range(0, len(clips), 3):
-        rendering = clips.draw(index)
-        ((start, end),) = [(s, e) for name, s, e in clips.segments(index) if name in clips.classes]
-        during = torch.zeros(48, dtype=torch.bool)
-        during[start:end] = True
-        assert torch.equal(rendering.mask("prop").flatten(1).any(1), during)
 
 
 def test_hidden_things_leave_the_image_as_if_they_were_not_there(uncached, monkeypatch):
@@ -538,7 +460,7 @@ def test_nobody_slides_from_one_position_to_another(uncached, monkeypatch):
 def test_cuts_are_jumps_and_there_are_two_in_every_noisy_clip(uncached):
     for strength in (0.0, 1.0):
         clips = LongClips(noisy=True, **LONG, difficulty=Difficulty(camera=strength))
-        for index in range(0, len(clips), 9):
+        for index in range(0, len(clips), 18):
             rendering = clips.draw(index)
             speed = rendering.forward.norm(dim=1).masked_fill(rendering.mask("puppet", "prop")[:-1], 0)
             most = speed.flatten(1).quantile(0.95, dim=1).sort(descending=True)  # of what is near
@@ -546,23 +468,6 @@ def test_cuts_are_jumps_and_there_are_two_in_every_noisy_clip(uncached):
             assert most.values[1] > 1.5 * most.values[2]
             assert most.indices[:2].min() + 1 >= 8
             assert most.indices[:2].max() + 1 < 40
-
-
-def test_flow_is_exact_between_cuts_and_large_across_them():
-    clips = LongClips(noisy=True, **(LONG | {"size": 48}))
-    for index in (3, 40):
-        clip = clips[index]
-        flow = clip.flow(range(47))
-        cuts = flow.norm(dim=1).flatten(1).median(1).values.topk(2).indices.tolist()
-        calm = [t for t in range(47) if t not in cuts]
-        rebuilt, inside = backward_warp(clip.frames([t + 1 for t in calm]).float(), flow[calm])
-        visible = ~clip.occluded(calm) & inside
-        error, unwarped = (
-            (image - clip.frames(calm).float()).abs().mean(1)[visible].mean()
-            for image in (rebuilt, clip.frames([t + 1 for t in calm]).float())
-        )
-        assert error < 0.6 * unwarped
-        assert flow[cuts].norm(dim=1).mean() > 3 * flow[calm].norm(dim=1).mean()
 
 
 # Stills
@@ -578,16 +483,16 @@ def test_a_quarter_of_the_stills_as_found_is_wrong(of):
 
 
 def test_the_right_ones_are_those_of_the_filtered_set_and_the_wrong_ones_are_not(uncached):
-    found, filtered = (Stills(of="actions", noisy=noisy, size=24, groups=5) for noisy in (True, False))
+    found, filtered = (Stills(of="actions", noisy=noisy, size=16, groups=3) for noisy in (True, False))
     wrong = [found.wrong(index) for index in range(len(found))]
-    assert 5 < sum(wrong) < 45
+    assert 5 < sum(wrong) < 27
     for index in range(len(found)):
         same = torch.equal(found.draw(index).frames, filtered.draw(index).frames)
         assert same != wrong[index]
 
 
 def test_some_wrong_stills_show_nobody(uncached):
-    found = Stills(noisy=True, size=24, groups=60)
+    found = Stills(noisy=True, size=16, groups=60)
     nobody = [not found.draw(i).mask("puppet").any() for i in range(len(found)) if found.wrong(i)]
     assert 0.1 < np.mean(nobody) < 0.55  # of those 30 %
 
@@ -645,8 +550,8 @@ def test_easy_is_easy():
 
 def test_clutter_and_light_do_what_they_say(uncached):
     def number(clutter):
-        clips = Actions(size=16, frames=1, groups=30, clips=1, classes=["wave"], difficulty=Difficulty(clutter=clutter))
-        return np.mean([clips.draw(index).kinds.count("clutter") for index in range(30)])
+        clips = Actions(size=16, frames=1, groups=20, clips=1, classes=["wave"], difficulty=Difficulty(clutter=clutter))
+        return np.mean([clips.draw(index).kinds.count("clutter") for index in range(20)])
 
     assert number(0.0) == 0
     assert number(1.0) == pytest.approx(1.3, abs=0.7)
@@ -675,48 +580,25 @@ def test_without_jitter_clips_of_a_group_are_synchronised(uncached):
     ("make", "message"),
     [
         (lambda: Actions(seed=-1), "seed must be a whole number, 0 or more; got -1"),
-        (lambda: Actions(seed=0.5), "seed must be a whole number, 0 or more; got 0.5"),
-        (lambda: Actions(seed=None), "seed must be a whole number, 0 or more; got None"),
-        (lambda: Actions(size=15), "size must be a whole number, 16 or more; got 15"),
         (lambda: Actions(size=64.0), "size must be a whole number, 16 or more; got 64.0"),
-        (lambda: Actions(frames=0), "frames must be a whole number, 1 or more; got 0"),
         (lambda: Actions(frames="16"), "frames must be a whole number, 1 or more; got '16'"),
         (lambda: Actions(clips=0), "clips must be a whole number, 1 or more; got 0"),
         (lambda: Actions(groups=2), "groups must be a whole number, 3 or more; got 2"),
-        (lambda: Actions(groups=3.5), "groups must be a whole number, 3 or more; got 3.5"),
-        (lambda: Actions(split=4), "split must be 1, 2 or 3"),
-        (lambda: Actions(part="val"), "got 1 and 'val'"),
         (lambda: Actions(classes=["wave", "dance"]), "classes must be among hammer, .*; got 'dance'"),
         (lambda: Actions(classes=["wave", "wave"]), "classes must be among .*, each once; got 'wave' 2 times"),
-        (lambda: Actions(classes="wave"), "classes must be among .*; got 'w'"),
-        (lambda: SecondActions(classes=["hammer"]), "classes must be among broom, .*; got 'hammer'"),
-        (lambda: LongClips(two_labels=1.5), "two_labels must be a share from 0 to 1; got 1.5"),
         (lambda: LongClips(two_labels=float("nan")), "two_labels must be a share from 0 to 1; got nan"),
         (lambda: LongClips(two_labels="half"), "two_labels must be a share from 0 to 1; got 'half'"),
         (lambda: LongClips(segment=3), "segment must be a whole number, 4 or more; got 3"),
         (lambda: LongClips(frames=40), "frames must be at least 2 \\* segment = 48; got 40"),
-        (lambda: LongClips(classes=["sit_down"]), "classes must be among hammer, .*; got 'sit_down'"),
         (lambda: Stills(of="cats"), 'of must be "interactions" or "actions"; got \'cats\''),
         (lambda: Stills(classes=["wave"]), "classes must be among handshake, .*; got 'wave'"),
-        (lambda: Difficulty(camera=-1), "camera must be a number from 0 to 100; got -1"),
         (lambda: Difficulty(clutter=float("nan")), "clutter must be a number from 0 to 100; got nan"),
         (lambda: Difficulty(home=1.1), "home must be a number from 0 to 1; got 1.1"),
         (lambda: Difficulty(jitter=4), "jitter must be a number from 0 to 3; got 4"),
         (lambda: Difficulty(light="dim"), "light must be a number from 0 to 100; got 'dim'"),
         (lambda: Actions(difficulty=0.5), r"difficulty must be a Difficulty; got 0\.5"),
-        (lambda: Actions(**SHORT)[-1], "index must lie within 0 to 107; got -1"),
-        (lambda: Actions(**SHORT)[108], "index must lie within 0 to 107; got 108"),
     ],
 )
 def test_bad_numbers_and_names_are_refused(make, message):
     with pytest.raises((ValueError, TypeError, IndexError), match=message):
         make()
-
-
-def test_numbers_of_numpy_are_numbers():
-    clips = Actions(seed=np.int64(0), size=np.int32(24), frames=np.int64(3), groups=np.int64(3))
-    assert folder(clips) == folder(Actions(**SHORT))
-    assert digest(clips.draw(0)) == digest(Actions(**SHORT).draw(0))
-
-
-# Prepared

@@ -7,16 +7,16 @@ import numpy as np
 
 from labkit.world import actions as acts
 from labkit.world.buildings.parts import clock, door, roof, sign, wall_texture, window
-from labkit.world.buildings.pieces import Thing, arch, columns, cut, inlaid, one_colour, piece, stained, trapezoid
+from labkit.world.buildings.pieces import Thing, arch, columns, inlaid, one_colour, piece, stained, trapezoid
 from labkit.world.buildings.style import DARK, GLASS, STONES, Style, chance, pick, shade, side_of
-from labkit.world.motion import Timing
-from labkit.world.puppet import random_look
 from labkit.world.render import Part, Shape, transform
 from labkit.world.shapes import (
     Colour,
     box,
     checks,
+    cut,
     disc,
+    dome,
     dots,
     ellipse,
     plain,
@@ -62,9 +62,8 @@ def _tower_top(style: Style, rng: np.random.Generator, width: float, height: flo
     elif kind == 1:
         radius = 0.62 * width
         rise = radius + 0.25
-        dome = Shape(lambda x, y: np.maximum(disc(radius).distance(x, y), y), radius)
         knob = piece("knob", box(0.06, 0.5), plain(paint.accent), 0, -height - radius)
-        parts = [piece("dome", dome, tiles, 0, -height), knob]
+        parts = [piece("dome", dome(radius), tiles, 0, -height), knob]
     else:
         rise = 0.35
         blocks = [(box(0.2, 0.3), x * width, -0.2) for x in (-0.5, -0.17, 0.17, 0.5)]
@@ -178,9 +177,7 @@ def monument(style: Style, rng: np.random.Generator) -> list[Thing]:
 
 
 def _statue(rng: np.random.Generator, stone: Colour) -> list[Part]:
-    action = pick(rng, acts.SOURCE)
-    when = Timing(1, rng.uniform(0, 2 * math.pi, 1), np.full(1, 0.5), pick(rng, ("left", "right")))
-    parts = acts.perform(random_look(rng), transform(np.zeros(1), 0), action.motion(when), action.things, when.side)
+    parts = acts.somebody(rng, transform(np.zeros(1), 0))
     return [dataclasses.replace(part, texture=one_colour(part.texture, stone), kind="place") for part in parts]
 
 

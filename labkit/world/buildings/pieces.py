@@ -98,13 +98,6 @@ def word(rng: np.random.Generator) -> str:
     return "".join(syllables[i] for i in rng.integers(len(syllables), size=rng.integers(2, 4)))
 
 
-def cut(shape: Shape, hole: Shape, dx: float, dy: float) -> Shape:
-    """A shape with a hole at (dx, dy)."""
-    return dataclasses.replace(
-        shape, distance=lambda x, y: np.maximum(shape.distance(x, y), -hole.distance(x - dx, y - dy))
-    )
-
-
 def arch(width: float, height: float) -> Shape:
     """A box with a round top."""
     return union((box(width, height - width / 2), 0, width / 4), (disc(width / 2), 0, -height / 2 + width / 2))
