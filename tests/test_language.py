@@ -87,7 +87,6 @@ MOVED = (  # files and folders that have had their English pass: these are held 
     "labkit/viz/scatter.js",
     "labkit/viz/scatter.py",
     "labkit/viz/source.py",
-    "labkit/viz/stacks.py",
     "labkit/viz/steps.py",
     "labkit/viz/story.py",
     "labkit/viz/style.py",

@@ -10,11 +10,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from labkit.viz.figures import PAGE
+from labkit.viz.figures import PLOT
 from labkit.viz.style import FONT, INK, PALETTE, QUIET, Figure, finish
 from labkit.viz.tables import OUTCOMES
 
 _LIGHT = {PALETTE[4], PALETTE[5]}  # too light for white signs
+HEIGHT = 560  # of a `trade_off_chart`, in pixels
 _TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 
@@ -202,9 +203,7 @@ class System:
     costs: Mapping[str, float]
 
 
-def trade_off_chart(
-    systems: Sequence[System], *, title: str, alt: str, y_title: str, size_title: str, height: int = 560
-) -> Figure:
+def trade_off_chart(systems: Sequence[System], *, title: str, alt: str, y_title: str, size_title: str) -> Figure:
     """What systems achieve over what they cost; buttons choose the cost. Every state travels with the page.
 
     Args:
@@ -213,7 +212,6 @@ def trade_off_chart(
         alt: what there is to see; all numbers are added to it.
         y_title: of the y axis, with its unit.
         size_title: what the area of a mark means, with its unit.
-        height: in pixels.
 
     Raises:
         ValueError: no systems, different costs, or a cost that is not above 0.
@@ -226,7 +224,7 @@ def trade_off_chart(
     diameters = {one.name: 8 + 44 * math.sqrt(one.size / largest) for one in systems}
     low, high = min(one.value for one in systems), max(one.value for one in systems)
     up = (low - 0.1 * (high - low) - 1, high + 0.1 * (high - low) + 1)
-    frame = (PAGE - 84, height - 130)  # pixels inside the axes
+    frame = (PLOT, HEIGHT - 130)  # pixels inside the axes
     figure = go.Figure()
     for number, kind in enumerate(kinds):
         mine = [one for one in systems if one.kind == kind]
@@ -265,7 +263,7 @@ def trade_off_chart(
     legend = {"orientation": "h", "x": 0, "y": -0.13, "yanchor": "top", "itemsizing": "constant"}
     read_out = "; ".join(", ".join(_told(one, y_title, size_title)) for one in systems)
     done = finish(
-        figure, title=title, alt=f"{alt} {read_out}.", height=height, legend=legend, margin={"t": 100, "b": 88}
+        figure, title=title, alt=f"{alt} {read_out}.", height=HEIGHT, legend=legend, margin={"t": 100, "b": 88}
     )
     done.update_layout(annotations=labels, showlegend=True)
     return done

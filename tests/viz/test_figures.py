@@ -71,7 +71,7 @@ def test_images_arrive_pixel_by_pixel_and_large_ones_are_shrunk():
 
 
 def test_tiles_of_a_grid_do_not_overlap():
-    figure = viz.frame_strip(noise(7, 3, 12, 16), columns=3, **TEXTS)
+    figure = viz.picture_grid(list(noise(7, 3, 12, 16)), columns=3, **TEXTS)
     corners = {(trace.x0, trace.y0) for trace in figure.data}
     assert len(corners) == 7
     xs, ys = sorted({x for x, _ in corners}), sorted({y for _, y in corners})

@@ -7,8 +7,9 @@ import traitlets
 from pages import opened, state
 
 from labkit.course import export
+from labkit.patches import Patches
 from labkit.retrieval import listed
-from labkit.viz import ClipPlayer, ClipScatter, NearestPatches, PatchExplorer, RetrievalBrowser, widget
+from labkit.viz import ClipPlayer, ClipScatter, PatchExplorer, RetrievalBrowser, widget
 from labkit.viz.attention import AttentionExplorer
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
@@ -26,14 +27,14 @@ def scatter(**words):
 
 
 def patches(**words):
-    numbers = torch.arange(7, 39).reshape(2, 4, 4) % 16
-    nearest = NearestPatches(numbers, torch.ones(2, 4, 4), torch.tensor([3.5, 11.5]), 8)
-    return PatchExplorer(IMAGES, {"3a": nearest, "5b": nearest}, names=NAMES, asked=[0, 1], **words)
+    features = torch.rand(16, 5, generator=torch.Generator().manual_seed(0))
+    patches = Patches(features, IMAGES, torch.tensor([0, 8]), 8)
+    return PatchExplorer({"3a": patches, "5b": patches}, names=NAMES, asked=2, k=4, **words)
 
 
 def retrieval(**words):
     order = torch.tensor([[0, 2, 1, 3], [3, 2, 1, 0]])
-    sets = {"good": listed([[1], [2]], 4), "junk": listed([[0], [3]], 4)}
+    sets = {"good": listed([[1], [2]], 4), "ok": listed([[], []], 4), "junk": listed([[0], [3]], 4)}
     return RetrievalBrowser(IMAGES, {"3a": order, "5b": order}, queries=[0, 3], **sets, names=NAMES, **words)
 
 
@@ -49,7 +50,9 @@ def occluder(**words):
 
 def pairs(**words):
     given = {"of_frame": {"heat": IMAGES}, "of_pair": {"both": IMAGES.expand(4, -1, -1, -1, -1)}}
-    return PairExplorer(IMAGES, **given, scores={"both": SCORES.expand(4, 4, 4)}, classes=NAMES, right=0, **words)
+    return PairExplorer(
+        IMAGES, **given, scores={"both": SCORES.expand(4, 4, 4)}, classes=NAMES, right=0, labels=NAMES, **words
+    )
 
 
 def player(**words):
