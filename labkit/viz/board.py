@@ -111,18 +111,20 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
                 hovertemplate="%{customdata[0]}<br>difference %{customdata[1]:+.2f} [%{customdata[2]:+.2f}, "
                 f"%{{customdata[3]:+.2f}}]: {outcome}<extra></extra>",
             )
-    before = ""
+    notes, rules, before = [], [], ""
     for y, (one, beyond) in enumerate(rows):
         head = f"<b>{escape(one['claim'])}</b>  " if one["claim"] != before else "      "
         late = "" if beyond is not None else f"  <i>{one['outcome']}</i>"
-        label = {"text": f"{head}{escape(one['text'])}{late}", "showarrow": False, "font": {"size": 11, "color": INK}}
-        figure.add_annotation(xref="paper", x=0, xanchor="left", y=y, yshift=15, **label)
+        place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yshift": 15}
+        notes.append({"text": f"{head}{escape(one['text'])}{late}", "showarrow": False, **place})
         if one["claim"] != before and y:
-            figure.add_hline(y=y - 0.62, line={"color": "#D1D5DB", "width": 1})
+            across = {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": y - 0.62, "y1": y - 0.62}
+            rules.append({**across, "line": {"color": "#D1D5DB", "width": 1}})
         before = one["claim"]
     reach = max([1.0, *(abs(end) for _, beyond in rows if beyond is not None for end in beyond)])
     ticks = sorted({sign * tick for tick in _TICKS if tick <= 1.1 * reach for sign in (-1, 1)})
     side = 1.04 * _scaled(reach)
+    figure.update_layout(annotations=notes, shapes=rules)
     figure.add_vrect(x0=0, x1=side, fillcolor=PALETTE[2], opacity=0.07, line_width=0, layer="below")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     figure.update_xaxes(

@@ -82,5 +82,7 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
     )
     top = 66 if second else 48
     figure.update_layout(**(layout | {"margin": {"l": 60, "r": 24, "t": top, "b": 48} | layout.get("margin", {})}))
-    figure.update_annotations(font={"family": FONT, "size": 12, "color": INK})
+    notes = [note.to_plotly_json() for note in figure.layout.annotations]
+    look = {"family": FONT, "size": 12, "color": INK}
+    figure.layout.annotations = [{**note, "font": note.get("font", {}) | look} for note in notes]
     return Figure(figure)

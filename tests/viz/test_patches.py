@@ -77,7 +77,7 @@ def test_forty_images_and_four_layers_stay_under_a_megabyte_and_a_half():
 
 @pytest.mark.parametrize("options", [{"layers": {}}, {"names": ["a"]}, {"asked": 4}, {"asked": 0}])
 def test_what_does_not_fit_is_explained(options):
-    with pytest.raises(ValueError, match="an explorer needs layers of the . images that have names"):
+    with pytest.raises(ValueError, match="images that have names, of which 1 or more are asked"):
         explorer(**options)
 
 

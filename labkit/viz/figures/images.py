@@ -58,13 +58,16 @@ def picture_grid(
     labels = [wrapped_label(label, PAGE / columns) for label in labels]
     lines = max(label.count("<br>") + 1 if label else 0 for label in labels)
     gap, label_height = 0.04 * wide, 0.04 * wide + (15 * lines + 3 * bool(lines)) * columns * wide / PAGE
-    figure = go.Figure()
+    images, notes = [], []  # put into the figure together: plotly takes its time for each call
     for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
         left, top = (number % columns) * (wide + gap), (number // columns) * (tall + label_height) + label_height
         x, y = left + (wide - tile.shape[2]) / 2, top + (tall - tile.shape[1]) / 2
-        _place(figure, tile, x, y)
+        smooth = "fast" if tile.shape[-1] > 128 else False
+        images.append(go.Image(source=_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip"))
         if label:
-            figure.add_annotation(x=left + wide / 2, y=top, text=label, showarrow=False, yanchor="bottom", yshift=-1)
+            place = {"x": left + wide / 2, "y": top, "yanchor": "bottom", "yshift": -1}
+            notes.append({"text": label, "showarrow": False, **place})
+    figure = go.Figure(images, layout={"annotations": notes})
     across, down = columns * (wide + gap) - gap, rows * (tall + label_height)
     _hide_axes(figure, across, down)
     height = int(min(down / across * (PAGE - 32), 1400)) + 84
@@ -255,12 +258,6 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
     require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
     halves = {"dx (to the right)": flow[0], "dy (down)": flow[1]}
     return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
-
-
-def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:
-    """Put a picture into data coordinates with its top left corner at (x, y)."""
-    smooth = "fast" if tile.shape[-1] > 128 else False
-    figure.add_image(source=_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip")
 
 
 def _uri(picture: Tensor) -> str:
