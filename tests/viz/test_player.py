@@ -77,19 +77,13 @@ def zeros(*shape, dtype=torch.uint8):
         ([zeros(5, 3, 6, 8)], TypeError, r"panel 1 must be a Panel or a mapping; got Tensor: pass \{'image': clip\}"),
         ([{}], ValueError, "panel 1 must have at least one layer"),
         ([{"image": zeros(1, 5, 3, 6, 8)}], ValueError, r"'image' of panel 1 must be \(T, C, H, W\).*one clip"),
-        ([{"image": zeros(5, 2, 6, 8)}], ValueError, r"'image' of panel 1 must be .* got \(5, 2, 6, 8\)"),
-        ([{"image": [[1]]}], TypeError, "must be a torch.Tensor or numpy.ndarray; got list"),
         ([Panel("left", {"image": zeros(0, 3, 6, 8)})], ValueError, "'image' of panel 'left' must not be empty"),
         ([{"image": zeros(5, 3, 6, 8, dtype=torch.int64)}], TypeError, "'image' of panel 1 must be uint8 or floating"),
-        ([{"image": torch.full((2, 3, 2, 2), torch.nan)}], ValueError, "finite; got 24 non-finite values"),
-        ([{"image": torch.full((2, 3, 2, 2), 1.5)}], ValueError, r"in \[0, 1\]; got 1.5 to 1.5"),
-        ([{"image": torch.full((2, 3, 2, 2), -0.5)}], ValueError, r"in \[0, 1\]; got -0.5 to -0.5"),
         (
             [{"image": zeros(5, 3, 6, 8), "flow": zeros(3, 3, 6, 8)}],
             ValueError,
             "got 5 in 'image' of panel 1, 3 in 'flow'",
         ),
-        ([{"image": zeros(5, 3, 6, 8)}, {"image": zeros(7, 3, 6, 8)}], ValueError, "one length"),
         ([{"image": zeros(5, 3, 6, 8), "heat": zeros(5, 3, 3, 4)}], ValueError, "one height and width; .*: resize"),
         ([Panel("a", {"image": zeros(5, 3, 6, 8)}, labels=["x"])], ValueError, "labels must be 5; got 1"),
         ([{"image": Layer(zeros(5, 3, 6, 8), tracks=zeros(5, 2))}], ValueError, r"must be \(N, T, 2\)"),
@@ -112,7 +106,6 @@ def test_a_wrong_clip_is_explained(panels, error, message):
     [
         ({"fps": 0}, "fps must be a finite number greater than 0"),
         ({"start": 5}, "start must be 0 to 4; got 5"),
-        ({"start": -1}, "start must be 0 to 4; got -1"),
         ({"quality": 101}, "quality must be 1 to 100 or None; got 101"),
     ],
 )

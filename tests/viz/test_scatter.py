@@ -57,10 +57,9 @@ def test_large_clips_are_shrunk():
     [
         (lambda: scatter(POINTS[:, :1]), ValueError, r"points must be \(N, 2\)"),
         (lambda: scatter(POINTS / 0), ValueError, "points must be finite"),
-        (lambda: scatter(labels=LABELS[:3]), ValueError, r"labels must be \(5\)|labels must be \(5,\)"),
+        (lambda: scatter(labels=LABELS[:3]), ValueError, r"labels must be \(5\)"),
         (lambda: scatter(labels=LABELS + 1), ValueError, "labels 1 to 3 and 3 classes"),
         (lambda: scatter(clips=[flat(0)]), ValueError, "one for each of the 5 points; got 1 and 5"),
-        (lambda: scatter(clips=[flat(0)[0]] * 5), ValueError, "clip clip_0 must be"),
         (lambda: scatter(clips=[flat(0)[:0]] * 5), ValueError, "clip clip_0 must not be empty"),
         (lambda: scatter(clips=[flat(0).int()] * 5), TypeError, "clip clip_0 must be uint8 or floating point"),
         (lambda: scatter(POINTS[:0], LABELS[:0]), ValueError, "got 0 points"),
