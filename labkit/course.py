@@ -221,8 +221,7 @@ def export(executed: Path, page: Path) -> Path:
             if figure := output.get("data", {}).pop(_PLOTLY, None):
                 html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
                 output.data["text/html"] = html
-    if any("plotly" in str(output.get("data", {}).get("text/html")) for output in _outputs(notebook)):
-        notebook.metadata["plotly_js"] = get_plotlyjs()
+                notebook.metadata["plotly_js"] = get_plotlyjs()
     config = Config()
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
@@ -258,10 +257,6 @@ def _with_files(html: str) -> str:
 def _is_bare_widget(output: nbformat.NotebookNode) -> bool:
     data = output.get("data", {})
     return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
-
-
-def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def with_mathml(markdown: str) -> tuple[str, list[str]]:
