@@ -76,8 +76,8 @@ class AttentionExplorer(PageWidget, kind="attention"):
             require_finite(values, f"energies {name!r}")
         if not (0 <= right < count and 0 <= start < length and min(maps.shape[-2:]) >= SIDE):
             raise ValueError(
-                f"right must be 0 to {count - 1}, start 0 to {length - 1}, maps at least {SIDE} x {SIDE}; got {right}, "
-                f"{start} and {tuple(maps.shape[-2:])}"
+                f"right must be 0 to {count - 1}, start 0 to {length - 1}, attention maps at least {SIDE} x {SIDE}; "
+                f"got {right}, {start} and {tuple(maps.shape[-2:])}"
             )
         if len(set(concepts)) < count:
             raise ValueError(f"concepts must have names of their own; got {list(concepts)}")

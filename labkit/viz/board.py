@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from labkit.viz.figures import PLOT
+from labkit.viz.figures.labels import PLOT
 from labkit.viz.style import FONT, INK, PALETTE, QUIET, Figure, finish
 from labkit.viz.tables import OUTCOMES
 

@@ -8,7 +8,7 @@ import torch
 from pages import decoded
 
 from labkit import viz
-from labkit.viz.figures import LETTER, PAGE, PLOT, name_ticks
+from labkit.viz.figures.labels import LETTER, PAGE, PLOT, name_ticks
 from labkit.viz.style import finish
 
 TEXTS = {"title": "A title", "alt": "What there is to see."}

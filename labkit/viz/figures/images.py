@@ -298,8 +298,8 @@ def _add_wheel(figure: Figure, speed: float) -> None:
     place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "sizing": "contain"}
     figure.add_layout_image(source=_uri(colour_wheel(128)), x=1.03, y=0.55, sizex=0.12, sizey=0.9, **place)
     note = {"xref": "paper", "yref": "paper", "showarrow": False, "xanchor": "center", "x": 1.09}
-    figure.add_annotation(text=f"rim: {speed:.2g} px per frame<br>centre: at rest", y=0.5, yshift=-74, **note)
-    figure.update_annotations(font_color=INK)
+    text = f"rim: {speed:.2g} px per frame<br>centre: at rest"
+    figure.add_annotation(text=text, y=0.5, yshift=-74, font={"color": INK}, **note)
 
 
 def _hide_axes(figure: go.Figure, across: float, down: float) -> None:
