@@ -1,6 +1,5 @@
 """Every notebook: agrees with its source, one parameters cell, runs from top to bottom, twice with equal results."""
 
-import ast
 import os
 import re
 import subprocess
@@ -88,17 +87,6 @@ def test_prose_and_code_alternate(source):
         if cell.cell_type == "code":
             assert len(cell.source.splitlines()) <= 36, cell.source[:200]
             assert not re.search(r"^\s*(class |optimi[sz]er\.step|loss\.backward)", cell.source, flags=re.M)
-
-
-@each_notebook
-def test_what_may_take_long_is_told_whether_to_show_progress(source):
-    """A bar shows up where something takes over a second: in a smoke run, there one time and not the next."""
-    code = "\n".join(cell.source for cell in jupytext.read(source).cells if cell.cell_type == "code")
-    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
-        is_method = isinstance(call.func, ast.Attribute)
-        name = getattr(call.func, "attr" if is_method else "id", "")
-        if name in (("prepare", "attend") if is_method else ("fit", "evaluate", "extract_codes")):  # not sklearn's .fit
-            assert "progress" in {word.arg for word in call.keywords}, ast.unparse(call)
 
 
 @each_notebook
