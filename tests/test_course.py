@@ -195,19 +195,16 @@ def test_an_executed_notebook_is_of_this_run(tmp_path):
     assert not executed.exists()
 
 
-def test_ctrl_c_leaves_nothing_temporary(source, tmp_path, monkeypatch, capsys):
-    path, given = source("print(1)"), []
-
-    def interrupted(plain, *_, **__):
-        given.append(plain)
-        assert plain.exists()
+def test_ctrl_c_ends_the_course_and_leaves_what_has_run(source, tmp_path, monkeypatch, capsys):
+    def interrupted(client):
         raise KeyboardInterrupt
 
+    path = source("print(1)")
     monkeypatch.setattr("labkit.course.sources", lambda: [path])
-    monkeypatch.setattr("papermill.execute_notebook", interrupted)
+    monkeypatch.setattr("nbclient.NotebookClient.execute", interrupted)
     assert cli.main(["course", "--to", str(tmp_path / "pages")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
-    assert not given[0].parent.exists()
+    assert [path.name for path in (tmp_path / "pages").iterdir()] == ["42_answer.ipynb"]
 
 
 def test_a_reader_who_stops_ends_a_command_quietly():
