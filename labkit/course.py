@@ -1,24 +1,25 @@
 """The notebooks as files: from their source to .ipynb, run with parameters, exported to pages that need no network.
 
-The ``.py`` file is the source of truth. Running and exporting is papermill's and nbconvert's work; this module adds
-what else the lab needs: one clear line for a failing cell, and an HTML page whose formulas, figures and players
-live in the page itself.
+The ``.py`` file is the source of truth. Running and exporting is nbclient's and nbconvert's work, parameters are
+papermill's; this module adds what else the lab needs: one clear line for a failing cell, and an HTML page whose
+formulas, figures and players live in the page itself.
 """
 
 import re
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 import plotly.io
 from latex2mathml.converter import convert as latex_to_mathml
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from papermill.execute import raise_for_execution_errors
+from papermill.parameterize import parameterize_notebook
 from plotly.offline import get_plotlyjs
 from traitlets.config import Config
 
@@ -89,22 +90,14 @@ def sources() -> list[Path]:
     return sorted(notebooks_folder().glob("[0-9][0-9]_*.py"))
 
 
-def run(
-    source: Path,
-    output: Path,
-    parameters: Mapping[str, Any],
-    *,
-    timeout: int | None = None,
-    progress: bool | None = None,
-) -> Path:
-    """Execute a notebook from its source with papermill.
+def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: int | None = None) -> Path:
+    """Execute a notebook from its source.
 
     Args:
         source: the ``.py`` file.
-        output: where the executed ``.ipynb`` goes; also written when a cell fails, up to that cell.
+        output: where the executed ``.ipynb`` goes, in the end; also written when a cell fails, up to that cell.
         parameters: replace the values of its ``parameters`` cell.
         timeout: seconds that a cell may take; None: as long as it needs.
-        progress: whether to show a bar, a step for each cell; None: if somebody is there to see it.
 
     Returns:
         ``output``.
@@ -114,27 +107,36 @@ def run(
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)  # of an earlier run: whatever lies there afterwards is of this one
+    notebook, begun = notebook_of(source), [""]
+    notebook.metadata["papermill"] = {}  # where it notes the parameters
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])  # by which it finds their cell
+    if parameters:
+        notebook = parameterize_notebook(notebook, dict(parameters))
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=timeout,
+        resources={"metadata": {"path": str(source.parent)}},
+        on_cell_execute=lambda cell, cell_index: begun.append(cell.source),
+        store_widget_state=False,  # the page carries it already
+        extra_arguments=["--log-level=ERROR"],  # of the kernel, whose warnings are none of the notebook's
+    )
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder, f"{source.stem}.ipynb")
-            plain.write_text(nbformat.writes(notebook_of(source)), encoding="utf-8")
-            papermill.execute_notebook(
-                plain,
-                output,
-                parameters=dict(parameters),
-                cwd=source.parent,
-                kernel_name="python3",
-                progress_bar=sys.stderr.isatty() if progress is None else progress,
-                execution_timeout=timeout,
-                store_widget_state=False,  # the page carries it already
-                extra_arguments=["--log-level=ERROR"],  # of the kernel, whose warnings are none of the notebook's
-            )
+        client.execute()
+    except CellExecutionError:
+        pass  # told below
+    except (CellTimeoutError, DeadKernelError) as error:
+        what = f"took longer than {timeout} s" if isinstance(error, CellTimeoutError) else "ended the kernel"
+        where = f"cell [{len(begun) - 1}] ({_first_line(begun[-1])})"
+        raise NotebookError(f"{source.stem}: {where} {what}") from error
+    finally:
+        write_text(output, nbformat.writes(notebook))
+    try:
+        raise_for_execution_errors(notebook, str(output))  # writes it again, with a link to the cell above all others
     except PapermillExecutionError as error:
         where = f"cell [{error.exec_count}] failed ({_first_line(error.source)})"
         raise NotebookError(f"{source.stem}: {where}: {error.ename}: {error.evalue}") from error
-    except (CellTimeoutError, DeadKernelError) as error:
-        what = f"took longer than {timeout} s" if isinstance(error, CellTimeoutError) else "ended the kernel"
-        raise NotebookError(f"{source.stem}: {_last_begun(output)} {what}") from error
     return output
 
 
@@ -156,7 +158,7 @@ def make_page(
     page.unlink(missing_ok=True)  # of an earlier run
     errors = []
     try:
-        run(source, executed, parameters, timeout=timeout, progress=False)
+        run(source, executed, parameters, timeout=timeout)
     except Exception as error:  # whatever it is, it must not keep the next notebook from being run
         errors.append(describe(error, source))
     try:
@@ -168,16 +170,6 @@ def make_page(
 def describe(error: Exception, path: Path) -> str:
     """An error in one line that names the notebook."""
     return str(error) if isinstance(error, NotebookError) else f"{path}: {type(error).__name__}: {error}"
-
-
-def _last_begun(executed: Path) -> str:
-    """The cell that papermill began last, as an error names it."""
-    count, first_line = 0, ""
-    if executed.exists():
-        for cell in nbformat.read(executed, as_version=4).cells:
-            if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time"):
-                count, first_line = count + 1, _first_line(cell.source)
-    return f"cell [{count}] ({first_line})" if count else "the first cell"
 
 
 def _first_line(text: str) -> str:
@@ -221,8 +213,7 @@ def export(executed: Path, page: Path) -> Path:
             if figure := output.get("data", {}).pop(_PLOTLY, None):
                 html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
                 output.data["text/html"] = html
-    if any("plotly" in str(output.get("data", {}).get("text/html")) for output in _outputs(notebook)):
-        notebook.metadata["plotly_js"] = get_plotlyjs()
+                notebook.metadata["plotly_js"] = get_plotlyjs()
     config = Config()
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
@@ -258,10 +249,6 @@ def _with_files(html: str) -> str:
 def _is_bare_widget(output: nbformat.NotebookNode) -> bool:
     data = output.get("data", {})
     return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
-
-
-def _outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def with_mathml(markdown: str) -> tuple[str, list[str]]:

@@ -70,9 +70,7 @@ class Scoreboard:
     """
 
     def __init__(self, run: Run, folder: Path | None = None) -> None:
-        if run.paper not in claims.ledger():
-            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {run.paper!r}")
-        self.paper = claims.ledger()[run.paper]
+        self.paper = _paper(run.paper)
         if run.dataset not in self.paper.datasets:
             raise ValueError(f"dataset must be one of {', '.join(self.paper.datasets)}; got {run.dataset!r}")
         self.dataset, self.folder, self._run = run.dataset, folder, run
@@ -100,9 +98,7 @@ class Scoreboard:
         Raises:
             ValueError: no such paper.
         """
-        if paper not in claims.ledger():
-            raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {paper!r}")
-        entry = claims.ledger()[paper]
+        entry = _paper(paper)
         if dataset not in entry.datasets:
             measured = (record for record in claims.records(paper, folder) if record.profile == _counting(profile))
             dataset = next(iter(Counter(record.dataset for record in measured).most_common(1)), ("world",))[0]
@@ -255,6 +251,12 @@ class Scoreboard:
 
     def _records(self) -> list[Record]:
         return claims.records(self.paper.name, self.folder)
+
+
+def _paper(name: str) -> claims.Paper:
+    if name not in claims.ledger():
+        raise ValueError(f"paper must be one of {', '.join(claims.ledger())}; got {name!r}")
+    return claims.ledger()[name]
 
 
 def _counting(profile: str) -> str:

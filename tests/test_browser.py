@@ -1,7 +1,6 @@
-"""The lab as a newcomer meets it: JupyterLab with a kernel, and source code in a page without one."""
+"""Widgets, figures and source code in JupyterLab with a kernel, and source code in a page without one."""
 
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -21,19 +20,25 @@ pytestmark = pytest.mark.browser
 TOKEN = "only-for-this-test"
 
 
+CELLS = [
+    """import torch
+from labkit import viz
+from labkit.papers.frame_rnn import ReLURecurrence""",
+    """noise = torch.rand(5, 3, 16, 16)
+viz.ClipPlayer({"noise": noise}, title="Noise", alt="Grey noise.")""",
+    'viz.frame_strip(noise, title="Frames", alt="Five frames of noise.")',
+    "viz.show(ReLURecurrence)",
+]
+
+
 @pytest.fixture
 def lab(tmp_path):
-    """A JupyterLab on a copy of the notebooks, in the smoke profile; gives its address."""
+    """A JupyterLab on a folder with a notebook of these cells; gives its address."""
     folder = tmp_path / "notebooks"
-    shutil.copytree(course.notebooks_folder(), folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    source = folder / "01_video_and_flow.py"
-    text = source.read_text(encoding="utf-8")
-    source.write_text(text.replace('profile = "lesson"', 'profile = "smoke"', 1), encoding="utf-8")
-    course.write_notebook(source)
-    code = "from labkit.papers.frame_rnn import ReLURecurrence\nfrom labkit.viz import show\n\nshow(ReLURecurrence)"
+    folder.mkdir()
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-    show_it = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel)
-    nbformat.write(show_it, folder / "42_source.ipynb")
+    notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, CELLS)], metadata=kernel)
+    nbformat.write(notebook, folder / "42_cells.ipynb")
     (tmp_path / "labkit").symlink_to(CLONE / "labkit")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -69,46 +74,30 @@ def wait_for(address, server, log):
     raise AssertionError(f"JupyterLab did not answer: {log.read_text()}")
 
 
-def run_all(page, address):
-    """Open a notebook in JupyterLab and run its cells."""
-    page.goto(address)
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
-
-
-def test_notebook_01_in_jupyterlab(chromium, lab):
+def test_in_jupyterlab_widgets_are_live_figures_are_drawn_and_source_code_leads_to_its_line(chromium, lab):
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     try:
-        run_all(page, f"{lab}/lab/tree/notebooks/01_video_and_flow.ipynb?token={TOKEN}")
+        page.goto(f"{lab}/lab/tree/notebooks/42_cells.ipynb?token={TOKEN}")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
         page.locator(".labkit-player[aria-busy=false]").first.wait_for(timeout=120_000)
         page.locator(".js-plotly-plot").first.wait_for(timeout=120_000)
         scrub(page.locator(".labkit-player").first, page)
         assert page.locator(".labkit-player-place").count() == 0, "JupyterLab should show the live widget"
         assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    finally:
-        page.close()
-    assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
-
-
-def line_of(path, start):
-    return next(n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if line.startswith(start))
-
-
-def test_source_code_in_jupyterlab_has_a_link_to_its_line(chromium, lab):
-    page = chromium.new_page(viewport={"width": 1200, "height": 1000})
-    try:
-        run_all(page, f"{lab}/lab/tree/notebooks/42_source.ipynb?token={TOKEN}")
         page.locator(".labkit-source a").click(timeout=60_000)
         page.locator(".jp-FileEditor .cm-line").first.wait_for(timeout=60_000)
         assert page.url.endswith("/lab/tree/labkit/papers/frame_rnn.py")
-        line = line_of(CLONE / "labkit/papers/frame_rnn.py", "class ReLURecurrence")
+        lines = (CLONE / "labkit/papers/frame_rnn.py").read_text(encoding="utf-8").splitlines()
+        line = next(number for number, text in enumerate(lines, 1) if text.startswith("class ReLURecurrence"))
         page.get_by_text(f"Ln {line}, Col 1").wait_for()
     finally:
         page.close()
+    assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
 
 
 def test_source_code_in_a_page_is_coloured_and_has_a_link_to_its_line(offline_page, tmp_path):

@@ -18,9 +18,8 @@ TOOLS = ["python", "uv", "jupyter", "labkit", "ruff", "mypy", "lint-imports"]
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="no make on the PATH")
-@pytest.mark.parametrize("name", ["My Docs", 'it\'s "$HOME", ünïcödé & more; (1)'])
-def test_every_target_works_in_a_folder_of_any_name(tmp_path, name):
-    folder = tmp_path / name / "labkit"
+def test_every_target_works_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / 'it\'s "$HOME", ünïcödé & more; (1)' / "labkit"
     (folder / "benchmarks").mkdir(parents=True)
     shutil.copy(MAKEFILE, folder)
     for needed in ("requirements.lock", "pyproject.toml", "benchmarks/requirements.lock"):

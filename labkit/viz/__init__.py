@@ -24,12 +24,11 @@ from labkit.viz.filters import filter_details, filter_mosaic
 from labkit.viz.layers import flow_layer, mean_subtraction_layers, speed_layer
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
-from labkit.viz.patches import NearestPatches, PatchExplorer
+from labkit.viz.patches import PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.source import show
-from labkit.viz.stacks import component_panels, input_volumes
 from labkit.viz.steps import Reading, step_chart
 from labkit.viz.story import clip_story
 from labkit.viz.style import Figure, finish
@@ -47,7 +46,6 @@ __all__ = [
     "Covered",
     "Figure",
     "Layer",
-    "NearestPatches",
     "Occluder",
     "PairExplorer",
     "Panel",
@@ -64,7 +62,6 @@ __all__ = [
     "class_sheet",
     "clip_story",
     "colour_wheel",
-    "component_panels",
     "confusion_browser",
     "confusion_switch",
     "contents",
@@ -80,7 +77,6 @@ __all__ = [
     "frame_strip",
     "heat_maps",
     "heat_to_rgb",
-    "input_volumes",
     "line_chart",
     "marked_places",
     "mean_subtraction_layers",

@@ -4,11 +4,10 @@ export default function figure() {
   function render({ model, el }) {
     const scene = model.get("scene");
     const last = scene.frames.length - 1;
-    const toFrame = (value) => change(model, { frame: Math.min(Math.max(value, 0), last) });
+    const toFrame = (value) => change(model, { frame: within(value, last) });
     const toConcept = (name) => change(model, { concept: name });
-    const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "frame" });
-    slider.oninput = () => toFrame(Number(slider.value));
-    const text = h("span", { class: "la-number" });
+    const slider = drawSlider("frame", 0, last, toFrame);
+    const text = h("span", { class: "lab-number" });
     const choice = drawSwitch("concept", scene.concepts, toConcept);
     const image = drawMap(scene);
     const bars = scene.energies.map((rule) => drawBars(scene, rule));
@@ -17,8 +16,8 @@ export default function figure() {
       el,
       "attention",
       scene,
-      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), choice.el),
-      h("label", { class: "la-slider" }, "frame", slider, text),
+      [choice.el],
+      h("label", { class: "la-slider" }, "frame", slider.el, text),
       h(
         "div",
         { class: "la-body" },
@@ -30,8 +29,7 @@ export default function figure() {
     const show = () => {
       const [frame, name] = [model.get("frame"), model.get("concept")];
       const concept = scene.concepts.indexOf(name);
-      slider.value = frame;
-      slider.style.setProperty("--lab-done", `${last ? (100 * frame) / last : 0}%`);
+      slider.show(frame);
       text.textContent = String(frame);
       choice.show(name);
       image.show(frame, concept);
@@ -49,7 +47,7 @@ export default function figure() {
 
     const turn = (by) => () => {
       const at = scene.concepts.indexOf(model.get("concept")) + by;
-      toConcept(scene.concepts[Math.min(Math.max(at, 0), scene.concepts.length - 1)]);
+      toConcept(scene.concepts[within(at, scene.concepts.length - 1)]);
     };
     return listenForKeys(root, {
       ArrowLeft: () => toFrame(model.get("frame") - 1),
@@ -97,7 +95,7 @@ function drawBars(scene, rule) {
   const [low, high] = range(rule);
   const rows = scene.concepts.map((name, index) => {
     const bar = h("i", { "aria-hidden": "true", style: `background: ${scene.colours[index]}` });
-    const number = h("span", { class: "la-number" });
+    const number = h("span", { class: "lab-number" });
     const label = h("span", {}, index === scene.right ? `✓ ${name}` : name);
     return { el: h("li", {}, label, number, h("span", { class: "la-track" }, bar)), bar, number };
   });
@@ -110,7 +108,7 @@ function drawBars(scene, rule) {
       bar.style.width = `${(100 * Math.abs(value)) / (high - low)}%`;
       el.className = `${index === concept ? "la-chosen" : ""} ${best ? "la-best" : ""}`;
     });
-  return { el: h("ol", {}, ...rows.map((row) => row.el)), show };
+  return { el: h("ol", { class: "lab-bars" }, ...rows.map((row) => row.el)), show };
 }
 
 /** The same over time, a line a concept; a click chooses the frame. */

@@ -14,13 +14,16 @@ from torch import Tensor
 from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri, heat_to_rgb
 from labkit.viz.style import PALETTE
-from labkit.viz.widget import PageWidget
+from labkit.viz.widget import PageWidget, require_choice
 
+SIDE = 3  # of the square that counts, in cells
 _SHADES = 64
 
 
 class AttentionExplorer(PageWidget, kind="attention"):
     """Shows a frame of a clip under the attention map of a concept, with the square that counts, and all energies.
+
+    That is the square of 3 x 3 cells with the largest sum, the first of equals (the paper's "sliding window").
 
     A slider chooses the frame, buttons the concept; once the figure has the focus, left and right change the frame, up
     and down the concept, and digits choose one of the first nine.
@@ -28,8 +31,6 @@ class AttentionExplorer(PageWidget, kind="attention"):
     Attributes:
         frame: number of the frame, 0 to T - 1.
         concept: name of the concept whose attention map is shown.
-
-    Both may be set and observed in the notebook while a kernel runs.
     """
 
     frame = traitlets.Int().tag(sync=True)
@@ -43,7 +44,6 @@ class AttentionExplorer(PageWidget, kind="attention"):
         *,
         concepts: Sequence[str],
         right: int,
-        side: int = 3,
         start: int = 0,
         title: str,
         alt: str,
@@ -56,8 +56,6 @@ class AttentionExplorer(PageWidget, kind="attention"):
             energies: by the name of a rule, (T, K); the first is that of the squares. All are drawn over time.
             concepts: K names.
             right: index of the right one, shown at first.
-            side: of the square that is marked, in cells: the one with the largest sum, the first of equals (the paper's
-                "sliding window").
             start: frame shown at first.
             title: heading of the figure.
             alt: what there is to see, in a sentence, for those who cannot see it.
@@ -76,15 +74,15 @@ class AttentionExplorer(PageWidget, kind="attention"):
         for name, values in energies.items():
             require_shape(values, f"{length} {count}", f"energies {name!r}", "a row a frame")
             require_finite(values, f"energies {name!r}")
-        if not (0 <= right < count and 0 <= start < length and 1 <= side <= min(maps.shape[-2:])):
+        if not (0 <= right < count and 0 <= start < length and min(maps.shape[-2:]) >= SIDE):
             raise ValueError(
-                f"right must be 0 to {count - 1}, start 0 to {length - 1}, side 1 to {min(maps.shape[-2:])}; got "
-                f"{right}, {start} and {side}"
+                f"right must be 0 to {count - 1}, start 0 to {length - 1}, attention maps at least {SIDE} x {SIDE}; "
+                f"got {right}, {start} and {tuple(maps.shape[-2:])}"
             )
         if len(set(concepts)) < count:
             raise ValueError(f"concepts must have names of their own; got {list(concepts)}")
         maps = maps.detach().cpu().double()
-        sums = maps.unfold(2, side, 1).unfold(3, side, 1).sum((-2, -1))  # (T, K, h - s + 1, w - s + 1)
+        sums = maps.unfold(2, SIDE, 1).unfold(3, SIDE, 1).sum((-2, -1))  # (T, K, h - 2, w - 2)
         best = sums.flatten(2).argmax(-1)  # (T, K)
         corners = torch.stack([best // sums.shape[3], best % sums.shape[3]], -1)  # (T, K, 2), rows and columns
         shades = heat_to_rgb(torch.linspace(0, 1, _SHADES)[None, :], 0.0, 1.0)[:, 0].T  # (shades, 3)
@@ -95,7 +93,7 @@ class AttentionExplorer(PageWidget, kind="attention"):
             "frames": [data_uri(image) for image in as_uint8(frames, "frames")],
             "concepts": list(concepts),
             "right": right,
-            "side": side,
+            "side": SIDE,
             "cells": list(maps.shape[-2:]),
             "levels": levels.flatten(2).tolist(),
             "corners": corners.tolist(),
@@ -108,14 +106,6 @@ class AttentionExplorer(PageWidget, kind="attention"):
         }
         super().__init__(scene, frame=start, concept=concepts[right])
 
-    def __repr__(self) -> str:
-        return f"AttentionExplorer({self.scene['title']!r}, {len(self.scene['frames'])} frames)"
-
     @traitlets.validate("frame", "concept")
     def _is_there(self, proposal: Any) -> Any:
-        name, value, scene = proposal["trait"].name, proposal["value"], self.scene
-        there: Sequence[Any] = scene["concepts"] if name == "concept" else range(len(scene["frames"]))
-        if value not in there:
-            wanted = ", ".join(there) if name == "concept" else f"0 to {len(there) - 1}"
-            raise traitlets.TraitError(f"{name} must be one of {wanted}; got {value!r}")
-        return value
+        return require_choice(proposal, frame=range(len(self.scene["frames"])), concept=self.scene["concepts"])

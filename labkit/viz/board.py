@@ -10,11 +10,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from labkit.viz.figures import PAGE
+from labkit.viz.figures.labels import PLOT
 from labkit.viz.style import FONT, INK, PALETTE, QUIET, Figure, finish
 from labkit.viz.tables import OUTCOMES
 
 _LIGHT = {PALETTE[4], PALETTE[5]}  # too light for white signs
+HEIGHT = 560  # of a `trade_off_chart`, in pixels
 _TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 
@@ -110,18 +111,20 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
                 hovertemplate="%{customdata[0]}<br>difference %{customdata[1]:+.2f} [%{customdata[2]:+.2f}, "
                 f"%{{customdata[3]:+.2f}}]: {outcome}<extra></extra>",
             )
-    before = ""
+    notes, rules, before = [], [], ""
     for y, (one, beyond) in enumerate(rows):
         head = f"<b>{escape(one['claim'])}</b>  " if one["claim"] != before else "      "
         late = "" if beyond is not None else f"  <i>{one['outcome']}</i>"
-        label = {"text": f"{head}{escape(one['text'])}{late}", "showarrow": False, "font": {"size": 11, "color": INK}}
-        figure.add_annotation(xref="paper", x=0, xanchor="left", y=y, yshift=15, **label)
+        place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yshift": 15}
+        notes.append({"text": f"{head}{escape(one['text'])}{late}", "showarrow": False, **place})
         if one["claim"] != before and y:
-            figure.add_hline(y=y - 0.62, line={"color": "#D1D5DB", "width": 1})
+            across = {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": y - 0.62, "y1": y - 0.62}
+            rules.append({**across, "line": {"color": "#D1D5DB", "width": 1}})
         before = one["claim"]
     reach = max([1.0, *(abs(end) for _, beyond in rows if beyond is not None for end in beyond)])
     ticks = sorted({sign * tick for tick in _TICKS if tick <= 1.1 * reach for sign in (-1, 1)})
     side = 1.04 * _scaled(reach)
+    figure.update_layout(annotations=notes, shapes=rules)
     figure.add_vrect(x0=0, x1=side, fillcolor=PALETTE[2], opacity=0.07, line_width=0, layer="below")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     figure.update_xaxes(
@@ -202,9 +205,7 @@ class System:
     costs: Mapping[str, float]
 
 
-def trade_off_chart(
-    systems: Sequence[System], *, title: str, alt: str, y_title: str, size_title: str, height: int = 560
-) -> Figure:
+def trade_off_chart(systems: Sequence[System], *, title: str, alt: str, y_title: str, size_title: str) -> Figure:
     """What systems achieve over what they cost; buttons choose the cost. Every state travels with the page.
 
     Args:
@@ -213,7 +214,6 @@ def trade_off_chart(
         alt: what there is to see; all numbers are added to it.
         y_title: of the y axis, with its unit.
         size_title: what the area of a mark means, with its unit.
-        height: in pixels.
 
     Raises:
         ValueError: no systems, different costs, or a cost that is not above 0.
@@ -226,7 +226,7 @@ def trade_off_chart(
     diameters = {one.name: 8 + 44 * math.sqrt(one.size / largest) for one in systems}
     low, high = min(one.value for one in systems), max(one.value for one in systems)
     up = (low - 0.1 * (high - low) - 1, high + 0.1 * (high - low) + 1)
-    frame = (PAGE - 84, height - 130)  # pixels inside the axes
+    frame = (PLOT, HEIGHT - 130)  # pixels inside the axes
     figure = go.Figure()
     for number, kind in enumerate(kinds):
         mine = [one for one in systems if one.kind == kind]
@@ -265,7 +265,7 @@ def trade_off_chart(
     legend = {"orientation": "h", "x": 0, "y": -0.13, "yanchor": "top", "itemsizing": "constant"}
     read_out = "; ".join(", ".join(_told(one, y_title, size_title)) for one in systems)
     done = finish(
-        figure, title=title, alt=f"{alt} {read_out}.", height=height, legend=legend, margin={"t": 100, "b": 88}
+        figure, title=title, alt=f"{alt} {read_out}.", height=HEIGHT, legend=legend, margin={"t": 100, "b": 88}
     )
     done.update_layout(annotations=labels, showlegend=True)
     return done

@@ -34,17 +34,16 @@ def recalls(scores: Tensor, clips: Clips) -> dict[str, float]:
     return {readable(clips.classes[k]): 100 * right[clips.labels == k].mean().item() for k in present}
 
 
-def class_sheet(clips: Clips, *, title: str, named: bool = True, most: int = 18, seed: int = 0) -> Figure:
-    """The middle frame of one clip of each class, of the first classes if there are many.
+def class_sheet(clips: Clips, *, title: str, named: bool = True, seed: int = 0) -> Figure:
+    """The middle frame of one clip of each class, of the first 18 if there are more.
 
     Args:
         clips: of the classes.
         title: above the figure.
         named: whether the class stands above each frame; if not, a number does, and the classes are in random order.
-        most: number of classes that are shown.
         seed: of the random order.
     """
-    shown = clips.subset(clips.examples(clips.classes[:most]))
+    shown = clips.subset(clips.examples(clips.classes[:18]))
     names = [readable(shown.classes[label]) for label in shown.labels.tolist()]
     order = list(range(len(shown)))
     if not named:
@@ -88,21 +87,20 @@ def recall_slider(scores: Mapping[float, Tensor], clips: Clips, *, title: str, s
     )
 
 
-def confusion_switch(scores: Mapping[str, Tensor], clips: Clips, *, title: str, most: int = 2) -> Table:
-    """The confusion matrix of each set of scores behind a switch; a cell shows some of its clips.
+def confusion_switch(scores: Mapping[str, Tensor], clips: Clips, *, title: str) -> Table:
+    """The confusion matrix of each set of scores behind a switch; a cell shows up to two of its clips.
 
     Args:
         scores: by the name of what gave them, ``(N, K)`` of the clips.
         clips: N clips of K classes.
         title: above each matrix, before the name.
-        most: clips shown for a cell.
     """
     return switched(
         {
             name: confusion_browser(
                 metrics.confusion_matrix(values, clips.labels),
                 [readable(label) for label in clips.classes],
-                examples_of_cells(values, clips, most),
+                examples_of_cells(values, clips),
                 title=f"{title}: {name}",
                 alt=f"Confusion matrix of {name}: {100 * metrics.accuracy(values, clips.labels):.0f} % of the clips "
                 "lie on the diagonal.",
@@ -114,7 +112,7 @@ def confusion_switch(scores: Mapping[str, Tensor], clips: Clips, *, title: str, 
     )
 
 
-def examples_of_cells(scores: Tensor, clips: Clips, most: int = 3) -> dict[tuple[int, int], list[tuple[str, Tensor]]]:
+def examples_of_cells(scores: Tensor, clips: Clips, most: int = 2) -> dict[tuple[int, int], list[tuple[str, Tensor]]]:
     """A few clips for each cell (true class, predicted class) of a confusion matrix.
 
     Args:

@@ -171,13 +171,27 @@ def as_uint8(clip: Tensor, name: str = "clip") -> Tensor:
     return clip.expand(*clip.shape[:-3], 3, *clip.shape[-2:])
 
 
+def shrunk(clip: Tensor, longest: int, name: str = "clip") -> Tensor:
+    """Images ``(T, 3, H, W)``, as uint8, of whose sides none is longer than so many pixels; see `as_uint8`."""
+    clip = as_uint8(clip, name)
+    if (factor := longest / max(clip.shape[-2:])) >= 1:
+        return clip
+    size = [max(1, round(side * factor)) for side in clip.shape[-2:]]
+    return F.interpolate(clip, size, mode="bilinear", antialias=True)
+
+
 def data_uri(image: Tensor, quality: int | None = None) -> str:
     """An image as text that lives in the page.
 
     Args:
         image: (3, H, W) uint8 RGB.
         quality: None keeps every pixel (PNG), 1 to 100 is JPEG.
+
+    Raises:
+        ValueError: another quality.
     """
+    if quality is not None and not 1 <= quality <= 100:
+        raise ValueError(f"quality must be 1 to 100 or None; got {quality}: None keeps every pixel")
     kind, options = ("png", []) if quality is None else ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality])
     bgr = image.permute(1, 2, 0).flip(-1)  # (H, W, 3), in OpenCV's order
     done, data = cv2.imencode(f".{kind}", bgr.contiguous().numpy(), options)

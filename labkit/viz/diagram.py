@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
+from labkit.viz.style import PALETTE, QUIET, Figure, finish
 
 KINDS = {"plain": "#F3F4F6", "first": "#CFE5F5", "second": "#FBDDC8"}  # light tints of the first colours of the palette
 EDGES = {"plain": QUIET, "first": PALETTE[0], "second": PALETTE[1]}
@@ -59,20 +59,22 @@ def block_diagram(
     top = min(block.y - block.height / 2 for block in blocks.values())
     bottom = max(block.y + block.height / 2 for block in blocks.values())
     wide, height = 880 / (right - left), (bottom - top) * unit  # pixels of a step to the right; of all downwards
-    figure = go.Figure()
+    shapes, notes = [], []  # put into the figure together: plotly takes its time for each call
     for start, end in arrows:
         (x0, y0), (x1, y1) = (
             _edge(blocks[start], blocks[end], wide, unit),
             _edge(blocks[end], blocks[start], wide, unit),
         )
-        head = {"arrowhead": 2, "arrowsize": 1, "arrowwidth": 1.3, "arrowcolor": QUIET}
-        figure.add_annotation(x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", axref="x", ayref="y", text="", **head)
+        head = {"arrowhead": 2, "arrowsize": 1, "arrowwidth": 1.3, "arrowcolor": QUIET, "xref": "x", "yref": "y"}
+        notes.append({"x": x1, "y": y1, "ax": x0, "ay": y0, "axref": "x", "ayref": "y", "text": "", **head})
     for block in blocks.values():
         half = _half(block, wide, unit)
         corners = {"x0": block.x - half[0], "x1": block.x + half[0], "y0": block.y - half[1], "y1": block.y + half[1]}
         line = {"color": EDGES[block.kind], "width": 1.5}
-        figure.add_shape(type="circle" if block.round else "rect", fillcolor=KINDS[block.kind], line=line, **corners)
-        figure.add_annotation(x=block.x, y=block.y, text=block.text, showarrow=False, font={"color": INK})
+        kind = "circle" if block.round else "rect"
+        shapes.append({"type": kind, "fillcolor": KINDS[block.kind], "line": line, **corners})
+        notes.append({"x": block.x, "y": block.y, "text": block.text, "showarrow": False})
+    figure = go.Figure(layout={"shapes": shapes, "annotations": notes})
     figure.update_xaxes(visible=False, range=[left - 0.02 * (right - left), right + 0.02 * (right - left)])
     figure.update_yaxes(visible=False, range=[bottom + 0.1, top - 0.1])
     return finish(figure, title=title, alt=alt, height=int(height) + 90, margin={"l": 12, "r": 12, "b": 12})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri, signed_to_rgb
-from labkit.viz.figures import LETTER, PAGE, wrapped_label
+from labkit.viz.figures.labels import LETTER, PAGE, wrapped_label
 from labkit.viz.style import DIVERGING, PALETTE, QUIET, Figure, finish
 
 LEFT = 64  # pixels for the labels of the rows

@@ -16,7 +16,7 @@ export default function figure() {
       el,
       "occluder",
       scene,
-      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), picker.el),
+      [picker.el],
       h("div", { class: "lo-row" }, h("figure", {}, name, stage), ...nets.map((net) => net.el)),
     );
 
@@ -52,9 +52,7 @@ export default function figure() {
     after(model, ["example", "row", "column"], tell);
     show();
 
-    const step = (axis, by, many) => () => {
-      change(model, { [axis]: Math.min(Math.max(model.get(axis) + by, 0), many.length - 1) });
-    };
+    const step = (axis, by, many) => () => change(model, { [axis]: within(model.get(axis) + by, many.length - 1) });
     return listenForKeys(root, {
       ArrowLeft: step("column", -1, scene.lefts),
       ArrowRight: step("column", 1, scene.lefts),
@@ -71,7 +69,7 @@ function drawNet(scene, name) {
   const heat = svg("image", { width: columns, height: rows, preserveAspectRatio: "none" });
   const here = svg("rect", { width: 1, height: 1, class: "lo-here" });
   const map = svg("svg", { viewBox: `0 0 ${columns} ${rows}`, class: "lo-heat", "aria-hidden": "true" }, heat, here);
-  const list = h("ol", {});
+  const list = h("ol", { class: "lab-bars" });
   const show = ({ right }, { bare, table, heat: source }, row, column) => {
     heat.setAttribute("href", source);
     here.setAttribute("x", column);
@@ -91,18 +89,7 @@ function drawBar(name, value, before, right) {
   const bar = h("span", { class: "lo-bar", "aria-hidden": "true" }, h("i", {}), h("b", {}));
   bar.firstChild.style.width = `${100 * value}%`;
   bar.lastChild.style.left = `calc(${100 * before}% - 1px)`;
-  const number = h("span", { class: "lo-number" }, `${percent(before)} → ${percent(value)}`);
-  return h("li", { class: right ? "lo-right" : "" }, h("span", {}, `${right ? "✓ " : ""}${name}`), number, bar);
+  const number = h("span", { class: "lab-number" }, `${percent(before)} → ${percent(value)}`);
+  return h("li", { class: right ? "lab-right" : "" }, h("span", {}, `${right ? "✓ " : ""}${name}`), number, bar);
 }
 
-function nearest(places, value) {
-  let best = 0;
-  places.forEach((place, index) => {
-    if (Math.abs(place - value) < Math.abs(places[best] - value)) best = index;
-  });
-  return best;
-}
-
-function percent(value) {
-  return `${Math.round(100 * value)} %`;
-}

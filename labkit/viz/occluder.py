@@ -14,7 +14,7 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri, heat_to_rgb
-from labkit.viz.widget import PageWidget
+from labkit.viz.widget import PageWidget, require_choice
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,13 @@ class Covered:
 class Occluder(PageWidget, kind="occluder"):
     """Shows an image with a black square that follows the mouse, and what networks predict from the rest.
 
-    Beside the image stands, for each network, how much confidence each position of the square costs, and its best
-    classes. Once the figure has the focus, arrow keys move the square.
+    Beside the image stands, for each network, how much confidence each position of the square costs, and its three
+    best classes. Once the figure has the focus, arrow keys move the square.
 
     Attributes:
         example: index of the image shown.
         row: of the square, 0 to h - 1.
         column: of the square, 0 to w - 1.
-
-    All three may be set and observed in the notebook while a kernel runs.
     """
 
     example = traitlets.Int(0).tag(sync=True)
@@ -60,7 +58,6 @@ class Occluder(PageWidget, kind="occluder"):
         corners: tuple[Sequence[int], Sequence[int]],
         side: int,
         classes: Sequence[str],
-        top: int = 3,
         title: str,
         alt: str,
     ) -> None:
@@ -71,7 +68,6 @@ class Occluder(PageWidget, kind="occluder"):
             corners: upper and left edges of the squares in pixels, h and w of them: `attribution.square_corners`.
             side: of the square in pixels.
             classes: names of the K classes.
-            top: how many classes of each network are shown, the best first.
             title: heading of the figure.
             alt: what there is to see, in a sentence, for those who cannot see it.
 
@@ -83,8 +79,6 @@ class Occluder(PageWidget, kind="occluder"):
             raise ValueError("examples must hold at least one Covered; got none")
         rows, columns, count = len(corners[0]), len(corners[1]), len(classes)
         height, width = examples[0].image.shape[-2:]
-        if not 0 < top <= count:
-            raise ValueError(f"top must be 1 to {count}, the number of classes; got {top}")
         for one in examples:
             require_shape(one.image, f"3 {height} {width}", f"the image of {one.name!r}", "all of one size")
             if not 0 <= one.right < count:
@@ -108,22 +102,15 @@ class Occluder(PageWidget, kind="occluder"):
             "side": side,
             "tops": [int(top) for top in corners[0]],
             "lefts": [int(left) for left in corners[1]],
-            "best": top,
+            "best": min(3, count),
             "examples": [_example(one) for one in examples],
         }
         super().__init__(scene, row=rows // 2, column=columns // 2)
 
-    def __repr__(self) -> str:
-        return f"Occluder({self.scene['title']!r}, {len(self.scene['examples'])} images)"
-
     @traitlets.validate("example", "row", "column")
-    def _exists(self, proposal: Any) -> int:
-        name = proposal["trait"].name
-        many = {"example": "examples", "row": "tops", "column": "lefts"}[name]
-        last = len(self.scene[many]) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise traitlets.TraitError(f"{name} must be 0 to {last}; got {proposal['value']}")
-        return proposal["value"]
+    def _is_there(self, proposal: Any) -> Any:
+        examples, rows, columns = (range(len(self.scene[name])) for name in ("examples", "tops", "lefts"))
+        return require_choice(proposal, example=examples, row=rows, column=columns)
 
 
 def _example(one: Covered) -> dict[str, Any]:

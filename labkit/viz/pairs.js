@@ -13,7 +13,7 @@ export default function figure() {
       el,
       "pairs",
       scene,
-      h("div", { class: "lab-title" }, scene.title),
+      [],
       h("div", { class: "lq-ends" }, ...ends.map((end) => end.el)),
       h("div", { class: "lq-row" }, ...pair.map((image) => image.el)),
       h("div", { class: "lq-scores" }, ...scores.map((one) => one.el)),
@@ -33,17 +33,14 @@ export default function figure() {
       const [first, second] = ENDS.map((end) => model.get(end));
       const said = scene.scores.map(({ name, best }) => {
         const [number, value] = best[first][second][0];
-        return `${name}: ${scene.classes[number]} ${Math.round(100 * value)} %`;
+        return `${name}: ${scene.classes[number]} ${percent(value)}`;
       });
       say(`${scene.labels[first]} and ${scene.labels[second]}. ${said.join("; ")}`);
     };
     after(model, ENDS, tell);
     show();
 
-    const step = (end, by) => () => {
-      const value = Math.min(Math.max(model.get(end) + by, 0), last);
-      change(model, { [end]: value });
-    };
+    const step = (end, by) => () => change(model, { [end]: within(model.get(end) + by, last) });
     return listenForKeys(root, {
       ArrowLeft: step("first", -1),
       ArrowRight: step("first", 1),
@@ -56,20 +53,18 @@ export default function figure() {
 
 /** A slider, the frame it chooses, and the images of that frame. */
 function drawEnd(scene, end, last, choose) {
-  const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": `${end} frame` });
-  slider.oninput = () => choose(Number(slider.value));
-  const text = h("span", { class: "lq-label" });
+  const slider = drawSlider(`${end} frame`, 0, last, choose);
+  const text = h("span", { class: "lab-number" });
   const images = [drawImage("frame"), ...scene.ofFrame.map(({ name }) => drawImage(name))];
   const sources = [scene.frames, ...scene.ofFrame.map((one) => one.images)];
   const names = ["frame", ...scene.ofFrame.map(({ name }) => name)];
   const show = (value) => {
-    slider.value = value;
-    slider.style.setProperty("--lab-done", `${(100 * value) / last}%`);
-    slider.setAttribute("aria-valuetext", scene.labels[value]);
+    slider.show(value);
+    slider.el.setAttribute("aria-valuetext", scene.labels[value]);
     text.textContent = scene.labels[value];
     images.forEach((image, index) => image.show(sources[index][value], `${names[index]}, ${scene.labels[value]}`));
   };
-  const head = h("label", { class: "lq-slider" }, h("b", {}, end), slider, text);
+  const head = h("label", { class: "lq-slider" }, h("b", {}, end), slider.el, text);
   const row = h("div", { class: "lq-row" }, ...images.map((image) => image.el));
   return { el: h("section", { class: `lq-end lq-${end}` }, head, row), show };
 }
@@ -85,14 +80,14 @@ function drawImage(name) {
 
 /** The best classes by the scores of a model; the right one has a sign of its own. */
 function drawScores(name) {
-  const list = h("ol", {});
+  const list = h("ol", { class: "lab-bars" });
   const show = (best, { classes, right }) => {
     const items = best.map(([number, value]) => {
       const bar = h("i", { "aria-hidden": "true" });
       bar.style.width = `${100 * value}%`;
       const sign = number === right ? "✓ " : "";
-      const percent = h("span", { class: "lq-number" }, `${Math.round(100 * value)} %`);
-      return h("li", { class: number === right ? "lq-right" : "" }, h("span", {}, `${sign}${classes[number]}`), percent, bar);
+      const text = h("span", { class: "lq-number" }, percent(value));
+      return h("li", { class: number === right ? "lab-right" : "" }, h("span", {}, `${sign}${classes[number]}`), text, bar);
     });
     list.replaceChildren(...items);
   };

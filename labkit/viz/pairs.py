@@ -14,11 +14,11 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
 from labkit.viz.colour import as_uint8, data_uri
-from labkit.viz.widget import PageWidget
+from labkit.viz.widget import PageWidget, require_choice
 
 
 class PairExplorer(PageWidget, kind="pairs"):
-    """Shows two frames of a clip, images of each and of the pair, and scores of classes for the pair.
+    """Shows two frames of a clip, images of each and of the pair, and for the pair the three classes that score best.
 
     Two sliders choose the frames; once the figure has the focus, the arrow keys do: right and left the first frame, up
     and down the second.
@@ -26,8 +26,6 @@ class PairExplorer(PageWidget, kind="pairs"):
     Attributes:
         first: index of the first frame, 0 to T - 1.
         second: index of the second one.
-
-    Both may be set and observed in the notebook while a kernel runs.
     """
 
     first = traitlets.Int().tag(sync=True)
@@ -42,9 +40,8 @@ class PairExplorer(PageWidget, kind="pairs"):
         scores: Mapping[str, Tensor],
         classes: Sequence[str],
         right: int,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str],
         start: tuple[int, int] = (0, 1),
-        top: int = 3,
         title: str,
         alt: str,
     ) -> None:
@@ -57,9 +54,8 @@ class PairExplorer(PageWidget, kind="pairs"):
             scores: by the name of who gives them, (T, T, K) for each pair, 0 to 1.
             classes: names of the K classes.
             right: index of the right class.
-            labels: of the frames; ``frame 0``, ``frame 1``... if None.
+            labels: of the frames.
             start: the pair that is shown when the page opens.
-            top: how many classes of each are shown, the best first.
             title: heading of the figure.
             alt: what there is to see, in a sentence, for those who cannot see it.
 
@@ -69,12 +65,8 @@ class PairExplorer(PageWidget, kind="pairs"):
         """
         require_shape(frames, "T C H W", "frames", "one clip, time first")
         length, count = len(frames), len(classes)
-        if length < 2 or not 0 <= right < count or not 0 < top <= count:
-            raise ValueError(
-                f"a pair needs 2 frames, right 0 to {count - 1} and top 1 to {count}; got {length} frames, {right} and "
-                f"{top}: the classes are {count}"
-            )
-        labels = [f"frame {number}" for number in range(length)] if labels is None else list(labels)
+        if length < 2 or not 0 <= right < count:
+            raise ValueError(f"a pair needs 2 frames, and right 0 to {count - 1}; got {length} frames and {right}")
         if len(labels) != length:
             raise ValueError(f"labels must be one for each of the {length} frames; got {len(labels)}")
         for name, images in of_frame.items():
@@ -89,35 +81,28 @@ class PairExplorer(PageWidget, kind="pairs"):
         scene = {
             "title": title,
             "alt": alt,
-            "labels": labels,
+            "labels": list(labels),
             "frames": _encoded(frames),
             "ofFrame": [{"name": name, "images": _encoded(images)} for name, images in of_frame.items()],
             "ofPair": [{"name": name, "images": [_encoded(row) for row in images]} for name, images in of_pair.items()],
-            "scores": [{"name": name, "best": _best(table, top)} for name, table in scores.items()],
+            "scores": [{"name": name, "best": _best(table)} for name, table in scores.items()],
             "classes": list(classes),
             "right": right,
         }
         super().__init__(scene, first=start[0], second=start[1])
 
-    def __repr__(self) -> str:
-        return f"PairExplorer({self.scene['title']!r}, {len(self.scene['frames'])} frames)"
-
     @traitlets.validate("first", "second")
-    def _frame_exists(self, proposal: Any) -> int:
-        last = len(self.scene["frames"]) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise traitlets.TraitError(
-                f"{proposal['trait'].name} must be 0 to {last}; got {proposal['value']}: it is the index of a frame"
-            )
-        return proposal["value"]
+    def _is_there(self, proposal: Any) -> Any:
+        frames = range(len(self.scene["frames"]))
+        return require_choice(proposal, first=frames, second=frames)
 
 
 def _encoded(images: Tensor) -> list[str]:
     return [data_uri(image) for image in as_uint8(images, "images")]
 
 
-def _best(table: Tensor, top: int) -> list[list[list[list[float]]]]:
-    """For each pair the classes with the highest scores, best first: index and score."""
+def _best(table: Tensor) -> list[list[list[list[float]]]]:
+    """For each pair the three classes with the highest scores, best first: index and score."""
     values, order = table.detach().cpu().double().sort(dim=-1, descending=True, stable=True)  # (T, T, K) each
     both = torch.stack([order.double(), values.round(decimals=3)], dim=-1)  # (T, T, K, 2)
-    return both[:, :, :top].tolist()
+    return both[:, :, :3].tolist()

@@ -11,7 +11,7 @@ export default function figure() {
     const overlays = drawSwitch("Layer", names, choose);
     const toImage = (index) => change(model, { image: scene.asked[index], shown: 0 });
     const picker = drawPicker("Image", scene.asked.map((index) => scene.images[index]), toImage);
-    const slider = drawSlider(scene.most, (k) => change(model, { k, shown: Math.min(model.get("shown"), k - 1) }));
+    const choices = drawCount(scene.most, (k) => change(model, { k, shown: Math.min(model.get("shown"), k - 1) }));
     const about = h("div", { class: "lx-about" });
     const asked = drawStage(scene.size, "lx-asked");
     const found = drawStage(scene.size, "lx-found");
@@ -22,8 +22,8 @@ export default function figure() {
       el,
       "patches",
       scene,
-      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), overlays.el),
-      h("div", { class: "lx-body" }, h("div", { class: "lx-side" }, picker.el, slider.el, about), asked.el, found.el),
+      [overlays.el],
+      h("div", { class: "lx-body" }, h("div", { class: "lx-side" }, picker.el, choices.el, about), asked.el, found.el),
       row.el,
     );
 
@@ -37,7 +37,7 @@ export default function figure() {
       const name = ({ image }) => scene.images[image].name;
       overlays.show(layer.name);
       picker.show(scene.asked.indexOf(here.image));
-      slider.show(near.length);
+      choices.show(near.length);
       const pixels = Number(layer.side.toFixed(1));
       about.textContent = `${layer.name}: ${cells} × ${cells} locations, a patch is ${pixels} × ${pixels} pixels`;
       asked.show(images[here.image], layer, [here]);
@@ -67,7 +67,7 @@ export default function figure() {
 
     const goTo = (event) => {
       const { left, top, width, height } = asked.canvas.getBoundingClientRect();
-      const along = (from, size) => Math.min(Math.max((from / size) * scene.size, 0), scene.size);
+      const along = (from, size) => within((from / size) * scene.size, scene.size);
       change(model, { point: [along(event.clientX - left, width), along(event.clientY - top, height)], shown: 0 });
     };
     asked.canvas.addEventListener("pointerdown", (event) => {
@@ -80,8 +80,8 @@ export default function figure() {
     const step = (rows, columns) => () => {
       const layer = layers.find(({ name }) => name === model.get("layer"));
       const { row, column } = cellAt(layer, model.get("image"), model.get("point"));
-      const within = (index) => layer.centres[Math.min(Math.max(index, 0), layer.centres.length - 1)];
-      change(model, { point: [within(column + columns), within(row + rows)], shown: 0 });
+      const centre = (index) => layer.centres[within(index, layer.centres.length - 1)];
+      change(model, { point: [centre(column + columns), centre(row + rows)], shown: 0 });
     };
     return listenForKeys(root, {
       ArrowLeft: step(0, -1),
@@ -105,11 +105,7 @@ function unpacked(layer) {
 
 /** The cell of a layer whose centre is nearest to a point. */
 function cellAt(layer, image, [x, y]) {
-  const nearest = (value) => {
-    const away = layer.centres.map((centre) => Math.abs(centre - value));
-    return away.indexOf(Math.min(...away));
-  };
-  return { image, row: nearest(y), column: nearest(x) };
+  return { image, row: nearest(layer.centres, y), column: nearest(layer.centres, x) };
 }
 
 /** All neighbours of a cell, the nearest first; `question` is the number of its image among those that are asked. */
@@ -129,16 +125,15 @@ const short = (distance) => Number(distance.toPrecision(3)).toString();
 
 // ---------------------------------------------------------------------------------------------------- what is shown
 
-function drawSlider(most, choose) {
-  const range = h("input", { type: "range", min: 1, max: most, step: 1, "aria-label": "Neighbours shown" });
-  range.addEventListener("input", () => choose(Number(range.value)));
+/** A slider over how many neighbours are shown. */
+function drawCount(most, choose) {
+  const slider = drawSlider("Neighbours shown", 1, most, choose);
   const count = h("b", {});
   const show = (k) => {
-    range.value = k;
-    range.style.setProperty("--lab-done", `${(100 * (k - 1)) / Math.max(most - 1, 1)}%`);
+    slider.show(k);
     count.textContent = k;
   };
-  const el = h("label", { class: "lx-slider" }, h("span", {}, "Neighbours: ", count), range);
+  const el = h("label", { class: "lx-slider" }, h("span", {}, "Neighbours: ", count), slider.el);
   el.hidden = most === 1;
   return { el, show };
 }
@@ -167,7 +162,7 @@ function drawStage(size, kind) {
     [title.textContent, text.textContent] = [first, rest];
     canvas.setAttribute("aria-label", `${first}: ${rest}`);
   };
-  const screen = h("div", { class: "lx-screen" }, canvas, lines);
+  const screen = h("div", { class: "lab-screen" }, canvas, lines);
   return { el: h("div", { class: `lx-stage ${kind}` }, head, screen, text), head, canvas, show, say };
 }
 

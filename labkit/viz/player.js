@@ -33,7 +33,7 @@ export default function figure() {
       el,
       "player",
       scene,
-      h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, scene.title), controls.overlays),
+      [controls.overlays],
       h("div", { class: "lp-panels" }, ...panels.map((panel) => panel.el)),
       controls.bar,
     );
@@ -50,7 +50,7 @@ export default function figure() {
 
     // A click on an image plays or pauses, as in any player of videos, and gives the player the keyboard.
     root.querySelector(".lp-panels").addEventListener("click", (event) => {
-      if (!event.target.closest(".lp-screen")) return;
+      if (!event.target.closest(".lab-screen")) return;
       root.focus({ preventScroll: true });
       togglePlaying(model);
     });
@@ -84,7 +84,7 @@ function drawPanel(panel) {
     return h("div", { class: "lp-caption" }, ...key, h("span", {}, layer.caption));
   });
   const scale = Math.max(1, Math.floor(SCREEN / Math.max(width, height)));
-  const screen = h("div", { class: "lp-screen" }, canvas, tracks, note);
+  const screen = h("div", { class: "lab-screen" }, canvas, tracks, note);
   screen.style.width = `${Math.min(width * scale, LARGEST)}px`;
   screen.classList.toggle("lp-enlarged", scale > 1);
   const head = h("div", { class: "lp-panel-head" }, h("span", { class: "lp-panel-title" }, panel.title), label);
@@ -143,7 +143,7 @@ function drawTracks(layer, tracks, frame) {
 /** The overlay switch and the bar with buttons and timeline. */
 function drawControls(model, scene) {
   const last = scene.length - 1;
-  const go = (frame) => change(model, { frame: Math.min(Math.max(frame, 0), last) });
+  const go = (frame) => change(model, { frame: within(frame, last) });
   const button = (label, icon, onclick) => h("button", { type: "button", title: label, "aria-label": label, onclick }, icon);
 
   const back = button("One frame back (left arrow)", drawIcon("back"), () => go(model.get("frame") - 1));
@@ -157,8 +157,7 @@ function drawControls(model, scene) {
     ...[[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"]].map(([value, text]) => h("option", { value }, text)),
   );
 
-  const scrub = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Frame" });
-  scrub.addEventListener("input", () => change(model, { frame: Number(scrub.value), playing: false }));
+  const scrub = drawSlider("Frame", 0, last, (frame) => change(model, { frame, playing: false }));
   const stride = [1, 5, 10, 50, 100, 500, 1000].find((stride) => last / stride < TICKS) ?? last;
   const ticks = h("div", { class: "lp-ticks", "aria-hidden": "true" });
   for (let frame = 0; frame <= last; frame += stride) {
@@ -175,9 +174,8 @@ function drawControls(model, scene) {
     const frame = model.get("frame");
     const playing = model.get("playing");
     const seconds = (frame / scene.fps).toFixed(2);
-    scrub.value = frame;
-    scrub.style.setProperty("--lab-done", `${(100 * frame) / Math.max(last, 1)}%`);
-    scrub.setAttribute("aria-valuetext", `frame ${frame + 1} of ${scene.length}, ${seconds} s`);
+    scrub.show(frame);
+    scrub.el.setAttribute("aria-valuetext", `frame ${frame + 1} of ${scene.length}, ${seconds} s`);
     clock.innerHTML = `<b>${frame + 1}</b> / ${scene.length}<span>${seconds} s</span>`;
     play.replaceChildren(drawIcon(playing ? "pause" : "play"));
     play.title = playing ? "Pause (space)" : "Play (space)";
@@ -186,7 +184,7 @@ function drawControls(model, scene) {
     speed.value = model.get("speed");
     overlays.show(model.get("overlay"));
   };
-  const timeline = h("div", { class: "lp-timeline" }, scrub, ticks);
+  const timeline = h("div", { class: "lp-timeline" }, scrub.el, ticks);
   const buttons = h("div", { class: "lp-buttons" }, back, play, forward, clock, speed, loop);
   const bar = h("div", {}, timeline, buttons);
   return { bar, overlays: overlays.el, show };
@@ -204,7 +202,7 @@ function togglePlaying(model) {
 /** Space, arrows, Home, End and digits. */
 function keys(model) {
   const { overlays, length } = model.get("scene");
-  const goTo = (frame) => change(model, { frame: Math.min(Math.max(frame, 0), length - 1), playing: false });
+  const goTo = (frame) => change(model, { frame: within(frame, length - 1), playing: false });
   return {
     ArrowLeft: () => goTo(model.get("frame") - 1),
     ArrowRight: () => goTo(model.get("frame") + 1),
@@ -218,9 +216,7 @@ function keys(model) {
 // ------------------------------------------------------------------------------------------------------------ icons
 
 function drawIcon(name) {
-  const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" });
-  icon.append(svg("path", { d: ICONS[name] }));
-  return icon;
+  return svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 }
 
 const ICONS = {

@@ -17,7 +17,7 @@ import traitlets
 
 from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.colour import as_uint8, data_uri
-from labkit.viz.widget import PAGE_BUDGET, PageWidget
+from labkit.viz.widget import PageWidget, require_choice
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0)  # the choices of the speed menu in player.js
 
@@ -75,8 +75,6 @@ class ClipPlayer(PageWidget, kind="player"):
         playing: whether it plays; never at first.
         speed: one of ``SPEEDS``, times ``fps``.
         loop: start again after the last frame.
-
-    All five may be set and observed in the notebook while a kernel runs.
     """
 
     frame = traitlets.Int().tag(sync=True)
@@ -92,7 +90,6 @@ class ClipPlayer(PageWidget, kind="player"):
         alt: str,
         fps: float = 8.0,
         start: int = 0,
-        loop: bool = True,
         quality: int | None = None,
     ) -> None:
         """Check and encode every frame.
@@ -103,7 +100,6 @@ class ClipPlayer(PageWidget, kind="player"):
             alt: what there is to see, in a sentence, for those who cannot see it.
             fps: frames per second at normal speed.
             start: index of the frame to open at.
-            loop: start again after the last frame.
             quality: ``None`` keeps every pixel (PNG); 1 to 100 is JPEG, for real video (80 is a good start).
 
         Raises:
@@ -113,11 +109,7 @@ class ClipPlayer(PageWidget, kind="player"):
         if not panels:
             raise ValueError("panels must be at least one; got none: pass a Panel or {'image': clip}")
         require_positive(fps, "fps", "frames per second")
-        if quality is not None and not 1 <= quality <= 100:
-            raise ValueError(f"quality must be 1 to 100 or None; got {quality}: None keeps every pixel")
-        encode = _Encoder(quality)
-        encoded = [_encoded_panel(panel, number, encode) for number, panel in enumerate(panels, 1)]
-        _require_one_spelling([layer["name"] for panel in encoded for layer in panel["layers"]])
+        encoded = [_encoded_panel(panel, number, quality) for number, panel in enumerate(panels, 1)]
         length = _common_length(encoded)
         if not 0 <= start < length:
             raise ValueError(f"start must be 0 to {length - 1}; got {start}: it is the index of a frame")
@@ -126,47 +118,18 @@ class ClipPlayer(PageWidget, kind="player"):
         overlays = list(dict.fromkeys(choices))
         scene = {"title": title, "alt": alt, "fps": fps, "length": length, "overlays": overlays, "panels": encoded}
         first = encoded[0]["layers"][0]["name"]
-        super().__init__(scene, frame=start, overlay=next(iter(overlays), first), loop=loop)
+        super().__init__(scene, frame=start, overlay=next(iter(overlays), first))
 
     def _state(self) -> dict[str, Any]:
         return super()._state() | {"playing": False}
 
-    def __repr__(self) -> str:
-        return f"ClipPlayer({self.scene['title']!r}, {self.scene['length']} frames)"
-
-    @traitlets.validate("frame")
-    def _frame_exists(self, proposal: Any) -> int:
-        length = self.scene["length"]
-        if not 0 <= proposal["value"] < length:
-            raise traitlets.TraitError(f"frame must be 0 to {length - 1}; got {proposal['value']}: it is an index")
-        return proposal["value"]
-
-    @traitlets.validate("overlay")
-    def _overlay_exists(self, proposal: Any) -> str:
+    @traitlets.validate("frame", "overlay")
+    def _is_there(self, proposal: Any) -> Any:
         names = list(dict.fromkeys(layer["name"] for panel in self.scene["panels"] for layer in panel["layers"]))
-        if proposal["value"] not in names:
-            raise traitlets.TraitError(f"overlay must be one of {names}; got {proposal['value']!r}: see the panels")
-        return proposal["value"]
+        return require_choice(proposal, frame=range(self.scene["length"]), overlay=names)
 
 
-class _Encoder:
-    """Turns images into data URIs, and keeps count of what they add to the page."""
-
-    def __init__(self, quality: int | None) -> None:
-        self.size, self.quality = 0, quality
-
-    def __call__(self, image: torch.Tensor) -> str:
-        uri = data_uri(image, self.quality)
-        self.size += len(uri)
-        if self.size > PAGE_BUDGET:
-            raise ValueError(
-                f"the encoded clips must stay under {PAGE_BUDGET / 1e6:.0f} MB; got more: pass quality=80, fewer "
-                "frames (clip[::2]) or smaller ones"
-            )
-        return uri
-
-
-def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, encode: _Encoder) -> dict[str, Any]:
+def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, quality: int | None) -> dict[str, Any]:
     """Check one panel and return what the browser needs to show it; errors call it by its title or number."""
     if isinstance(panel, Mapping):
         panel = Panel("", panel)
@@ -183,14 +146,14 @@ def _encoded_panel(panel: Panel | Mapping[str, Layer | Frames], number: int, enc
         sizes[name] = tuple(frames.shape[-2:])
         key, tracks = None, []
         if layer.key is not None:
-            key = encode(_images(layer.key, "C h w", f"key of {where}", "one small image"))
+            key = data_uri(_images(layer.key, "C h w", f"key of {where}", "one small image"), quality)
         if layer.tracks is not None:
             require_shape(layer.tracks, "N T 2", f"tracks of {where}", "(x, y) of each point in each frame")
             points = torch.as_tensor(layer.tracks).detach().cpu().double()
             require_finite(points, f"tracks of {where}", "leave out the points that get lost")
             tracks = points.round(decimals=2).tolist()
         texts = {"name": name, "caption": layer.caption, "alt": layer.alt}
-        layers.append({**texts, "frames": [encode(frame) for frame in frames], "key": key, "tracks": tracks})
+        layers.append({**texts, "frames": [data_uri(frame, quality) for frame in frames], "key": key, "tracks": tracks})
     if len(set(sizes.values())) > 1:
         raise ValueError(f"layers of {title} must have one height and width; got {sizes}: resize, or use a Panel each")
     height, width = next(iter(sizes.values()))
@@ -220,18 +183,6 @@ def _common_length(panels: Sequence[dict[str, Any]]) -> int:
                 points = len(layer["tracks"][0])
                 raise ValueError(f"tracks must be (N, {length}, 2); got T = {points}: pass a point for every frame")
     return length
-
-
-def _require_one_spelling(names: Sequence[str]) -> None:
-    """Check that overlays which a reader would call the same are the same to the switch."""
-    spellings: dict[str, str] = {}
-    for name in names:
-        known = spellings.setdefault(" ".join(name.split()).casefold(), name)
-        if known != name:
-            raise ValueError(
-                f"names of overlays must differ in more than case and spaces; got {known!r} and {name!r}: "
-                "use one spelling, so that the panels switch together"
-            )
 
 
 def _images(images: Frames, pattern: str, name: str, hint: str) -> torch.Tensor:

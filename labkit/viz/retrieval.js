@@ -25,7 +25,7 @@ export default function figure() {
       el,
       "retrieval",
       scene,
-      h("div", { class: "lab-title" }, scene.title),
+      [],
       picker.el,
       h("div", { class: "lr-body" }, question.el, table.el, plot.el),
       drawLegend(),
@@ -124,8 +124,8 @@ function drawPlot(sides) {
   ];
   const areas = sides.map((side) => svg("path", { class: `lr-area lr-${side}` }));
   const lines = sides.map((side) => svg("path", { class: `lr-line lr-${side}` }));
-  const el = svg("svg", { class: "lr-plot", viewBox: `0 0 ${width} ${height}`, role: "img" });
-  el.append(...ticks, ...titles, ...areas, ...lines);
+  const attributes = { class: "lr-plot", viewBox: `0 0 ${width} ${height}`, role: "img" };
+  const el = svg("svg", attributes, ...ticks, ...titles, ...areas, ...lines);
   const show = (query, chosen) => {
     chosen.forEach(({ curves }, index) => {
       const points = curves[query];
@@ -140,9 +140,8 @@ function drawPlot(sides) {
 }
 
 function drawSign(kind) {
-  const sign = svg("svg", { class: "lr-sign", viewBox: "0 0 16 16", "aria-hidden": "true" });
-  sign.append(svg("path", { d: KINDS[kind].sign }));
-  return sign;
+  const attributes = { class: "lr-sign", viewBox: "0 0 16 16", "aria-hidden": "true" };
+  return svg("svg", attributes, svg("path", { d: KINDS[kind].sign }));
 }
 
 function drawLegend() {
@@ -154,8 +153,8 @@ function drawLegend() {
 
 /** What a method ranks first. */
 function drawResults(side) {
-  const sample = svg("svg", { viewBox: "0 0 30 8", "aria-hidden": "true" });
-  sample.append(svg("path", { class: `lr-line lr-${side}`, d: "M1,4h28" }));
+  const line = svg("path", { class: `lr-line lr-${side}`, d: "M1,4h28" });
+  const sample = svg("svg", { viewBox: "0 0 30 8", "aria-hidden": "true" }, line);
   const title = h("b", {});
   const score = h("span", {});
   const list = h("ol", {});

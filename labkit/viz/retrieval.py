@@ -5,19 +5,19 @@ the page, each of them once: 40 of them of 96 x 96 pixels add 0.2 MB.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
-from labkit.checks import require_dtype, require_positive, require_shape
+from labkit.checks import require_dtype, require_shape
 from labkit.retrieval import precision_recall_curve, retrieval_average_precision
-from labkit.viz.colour import as_uint8, data_uri
-from labkit.viz.widget import PageWidget
+from labkit.viz.colour import data_uri, shrunk
+from labkit.viz.widget import PageWidget, require_choice
 
 KINDS = ("wrong", "good", "ok", "junk", "query")  # retrieval.js says each by colour, line, sign and word
+SHOWN = 12  # first results of a method, skipped ones included
 THUMBNAIL = 128  # pixels: larger images are shrunk to this before they travel with the page
 
 
@@ -39,8 +39,6 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
         query: index of the query, 0 to Q - 1.
         left: name of the method at the left.
         right: name of the method at the right.
-
-    All three may be set and observed in the notebook while a kernel runs.
     """
 
     query = traitlets.Int(0).tag(sync=True)
@@ -54,14 +52,11 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
         *,
         queries: Sequence[int],
         good: Tensor,
-        ok: Tensor | None = None,
-        junk: Tensor | None = None,
+        ok: Tensor,
+        junk: Tensor,
         names: Sequence[str],
         title: str,
         alt: str,
-        top: int = 12,
-        rule: Literal["trapezoid", "step"] = "trapezoid",
-        quality: int | None = 85,
     ) -> None:
         """Check everything, score the rankings and encode the images that come up.
 
@@ -77,9 +72,6 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
             names: of the N images.
             title: heading of the browser.
             alt: what there is to see, in a sentence, for those who cannot see it.
-            top: how many results are shown, skipped ones included.
-            rule: how the area below the curve is taken, see `labkit.retrieval`.
-            quality: of the JPEG that images travel as, 1 to 100; None keeps every pixel (PNG).
 
         Raises:
             TypeError: a dtype of the wrong kind.
@@ -96,12 +88,9 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
             raise ValueError(f"queries must be numbers of images, 0 to {count - 1}; got {queries}")
         if len(names) != count:
             raise ValueError(f"names must be {count}, one an image; got {len(names)}")
-        if quality is not None and not 1 <= quality <= 100:
-            raise ValueError(f"quality must be 1 to 100 or None; got {quality}: None keeps every pixel")
-        require_positive(top, "top", "results to show")
         kinds = _kinds(queries, count, good, ok, junk)
-        positives = good if ok is None else good | ok
-        methods = [_scored(name, ranking, kinds, positives, junk, top, rule) for name, ranking in rankings.items()]
+        positives = good | ok
+        methods = [_scored(name, ranking, kinds, positives, junk) for name, ranking in rankings.items()]
         shown = {*queries, *(image for method in methods for results in method["results"] for image, *_ in results)}
         scene = {
             "title": title,
@@ -110,38 +99,23 @@ class RetrievalBrowser(PageWidget, kind="retrieval"):
             "positives": positives.sum(1).tolist(),
             "methods": methods,
             "images": {
-                str(number): {"name": names[number], "source": _thumbnail(images[number], names[number], quality)}
+                str(number): {"name": names[number], "source": _thumbnail(images[number], names[number])}
                 for number in sorted(shown)
             },
         }
         labels = [method["name"] for method in methods]
         super().__init__(scene, left=labels[0], right=labels[min(1, len(labels) - 1)])
 
-    def __repr__(self) -> str:
-        return f"RetrievalBrowser({self.scene['title']!r}, {len(self.scene['queries'])} queries)"
-
-    @traitlets.validate("query")
-    def _query_exists(self, proposal: Any) -> int:
-        last = len(self.scene["queries"]) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise traitlets.TraitError(f"query must be 0 to {last}; got {proposal['value']}: it is an index")
-        return proposal["value"]
-
-    @traitlets.validate("left", "right")
-    def _method_exists(self, proposal: Any) -> str:
-        name, value = proposal["trait"].name, proposal["value"]
+    @traitlets.validate("query", "left", "right")
+    def _is_there(self, proposal: Any) -> Any:
         names = [method["name"] for method in self.scene["methods"]]
-        if value not in names:
-            raise traitlets.TraitError(f"{name} must be one of {names}; got {value!r}")
-        return value
+        return require_choice(proposal, query=range(len(self.scene["queries"])), left=names, right=names)
 
 
-def _kinds(queries: Sequence[int], count: int, good: Tensor, ok: Tensor | None, junk: Tensor | None) -> Tensor:
+def _kinds(queries: Sequence[int], count: int, good: Tensor, ok: Tensor, junk: Tensor) -> Tensor:
     """What each image is to each query, (Q, N), as indices into `KINDS`."""
     kinds = torch.zeros(len(queries), count, dtype=torch.int64)
     for kind, marks in (("good", good), ("ok", ok), ("junk", junk)):
-        if marks is None:
-            continue
         require_shape(marks, f"{len(queries)} {count}", kind, "a row a query, see labkit.retrieval.listed")
         require_dtype(marks, (torch.bool,), kind, "one bool an image, see labkit.retrieval.listed")
         if (twice := (marks & (kinds > 0)).nonzero()).numel():
@@ -160,49 +134,31 @@ def _kinds(queries: Sequence[int], count: int, good: Tensor, ok: Tensor | None, 
     return kinds
 
 
-def _scored(
-    name: str,
-    ranking: Tensor,
-    kinds: Tensor,
-    positives: Tensor,
-    junk: Tensor | None,
-    top: int,
-    rule: Literal["trapezoid", "step"],
-) -> dict[str, Any]:
+def _scored(name: str, ranking: Tensor, kinds: Tensor, positives: Tensor, junk: Tensor) -> dict[str, Any]:
     """What the browser needs of one method: for each query its score, its curve and its first results."""
     require_shape(ranking, f"{len(kinds)} M", f"ranking {name!r}", "a row a query")
-    scores = retrieval_average_precision(ranking, positives, junk, rule=rule)  # (Q,)
+    scores = retrieval_average_precision(ranking, positives, junk)  # (Q,)
     results, curves = [], []
     for query, order in enumerate(ranking):
-        skip = None if junk is None else junk[query]
-        rank = torch.ones_like(order) if skip is None else (~skip[order]).long()  # whether it takes a rank
+        rank = (~junk[query, order]).long()  # whether it takes a rank
         rank = rank.cumsum(0) * rank  # from 1; 0 for those that are skipped
-        first = zip(order[:top].tolist(), rank[:top].tolist(), strict=True)
+        first = zip(order[:SHOWN].tolist(), rank[:SHOWN].tolist(), strict=True)
         results.append([[image, KINDS[kinds[query, image]], at] for image, at in first])
-        curves.append(_outline(*precision_recall_curve(order, positives[query], skip), rule))
+        curves.append(_outline(*precision_recall_curve(order, positives[query], junk[query])))
     return {"name": name, "ap": scores.tolist(), "map": float(scores.mean()), "results": results, "curves": curves}
 
 
-def _outline(precision: Tensor, recall: Tensor, rule: Literal["trapezoid", "step"]) -> list[list[float]]:
+def _outline(precision: Tensor, recall: Tensor) -> list[list[float]]:
     """The upper edge of the area whose size is the average precision, as [recall, precision], without idle points."""
     gains = recall.diff(prepend=recall.new_zeros(1)) > 0
-    if rule == "step":
-        found = [(float(r), float(p)) for r, p in zip(recall[gains], precision[gains], strict=True)]
-        before = [0.0, *(r for r, _ in found)]
-        points = [point for start, (r, p) in zip(before, found, strict=False) for point in ((start, p), (r, p))]
-    else:
-        kept = gains | gains.roll(-1)  # a positive, and the rank before it
-        kept[-1] = gains[-1]
-        points = [(0.0, 1.0), *((float(r), float(p)) for r, p in zip(recall[kept], precision[kept], strict=True))]
+    kept = gains | gains.roll(-1)  # a positive, and the rank before it
+    kept[-1] = gains[-1]
+    points = [(0.0, 1.0), *((float(r), float(p)) for r, p in zip(recall[kept], precision[kept], strict=True))]
     return [[round(r, 4), round(p, 4)] for r, p in points]
 
 
-def _thumbnail(image: Tensor, name: str, quality: int | None) -> str:
+def _thumbnail(image: Tensor, name: str) -> str:
     require_shape(image, "C H W", f"image {name}", "one image")
     if 0 in image.shape:
         raise ValueError(f"image {name} must not be empty; got {tuple(image.shape)}")
-    image = as_uint8(image, f"image {name}")  # (3, H, W)
-    if (factor := THUMBNAIL / max(image.shape[-2:])) < 1:
-        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
-        image = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
-    return data_uri(image, quality)
+    return data_uri(shrunk(image[None], THUMBNAIL, f"image {name}")[0], quality=85)

@@ -13,7 +13,7 @@ export default function figure() {
       el,
       "scatter",
       scene,
-      h("div", { class: "lab-title" }, scene.title),
+      [],
       h("div", { class: "ls-body" }, plane.el, h("div", { class: "ls-side" }, ...screen.parts, legend.el)),
     );
 
@@ -44,7 +44,8 @@ export default function figure() {
 function drawPlane(model, scene) {
   const { width, height, left, right, top, bottom } = PLANE;
   const [inner, tall] = [width - left - right, height - top - bottom];
-  const [low, high] = [0, 1].map((end) => ["x", "y"].map((axis) => extent(scene.points, axis)[end]));
+  const [xs, ys] = ["x", "y"].map((axis) => scene.points.map((point) => point[axis]));
+  const [low, high] = [Math.min, Math.max].map((end) => [end(...xs), end(...ys)]);
   const room = 1.1; // a margin of a twentieth on either side
   const unit = Math.min(inner / (room * (high[0] - low[0] || 1)), tall / (room * (high[1] - low[1] || 1)));
   const toX = (x) => left + inner / 2 + unit * (x - (low[0] + high[0]) / 2);
@@ -53,12 +54,10 @@ function drawPlane(model, scene) {
   el.append(svg("rect", { class: "ls-frame", x: left, y: top, width: inner, height: tall }));
   if (left < toX(0) && toX(0) < left + inner) el.append(svg("path", { class: "ls-zero", d: `M${toX(0)},${top}v${tall}` }));
   if (top < toY(0) && toY(0) < top + tall) el.append(svg("path", { class: "ls-zero", d: `M${left},${toY(0)}h${inner}` }));
-  const names = [
-    svg("text", { x: left + inner / 2, y: height - 8, "text-anchor": "middle" }),
-    svg("text", { transform: `translate(20 ${top + tall / 2}) rotate(-90)`, "text-anchor": "middle" }),
-  ];
-  names.forEach((name, axis) => (name.textContent = scene.axes[axis]));
-  el.append(...names);
+  const [across, upwards] = scene.axes;
+  const turned = `translate(20 ${top + tall / 2}) rotate(-90)`;
+  el.append(svg("text", { x: left + inner / 2, y: height - 8, "text-anchor": "middle" }, across));
+  el.append(svg("text", { transform: turned, "text-anchor": "middle" }, upwards));
 
   const marks = scene.points.map((point, index) => {
     const { symbol, colour } = scene.classes[point.class];
@@ -121,8 +120,8 @@ function drawScreen(scene) {
 /** A button a class: a press lets it stand out, another one undoes that. */
 function drawLegend(model, scene) {
   const buttons = scene.classes.map(({ name, colour, symbol }, index) => {
-    const mark = svg("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" });
-    mark.append(svg("path", { d: SHAPES[symbol], fill: colour }));
+    const shape = svg("path", { d: SHAPES[symbol], fill: colour });
+    const mark = svg("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, shape);
     const onclick = () => change(model, { lit: model.get("lit") === index ? -1 : index });
     return h("button", { type: "button", title: `Let ${name} stand out`, onclick }, mark, name);
   });
@@ -152,8 +151,3 @@ const SHAPES = {
   diamond: "M0,-6.4l6.4,6.4l-6.4,6.4l-6.4,-6.4z",
   cross: "M-2,-6h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
 };
-
-function extent(points, axis) {
-  const values = points.map((point) => point[axis]);
-  return [Math.min(...values), Math.max(...values)];
-}

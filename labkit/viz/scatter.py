@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 import traitlets
 from torch import Tensor
 
-from labkit.checks import require_finite, require_positive, require_shape
-from labkit.viz.colour import as_uint8, data_uri
+from labkit.checks import require_finite, require_shape
+from labkit.viz.colour import data_uri, shrunk
 from labkit.viz.style import PALETTE
-from labkit.viz.widget import PageWidget
+from labkit.viz.widget import PageWidget, require_choice
 
 SYMBOLS = ("circle", "square", "triangle", "diamond", "cross")  # a second cue beside the colour; drawn in scatter.js
 THUMBNAIL = 96  # pixels: larger images are shrunk to this before they travel with the page
@@ -30,8 +29,6 @@ class ClipScatter(PageWidget, kind="scatter"):
     Attributes:
         chosen: index of the point whose clip plays.
         lit: index of the class that stands out; -1 for all alike.
-
-    Both may be set and observed in the notebook while a kernel runs.
     """
 
     chosen = traitlets.Int().tag(sync=True)
@@ -49,8 +46,6 @@ class ClipScatter(PageWidget, kind="scatter"):
         alt: str,
         x_title: str,
         y_title: str,
-        fps: float = 8.0,
-        quality: int = 85,
     ) -> None:
         """Check everything and encode the clips.
 
@@ -64,8 +59,6 @@ class ClipScatter(PageWidget, kind="scatter"):
             alt: what there is to see, in a sentence, for those who cannot see it.
             x_title: of the axis to the right.
             y_title: of the axis upwards.
-            fps: frames per second at which clips play.
-            quality: of the JPEG they travel as, 1 to 100.
 
         Raises:
             ValueError: no points, wrong shapes, labels outside the classes, no title or alt text, or too much for a
@@ -76,7 +69,6 @@ class ClipScatter(PageWidget, kind="scatter"):
         require_finite(points, "points")
         count = len(points)
         require_shape(labels, f"{count}", "labels", "one class a point")
-        require_positive(fps, "fps", "frames per second")
         if count == 0:
             raise ValueError("a scatter needs points; got 0 points")
         if not len(clips) == len(names) == count:
@@ -88,13 +80,13 @@ class ClipScatter(PageWidget, kind="scatter"):
                 f"labels must lie within the classes, at most {len(PALETTE) * len(SYMBOLS)} of them; got labels "
                 f"{int(labels.min())} to {int(labels.max())} and {len(classes)} classes: choose some classes"
             )
-        strips = [_strip(clip, name, quality) for clip, name in zip(clips, names, strict=True)]
+        strips = [_strip(clip, name) for clip, name in zip(clips, names, strict=True)]
         places = points.detach().cpu().double().round(decimals=4).tolist()
         scene = {
             "title": title,
             "alt": alt,
             "axes": [x_title, y_title],
-            "fps": fps,
+            "fps": 8,
             "classes": [
                 {"name": name, "colour": PALETTE[at % len(PALETTE)], "symbol": SYMBOLS[at % len(SYMBOLS)]}
                 for at, name in enumerate(classes)
@@ -106,27 +98,18 @@ class ClipScatter(PageWidget, kind="scatter"):
         }
         super().__init__(scene)
 
-    def __repr__(self) -> str:
-        return f"ClipScatter({self.scene['title']!r}, {len(self.scene['points'])} clips)"
-
     @traitlets.validate("chosen", "lit")
-    def _index_exists(self, proposal: Any) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        low, high = (0, len(self.scene["points"]) - 1) if name == "chosen" else (-1, len(self.scene["classes"]) - 1)
-        if not low <= value <= high:
-            raise traitlets.TraitError(f"{name} must be {low} to {high}; got {value}: it is an index")
-        return value
+    def _is_there(self, proposal: Any) -> Any:
+        points, classes = range(len(self.scene["points"])), range(-1, len(self.scene["classes"]))
+        return require_choice(proposal, chosen=points, lit=classes)
 
 
-def _strip(clip: Tensor, name: str, quality: int) -> dict[str, Any]:
+def _strip(clip: Tensor, name: str) -> dict[str, Any]:
     """A clip as one image, its frames side by side."""
     require_shape(clip, "T C H W", f"clip {name}", "one clip, time first")
     if 0 in clip.shape:
         raise ValueError(f"clip {name} must not be empty; got {tuple(clip.shape)}")
-    frames = as_uint8(clip, f"clip {name}")  # (T, 3, H, W)
-    if (factor := THUMBNAIL / max(frames.shape[-2:])) < 1:
-        size = [max(1, round(side * factor)) for side in frames.shape[-2:]]
-        frames = F.interpolate(frames, size, mode="bilinear", antialias=True)
+    frames = shrunk(clip, THUMBNAIL, f"clip {name}")  # (T, 3, h, w)
     strip = torch.cat(list(frames), dim=-1)  # (3, h, T * w)
     height, width = frames.shape[-2:]
-    return {"source": data_uri(strip, quality), "frames": len(frames), "height": height, "width": width}
+    return {"source": data_uri(strip, quality=85), "frames": len(frames), "height": height, "width": width}

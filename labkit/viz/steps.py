@@ -6,12 +6,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 import torch
-import torch.nn.functional as F
 from plotly.subplots import make_subplots
 from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
-from labkit.viz.colour import as_uint8, data_uri
+from labkit.viz.colour import data_uri, shrunk
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
 TILE = 76  # pixels of the page for a frame above its step; larger images are shrunk to twice that
@@ -114,10 +113,7 @@ def _state(
     reading: Reading, classes: Sequence[str], shown: Sequence[str]
 ) -> tuple[dict[str, list[list[float]]], dict[str, list[str]], list[str]]:
     """Heights of the bars and the answer in words, by model; the images."""
-    frames = as_uint8(reading.frames, "frames")  # (T, 3, H, W)
-    if (factor := 2 * TILE / max(frames.shape[-2:])) < 1:
-        size = [max(1, round(side * factor)) for side in frames.shape[-2:]]
-        frames = F.interpolate(frames, size, mode="bilinear", antialias=True)
+    frames = shrunk(reading.frames, 2 * TILE, "frames")  # (T, 3, h, w)
     asked = [list(classes).index(name) for name in shown]
     bars, words = {}, {}
     for model, rows in reading.probabilities.items():

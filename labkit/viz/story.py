@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
-import torch.nn.functional as F
 from plotly.subplots import make_subplots
 from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
-from labkit.viz.colour import as_uint8, data_uri
-from labkit.viz.style import DIVERGING, INK, PALETTE, SEQUENTIAL, Figure, finish
+from labkit.viz.colour import data_uri, shrunk
+from labkit.viz.style import DIVERGING, INK, SEQUENTIAL, Figure, finish, line_style
 
 STRIP, BAND = 56, 118  # pixels for the strip of frames, and for a band below it
 MOST = 14  # frames in the strip
 LARGE = 200  # pixels for the frame under the cursor
-DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 
 Band = Mapping[str, Tensor] | Tensor
 
@@ -26,7 +24,6 @@ def clip_story(
     title: str,
     alt: str,
     labels: Sequence[str] | None = None,
-    start: int = 0,
 ) -> Figure:
     """A strip of frames (of a long clip some), bands below it, and a slider that moves a cursor through all of them.
 
@@ -37,16 +34,15 @@ def clip_story(
         title: above the figure.
         alt: what there is to see.
         labels: a text for each frame, shown beside the slider, such as what happens there.
-        start: frame at which the cursor stands when the page opens.
 
     Raises:
-        ValueError: bands or labels of another length than the clip, numbers that are not finite, or no such start.
+        ValueError: bands or labels of another length than the clip, or numbers that are not finite.
     """
     require_shape(frames, "T C H W", "frames", "one clip, time first")
     length = len(frames)
     labels = [""] * length if labels is None else list(labels)
-    if len(labels) != length or not 0 <= start < length:
-        raise ValueError(f"labels must be {length}, and start one of the frames; got {len(labels)} and {start}")
+    if len(labels) != length:
+        raise ValueError(f"labels must be {length}, one for each frame; got {len(labels)}")
     heights = [STRIP, *[BAND] * len(bands)]
     figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=heights)
     times, colour = list(range(length)), 0
@@ -58,19 +54,18 @@ def clip_story(
             for name, values in band.items():
                 require_shape(values, f"{length}", f"{name!r} of {label!r}", "one number a frame")
                 require_finite(values, f"{name!r} of {label!r}")
-                line = {"color": PALETTE[colour % len(PALETTE)], "dash": DASHES[colour % len(DASHES)], "width": 2}
                 numbers = values.detach().cpu().double().round(decimals=4).tolist()
-                figure.add_scatter(x=times, y=numbers, name=name, mode="lines", line=line, row=row, col=1)
+                figure.add_scatter(x=times, y=numbers, name=name, mode="lines", line=line_style(colour), row=row, col=1)
                 colour += 1
         figure.update_yaxes(title={"text": label, "font": {"size": 11}}, row=row, col=1)
-    small = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * STRIP)]
-    large = [data_uri(frame, 90) for frame in _shrunk(frames, 2 * LARGE)]
+    small = [data_uri(frame, 90) for frame in shrunk(frames, 2 * STRIP, "frames")]
+    large = [data_uri(frame, 90) for frame in shrunk(frames, 2 * LARGE, "frames")]
     place = {"xref": "paper", "yref": "paper", "x": 1.02, "y": 1.0, "xanchor": "left", "yanchor": "top"}
-    figure.add_layout_image(source=large[start], sizex=0.26, sizey=0.6, sizing="contain", **place)
+    figure.add_layout_image(source=large[0], sizex=0.26, sizey=0.6, sizing="contain", **place)
     for time in times[::apart]:
         size = {"sizex": apart, "sizey": 1, "sizing": "contain", "xanchor": "left", "yanchor": "middle"}
         figure.add_layout_image(source=small[time], x=time - 0.5, y=0.5, xref="x", yref="y", **size)
-    cursor = {"type": "line", "x0": start, "x1": start, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
+    cursor = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
     figure.add_shape(**cursor, line={"color": INK, "width": 2, "dash": "dot"})
     figure.update_yaxes(visible=False, range=[0, 1], row=1)
     figure.update_xaxes(range=[-0.6, length - 0.4], showgrid=False, zeroline=False)
@@ -83,7 +78,7 @@ def clip_story(
         }
         for time in times
     ]
-    slider = {"active": start, "steps": steps, "currentvalue": {"prefix": "frame "}, "ticklen": 0, "minorticklen": 0}
+    slider = {"active": 0, "steps": steps, "currentvalue": {"prefix": "frame "}, "ticklen": 0, "minorticklen": 0}
     figure.update_layout(
         sliders=[{**slider, "font": {"color": "rgba(0,0,0,0)"}, "pad": {"t": 46}}],
         legend={"x": 1.02, "xanchor": "left", "y": 0.36, "yanchor": "top", "font": {"size": 11}},
@@ -110,11 +105,3 @@ def _add_rows(figure: go.Figure, band: Tensor, label: str, length: int, row: int
         row=row,
         col=1,
     )
-
-
-def _shrunk(frames: Tensor, longest: int) -> Tensor:
-    frames = as_uint8(frames, "frames")
-    if (factor := longest / max(frames.shape[-2:])) < 1:
-        size = [max(1, round(side * factor)) for side in frames.shape[-2:]]
-        frames = F.interpolate(frames, size, mode="bilinear", antialias=True)
-    return frames

@@ -15,6 +15,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 SEQUENTIAL = "Cividis"  # even in lightness, the same to red-green-blind eyes
 DIVERGING = [[0.0, "#2166AC"], [0.25, "#92C5DE"], [0.5, "#F7F7F7"], [0.75, "#FDB863"], [1.0, "#B35806"]]
 INK, QUIET, PAPER = "#22262B", "#6B7280", "#FFFFFF"
+DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 _UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap"
@@ -33,7 +34,12 @@ class Figure(go.Figure):
         display(HTML(f'<p style="{_UNSEEN}">Figure: {escape(self.alt)}</p>'))
 
 
-def finish(figure: go.Figure, *, title: str, alt: str, height: int, width: int | None = None, **layout: Any) -> Figure:
+def line_style(number: int) -> dict[str, Any]:
+    """Colour and dashes of one curve of several."""
+    return {"color": PALETTE[number % len(PALETTE)], "dash": DASHES[number % len(DASHES)], "width": 2}
+
+
+def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: Any) -> Figure:
     """Give a figure its title, its description and the look of the house.
 
     Args:
@@ -41,7 +47,6 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, width: int |
         title: one line, shown above; a second, quieter line follows a ``<br>``.
         alt: what the figure shows, in words; may not be empty.
         height: in pixels.
-        width: in pixels; None fills the page.
         layout: anything else that plotly's ``update_layout`` takes.
 
     Returns:
@@ -72,11 +77,12 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, width: int |
         plot_bgcolor=PAPER,
         colorway=PALETTE,
         height=height,
-        width=width,
         hoverlabel={"font_family": FONT},
         meta={"alt": alt},
     )
     top = 66 if second else 48
     figure.update_layout(**(layout | {"margin": {"l": 60, "r": 24, "t": top, "b": 48} | layout.get("margin", {})}))
-    figure.update_annotations(font={"family": FONT, "size": 12, "color": INK})
+    notes = [note.to_plotly_json() for note in figure.layout.annotations]
+    look = {"family": FONT, "size": 12, "color": INK}
+    figure.layout.annotations = [{**note, "font": note.get("font", {}) | look} for note in notes]
     return Figure(figure)

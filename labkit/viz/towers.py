@@ -133,8 +133,10 @@ def tower_chart(networks: Mapping[str, Layers], *, title: str, alt: str, columns
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=kind, row=1, col=1)
     legend = {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"}
     figure.update_layout(legend=legend, showlegend=True)
-    found = finish(figure, title=title, alt=alt, height=rows * (46 * highest + 60) + 120, margin={"t": 84, "l": 16})
-    return Figure(found.update_annotations(font_size=11))
+    done = finish(figure, title=title, alt=alt, height=rows * (46 * highest + 60) + 120, margin={"t": 84, "l": 16})
+    for note in done.layout.annotations:
+        note.font.size = 11
+    return done
 
 
 def _places(boxes: int) -> list[tuple[float, float]]:

@@ -6,19 +6,17 @@ from math import ceil, sqrt
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from plotly.subplots import make_subplots
 from torch import Tensor
 
 from labkit.checks import require_finite, require_shape
-from labkit.viz.colour import as_uint8, data_uri
-from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
+from labkit.viz.colour import data_uri, shrunk
+from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish, line_style
 
 WIDE, HIGH = 880, 330  # pixels of the upper half: image, neurons, classes
 IMAGE = 200  # side of the image
 LEAST_ROOM = 12  # pixels for the name of a class; where there is less, only the wrong one is named
 ALIVE = "#C3C9D1"
-DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +106,8 @@ def vote_chart(
     loud = {"textposition": "middle right", "textfont": {"size": 12, "color": PALETTE[0]}}
     figure.add_scatter(x=[], y=[], mode="text", **loud, **quiet)
     for number, (label, values) in enumerate(curves.items()):
-        line = {"color": PALETTE[number % len(PALETTE)], "dash": DASHES[number % len(DASHES)], "width": 2}
-        numbers = values.detach().cpu().double().round(decimals=2).tolist()
-        figure.add_scatter(x=list(range(count + 1)), y=numbers, name=label, mode="lines", line=line, row=2, col=1)
+        x, y = list(range(count + 1)), values.detach().cpu().double().round(decimals=2).tolist()
+        figure.add_scatter(x=x, y=y, name=label, mode="lines", line=line_style(number), row=2, col=1)
     figure.update_xaxes(visible=False, range=[0, WIDE], row=1)
     figure.update_yaxes(visible=False, range=[HIGH, -28], row=1)
     below = {"text": "votes; each drops one neuron in each layer, and nothing is trained again", "standoff": 4}
@@ -217,10 +214,6 @@ def _words(vote: int, ballot: Ballot, layers: Mapping[str, VotedOut], classes: S
 
 def _enlarged(images: Tensor) -> Tensor:
     """Small images with square pixels, large ones shrunk to twice the side they are shown at."""
-    images = as_uint8(images, "images")
-    longest = max(images.shape[-2:])
-    if longest > 2 * IMAGE:
-        size = [max(1, round(side * 2 * IMAGE / longest)) for side in images.shape[-2:]]
-        return F.interpolate(images, size, mode="bilinear", antialias=True)
-    factor = max(1, 2 * IMAGE // longest)
+    images = shrunk(images, 2 * IMAGE, "images")
+    factor = 2 * IMAGE // max(images.shape[-2:])
     return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -20,11 +20,12 @@ function svg(tag, attributes, ...children) {
   return element;
 }
 
-/** Draw the frame of a widget around its parts; `say` is for those who listen. */
-function drawCard(el, name, { title, alt }, ...parts) {
+/** Draw the frame of a widget around its parts, below the title and what stands beside it; `say` is for listeners. */
+function drawCard(el, name, { title, alt }, beside, ...parts) {
   const announcement = h("div", { class: "lab-hidden", "aria-live": "polite" });
   const attributes = { class: `labkit-widget labkit-${name}`, role: "group", tabindex: "0" };
-  const root = h("div", { ...attributes, "aria-label": `${title}. ${alt}` }, ...parts, announcement);
+  const head = h("div", { class: "lab-head" }, h("div", { class: "lab-title" }, title), ...beside);
+  const root = h("div", { ...attributes, "aria-label": `${title}. ${alt}` }, head, ...parts, announcement);
   el.replaceChildren(root);
   return { root, say: (text) => (announcement.textContent = text) };
 }
@@ -44,6 +45,17 @@ function digits(choices, choose) {
   return Object.fromEntries(choices.slice(0, 9).map((name, index) => [index + 1, () => choose(name)]));
 }
 
+/** A slider over whole numbers. */
+function drawSlider(label, low, high, choose) {
+  const el = h("input", { type: "range", min: low, max: high, step: 1, "aria-label": label });
+  el.oninput = () => choose(Number(el.value));
+  const show = (value) => {
+    el.value = value;
+    el.style.setProperty("--lab-done", `${(100 * (value - low)) / Math.max(high - low, 1)}%`);
+  };
+  return { el, show };
+}
+
 /** Small images of which one is chosen: radio buttons, a single stop for the tab key; arrow keys choose the next. */
 function drawPicker(label, images, choose) {
   const radios = images.map((_, index) => h("input", { type: "radio", name: "image", onchange: () => choose(index) }));
@@ -57,6 +69,21 @@ function drawPicker(label, images, choose) {
 }
 
 // ------------------------------------------------------------------------------------------------------ what is done
+
+/** The index of the number that is nearest to a value, the first of equals. */
+function nearest(numbers, value) {
+  const away = numbers.map((number) => Math.abs(number - value));
+  return away.indexOf(Math.min(...away));
+}
+
+function percent(fraction) {
+  return `${Math.round(100 * fraction)} %`;
+}
+
+/** A number, or the end of 0 to `last` that it lies beyond. */
+function within(value, last) {
+  return Math.min(Math.max(value, 0), last);
+}
 
 /** Set several values together and tell the kernel, if there is one. */
 function change(model, values) {

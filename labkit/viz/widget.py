@@ -7,6 +7,7 @@ stores beside the widget (as ``text/html``) for exporters to prefer.
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ class PageWidget(anywidget.AnyWidget):
 
     ``class Clock(PageWidget, kind="clock")`` is drawn by ``clock.js`` and ``clock.css`` beside this file. The script's
     default export is a function ``figure`` that returns anywidget's ``render`` and, if need be, ``initialize``. Rules
-    of the style sheet hold within the widget only. Whatever the class adds as synchronised traits is its state.
+    of the style sheet hold within the widget only. Whatever the class adds as synchronised traits is its state: it may
+    be set and observed in the notebook while a kernel runs.
 
     Args:
         scene: everything that does not change, ready for JSON, with a ``"title"`` and an ``"alt"`` text among it.
@@ -55,9 +57,12 @@ class PageWidget(anywidget.AnyWidget):
         if (size := len(json.dumps(scene))) > PAGE_BUDGET:
             raise ValueError(
                 f"{name} must add less than {PAGE_BUDGET / 1e6:.0f} MB to the page; got {size / 1e6:.0f}: pass fewer "
-                "or smaller images"
+                "or smaller images, or quality=80"
             )
         super().__init__(scene=scene, **state)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.scene['title']!r})"
 
     def to_html(self) -> str:
         """Return the widget as it stands, as a piece of HTML that needs no kernel, no network and no other file.
@@ -81,6 +86,20 @@ class PageWidget(anywidget.AnyWidget):
         """Offer the fragment that needs no kernel beside the live widget, which a notebook with a kernel prefers."""
         bundle = super()._repr_mimebundle_(**kwargs)
         return bundle and ({**bundle[0], "text/html": self.to_html()}, bundle[1])
+
+
+def require_choice(proposal: Any, **choices: Sequence[Any]) -> Any:
+    """What a trait is to be set to, after a check that it is among its choices, which come by the name of the trait.
+
+    Raises:
+        traitlets.TraitError: it is not.
+    """
+    name, value = proposal["trait"].name, proposal["value"]
+    there = choices[name]
+    if value not in there:
+        wanted = f"{there[0]} to {there[-1]}" if isinstance(there, range) else f"one of {list(there)}"
+        raise traitlets.TraitError(f"{name} must be {wanted}; got {value!r}")
+    return value
 
 
 # The module finds its own place: scripts of a page run in order, and each takes the first place that is still free.

@@ -29,7 +29,6 @@ def test_maps_share_a_scale_and_squares_are_found():
     assert scene["levels"][2][0] == [0] * 20
     assert scene["corners"][0][0] == [0, 1]
     assert scene["corners"][1][1] == [1, 2]
-    assert explorer(side=1).scene["corners"][1][1] == [3, 4]
     assert scene["energies"][1]["values"][2] == [-1.0, 1.0]
 
 
@@ -40,8 +39,8 @@ def test_what_does_not_fit_is_named():
         explorer(energies={"network": torch.zeros(3, 3)})
     with pytest.raises(ValueError, match="maps must be 0 or more, and energies given; got -1 and 2"):
         explorer(maps=MAPS - 1)
-    with pytest.raises(ValueError, match="side 1 to 4; got 1, 0 and 5"):
-        explorer(side=5)
+    with pytest.raises(ValueError, match=r"right must be 0 to 1, .* maps at least 3 x 3; got 2, 0 and \(4, 5\)"):
+        explorer(right=2)
     with pytest.raises(ValueError, match="names of their own"):
         explorer(concepts=["hug", "hug"])
 

@@ -8,7 +8,7 @@ from labkit.viz import class_sheet, confusion_switch, recall_chart, recall_slide
 from labkit.viz.classes import examples_of_cells, readable
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clips():
     """Of 18 classes a clip each, the first of them twice."""
     clips = world.Actions(seed=1000, part="test", groups=3, clips=2)

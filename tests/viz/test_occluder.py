@@ -17,7 +17,7 @@ CORNERS = ([0, 4], [0, 2, 4])
 
 def occluder(said=(BARE, TABLE), **options):
     example = Covered("grey", IMAGE, options.pop("right", 0), {"network": said})
-    given = {"corners": CORNERS, "side": 4, "classes": ["hop", "<i>skip", "jump"], "top": 2, **TEXTS}
+    given = {"corners": CORNERS, "side": 4, "classes": ["hop", "<i>skip", "jump"], **TEXTS}
     return Occluder(options.pop("examples", [example]), **(given | options))
 
 
@@ -45,8 +45,6 @@ def test_what_does_not_fit_is_named():
         occluder((BARE * float("nan"), TABLE))
     with pytest.raises(ValueError, match="right of 'grey' must be 0 to 2; got 3"):
         occluder(right=3)
-    with pytest.raises(ValueError, match="top must be 1 to 3"):
-        occluder(top=4)
     with pytest.raises(ValueError, match="must have confidences of"):
         occluder(examples=[Covered("a", IMAGE, 0, {}), Covered("b", IMAGE, 0, {"network": (BARE, TABLE)})])
 
@@ -60,10 +58,10 @@ def test_the_square_follows_the_mouse_and_the_keys(offline_page):
         at = tuple(float(square.get_attribute(name)) for name in ("x", "y"))
         return at, [" ".join(text.split()) for text in root.locator("li").all_inner_texts()]
 
-    assert shown() == ((2, 4), ["✓ hop 80 % → 80 %", "<i>skip 15 % → 15 %"])
+    assert shown() == ((2, 4), ["✓ hop 80 % → 80 %", "<i>skip 15 % → 15 %", "jump 5 % → 5 %"])
     box = stage.bounding_box()
     offline_page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 0.99 * box["height"])
-    assert shown() == ((4, 4), ["<i>skip 15 % → 70 %", "✓ hop 80 % → 20 %"])
+    assert shown() == ((4, 4), ["<i>skip 15 % → 70 %", "✓ hop 80 % → 20 %", "jump 5 % → 10 %"])
     offline_page.mouse.move(box["x"] + 1, box["y"] + 1)
     assert shown()[0] == (0, 0)
     root.focus()

@@ -22,7 +22,7 @@ def explorer(**options):
         "scores": {"both": SCORES},
         "classes": ["hop", "<i>skip", "jump"],
         "right": 2,
-        "top": 2,
+        "labels": ["frame 0", "frame 3", "frame 5"],
         **TEXTS,
     }
     return PairExplorer(options.pop("frames", FRAMES), **(given | options))
@@ -33,9 +33,8 @@ def test_every_pair_has_its_image_and_its_best_classes():
     assert scene["frames"] == [data_uri(frame) for frame in FRAMES]
     assert scene["ofFrame"][0]["images"][2] == data_uri(HEAT[2])
     assert scene["ofPair"][0]["images"][2][1] == data_uri(MOTION[2, 1])
-    assert scene["scores"][0]["best"][0][1] == [[1, 0.7], [2, 0.2]]
-    assert scene["scores"][0]["best"][2][1] == [[0, 0.5], [2, 0.5]]  # of equals the first comes first
-    assert scene["labels"] == ["frame 0", "frame 1", "frame 2"]
+    assert scene["scores"][0]["best"][0][1] == [[1, 0.7], [2, 0.2], [0, 0.1]]
+    assert scene["scores"][0]["best"][2][1] == [[0, 0.5], [2, 0.5], [1, 0.0]]  # of equals the first comes first
 
 
 def test_what_does_not_fit_is_named():
@@ -49,7 +48,7 @@ def test_what_does_not_fit_is_named():
         explorer(scores={"both": 3 * SCORES})
     with pytest.raises(ValueError, match="labels must be one for each of the 3 frames; got 1"):
         explorer(labels=["x"])
-    with pytest.raises(ValueError, match="a pair needs 2 frames, right 0 to 2 and top 1 to 3; got 3 frames, 5 and 2"):
+    with pytest.raises(ValueError, match="a pair needs 2 frames, and right 0 to 2; got 3 frames and 5"):
         explorer(right=5)
 
 
@@ -66,13 +65,21 @@ def test_sliders_and_keys_choose_the_pair(offline_page):
         return [*ends, data_uri(MOTION[first, second])]
 
     assert shown()[0] == expected(0, 1)
-    assert [text.split() for text in shown()[1]] == [["<i>skip", "70", "%"], ["✓", "jump", "20", "%"]]
+    assert [text.split() for text in shown()[1]] == [
+        ["<i>skip", "70", "%"],
+        ["✓", "jump", "20", "%"],
+        ["hop", "10", "%"],
+    ]
     sliders = root.locator("input[type=range]")
     sliders.nth(0).fill("2")
     assert shown()[0] == expected(2, 1)
-    assert [text.split() for text in shown()[1]] == [["hop", "50", "%"], ["✓", "jump", "50", "%"]]
+    assert [text.split() for text in shown()[1]] == [
+        ["hop", "50", "%"],
+        ["✓", "jump", "50", "%"],
+        ["<i>skip", "0", "%"],
+    ]
     root.focus()
     for key, pair in (("ArrowUp", (2, 2)), ("ArrowUp", (2, 2)), ("ArrowLeft", (1, 2)), ("ArrowDown", (1, 1))):
         offline_page.keyboard.press(key)
         assert shown()[0] == expected(*pair), key
-    assert "frame 1 and frame 1. both: <i>skip 70 %" in root.locator("[aria-live]").inner_text()
+    assert "frame 3 and frame 3. both: <i>skip 70 %" in root.locator("[aria-live]").inner_text()

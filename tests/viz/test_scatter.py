@@ -57,14 +57,12 @@ def test_large_clips_are_shrunk():
     [
         (lambda: scatter(POINTS[:, :1]), ValueError, r"points must be \(N, 2\)"),
         (lambda: scatter(POINTS / 0), ValueError, "points must be finite"),
-        (lambda: scatter(labels=LABELS[:3]), ValueError, r"labels must be \(5\)|labels must be \(5,\)"),
+        (lambda: scatter(labels=LABELS[:3]), ValueError, r"labels must be \(5\)"),
         (lambda: scatter(labels=LABELS + 1), ValueError, "labels 1 to 3 and 3 classes"),
         (lambda: scatter(clips=[flat(0)]), ValueError, "one for each of the 5 points; got 1 and 5"),
-        (lambda: scatter(clips=[flat(0)[0]] * 5), ValueError, "clip clip_0 must be"),
         (lambda: scatter(clips=[flat(0)[:0]] * 5), ValueError, "clip clip_0 must not be empty"),
         (lambda: scatter(clips=[flat(0).int()] * 5), TypeError, "clip clip_0 must be uint8 or floating point"),
         (lambda: scatter(POINTS[:0], LABELS[:0]), ValueError, "got 0 points"),
-        (lambda: scatter(fps=0), ValueError, "fps must be"),
     ],
 )
 def test_what_does_not_fit_is_explained(call, error, message):
@@ -100,10 +98,10 @@ def test_pointing_at_a_clip_plays_it(offline_page):
 @pytest.mark.browser
 def test_it_plays_frame_by_frame_three_times_and_rests(offline_page):
     clip = torch.cat([flat(level, 1) for level in (0, 120, 240)])
-    root = opened(offline_page, scatter(POINTS[:1], LABELS[:1], [clip], fps=10), frozen=True)
+    root = opened(offline_page, scatter(POINTS[:1], LABELS[:1], [clip]), frozen=True)
     assert plays(offline_page, root, 0)
     for level in (120, 240, 0, 120, 240, 0, 120, 240):
-        offline_page.clock.run_for(100)
+        offline_page.clock.run_for(125)
         assert abs(root.locator("canvas").evaluate(READ) - level) < 5
     offline_page.clock.run_for(1000)
     assert abs(root.locator("canvas").evaluate(READ) - 240) < 5

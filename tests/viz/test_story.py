@@ -21,9 +21,9 @@ def test_curves_and_rows_are_the_numbers():
 
 
 def test_the_slider_moves_the_cursor_and_the_frame():
-    figure = clip_story(FRAMES, {"probability": CURVES}, labels=["idle", "wave", "wave"], start=1, **TEXTS)
-    assert figure.layout.shapes[0].x0 == 1
-    assert level(figure.layout.images[0].source) == 120
+    figure = clip_story(FRAMES, {"probability": CURVES}, labels=["idle", "wave", "wave"], **TEXTS)
+    assert figure.layout.shapes[0].x0 == 0
+    assert level(figure.layout.images[0].source) == 10
     slider = figure.layout.sliders[0]
     assert [step.label for step in slider.steps] == ["0 idle", "1 wave", "2 wave"]
     change = slider.steps[2].args[0]

@@ -7,8 +7,9 @@ import traitlets
 from pages import opened, state
 
 from labkit.course import export
+from labkit.patches import Patches
 from labkit.retrieval import listed
-from labkit.viz import ClipPlayer, ClipScatter, NearestPatches, PatchExplorer, RetrievalBrowser, widget
+from labkit.viz import ClipPlayer, ClipScatter, PatchExplorer, RetrievalBrowser, widget
 from labkit.viz.attention import AttentionExplorer
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
@@ -26,14 +27,14 @@ def scatter(**words):
 
 
 def patches(**words):
-    numbers = torch.arange(7, 39).reshape(2, 4, 4) % 16
-    nearest = NearestPatches(numbers, torch.ones(2, 4, 4), torch.tensor([3.5, 11.5]), 8)
-    return PatchExplorer(IMAGES, {"3a": nearest, "5b": nearest}, names=NAMES, asked=[0, 1], **words)
+    features = torch.rand(16, 5, generator=torch.Generator().manual_seed(0))
+    patches = Patches(features, IMAGES, torch.tensor([0, 8]), 8)
+    return PatchExplorer({"3a": patches, "5b": patches}, names=NAMES, asked=2, k=4, **words)
 
 
 def retrieval(**words):
     order = torch.tensor([[0, 2, 1, 3], [3, 2, 1, 0]])
-    sets = {"good": listed([[1], [2]], 4), "junk": listed([[0], [3]], 4)}
+    sets = {"good": listed([[1], [2]], 4), "ok": listed([[], []], 4), "junk": listed([[0], [3]], 4)}
     return RetrievalBrowser(IMAGES, {"3a": order, "5b": order}, queries=[0, 3], **sets, names=NAMES, **words)
 
 
@@ -49,7 +50,9 @@ def occluder(**words):
 
 def pairs(**words):
     given = {"of_frame": {"heat": IMAGES}, "of_pair": {"both": IMAGES.expand(4, -1, -1, -1, -1)}}
-    return PairExplorer(IMAGES, **given, scores={"both": SCORES.expand(4, 4, 4)}, classes=NAMES, right=0, **words)
+    return PairExplorer(
+        IMAGES, **given, scores={"both": SCORES.expand(4, 4, 4)}, classes=NAMES, right=0, labels=NAMES, **words
+    )
 
 
 def player(**words):
@@ -154,29 +157,34 @@ LOOKS = """all => all.map((element) => {
 })"""
 
 
+ALONE = """kind => document.querySelectorAll("[class^=labkit-][class$=-place] > style").forEach((style) => {
+  style.disabled = kind !== "" && style.parentElement.className !== `labkit-${kind}-place`;
+})"""  # without the style sheets of the other kinds
+
+
 @pytest.mark.browser
 def test_in_an_exported_page_every_kind_works_and_looks_as_it_does_alone(offline_page, tmp_path):
     figures = [make(**WORDS) for make, *_ in KINDS.values()]
+    bundles = [figure._repr_mimebundle_()[0] for figure in figures]
+    assert all(bundle["text/html"] == figure.to_html() for bundle, figure in zip(bundles, figures, strict=True))
+    outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("...", outputs=outputs)])
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    offline_page.goto(export(tmp_path / "notebook.ipynb", tmp_path / "notebook.html").as_uri())
+    offline_page.locator("[aria-busy=true]").first.wait_for(state="detached")
 
-    def looks(figures):
-        bundles = [figure._repr_mimebundle_()[0] for figure in figures]
-        assert all(bundle["text/html"] == figure.to_html() for bundle, figure in zip(bundles, figures, strict=True))
-        outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("...", outputs=outputs)])
-        nbformat.write(notebook, tmp_path / "notebook.ipynb")
-        offline_page.goto(export(tmp_path / "notebook.ipynb", tmp_path / "notebook.html").as_uri())
-        offline_page.locator("[aria-busy=true]").first.wait_for(state="detached")
-        kinds = [figure.kind for figure in figures]
-        return {kind: offline_page.locator(f".labkit-{kind}, .labkit-{kind} *").evaluate_all(LOOKS) for kind in kinds}
+    def look(kind):
+        return offline_page.locator(f".labkit-{kind}, .labkit-{kind} *").evaluate_all(LOOKS)
 
-    alone = {}
     for figure in figures:
-        alone |= looks([figure])
-    assert looks(figures) == looks(figures[::-1]) == alone
+        together = look(figure.kind)
+        offline_page.evaluate(ALONE, figure.kind)
+        assert look(figure.kind) == together
+        assert len(together) > 20
+        offline_page.evaluate(ALONE, "")
     for figure in figures:
         element = offline_page.locator(f".labkit-{figure.kind}").first
         before = element.evaluate(SHOWN)
         element.focus()
         offline_page.keyboard.press("2" if figure.kind == "player" else "ArrowRight")
         assert element.evaluate(SHOWN) != before, figure.kind
-    assert all(len(look) > 20 for look in alone.values())

@@ -15,13 +15,8 @@ from labkit.viz.figures.images import (
     quiver,
     trajectory_plot,
 )
-from labkit.viz.figures.labels import LETTER, PAGE, PLOT, NameTicks, name_ticks, wrapped_label
 
 __all__ = [
-    "LETTER",
-    "PAGE",
-    "PLOT",
-    "NameTicks",
     "bar_chart",
     "bar_slider",
     "flow_components",
@@ -30,10 +25,8 @@ __all__ = [
     "heat_maps",
     "line_chart",
     "marked_places",
-    "name_ticks",
     "picture_grid",
     "quiver",
     "timeline",
     "trajectory_plot",
-    "wrapped_label",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from labkit.viz.figures.labels import PLOT, SHORT, name_ticks
-from labkit.viz.style import PALETTE, QUIET, Figure, finish
+from labkit.viz.style import PALETTE, QUIET, Figure, finish, line_style
 
 
 def timeline(
@@ -47,10 +47,9 @@ def line_chart(
 ) -> Figure:
     """Lines: a label and its (x, y) values each; axis titles carry the units."""
     figure = go.Figure()
-    dashes = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
     for number, (label, (x, y)) in enumerate(series.items()):
-        style = {"color": PALETTE[number % len(PALETTE)], "dash": dashes[number % len(dashes)], "width": 2}
-        figure.add_scatter(x=list(x), y=list(y), name=label, mode="lines+markers", line=style, marker_size=5)
+        look = {"mode": "lines+markers", "line": line_style(number), "marker_size": 5}
+        figure.add_scatter(x=list(x), y=list(y), name=label, **look)
     _chart_axes(figure, x_title, y_title)
     return finish(figure, title=title, alt=alt, height=height)
 
@@ -109,9 +108,10 @@ def bar_slider(
     y_title: str,
     slider: str,
     start: int = 0,
-    height: int = 420,
 ) -> Figure:
     """One set of bars for each position of a slider; every state travels with the page, so it needs no kernel.
+
+    Long names below the bars make the figure higher and push the slider down.
 
     Args:
         steps: a label of the slider's position, and the bars there: a value for each name on the x axis.
@@ -121,7 +121,6 @@ def bar_slider(
         y_title: of the y axis, with its unit.
         slider: what the slider sets, shown before its value.
         start: position to begin with.
-        height: in pixels, with short names; long ones make the figure higher and push the slider down.
 
     Raises:
         ValueError: no steps, steps with different names, or a start that is not among them.
@@ -145,7 +144,7 @@ def bar_slider(
     figure.update_layout(
         sliders=[{"active": start, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": below}]
     )
-    return finish(figure, title=title, alt=alt, height=height + ticks.room - SHORT)
+    return finish(figure, title=title, alt=alt, height=420 + ticks.room - SHORT)
 
 
 def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:

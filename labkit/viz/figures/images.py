@@ -5,32 +5,28 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks import require_finite, require_same_shape, require_shape
-from labkit.viz.colour import as_uint8, colour_wheel, data_uri, flow_to_rgb, typical_speed
+from labkit.viz.colour import as_uint8, colour_wheel, data_uri, flow_to_rgb, shrunk, typical_speed
 from labkit.viz.figures.labels import PAGE, wrapped_label
 from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure, finish
 
 LONGEST_TILE = 480  # pixels; larger images are shrunk before they travel with the page
 
 
-def frame_strip(
-    clip: Tensor, *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
-) -> Figure:
-    """The frames of a clip, left to right.
+def frame_strip(clip: Tensor, *, title: str, alt: str, labels: Sequence[str] | None = None) -> Figure:
+    """The frames of a clip, left to right, up to eight in a row.
 
     Args:
         clip: (T, 3, H, W) uint8, or floating point in [0, 1]; one channel is shown grey.
         title: above the figure.
         alt: what there is to see.
         labels: one line above each frame; default ``t = 0``, ``t = 1``...
-        columns: frames to a row; default up to eight.
     """
     require_shape(clip, "T C H W", "clip")
     labels = [f"t = {t}" for t in range(len(clip))] if labels is None else labels
-    return picture_grid(list(clip), labels=labels, columns=columns or min(8, len(clip)), title=title, alt=alt)
+    return picture_grid(list(clip), labels=labels, columns=min(8, len(clip)), title=title, alt=alt)
 
 
 def picture_grid(
@@ -56,19 +52,22 @@ def picture_grid(
             f"labels must be one for each of the {len(pictures)} pictures; got {len(labels)}: add or drop some"
         )
     columns = columns or len(pictures)
-    tiles = [_shrink(as_uint8(picture, "picture")) for picture in pictures]  # (3, h, w) each
+    tiles = [shrunk(picture[None], LONGEST_TILE, "picture")[0] for picture in pictures]  # (3, h, w) each
     tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (1, 2))
     rows = -(-len(tiles) // columns)
     labels = [wrapped_label(label, PAGE / columns) for label in labels]
     lines = max(label.count("<br>") + 1 if label else 0 for label in labels)
     gap, label_height = 0.04 * wide, 0.04 * wide + (15 * lines + 3 * bool(lines)) * columns * wide / PAGE
-    figure = go.Figure()
+    images, notes = [], []  # put into the figure together: plotly takes its time for each call
     for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
         left, top = (number % columns) * (wide + gap), (number // columns) * (tall + label_height) + label_height
         x, y = left + (wide - tile.shape[2]) / 2, top + (tall - tile.shape[1]) / 2
-        _place(figure, tile, x, y)
+        smooth = "fast" if tile.shape[-1] > 128 else False
+        images.append(go.Image(source=_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip"))
         if label:
-            figure.add_annotation(x=left + wide / 2, y=top, text=label, showarrow=False, yanchor="bottom", yshift=-1)
+            place = {"x": left + wide / 2, "y": top, "yanchor": "bottom", "yshift": -1}
+            notes.append({"text": label, "showarrow": False, **place})
+    figure = go.Figure(images, layout={"annotations": notes})
     across, down = columns * (wide + gap) - gap, rows * (tall + label_height)
     _hide_axes(figure, across, down)
     height = int(min(down / across * (PAGE - 32), 1400)) + 84
@@ -110,7 +109,7 @@ def flow_fields(
     return figure
 
 
-def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int = 8, lengthen: float = 1.0) -> Figure:
+def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int = 8) -> Figure:
     """Arrows on a picture: where each point is in the next frame.
 
     Args:
@@ -119,7 +118,6 @@ def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int 
         title: above the figure.
         alt: what there is to see.
         spacing: pixels between arrows.
-        lengthen: 1 draws displacements true to scale.
     """
     require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
     require_finite(flow, "flow")
@@ -128,7 +126,7 @@ def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int 
     y, x = torch.meshgrid(
         torch.arange(spacing // 2, height, spacing), torch.arange(spacing // 2, width, spacing), indexing="ij"
     )
-    dx, dy = flow.detach().cpu().float()[:, y, x] * lengthen
+    dx, dy = flow.detach().cpu().float()[:, y, x]
     moving = torch.hypot(dx, dy) > 0.25  # shorter arrows would be all head
     starts = torch.stack([x, y], -1)[moving].float()  # (N, 2)
     steps = torch.stack([dx, dy], -1)[moving]  # (N, 2)
@@ -262,23 +260,9 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
     return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
 
 
-def _place(figure: go.Figure, tile: Tensor, x: float, y: float) -> None:
-    """Put a picture into data coordinates with its top left corner at (x, y)."""
-    smooth = "fast" if tile.shape[-1] > 128 else False
-    figure.add_image(source=_uri(tile), x0=x + 0.5, y0=y + 0.5, zsmooth=smooth, hoverinfo="skip")
-
-
 def _uri(picture: Tensor) -> str:
     """Small pictures keep every pixel, photographs of some size travel as JPEG."""
     return data_uri(picture, 92 if picture.shape[-1] > 200 else None)
-
-
-def _shrink(picture: Tensor) -> Tensor:
-    factor = LONGEST_TILE / max(picture.shape[-2:])
-    if factor >= 1:
-        return picture
-    size = [max(1, round(side * factor)) for side in picture.shape[-2:]]
-    return F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
 
 
 def _over_picture(picture: Tensor, like: Tensor) -> go.Figure:
@@ -314,8 +298,8 @@ def _add_wheel(figure: Figure, speed: float) -> None:
     place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "sizing": "contain"}
     figure.add_layout_image(source=_uri(colour_wheel(128)), x=1.03, y=0.55, sizex=0.12, sizey=0.9, **place)
     note = {"xref": "paper", "yref": "paper", "showarrow": False, "xanchor": "center", "x": 1.09}
-    figure.add_annotation(text=f"rim: {speed:.2g} px per frame<br>centre: at rest", y=0.5, yshift=-74, **note)
-    figure.update_annotations(font_color=INK)
+    text = f"rim: {speed:.2g} px per frame<br>centre: at rest"
+    figure.add_annotation(text=text, y=0.5, yshift=-74, font={"color": INK}, **note)
 
 
 def _hide_axes(figure: go.Figure, across: float, down: float) -> None:

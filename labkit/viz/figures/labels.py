@@ -55,14 +55,9 @@ class NameTicks(NamedTuple):
     room: int
 
 
-def name_ticks(names: Sequence[str], width: float = PLOT) -> NameTicks:
-    """How to write names below an axis so that none runs into the next: level, aslant, upright, or upright and small.
-
-    Args:
-        names: evenly spread along the axis.
-        width: of the axis, in pixels.
-    """
-    slot = width / max(len(names), 1)
+def name_ticks(names: Sequence[str]) -> NameTicks:
+    """How names stand below an axis without running into each other: level, aslant, upright, or upright and small."""
+    slot = PLOT / max(len(names), 1)
     longest = max(map(len, names), default=0)
     if 1.1 * 12 * LETTER * longest <= slot:
         return NameTicks(0, 12, SHORT)

@@ -92,13 +92,13 @@ def _encoder_and_decoder(
 # what that is, such as "exact flow", and the estimates that are compared with it.
 
 
-def strip(name: str, frames: Tensor, known: Tensor, known_name: str, estimates: Estimates, *, most: int = 8) -> Figure:
-    """Figure 4.5: the last frames of a clip, below them its flow; the last field leads to a frame that is not shown."""
+def strip(name: str, frames: Tensor, known: Tensor, known_name: str, estimates: Estimates) -> Figure:
+    """Figure 4.5: the last eight frames of a clip, below them its flow; the last field leads to a frame not shown."""
     speed, (estimate,) = typical_speed(known) / 2, estimates.values()  # of a network, flow is pale
-    rows = [frames[-most:], *(flow_to_rgb(field[-most:].nan_to_num(), speed) for field in (estimate, known))]
+    rows = [frames[-8:], *(flow_to_rgb(field[-8:].nan_to_num(), speed) for field in (estimate, known))]
     for fields in rows[1:]:
         fields[-1] = _framed(fields[-1])
-    times, inner = [f"t = {t + 1}" for t in range(len(frames))][-most:], len(rows[0]) - 1
+    times, inner = [f"t = {t + 1}" for t in range(len(frames))][-8:], len(rows[0]) - 1
     return picture_grid(
         [image for row in rows for image in row],
         columns=len(rows[0]),

@@ -37,11 +37,11 @@ def concept_maps(image: Tensor, maps: Tensor, energies: Tensor, concepts: Sequen
     )
 
 
-def ways_to_read(values: Mapping[str, Mapping[str, float]], stage: str = "trained on photos") -> Figure:
+def ways_to_read(values: Mapping[str, Mapping[str, float]]) -> Figure:
     """Bars: mAP and top-1 by rule."""
     return bar_chart(
         values,
-        title=f"One CNN ({stage}), read in five ways",
+        title="One CNN (trained on photos), read in five ways",
         alt="Mean average precision and top-1 accuracy on the test videos by the vote of the frames, by the mean of "
         "their scores or of their softmax, by whole attention maps, and by the best square of 3 x 3 locations.",
         x_title="how a video is read",

@@ -56,12 +56,12 @@ def player(clips: Clips, names: Sequence[str]) -> ClipPlayer:
     )
 
 
-def source_class(stills: Clips, name: str, count: int = 8) -> Figure:
-    """Stills of a class of the source task."""
-    rows = (stills.labels == stills.classes.index(name)).nonzero().flatten().tolist()[:count]
+def source_class(stills: Clips, name: str) -> Figure:
+    """Up to eight stills of a class of the source task."""
+    rows = (stills.labels == stills.classes.index(name)).nonzero().flatten().tolist()[:8]
     return picture_grid(
         [stills[row].frames([0])[0] for row in rows],
-        columns=count,
+        columns=8,
         title=f"A class of the source task: {readable(name)}",
         alt=f"{len(rows)} stills of the class {readable(name)}.",
     )
@@ -78,19 +78,18 @@ def taken_for(percent: Mapping[str, float], name: str) -> Figure:
     )
 
 
-def changes(by_layer: Mapping[str, Tensor], dots: int = 10) -> Figure:
+def changes(by_layer: Mapping[str, Tensor]) -> Figure:
     """Figure 2: how far training has moved the neurons of each layer, as columns of dots.
 
     Args:
         by_layer: ``(neurons,)``, the change of the incoming weights over their length; without the new classifier.
-        dots: of a column, from the neuron that has changed most to the one that has changed least.
     """
     layers = {name.removeprefix("features."): change for name, change in by_layer.items() if name != "classifier"}
     most = max(float(change.nanquantile(0.95)) for change in layers.values())
     medians = {name: f"{change.nanmedian():.0%}" for name, change in layers.items()}
-    columns = [_column(change, most, dots) for change in layers.values()]
+    columns = [_column(change, most) for change in layers.values()]
     return picture_grid(
-        [*columns, _column(torch.full((2,), most), most, dots)],
+        [*columns, _column(torch.full((2,), most), most)],
         labels=[*(f"{name}: {median}" for name, median in medians.items()), "classifier: new"],
         title="Figure 2, measured: what fine-tuning has changed<br>dark: little, bright: much; above each layer the "
         "change of its median neuron",
@@ -100,8 +99,9 @@ def changes(by_layer: Mapping[str, Tensor], dots: int = 10) -> Figure:
     )
 
 
-def _column(change: Tensor, most: float, count: int, dot: int = 24) -> Tensor:
+def _column(change: Tensor, most: float) -> Tensor:
     """Quantiles of the changes of a layer as a column of dots ``(3, count * dot, 5 * dot)``, the largest on top."""
+    count, dot = 10, 24  # pixels
     levels = change.nan_to_num(0.0).quantile(torch.linspace(1, 0, count))  # (count,)
     colours = heat_to_rgb(levels[:, None], 0.0, most)  # (3, count, 1)
     away = torch.arange(dot) - (dot - 1) / 2  # (dot,)

@@ -12,7 +12,7 @@ from labkit.checks import require_dtype, require_shape
 from labkit.patches import Patches
 from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import bar_chart, heat_maps, line_chart, picture_grid
-from labkit.viz.patches import NearestPatches, PatchExplorer
+from labkit.viz.patches import PatchExplorer
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
 
@@ -134,35 +134,29 @@ def over_layers(curves: Mapping[str, Mapping[str, float]], *, title: str, y_titl
     return line_chart(series, title=title, alt=alt, x_title="layer, from low to high", y_title=y_title, height=400)  # type: ignore[arg-type]
 
 
-def clusters(patches: Patches, layer: str, *, rows: int = 5, neighbours: int = 9, seed: int = 0) -> Figure:
+def clusters(patches: Patches, layer: str, *, seed: int = 0) -> Figure:
     """Figure 2.4: reference patches at the left, and what is nearest to them in other photos, with distances."""
-    cut, distances = patches.clusters(patches.contrasting(rows, seed), neighbours)
+    cut, distances = patches.clusters(patches.contrasting(5, seed), k=9)
     labels = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
     title = f"Figure 2.4: nearest patches by {layer}, each 1/{len(patches.starts)} as wide as the photo"
     alt = "Rows of patches: at the left the reference, then its nearest ones with their distances."
-    return picture_grid(list(cut.flatten(0, 1)), columns=1 + neighbours, labels=labels, title=title, alt=alt)
+    return picture_grid(list(cut.flatten(0, 1)), columns=10, labels=labels, title=title, alt=alt)
 
 
-def rebuilt(panels: Mapping[str, Patches], *, image: int = 0, k: Sequence[int] = (1, 5)) -> Figure:
-    """Figure 2.3: a photo made of the nearest patches of other photos, a row for each k, a column for each layer."""
+def rebuilt(panels: Mapping[str, Patches]) -> Figure:
+    """Figure 2.3: the first photo made of the nearest patches of others, a row for each k, a column for each layer."""
     photos, labels = [], []
-    for count in k:
-        photos += [[*panels.values()][-1].images[image], *(each.rebuilt(image, count) for each in panels.values())]
+    for count in (1, 5):
+        photos += [[*panels.values()][-1].images[0], *(each.rebuilt(0, count) for each in panels.values())]
         labels += ["the photo", *(f"{name}, k = {count}" for name in panels)]
     title, alt = "Figure 2.3: a photo made of patches", f"A photo, and the same rebuilt by {', '.join(panels)}."
     return picture_grid(photos, columns=1 + len(panels), labels=labels, title=title, alt=alt)
 
 
-def explorer(panels: Mapping[str, Patches], names: Sequence[str], *, asked: int = 4, k: int = 6) -> PatchExplorer:
+def explorer(panels: Mapping[str, Patches], names: Sequence[str]) -> PatchExplorer:
     """Patches to click on: the nearest ones in other photos to each patch of the first few photos."""
-    layers, shown = {}, range(min(asked, len(names)))
-    for name, patches in panels.items():
-        both = zip(*(patches.neighbours(image, k) for image in shown), strict=True)
-        distances, numbers = map(torch.stack, both)  # (asked, n * n, k) each
-        layers[name] = NearestPatches(numbers, distances, patches.centres, patches.side, patches.images.shape[-1])
     title, alt = "What is this patch like?", "A photo with a grid; for the chosen patch its nearest ones in order."
-    photos = next(iter(panels.values())).images
-    return PatchExplorer(photos, layers, names=names, asked=shown, title=title, alt=alt)
+    return PatchExplorer(panels, names=names, asked=min(4, len(names)), k=6, title=title, alt=alt)
 
 
 def methods(precision: Mapping[str, float], layer: str) -> Figure:

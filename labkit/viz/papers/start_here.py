@@ -39,13 +39,13 @@ def actions(sets: Sequence[Clips]) -> Figure:
     )
 
 
-def motions(clips: Clips, names: Sequence[str], max_speed: float = 4.0) -> ClipPlayer:
+def motions(clips: Clips, names: Sequence[str]) -> ClipPlayer:
     """A clip of each of some classes, as frames and as flow."""
     panels = []
     for name in names:
         clip = _clip(clips, name, group=2)
         frames, fields = clip.frames(range(clip.num_frames)), clip.flow(range(clip.num_frames - 1))
-        panels.append(Panel(readable(name), {"image": frames, "flow": flow_layer(fields, max_speed)}))
+        panels.append(Panel(readable(name), {"image": frames, "flow": flow_layer(fields, max_speed=4.0)}))
     alt = f"Puppets act: {', '.join(panel.title for panel in panels)}."
     return ClipPlayer(*panels, title="Six actions", alt=alt, fps=FPS)
 

@@ -134,18 +134,17 @@ def learning_curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     )
 
 
-def gains(before: Tensor, after: Tensor, clips: Clips, families: Mapping[str, Sequence[str]], most: int = 25) -> Figure:
-    """Gain in recall of each class, family by family.
+def gains(before: Tensor, after: Tensor, clips: Clips, families: Mapping[str, Sequence[str]]) -> Figure:
+    """Gain in recall of each class, family by family; of many classes the 25 that gain most.
 
     Args:
         before: scores ``(N, K)`` of the baseline.
         after: the same of what is compared with it.
         clips: N clips.
         families: names of classes.
-        most: number of classes that are shown, those that gain most.
     """
     old, new = recalls(before, clips), recalls(after, clips)
-    shown = sorted(old, key=lambda name: old[name] - new[name])[:most]
+    shown = sorted(old, key=lambda name: old[name] - new[name])[:25]
     series = {
         family: {name: new[name] - old[name] for name in shown if name in {readable(each) for each in names}}
         for family, names in families.items()

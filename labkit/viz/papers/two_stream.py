@@ -13,9 +13,8 @@ from labkit.viz.colour import flow_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import line_chart, picture_grid, trajectory_plot
 from labkit.viz.filters import filter_details, filter_mosaic
-from labkit.viz.layers import mean_subtraction_layers
-from labkit.viz.player import ClipPlayer, Panel
-from labkit.viz.stacks import input_volumes
+from labkit.viz.layers import flow_layer, mean_subtraction_layers
+from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import Figure
 
 _CONV2 = "conv2<br>5×5×256<br>stride 2<br>"
@@ -99,9 +98,33 @@ def paths(clip: Clip, steps: int = 6, count: int = 12) -> Figure:
 
 
 def volume_player(clip: Clip, steps: int = 6) -> ClipPlayer:
-    """The input volume field by field: stacked, along trajectories, and in both directions of time."""
+    """The input volume field by field: stacked, along trajectories, and in both directions of time.
+
+    Args:
+        clip: with flow in both directions, longer than twice ``steps``.
+        steps: L, an even number of fields; a step of the player is a field of the volume.
+
+    Raises:
+        ValueError: an odd number of steps, or a clip that is too short for them.
+    """
+    half, last = steps // 2, clip.num_frames - 1 - steps
+    if steps % 2 or last < half:
+        raise ValueError(f"steps must be even, and the clip at least {steps + half + 1} frames long; got {steps} steps")
+    speed = typical_speed(clip.flow(range(clip.num_frames - 1)))
+    panels: dict[str, dict[str, Layer]] = {"stacking": {}, "trajectories": {}, "bi-directional": {}}
+    for start in sorted({half, (half + last) // 2, last}):
+        forward = clip.flow(range(start, start + steps))  # (L, 2, H, W)
+        backward = clip.flow(range(start - half + 1, start + 1), backward=True)  # (L/2, 2, H, W)
+        stacks = [
+            flow.optical_flow_stacking(forward),
+            flow.trajectory_stacking(forward),
+            flow.bidirectional_stacking(forward[:half], backward),
+        ]
+        for (name, layers), stack in zip(panels.items(), stacks, strict=True):
+            fields = stack.unflatten(0, (steps, 2))  # (L, 2, H, W)
+            layers[f"τ = {start}"] = flow_layer(fields, speed, f"{name} from frame {start}")
     return ClipPlayer(
-        *input_volumes(clip, steps),
+        *(Panel(name, layers) for name, layers in panels.items()),
         title="The input volume, step by step",
         alt="Three ways to stack flow, side by side: at the same location, along trajectories, and in both directions.",
         fps=3,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit import flow
-from labkit.viz.colour import heat_to_rgb, typical_speed
+from labkit.viz.colour import heat_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.figures import (
     bar_chart,
     flow_components,
@@ -24,7 +24,6 @@ from labkit.viz.figures import (
 )
 from labkit.viz.layers import flow_layer, mean_subtraction_layers, speed_layer
 from labkit.viz.player import ClipPlayer, Layer, Panel
-from labkit.viz.stacks import component_panels
 from labkit.viz.style import Figure
 
 YELLOW, ORANGE = (1.0, 0.85, 0.1), (0.84, 0.37, 0.0)
@@ -279,11 +278,11 @@ def without_mean(clip: Tensor, fields: Tensor, *, name: str, kind: str, start: i
     )
 
 
-def far_travellers(fields: Tensor, count: int = 12) -> Tensor:
+def far_travellers(fields: Tensor) -> Tensor:
     """Points that travel farther than their neighbours over the fields ``(L, 2, H, W)``, away from the border.
 
     Returns:
-        ``(N, 2)``, (x, y) in pixels, row by row; as many as asked, or fewer.
+        ``(N, 2)``, (x, y) in pixels, row by row; twelve, or fewer.
     """
     height, width = fields.shape[-2:]
     grid = flow.pixel_grid(height, width, like=fields)  # (H * W, 2)
@@ -291,7 +290,7 @@ def far_travellers(fields: Tensor, count: int = 12) -> Tensor:
     margin, near = height // 8, max(3, height // 12)
     travelled = F.pad(travelled[:, margin:-margin, margin:-margin], (margin,) * 4)
     peaks = (travelled == F.max_pool2d(travelled, 2 * near + 1, 1, near)) & (travelled > travelled.max() / 4)
-    return grid[peaks.flatten()][:count]
+    return grid[peaks.flatten()][:12]
 
 
 def paths(frame: Tensor, fields: Tensor, tau: int) -> Figure:
@@ -310,8 +309,15 @@ def volumes(stacks: Mapping[str, Tensor], tau: int, middle: int) -> ClipPlayer:
     length = next(iter(stacks.values())).shape[0] // 2
     ahead = _steps(tau, length)
     both = _steps(middle, length // 2) + _steps(middle, length // 2, -1)
+    limit = typical_speed(torch.stack([stack.unflatten(0, (-1, 2)) for stack in stacks.values()]))
+    grey = f"white: {limit:.2g} pixels per frame, black: -{limit:.2g}, grey: at rest"
+    panels = []
+    for name, stack in stacks.items():
+        halves = {"dx": stack[0::2], "dy": stack[1::2]}  # (L, H, W) each
+        layers = {axis: Layer(signed_to_rgb(half, limit), grey, f"{axis}, {name}") for axis, half in halves.items()}
+        panels.append(Panel(name, layers, labels=both if name == "bi-directional" else ahead))
     return ClipPlayer(
-        *component_panels(stacks, {name: both if name == "bi-directional" else ahead for name in stacks}),
+        *panels,
         title=f"{len(stacks)} input volumes, {length} channel pairs each",
         alt=f"{len(stacks)} ways to fill the input of the temporal stream, played through their channel pairs; grey is "
         "no motion.",

@@ -74,14 +74,14 @@ def test_curves_may_have_some_of_the_layers():
 
 @pytest.fixture
 def patches():
-    features = F.normalize(torch.randn(12, 5, generator=torch.Generator().manual_seed(0)), dim=1)
-    images = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    features = F.normalize(torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), dim=1)
+    images = torch.randint(0, 256, (5, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     return Patches(features, images, torch.tensor([0, 4]), 4)
 
 
 def test_clusters_carry_their_distances(patches):
-    figure = figures.clusters(patches, "5b", rows=2, neighbours=3)
-    distances = patches.clusters(patches.contrasting(2), 3)[1]
+    figure = figures.clusters(patches, "5b")
+    distances = patches.clusters(patches.contrasting(5), 9)[1]
     expected = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
     assert [annotation.text for annotation in figure.layout.annotations] == expected
     assert "nearest patches by 5b, each 1/2 as wide as the photo" in figure.layout.title.text
@@ -99,7 +99,7 @@ def test_a_bar_for_each_way_to_describe_a_photo():
 
 
 def test_the_explorer_knows_the_neighbours_of_the_first_photos(patches):
-    explorer = figures.explorer({"5b": patches}, ["a", "b", "c"], asked=2, k=3)
-    assert explorer.scene["asked"] == [0, 1]
-    assert (explorer.scene["layers"][0]["k"], explorer.scene["layers"][0]["side"]) == (3, 4)
+    explorer = figures.explorer({"5b": patches}, [*"abcde"])
+    assert explorer.scene["asked"] == [0, 1, 2, 3]
+    assert (explorer.scene["layers"][0]["k"], explorer.scene["layers"][0]["side"]) == (6, 4)
     assert explorer.scene["layers"][0]["centres"] == [2, 6]

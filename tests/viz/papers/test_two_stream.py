@@ -40,6 +40,23 @@ def test_paths_start_on_what_moves(clips):
         )
 
 
+def test_three_ways_to_stack_from_three_frames(clips):
+    clip = clips[0]
+    panels = figures.volume_player(clip, steps=6).scene["panels"]
+    assert [panel["title"] for panel in panels] == ["stacking", "trajectories", "bi-directional"]
+    last = clip.num_frames - 1 - 6
+    stacked, along, both = (panel["layers"][0]["frames"] for panel in panels)
+    for panel in panels:
+        assert [layer["name"] for layer in panel["layers"]] == [f"τ = {start}" for start in (3, (3 + last) // 2, last)]
+        assert all(len(layer["frames"]) == 6 for layer in panel["layers"])
+    assert stacked[0] == along[0]  # the first field is read at the starting points
+    assert stacked[1] != along[1]
+    assert stacked[:3] == both[:3]
+    for steps in (5, 30):
+        with pytest.raises(ValueError, match=f"steps must be even, .* got {steps} steps"):
+            figures.volume_player(clip, steps=steps)
+
+
 def test_every_picture_is_described(clips):
     clip = clips[0]
     weights = torch.randn(6, 20, 7, 7, generator=torch.Generator().manual_seed(0))
@@ -55,7 +72,6 @@ def test_every_picture_is_described(clips):
         figures.clearest_filters(weights, kinds, fractions, names, clip),
     ]
     assert all(len(alt_of(figure)) > 30 for figure in drawn)
-    assert figures.volume_player(clip).scene["alt"]
 
 
 def test_fusion_curves_by_hand():
