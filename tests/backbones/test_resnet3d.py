@@ -2,12 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from overfit import overfit_one_batch
 from torch import nn
 
 from labkit.backbones import load_weights, source_weights
 from labkit.backbones.resnet import resnet_tiny
 from labkit.backbones.resnet3d import ResNet3D, inflate, resnet3d_18, resnet3d_tiny
-from labkit.training import overfit_one_batch
 
 PAPER = [(64, 16, 56, 56), (64, 16, 56, 56), (128, 8, 28, 28), (256, 4, 14, 14), (512, 2, 7, 7)]
 TINY = [(16, 16, 24, 24), (16, 16, 24, 24), (32, 8, 12, 12), (64, 4, 6, 6), (128, 2, 3, 3)]
@@ -130,7 +130,7 @@ def test_it_can_tell_a_clip_from_the_same_backwards():
     clip = torch.randn(1, 8, 3, 16, 16)
     batch = torch.cat([clip, clip.flip(1)]), torch.tensor([0, 1])
     loss = lambda net, batch: F.cross_entropy(net(batch[0]), batch[1])  # noqa: E731
-    assert overfit_one_batch(resnet3d_tiny(2), loss, batch, steps=60).steps > 1
+    assert overfit_one_batch(resnet3d_tiny(2), loss, batch, steps=60).step > 1
 
 
 def test_wrong_input_is_named():

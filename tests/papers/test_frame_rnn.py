@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from overfit import overfit_one_batch
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -28,7 +29,7 @@ from labkit.papers.frame_rnn import (
     loss,
     sample_frames,
 )
-from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+from labkit.training import Recipe, evaluate, fit
 
 NAMES = Models._fields
 RECURRENT = ("rnn", "lstm", "birnn", "birnn_lstm", "rnn2")
@@ -383,6 +384,7 @@ def test_sizes_of_the_paper(paper):
     assert counts["lstm"] == 9_755_749
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_sized_models_train_and_test(paper, name):
     model = getattr(paper, name)
