@@ -56,9 +56,12 @@ def offline_page(chromium):
 @pytest.fixture(scope="module")
 def real_sets(tmp_path_factory):
     """A folder with ``ucf101`` and ``hmdb51`` as the scripts make them: the official lists, and few real clips."""
+    return write_real_sets(tmp_path_factory.mktemp("real"))
+
+
+def write_real_sets(root):
     if not (real := os.environ.get("LABKIT_REAL_DATA")):
         pytest.skip("set LABKIT_REAL_DATA to a folder with clips and splits")
-    root = tmp_path_factory.mktemp("real")
     sets = {"ucf101": ("UCF-101", "ucfTrainTestlist"), "hmdb51": ("hmdb51_org", "testTrainMulti_7030_splits")}
     for name, (videos, lists) in sets.items():
         for path in Path(real, "clips", name).glob("*.avi"):
@@ -84,18 +87,24 @@ SECOND_CLIPS = {  # a class needs two movies, one to train on and one to hold ou
 }
 
 
-@pytest.fixture(scope="module")
-def real_sets_with_flow(real_sets):
-    """The real clips of both sets, and their flow in both directions by the script."""
+@pytest.fixture(scope="session")
+def extracted_flow(tmp_path_factory):
+    """The real clips of both sets, and their flow by the script, of UCF101 in both directions: once a run."""
     import extract_flow
 
-    hmdb51 = real_sets / "hmdb51/hmdb51_org/clips"
+    root = write_real_sets(tmp_path_factory.mktemp("flow"))
+    hmdb51 = root / "hmdb51/hmdb51_org/clips"
     for name, clip in SECOND_CLIPS.items():
         (hmdb51 / clip).symlink_to(next(hmdb51.glob(f"*_{name}_*")).resolve())
-    for name in ("ucf101", "hmdb51"):
-        for options in ([], ["--backward"]):
-            assert extract_flow.main([str(real_sets / name), "--estimator", "dis", *options]) == 0
-    return real_sets
+    for name, options in (("ucf101", []), ("ucf101", ["--backward"]), ("hmdb51", [])):
+        assert extract_flow.main([str(root / name), "--estimator", "dis", *options]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def real_sets_with_flow(extracted_flow, tmp_path_factory):
+    """A copy of these, to which a test file may add what it needs."""
+    return shutil.copytree(extracted_flow, tmp_path_factory.mktemp("real") / "sets", symlinks=True)
 
 
 @pytest.fixture(scope="module")
