@@ -141,20 +141,6 @@ def test_the_softmax_of_local_pooling_is_as_large_as_there_are_towers():
         built(LocalPooling)(torch.zeros(1, 35, *SHAPE))
 
 
-@pytest.mark.parametrize("kind", POOLINGS)
-def test_layers_are_shared_over_time(kind):
-    """As many fully connected layers for 120 frames as for 30, and each with one matrix."""
-    few, many = built(kind, 30), built(kind, 120)
-    assert [tuple(p.shape) for p in few.fc.parameters()] == [tuple(p.shape) for p in many.fc.parameters()]
-    assert len([part for part in few.fc if isinstance(part, nn.Linear)]) == (1 if kind is SlowPooling else 2)
-
-
-@pytest.mark.parametrize("kind", [ConvPooling, LatePooling, SlowPooling, AveragePooling])
-def test_the_order_within_reach_of_a_maximum_does_not_matter(kind):
-    head, maps = built(kind), random_tensor(1, 30, *SHAPE)
-    torch.testing.assert_close(head(maps.flip(1)), head(maps))  # spans of 10 with stride 5 become each other
-
-
 # The LSTM
 
 

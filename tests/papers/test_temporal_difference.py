@@ -9,10 +9,9 @@ from overfit import overfit_one_batch
 from torch import nn
 
 from labkit import flow
-from labkit.backbones import cross_modality_init
 from labkit.backbones.resnet import resnet_tiny
 from labkit.papers import temporal_difference as td
-from labkit.training import Recipe, evaluate, fit
+from labkit.training import Recipe, fit
 
 REGULARISED = td.SETTINGS["tiny"]._replace(partial_bn=True, dropout=0.5)
 FakeClip = partial(fakes.FakeClip, height=20, width=24)
@@ -320,16 +319,6 @@ def test_it_learns_the_direction_of_time_which_a_tsn_cannot():
     torch.testing.assert_close(*tsn(batch[0]).unbind(0))
 
 
-def test_weights_of_stills_start_both_subnetworks():
-    torch.manual_seed(1)
-    source, model = resnet_tiny(24), tiny()
-    own = model.difference.fc.weight.clone()
-    for net in (model.image, model.difference):
-        cross_modality_init(net, source)
-        assert torch.equal(net.layer4[0].conv2.weight, source.layer4[0].conv2.weight)
-    assert torch.equal(model.difference.fc.weight, own)
-
-
 # --- fusion, builders, errors -----------------------------------------------------------------------------------------
 
 
@@ -337,15 +326,6 @@ def test_fusion_by_hand():
     rgb, motion = torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 5.0]])
     torch.testing.assert_close(td.weighted_fusion(rgb, motion), torch.tensor([[0.75, -0.25 + 1.5]]))
     torch.testing.assert_close(td.weighted_fusion(rgb, motion, (2, 1)), torch.tensor([[1.5, 0.5]]))
-
-
-def test_evaluate_takes_the_final_prediction():
-    model = tiny()
-    views = [(snippets(seed=n), n) for n in range(3)]
-    found = evaluate(model, views, forward=td.final_prediction, to_scores=nn.Identity(), progress=False)
-    with torch.no_grad():
-        expected = torch.stack([model.eval()(one).mean(1).mean(0) for one, _ in views])
-    torch.testing.assert_close(found.videos, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("channels", "segments"), [(3, 2), (10, 3)])

@@ -15,7 +15,7 @@ from labkit.backbones import load_weights, save_weights
 from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import two_stream as ts
-from labkit.training import Recipe, batches, evaluate, fit, shared_batches, uniform_over_classes
+from labkit.training import Recipe, batches, shared_batches, uniform_over_classes
 
 CLASSES = ("wave", "clap", "jump")
 
@@ -85,20 +85,6 @@ def test_an_odd_number_of_fields_has_no_halves():
         ts.temporal_view(length=5, bidirectional=True)
     with pytest.raises(ValueError, match="length must be at least 1 field; got 0"):
         ts.temporal_view(length=0)
-
-
-def test_views_go_through_the_lab_s_own_training_and_evaluation():
-    clips = FakeClips(("a", "b"), [0, 1, 0, 1], num_frames=4, height=60, width=64)
-    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
-    torch.manual_seed(0)
-    net = ts.temporal_network(2, length=2, size="tiny")
-    recipe = Recipe(**{**ts.RECIPES["tiny"]["from_scratch"], "steps": 2, "batch": 3, "schedule": None})
-    history = fit(net, recipe, clips.map(view.train), classification_loss, device="cpu", progress=False)
-    assert [sorted(step.shown) for step in history] == [["accuracy"], ["accuracy"]]
-    scores = evaluate(net, clips.map(lambda clip: view.test(clip, 2)), progress=False)
-    assert scores.clips.shape == (4 * 2 * 10, 2)
-    torch.testing.assert_close(scores.videos.sum(dim=1), torch.ones(4))
-    assert scores.labels.tolist() == [0, 1, 0, 1]
 
 
 # --- slow fusion ------------------------------------------------------------------------------------------------------
@@ -201,20 +187,6 @@ def test_multi_task_takes_over_what_a_net_has_learned(tmp_path):
     assert [tuple(head.weight.shape) for head in net.heads] == [(4, 512), (3, 512)]
     with pytest.raises(ValueError, match="views must be a batch of each of 2 sets; got 1"):
         net(views)
-
-
-def test_multi_task_trains_on_two_sets_through_a_loader_factory():
-    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
-    sizes = {"num_frames": 4, "height": 56, "width": 60}
-    large = FakeClips(("a", "b"), [0, 1, 0, 1, 0], **sizes).map(view.train)
-    small = FakeClips(("c", "d", "e"), [0, 1, 2], **sizes).map(view.train)
-    torch.manual_seed(0)
-    net = ts.MultiTask(ts.temporal_network(2, length=2, size="tiny"), (2, 3))
-
-    recipe = Recipe(torch.optim.SGD, {"lr": 1e-3}, steps=2, batch=4)
-    pairs = shared_batches([large, small], recipe.batch, seed=0)
-    history = fit(net, recipe, pairs, ts.multi_task_loss, device="cpu", progress=False)
-    assert sorted(history[0].shown) == ["loss of set 0", "loss of set 1"]
 
 
 class Numbered(Dataset):
