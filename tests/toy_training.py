@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from labkit import metrics
-from labkit.training import ExponentialDecay, Recipe, fit
+from labkit.training import Recipe, fit
 
 
 class Blobs(Dataset):
@@ -67,7 +67,11 @@ SGD = Recipe(
 )
 
 
-ADAM = Recipe(torch.optim.Adam, {"lr": 0.01}, steps=12, batch=8, schedule=ExponentialDecay(0.5, every=4), seed=4)
+def halving(step):
+    return 0.5 ** (step / 4)
+
+
+ADAM = Recipe(torch.optim.Adam, {"lr": 0.01}, steps=12, batch=8, schedule=halving, seed=4)
 
 
 run = functools.partial(fit, device="cpu", progress=False)

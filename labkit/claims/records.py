@@ -251,8 +251,6 @@ def _require_sound(record: Record) -> None:
 def _require_known(record: Record) -> None:
     if record.paper not in ledger():
         raise ClaimsError(f"paper must be one of {', '.join(ledger())}; got {record.paper!r}")
-    if record.profile not in PROFILES:
-        raise ClaimsError(f"profile must be one of {', '.join(PROFILES)}; got {record.profile!r}")
     if record.metric not in ledger()[record.paper].metrics:
         place = f"labkit/claims/{record.paper}.toml"
         raise ClaimsError(f"unknown metric {record.metric!r}: add it to {place}, or mind the spelling")

@@ -181,18 +181,17 @@ class DeepLSTM(nn.Module):
 
     There are "five" layers of "512 memory cells" in the paper. Fully connected layers ``hidden`` below the LSTM, the
     same at every frame, are AlexNet's. Other arguments are those of `Head`; ``frames`` is not used, as an LSTM reads
-    any number. Without ``peepholes`` it is PyTorch's LSTM, the same network with all peepholes at 0: faster on a GPU.
+    any number.
     """
 
     def __init__(
         self, shape: Shape, num_classes: int, frames: int = 0, *, hidden: Sequence[int] = (), dropout: float = 0.6,
-        num_layers: int = 5, hidden_size: int = 512, peepholes: bool = True,
+        num_layers: int = 5, hidden_size: int = 512,
     ) -> None:  # fmt: skip
         super().__init__()
         self.fc = _fully_connected(math.prod(shape), hidden, dropout)
         sizes = [hidden[-1] if hidden else math.prod(shape), *[hidden_size] * (num_layers - 1)]
-        layer: Any = PeepholeLSTM if peepholes else functools.partial(nn.LSTM, batch_first=True)
-        self.layers = nn.ModuleList(layer(size, hidden_size) for size in sizes)
+        self.layers = nn.ModuleList(PeepholeLSTM(size, hidden_size) for size in sizes)
         self.classifier = nn.Linear(hidden_size, num_classes)
 
     def steps(self, maps: Tensor) -> Tensor:

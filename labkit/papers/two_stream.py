@@ -25,7 +25,7 @@ Where this departs from the paper, or fills what it leaves open; more at the lin
   has given as many clips as to a network of its own; the paper keeps one schedule "for all training sets".
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -194,38 +194,30 @@ a discus and a shot.
 class AddedClasses(Dataset[tuple[Tensor, int]]):
     """A small set together with some classes of a large one: one task, more classes (section 4; Table 2, third row).
 
-    The paper picks by hand 78 classes of UCF-101 that HMDB-51 has not. At test time nobody asks for them: take the
-    first ``len(small.classes)`` logits; the paper does not say so. Names are compared without regard to capitals and
-    ``_``: Fencing is fencing.
+    The paper picks by hand 78 classes of UCF-101 that HMDB-51 has not. Added are all whose names the small set does not
+    have; and of UCF101, as `UCF101_AS_HMDB51` says, those that it does not have under another name: 78, if it is
+    HMDB51. Names are compared without regard to capitals and ``_``: Fencing is fencing. At test time nobody asks for
+    added classes: take the first ``len(small.classes)`` logits; the paper does not say so.
 
     Args:
         small: as ``clips.map(view.train)``.
         large: the same way.
-        added: names of classes of the large set. If None, all whose names the small one does not have; and of UCF101,
-            as `UCF101_AS_HMDB51` says, those that it does not have under another name: 78, if it is HMDB51.
 
     Attributes:
         classes: those of the small set, then the added ones in the order of the large set.
         labels: ``(N,)``, int64, for `labkit.training.uniform_over_classes`.
 
     Raises:
-        ValueError: a class that the large set does not have, or that the small one has too; or none at all.
+        ValueError: the small set has all classes of the large one.
     """
 
-    def __init__(self, small: Mapped, large: Mapped, added: Collection[str] | None = None) -> None:
+    def __init__(self, small: Mapped, large: Mapped) -> None:
         has = {_plain(name) for name in small.classes}
-        if added is None:
-            names = [
-                name for name in large.classes if not {_plain(name), _plain(UCF101_AS_HMDB51.get(name, name))} & has
-            ]
-        else:
-            names = list(added)
-        if wrong := [name for name in names if _plain(name) in has or name not in large.classes]:
-            raise ValueError(f"added must be classes of the large set that the small one lacks; got {', '.join(wrong)}")
+        names = [name for name in large.classes if not {_plain(name), _plain(UCF101_AS_HMDB51.get(name, name))} & has]
         if not names:
-            raise ValueError("added must name at least one class; the small set has all of the large one")
+            raise ValueError("large must have a class that the small set lacks; got none: take another set")
         self.small, self.large = small, large
-        self.classes = (*small.classes, *(name for name in large.classes if name in names))
+        self.classes = (*small.classes, *names)
         new = torch.tensor([self.classes.index(name) if name in names else -1 for name in large.classes])
         labels = new[large.labels]  # (number of clips of the large set,)
         self._rows = (labels >= 0).nonzero().flatten().tolist()

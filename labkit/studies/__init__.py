@@ -10,17 +10,10 @@ def study_of(number: str) -> type[Study]:
     """The study of the paper whose notebook has this number, e.g. ``"02"``.
 
     Raises:
-        ValueError: no paper has this notebook, or it has no study.
+        ValueError: no paper has this notebook.
     """
     papers = {paper.notebook: paper.name for paper in claims.ledger().values()}
     require_among("number", number, papers)
-    try:
-        module = import_module(f"labkit.studies.{papers[number]}")
-    except ModuleNotFoundError as error:
-        if error.name != f"labkit.studies.{papers[number]}":
-            raise
-        raise ValueError(
-            f"number must be that of a paper with a study; got {number}: {papers[number]} has none"
-        ) from error
+    module = import_module(f"labkit.studies.{papers[number]}")
     classes = (value for value in vars(module).values() if isinstance(value, type))
     return next(value for value in classes if issubclass(value, Study) and value.__module__ == module.__name__)

@@ -26,6 +26,7 @@ from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.studies.flow_errors import flow_errors, frames_and_flow, full_flow
+from labkit.studies.parts import TwoParts
 from labkit.studies.study import Study
 from labkit.training import Recipe
 from labkit.views import View
@@ -98,45 +99,36 @@ class Scale(NamedTuple):
     videos: int
 
 
-class Sets(NamedTuple):
-    """The two parts of a data set."""
-
-    train: Clips
-    test: Clips
-
-    def counts(self) -> dict[str, int]:
-        """How many clips there are of each part."""
-        return {name: len(part) for name, part in self._asdict().items()}
-
-
 class ActionFlowModels(Study):
     """Clips and networks; the rows of the tables are in `labkit.studies.action_flow_net`."""
 
     # --- clips
 
     @cached_property
-    def large(self) -> Sets:
+    def large(self) -> TwoParts:
         """UCF101, or the eighteen actions of the world."""
         return self._sets(world.Actions, data.UCF101, "ucf101", self.scale.labels[0])
 
     @cached_property
-    def small(self) -> Sets:
+    def small(self) -> TwoParts:
         """HMDB51, or the twelve actions of the world's second set."""
         return self._sets(world.SecondActions, data.HMDB51, "hmdb51", self.scale.labels[1])
 
-    def _sets(self, painted: Any, real: Any, folder: str, labels: int) -> Sets:
+    def _sets(self, painted: Any, real: Any, folder: str, labels: int) -> TwoParts:
         if self.dataset != "world":
             root = Path(self.data_root, folder)
-            return Sets(*(real(root, split=self.split, part=part, missing=self.missing) for part in Sets._fields))
+            return TwoParts(
+                *(real(root, split=self.split, part=part, missing=self.missing) for part in TwoParts._fields)
+            )
         options = {"seed": self.seed, "groups": self.scale.groups, "split": self.split}
         train = painted(part="train", clips=1, **options)
         labelled = torch.isin(train.groups, train.groups.unique()[:labels])  # (N,), those of the first groups
         test = painted(part="test", clips=self.scale.test_clips, **options)
-        return Sets(train.subset(labelled.nonzero().flatten()), test)
+        return TwoParts(train.subset(labelled.nonzero().flatten()), test)
 
-    def sets(self, on: str) -> Sets:
+    def sets(self, on: str) -> TwoParts:
         """The ``"large"`` or the ``"small"`` set."""
-        return {"large": lambda: self.large, "small": lambda: self.small}[on]()
+        return getattr(self, on)
 
     @property
     def elsewhere(self) -> str:

@@ -39,6 +39,7 @@ from labkit.studies.moving import covered, moving_pixels
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.probe import probe
 from labkit.studies.rows import Measure, Row, per_clip, row
+from labkit.studies.study import unavailable
 from labkit.views import RGB
 from labkit.views.crops import centre_crop
 
@@ -398,15 +399,10 @@ class AFN(ActionFlowModels):
         """Videos, pairs, flow and weights that rows need and that are not there."""
         yield from super().lacking(rows)
         needs = {name for declared in rows for name in declared.needs}
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
         of_paper: dict[str, Any] = {"images": self.image_network, "flow_net.chairs": lambda: self.chairs}
         for what, get in of_paper.items() if self.size == "paper" else ():
             if any(name.startswith(what) or fnmatchcase(what, name) for name in needs):
-                try:
-                    get()
-                except OSError as error:
-                    yield str(error)
+                yield from unavailable(get)
         if self.dataset != "world":
             of_frames = ("scratch", "images", "probe")  # rows that need no flow
             if any(not declared.name.startswith(of_frames) for declared in rows):

@@ -75,19 +75,16 @@ def clearest_frame(study: AttentionTransfer, name: str) -> Shown:
     return Shown(images, seen.maps[row].float(), names_of(study), {"energy": energies[row]}, own)
 
 
-def by_rule(
-    study: AttentionTransfer, stage: str = "photos", seen: Attention | None = None
-) -> dict[str, dict[str, float]]:
+def by_rule(study: AttentionTransfer, seen: Attention | None = None) -> dict[str, dict[str, float]]:
     """Percent mAP and top-1 of the test videos of interactions, for each of the `RULES`.
 
     Args:
-        study: whose ResNet it is, with filtered photos.
-        stage: ``"photos"`` or ``"tuned"``.
+        study: whose ResNet it is, trained on filtered photos.
         seen: what it has seen of the test videos, where that is not all frames.
     """
     if seen is None:
-        study.measure(f"rules.{stage}")  # so that tables have it as well
-    seen, values = seen or study.attention(stage), {"mAP": study.mean_ap, "top-1": study.top_1}
+        study.measure("rules.photos")  # so that tables have it as well
+    seen, values = seen or study.attention(), {"mAP": study.mean_ap, "top-1": study.top_1}
     return {
         measure: {RULE_NAMES[rule]: value(read(seen)).value for rule, read in RULES.items()}
         for measure, value in values.items()

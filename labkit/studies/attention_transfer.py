@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights, VGG16_Weights, resnet101, vgg16  # type: ignore[import-untyped]
 
 from labkit import metrics
-from labkit.backbones import WeightsError, cross_modality_init, load_weights, source_weights, torchvision_weights
+from labkit.backbones import cross_modality_init, load_weights, source_weights, torchvision_weights
 from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers.attention_transfer import (
@@ -43,8 +43,10 @@ from labkit.studies.frame_attention import (
     thin_out,
 )
 from labkit.studies.identity import facts_of_scores
-from labkit.studies.photos_and_videos import Parts, PhotosAndVideos
+from labkit.studies.parts import TwoParts
+from labkit.studies.photos_and_videos import PhotosAndVideos
 from labkit.studies.rows import Measure, Row, row
+from labkit.studies.study import unavailable
 from labkit.training import Recipe
 
 CNNS: Mapping[str, Callable[..., AttentionNet]] = {"resnet": attention_resnet, "vgg": attention_vgg}
@@ -225,7 +227,7 @@ class AttentionTransfer(PhotosAndVideos):
             hard: whether it learns from hard negatives.
         """
         embedding = embedding or self.scale.embedding
-        train, test = (self.attention("tuned", cnn, kind, part) for part in Parts._fields)
+        train, test = (self.attention("tuned", cnn, kind, part) for part in TwoParts._fields)
 
         def watch(model: Any) -> dict[str, float]:
             scores = energy_scores(model.energy_net, test.maps, test.videos)
@@ -411,18 +413,11 @@ class AttentionTransfer(PhotosAndVideos):
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Photos, videos, weights and word vectors that rows need and that are missing or wrong."""
         yield from super().lacking(rows)
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
         needs = {name for declared in rows for name in declared.needs}
-        try:
-            self.videos("actions" if self.dataset == "ucf101" else "filtered")  # where photos are missing as well
-        except (OSError, ValueError) as error:
-            yield str(error)
+        kind = "actions" if self.dataset == "ucf101" else "filtered"
+        yield from unavailable(lambda: self.videos(kind))  # where photos are missing as well
         for cnn in CNNS if self.size == "paper" else ():
             if any(f".{cnn}_" in name or name == "no_image" for name in needs):
-                try:
-                    PRE_TRAINED[cnn][0]()
-                except (OSError, WeightsError) as error:
-                    yield str(error)
+                yield from unavailable(PRE_TRAINED[cnn][0])
         for kind in {"actions" if "actions" in name else "filtered" for name in needs if name.startswith("energynet")}:
             yield from self.lacking_words(kind)

@@ -29,8 +29,9 @@ from labkit.papers.back_dropout import LAYERS, PenaltySet, Units
 from labkit.papers.two_stream import last_layer_only
 from labkit.studies.culprits import Activations, Planted, search_culprits
 from labkit.studies.gains import profile_correlation
+from labkit.studies.parts import ThreeParts
 from labkit.studies.rows import Measure, Row, per_clip, row
-from labkit.studies.study import Study
+from labkit.studies.study import Study, shortened
 from labkit.training import Recipe
 from labkit.views import View
 
@@ -74,14 +75,6 @@ class Scale(NamedTuple):
     videos: int
 
 
-class Parts(NamedTuple):
-    """The three parts of a data set: the second makes the penalty set."""
-
-    train: Clips
-    held_out: Clips
-    test: Clips
-
-
 class BackDropout(Study):
     """All rows of the paper's tables and figures."""
 
@@ -98,20 +91,17 @@ class BackDropout(Study):
     # --- data
 
     @cached_property
-    def clips(self) -> Parts:
-        """Clips to learn from, held-out clips, test clips."""
+    def clips(self) -> ThreeParts:
+        """Clips to learn from, held-out clips, which make the penalty set, and test clips."""
         train, test = (self._part(part) for part in ("train", "test"))
-        return Parts(*train.hold_out(0.1, torch.Generator().manual_seed(self.seed)), test)
+        return ThreeParts(*train.hold_out(0.1, torch.Generator().manual_seed(self.seed)), test)
 
     def _part(self, part: str) -> Clips:
         if self.dataset == "ucf101":
             root, missing = Path(self.data_root, "ucf101"), self.missing
             return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
         size = {"groups": self.scale.groups, "clips": self.scale.clips}
-        return self._drawn(world.Actions(seed=self.seed, split=self.split, part=part, **size))
-
-    def _drawn(self, clips: Any) -> Any:
-        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+        return self.prepared(world.Actions(seed=self.seed, split=self.split, part=part, **size))
 
     @property
     def misled(self) -> tuple[str, str]:
@@ -131,7 +121,7 @@ class BackDropout(Study):
     @cached_property
     def stills(self) -> Clips:
         """Stills of the source task, of actors that its network has not seen: clips of one frame."""
-        return self._drawn(world.Source(seed=self.seed, part="test", groups=self.scale.stills))
+        return self.prepared(world.Source(seed=self.seed, part="test", groups=self.scale.stills))
 
     @cached_property
     def view(self) -> View:
@@ -161,13 +151,8 @@ class BackDropout(Study):
 
     def recipe(self, name: str = "fine_tuning", repeat: int = 0) -> Recipe:
         """A recipe of `labkit.papers.back_dropout`, shortened to this scale."""
-        recipe = back_dropout.RECIPES[self.size][name]
-        steps = max(round(recipe["steps"] * self.scale.steps), 2)
-        schedule = {round(step * self.scale.steps): lr for step, lr in recipe["schedule"].items()}
-        shape = {"schedule": schedule, "batch": recipe["batch"]}
-        if self.scale.batch is not None:  # so few steps have no milestones
-            shape = {"schedule": None, "batch": self.scale.batch}
-        return Recipe(**{**recipe, **shape, "steps": steps, "seed": 100 * self.seed + repeat})
+        recipe = shortened(back_dropout.RECIPES[self.size][name], self.scale.steps, self.scale.batch)
+        return Recipe(**recipe, seed=100 * self.seed + repeat)
 
     def fine_tuned(self) -> CNNM:
         """All layers trained on the target task, the last two at higher rates."""
@@ -415,8 +400,6 @@ class BackDropout(Study):
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos and weights that rows need and that are not there."""
         yield from super().lacking(rows)
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
         if any(declared.needs for declared in rows) and not self.weights.exists():
             yield (
                 f"{self.weights} must hold a CNN-M-2048 trained on ImageNet, for RGB frames of zero mean and unit "

@@ -33,6 +33,7 @@ from labkit.studies.back_dropout import BackDropout
 from labkit.studies.cost import count_parameters, time_ratio
 from labkit.studies.families import FAMILIES, rows_of
 from labkit.studies.long_video import LongVideo
+from labkit.studies.parts import ThreeParts, TwoParts
 from labkit.studies.rows import Measure, per_clip, row
 from labkit.studies.study import Study
 from labkit.studies.temporal_difference import TemporalDifference
@@ -98,21 +99,6 @@ class Scale(NamedTuple):
     classes: int
 
 
-class TwoParts(NamedTuple):
-    """The two parts of the clips, where nothing is chosen by held-out clips."""
-
-    train: Clips
-    test: Clips
-
-
-class Parts(NamedTuple):
-    """The three parts of the clips."""
-
-    train: Clips
-    held_out: Clips
-    test: Clips
-
-
 def system(name: str, *needs: str, **arguments: Any) -> Any:
     """The row of a system: accuracy on all test clips and by family, and what it took to train."""
     return row(name, metrics=[f"{name}.{way}" for way in WAYS], needs=needs, name=name, **arguments)
@@ -124,6 +110,7 @@ class Comparison(Study):
     paper = "comparison"
     version = 1
     networks = ("all",)
+    painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 2),
         "lesson": Scale(24, 2, 6),
@@ -134,12 +121,12 @@ class Comparison(Study):
     # --- the clips, and the studies of the papers on them
 
     @cached_property
-    def clips(self) -> Parts:
+    def clips(self) -> ThreeParts:
         """Clips to train on, held-out clips, test clips."""
         size = {"groups": self.scale.groups, "clips": self.scale.clips}
         size["classes"] = [name for names in FAMILIES.values() for name in names[: self.scale.classes]]
         train, test = (world.Actions(seed=self.seed, part=part, **size) for part in ("train", "test"))
-        return Parts(*train.hold_out_groups(1 / 5), test)
+        return ThreeParts(*train.hold_out_groups(1 / 5), test)
 
     def _on_these_clips(self, kind: type[Any], scale: Mapping[str, Any], **clips: Any) -> Any:
         """A study of a paper, with some settings of its scale changed, on other clips than its own."""

@@ -75,6 +75,7 @@ class ConvVLAD(Study):
     paper = "conv_vlad"
     version = 1
     networks = ("googlenet", "vgg16")
+    painted = True
     gigabytes = 0.0  # what is kept depends on the number of photos: see `lacking`
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(96, 6, 6, 0, 2_000, 16, 50, 5, 32),
@@ -101,8 +102,7 @@ class ConvVLAD(Study):
         return PhotoSearch(SETS[self.dataset](self.data_root, missing=self.missing))
 
     def _drawn(self, **options: Any) -> Clips:
-        places = world.Places(seed=self.seed, size=self.scale.size, **options)
-        return places.prepare(workers=2 if self.progress else 0, progress=self.progress)
+        return self.prepared(world.Places(seed=self.seed, size=self.scale.size, **options))
 
     @cached_property
     def others(self) -> Any:

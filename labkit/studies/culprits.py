@@ -30,46 +30,38 @@ class Planted(NamedTuple):
     Attributes:
         accuracy: percent of images classified correctly, by what was dropped.
         found: percent of the culprits that were dropped, in the same way.
-        num_dropped: how many neurons were dropped in all, in the same way.
     """
 
     accuracy: dict[str, float]
     found: dict[str, float]
-    num_dropped: dict[str, int]
+
+
+RATIO = 0.1  # fraction of the neurons that are culprits, and fraction that is dropped
+NUM_RANDOM = 5  # random choices of neurons, over which the mean is taken
 
 
 @torch.no_grad()
-def plant(network: CNNM, strength: float, generator: Generator, ratio: float = 0.1) -> tuple[CNNM, Tensor]:
+def plant(network: CNNM, strength: float, generator: Generator) -> tuple[CNNM, Tensor]:
     """A copy of a network in which neurons of fc7, at random, speak for classes that have nothing to do with them.
 
     Args:
         network: is not changed.
         strength: of the weight from each of them to a random class, in units of the largest weight that is there.
         generator: of neurons and classes.
-        ratio: fraction of the neurons.
 
     Returns:
         The copy, and the numbers ``(n,)`` of these neurons.
     """
     planted = copy.deepcopy(network)
     num_classes, neurons = planted.classifier.weight.shape
-    culprits = torch.randperm(neurons, generator=generator)[: round(ratio * neurons)]
+    culprits = torch.randperm(neurons, generator=generator)[: round(RATIO * neurons)]
     classes = torch.randint(num_classes, (len(culprits),), generator=generator)
     if strength > 0:
         planted.classifier.weight[classes, culprits] = strength * planted.classifier.weight.abs().max()
     return planted, culprits
 
 
-def search_culprits(
-    network: CNNM,
-    known: Activations,
-    test: Activations,
-    strength: float,
-    *,
-    seed: int,
-    ratio: float = 0.1,
-    num_random: int = 5,
-) -> Planted:
+def search_culprits(network: CNNM, known: Activations, test: Activations, strength: float, *, seed: int) -> Planted:
     """Plant culprits, and let negative back-dropout look for them in fc7; nothing is trained.
 
     Args:
@@ -78,27 +70,24 @@ def search_culprits(
         test: of other images, on which accuracy is measured.
         strength: of the culprits, see `plant`.
         seed: of the culprits and of random neurons.
-        ratio: fraction of the neurons that are culprits, and fraction that is dropped.
-        num_random: random choices of neurons, over which the mean is taken.
     """
     generator = torch.Generator().manual_seed(seed)
-    planted, culprits = plant(network, strength, generator, ratio)
+    planted, culprits = plant(network, strength, generator)
     penalty = _mistakes(planted, known)
-    by_weight = negative_back_dropout(planted, penalty, ("fc7",), ratio)
+    by_weight = negative_back_dropout(planted, penalty, ("fc7",), RATIO)
     choices: Mapping[str, list[Units]] = {
         "nothing": [{}],
         "by weight": [by_weight],
-        "by contribution": [negative_back_dropout(planted, penalty, ("fc7",), ratio, by="contribution")],
-        "at random": [random_units(planted, by_weight, generator) for _ in range(num_random)],
+        "by contribution": [negative_back_dropout(planted, penalty, ("fc7",), RATIO, by="contribution")],
+        "at random": [random_units(planted, by_weight, generator) for _ in range(NUM_RANDOM)],
         "the culprits": [{"fc7": culprits}],
     }
-    accuracy, found, num_dropped = {}, {}, {}
+    accuracy, found = {}, {}
     for name, several in choices.items():
         dropped = [units.get("fc7", culprits[:0]) for units in several]
         accuracy[name] = _mean([_accuracy(drop(copy.deepcopy(planted), units), test) for units in several])
         found[name] = _mean([100 * torch.isin(culprits, units).double().mean().item() for units in dropped])
-        num_dropped[name] = len(dropped[0])
-    return Planted(accuracy, found, num_dropped)
+    return Planted(accuracy, found)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from labkit import metrics
 from labkit.clips import Clip
 from labkit.papers.action_flow_net import ActionFlowNet, count_fields, reduce_flow
 from labkit.views import RGB, RandomSegments, View
-from labkit.views.crops import centre_crop
 from labkit.views.modality import known_flow
 
 Estimate = Callable[[Tensor], Tensor]
@@ -65,22 +64,20 @@ def at_half_size(flow: Tensor) -> Tensor:
     return F.interpolate(half, (height, width), mode="bilinear", align_corners=False).reshape(flow.shape)
 
 
-def frames_and_flow(view: View, clip: Clip, start: int | None = None, *, whole: bool = True) -> tuple[Tensor, Tensor]:
-    """Frames and their known flow, to measure estimates: ``clips.map(partial(frames_and_flow, view))``.
+def frames_and_flow(view: View, clip: Clip) -> tuple[Tensor, Tensor]:
+    """The middle of a clip and its known flow, to measure estimates: ``clips.map(partial(frames_and_flow, view))``.
 
     Args:
-        view: a `labkit.papers.action_flow_net.clip_view`, or a `flow_view`.
+        view: a `labkit.papers.action_flow_net.clip_view`, or a `flow_view`; whole frames are taken.
         clip: any.
-        start: the first frame; the middle of what is possible if None.
-        whole: the whole frames, or just the centre crop.
 
     Returns:
         What the network sees, ``(T, 3, H, W)`` float32, or ``(F, 2, H, W)``; and the flow ``(F, 2, H, W)``, NaN where
         unknown.
     """
-    indices = middle(view, clip, start)
+    indices = middle(view, clip)
     flow = known_flow(clip, indices[: count_fields(len(indices))], view.rescale)  # (F, 2, H, W)
-    return view.at(clip, indices, whole=whole), flow if whole else centre_crop(flow, view.crop_size)
+    return view.at(clip, indices, whole=True), flow
 
 
 def frames_flow_and_mask(view: View, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,11 +93,10 @@ def flow_and_mask(view: View, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
     return flow, flow, mask
 
 
-def middle(view: View, clip: Clip, start: int | None = None) -> Tensor:
-    """Indices ``(T,)`` of the frames in the middle of a clip, or from a start; a short clip repeats its last frame."""
+def middle(view: View, clip: Clip) -> Tensor:
+    """Indices ``(T,)`` of the frames in the middle of a clip; a short clip repeats its last frame."""
     length = cast(RandomSegments, view.sample).length
-    if start is None:  # a pair needs no frame after its last one
-        start = max(clip.num_frames - length + (count_fields(length) != length), 1) // 2
+    start = max(clip.num_frames - length + (count_fields(length) != length), 1) // 2  # a pair needs no frame after it
     return (start + torch.arange(length)).clamp(max=clip.num_frames - 1)
 
 
@@ -151,16 +147,15 @@ def _moved_on(fields: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def region_errors(estimate: Estimate, data: Dataset[tuple[Tensor, Tensor, Tensor]], batch: int = 16) -> Tensor:
+def region_errors(estimate: Estimate, data: Dataset[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
     """Mean end-point error inside of a mask and outside of it, ``(2,)``, of the fields between frames that are seen.
 
     Args:
         estimate: see `Estimate`.
-        data: ``clips.map(partial(frames_flow_and_mask, view))``.
-        batch: clips together.
+        data: ``clips.map(partial(frames_flow_and_mask, view))``, frames of one size.
     """
     totals, counts = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-    for clips, target, mask in DataLoader(data, batch, generator=torch.Generator()):
+    for clips, target, mask in DataLoader(data, 16, generator=torch.Generator()):
         seen = max(target.shape[1] - 1, 1)  # without the future
         errors = metrics.end_point_error_map(estimate(clips).to(target), target)[:, :seen].double()  # (B, F, H, W)
         known = torch.isfinite(target).all(dim=2)[:, :seen]

@@ -129,7 +129,7 @@ RULES: Mapping[str, Callable[[Attention], Tensor]] = {
 all of their locations; and over the best 3 x 3 of them."""
 
 
-def svm_scores(train: Attention, test: Attention, c: float = 1.0, seed: int = 0) -> Tensor:
+def svm_scores(train: Attention, test: Attention, seed: int = 0) -> Tensor:
     """Scores of the frames of ``test``, ``(N, K)``: linear SVMs, one class against the rest, on penultimate features.
 
     Source: section 4.3, "SVM", soft margin cost 1; then comes `voting`. Features have unit length here, so that the
@@ -142,7 +142,7 @@ def svm_scores(train: Attention, test: Attention, c: float = 1.0, seed: int = 0)
     if missing := sorted({*range(classes)} - {*train.labels.tolist()}):
         raise ValueError(f"every class must have a training video; got none of class {missing[0]}: take more videos")
     inputs, asked = (F.normalize(part.features.float()).numpy() for part in (train, test))
-    machine = LinearSVC(C=c, random_state=seed).fit(inputs, train.frame_labels.numpy())
+    machine = LinearSVC(C=1.0, random_state=seed).fit(inputs, train.frame_labels.numpy())
     scores = torch.from_numpy(machine.decision_function(asked)).float()
     return torch.stack([-scores, scores], dim=1) if classes == 2 else scores  # (N, K)
 

@@ -9,7 +9,7 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from labkit import data, metrics, world
-from labkit.backbones import WeightsError, card, load_weights, source_weights
+from labkit.backbones import card, load_weights, source_weights
 from labkit.backbones.codes import (
     Codes,
-    CodesError,
     FrameCoder,
     alexnet_coder,
     extract_codes,
@@ -34,7 +33,7 @@ from labkit.studies.code_metrics import class_clustering, instability, one_of_ea
 from labkit.studies.families import FAMILIES, labels_of
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
-from labkit.studies.study import Study
+from labkit.studies.study import Study, unavailable
 from labkit.training import Recipe, evaluate
 
 LAYERS: Mapping[str, Mapping[str, str]] = {
@@ -93,6 +92,7 @@ class FrameRNN(Study):
     paper = "frame_rnn"
     version = 1
     networks = ("alexnet",)
+    painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 20, ONE, 1, 2, 2),
         "lesson": Scale(24, 2, None, ONE, 1, 400, 16),
@@ -113,8 +113,7 @@ class FrameRNN(Study):
             root, missing = Path(self.data_root, "ucf101"), self.missing
             return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
         size = {"groups": self.scale.groups, "clips": self.scale.clips, "frames": 24}  # 2 seconds
-        clips = world.Actions(seed=self.seed, split=self.split, part=part, **size)
-        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+        return self.prepared(world.Actions(seed=self.seed, split=self.split, part=part, **size))
 
     @cached_property
     def coder(self) -> FrameCoder:
@@ -421,13 +420,8 @@ class FrameRNN(Study):
         yield from super().lacking(rows)
         needs = {name for declared in rows for name in declared.needs}
         kinds = {"fc7", *(name.split(".")[1] for name in needs)} & set(LAYERS[self.size])
-        try:
-            self.coder.source()
-            for kind in kinds:
-                if self.size == "paper" and self._extracted(kind, "train").exists():  # else they are computed
-                    self.codes(kind)
-        except (OSError, WeightsError, CodesError) as error:
-            yield str(error)
+        extracted = [kind for kind in kinds if self.size == "paper" and self._extracted(kind, "train").exists()]
+        yield from unavailable(self.coder.source, *(partial(self.codes, kind) for kind in extracted))
         if "rnn.flow.*" in needs and self.dataset != "world":
             yield from lacking_flow(Path(self.data_root, self.dataset))
 

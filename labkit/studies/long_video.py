@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from labkit import metrics
-from labkit.backbones import WeightsError
 from labkit.clips import Clips
 from labkit.papers import long_video
 from labkit.papers.long_video import VideoNet
@@ -31,6 +30,7 @@ from labkit.studies.curves import Curve, area_under
 from labkit.studies.feature_maps import Examples, whole_video
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
+from labkit.studies.study import unavailable
 from labkit.studies.video_networks import PART, SUBSTITUTED, Scale, VideoNetworks, suffix
 from labkit.training import Recipe, evaluate, weights_digest
 
@@ -383,9 +383,6 @@ class LongVideo(VideoNetworks):
 
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos, flow and weights that rows need and that are not there."""
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
-            return
         yield from super().lacking(rows)
         needs = " ".join(name for declared in rows for name in declared.needs)
         of_flow = {"sports1m": ("googlenet.flow", "alexnet.flow", "alexnet.scratch"), "ucf101": ("clean.flow",)}
@@ -395,10 +392,7 @@ class LongVideo(VideoNetworks):
         yield from self._space()
         for backbone in ("googlenet", *["alexnet"] * (self.network == SUBSTITUTED)):
             if self.size == "paper" and backbone in needs:
-                try:
-                    self.imagenet(backbone)
-                except (OSError, WeightsError) as error:
-                    yield str(error)
+                yield from unavailable(partial(self.imagenet, backbone))
 
     def _space(self) -> Iterator[str]:
         """On the disk for the feature maps of all frames of UCF101 by GoogLeNet, 2 kB each, of images and of flow."""

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from labkit import data, world
 from labkit.clips import Clips
 from labkit.papers.attention_transfer import fisher_vectors, image_view
 from labkit.studies.frame_attention import fraction_of_videos
+from labkit.studies.parts import TwoParts
 from labkit.studies.study import Study
 from labkit.views import View
 from labkit.words import mean_of_words, own_word_vectors, read_word_vectors, words_of
@@ -26,40 +27,30 @@ NAMES = {"Skijet": "jet ski", "Shotput": "shot put"}  # of UCF101, as files of w
 SAMPLE = 20_000  # words to fit the mixture of the Fisher vectors on
 
 
-class Parts(NamedTuple):
-    """What is trained on and what is measured on."""
-
-    train: Clips
-    test: Clips
-
-
 class PhotosAndVideos(Study):
     """The data of a study with photos and videos of two tasks; the data of one need not be there for the other."""
 
     @cached_property
-    def interactions(self) -> Parts:
+    def interactions(self) -> TwoParts:
         """Videos of the four interactions."""
         if self.dataset == "world":
             return self._drawn(world.Interactions)
         root, missing = Path(self.data_root, "tvhi"), self.missing
-        return Parts(*(data.TVHI(root, part, missing=missing) for part in Parts._fields))  # type: ignore[arg-type]
+        return TwoParts(*(data.TVHI(root, part, missing=missing) for part in TwoParts._fields))  # type: ignore[arg-type]
 
     @cached_property
-    def actions(self) -> Parts:
+    def actions(self) -> TwoParts:
         """Videos of the actions."""
         if self.dataset == "world":
             return self._drawn(world.Actions, split=self.split, classes=self.scale.actions)
         root, missing = Path(self.data_root, "ucf101"), self.missing
-        return Parts(*(data.UCF101(root, self.split, part, missing=missing) for part in Parts._fields))  # type: ignore[arg-type]
+        return TwoParts(*(data.UCF101(root, self.split, part, missing=missing) for part in TwoParts._fields))  # type: ignore[arg-type]
 
-    def _drawn(self, kind: Any, **options: Any) -> Parts:
+    def _drawn(self, kind: Any, **options: Any) -> TwoParts:
         options = {"seed": self.seed, "groups": self.scale.groups, "clips": 1, **options}
-        return Parts(*(self._prepared(kind(part=part, **options)) for part in Parts._fields))
+        return TwoParts(*(self.prepared(kind(part=part, **options)) for part in TwoParts._fields))
 
-    def _prepared(self, clips: Any) -> Clips:
-        return clips.prepare(workers=2 * self.progress, progress=self.progress)
-
-    def photos(self, kind: str) -> Parts:
+    def photos(self, kind: str) -> TwoParts:
         """Photos, and the 30 % of them that are held out (section 4.2).
 
         Args:
@@ -67,25 +58,25 @@ class PhotosAndVideos(Study):
         """
         if kind not in self._photos:
             train, held_out = self._all_photos(kind).hold_out(0.3, torch.Generator().manual_seed(self.seed))
-            self._photos[kind] = Parts(train, held_out)
+            self._photos[kind] = TwoParts(train, held_out)
         return self._photos[kind]
 
     @cached_property
-    def _photos(self) -> dict[str, Parts]:
+    def _photos(self) -> dict[str, TwoParts]:
         return {}
 
     def _all_photos(self, kind: str) -> Clips:
         if self.dataset == "world":
             of, classes = ("actions", self.scale.actions) if kind == "actions" else ("interactions", None)
             options = {"groups": self.scale.photos * (3 if kind == "noisy" else 1), "noisy": kind == "noisy"}
-            return self._prepared(world.Stills(seed=self.seed, of=of, classes=classes, **options))
+            return self.prepared(world.Stills(seed=self.seed, of=of, classes=classes, **options))
         missing: Any = self.missing
         if kind == "actions":
             return data.BU101(Path(self.data_root, "bu101"), self.actions.test.classes, missing=missing)
         root = Path(self.data_root, "hii")
         return data.HII(root, photos=data.HII.kinds(root)[kind], missing=missing)
 
-    def videos(self, kind: str, percent: int = 100) -> Parts:
+    def videos(self, kind: str, percent: int = 100) -> TwoParts:
         """The videos that belong to photos of a kind, a percentage of the training videos of each class."""
         parts = self.actions if kind == "actions" else self.interactions
         if percent == 100:

@@ -18,13 +18,12 @@ from labkit.world import PuppetClip
 LEAST_SPEED, LEAST_FRACTION = 1.5, 0.01  # pixels between two frames, and fraction of the image, that count as motion
 
 
-def activation_maps(model: TDN, features: Features, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+def activation_maps(model: TDN, features: Features) -> tuple[Tensor, Tensor]:
     """Where each subnetwork finds which class.
 
     Args:
         model: of the features.
         features: of ``B`` clips.
-        size: to enlarge the activation maps to, that of the frames; as they are if None.
 
     Returns:
         ``(B, s, K, h, w)`` of the image subnetwork, to be laid over each frame, and ``(B, s - 1, K, h, w)`` of the
@@ -33,7 +32,7 @@ def activation_maps(model: TDN, features: Features, size: tuple[int, int] | None
     Source: Ng's thesis, section 5.4.5.
     """
     pairs = ((features.image, model.image), (features.difference, model.difference))
-    image, difference = (class_activation_map(maps, network.fc.weight, size) for maps, network in pairs)
+    image, difference = (class_activation_map(maps, network.fc.weight) for maps, network in pairs)
     return image, difference
 
 

@@ -16,6 +16,8 @@ def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
         study: with its settings.
         names: of rows; all that are measured on the study's split and data set if empty.
     """
+    if (study.size, study.dataset, study.painted) == ("paper", "world", False):
+        return ["dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"]
     rows = [study.row(name) for name in names]
     rows = rows or [row for row in study.rows().values() if row.is_measured_on(study.dataset, study.split)]
     return [*dict.fromkeys(study.lacking(rows)), *_folder(study), *_space(study, rows)]

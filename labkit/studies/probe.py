@@ -12,7 +12,7 @@ from torch import Tensor
 from labkit import checks
 
 
-def probe(train: Tensor, labels: Tensor, test: Tensor, num_classes: int, *, c: float = 1.0) -> Tensor:
+def probe(train: Tensor, labels: Tensor, test: Tensor, num_classes: int) -> Tensor:
     """Train a logistic regression on features, each brought to zero mean and unit variance, and score others.
 
     Args:
@@ -20,7 +20,6 @@ def probe(train: Tensor, labels: Tensor, test: Tensor, num_classes: int, *, c: f
         labels: ``(N,)`` int64, of these; classes without a clip get a score of 0.
         test: ``(M, D)``, features of the clips to score.
         num_classes: K.
-        c: inverse strength of the regularisation, scikit-learn's default.
 
     Returns:
         Probabilities ``(M, K)`` float32, for `labkit.metrics`.
@@ -35,7 +34,7 @@ def probe(train: Tensor, labels: Tensor, test: Tensor, num_classes: int, *, c: f
     if len(classes) < 2:  # nothing to tell apart
         scores[:, classes] = 1.0
         return scores
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # close enough after so many iterations
         classifier.fit(train.double().numpy(), labels.numpy())

@@ -15,6 +15,7 @@ folder ``out`` everything trained is kept there, and a run that was killed conti
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -57,6 +58,7 @@ class Study(ABC):
         scales: for each profile, what it changes.
         networks: what can be studied with the profile paper, by name; smaller profiles have their tiny versions.
         gigabytes: of one network of the paper's size on the disk, with its checkpoint.
+        painted: whether the profile paper takes what the world draws as well.
         live: metric and value, measured by this object.
         measures: by row and metric, all that was measured.
         seconds: of each measured row, with its trainings, whenever these were done.
@@ -72,6 +74,7 @@ class Study(ABC):
     scales: ClassVar[Mapping[str, Any]]
     networks: ClassVar[tuple[str, ...]]
     gigabytes: ClassVar[float] = 1.5
+    painted: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -136,6 +139,10 @@ class Study(ABC):
         return self._siblings[key]
 
     # --- what a study trains and computes
+
+    def prepared(self, clips: Any) -> Any:
+        """Clips of the world, drawn; by two processes where bars are shown."""
+        return clips.prepare(workers=2 * self.progress, progress=self.progress)
 
     def initialised(self, build: Callable[[], Any], seed: int | None = None) -> Any:
         """A module whose random weights depend on a seed alone, that of the study if None."""
@@ -287,10 +294,25 @@ class Study(ABC):
         The study of a paper adds what else it needs.
         """
         for metric in (metric for row in rows for metric in row.metrics):
-            try:
-                self.clips_of(metric)
-            except (OSError, ValueError) as error:
-                yield str(error)
+            yield from unavailable(partial(self.clips_of, metric))
+
+
+def shortened(recipe: Mapping[str, Any], fraction: float, batch: int | None) -> dict[str, Any]:
+    """A recipe in a fraction of its steps; with a batch of another size without milestones: it is a trial."""
+    steps = max(round(recipe["steps"] * fraction), 2)
+    if batch is not None:
+        return {**recipe, "steps": steps, "batch": batch, "schedule": None}
+    schedule = {round(step * fraction): lr for step, lr in (recipe["schedule"] or {}).items()}
+    return {**recipe, "steps": steps, "schedule": schedule or None}
+
+
+def unavailable(*loads: Callable[[], Any]) -> Iterator[str]:
+    """Why clips, files or weights cannot be loaded, one reason for each that cannot."""
+    for load in loads:
+        try:
+            load()
+        except (OSError, ValueError) as error:
+            yield str(error)
 
 
 def require_among(name: str, value: str, known: Any) -> None:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from labkit import data, metrics, world
 from labkit.backbones import (
-    WeightsError,
     card,
     cross_modality_init,
     load_weights,
@@ -30,10 +29,11 @@ from labkit.clips import Clips
 from labkit.papers import temporal_difference as td
 from labkit.studies.families import labels_of
 from labkit.studies.identity import facts_of_scores
+from labkit.studies.parts import TwoParts
 from labkit.studies.pointing import point
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, per_clip, row
-from labkit.studies.study import Study
+from labkit.studies.study import Study, shortened, unavailable
 from labkit.training import Recipe
 from labkit.views import View
 
@@ -89,13 +89,6 @@ class Scale(NamedTuple):
     watched: int
 
 
-class Parts(NamedTuple):
-    """The two parts of a data set."""
-
-    train: Clips
-    test: Clips
-
-
 class TemporalDifference(Study):
     """All rows of the thesis's tables."""
 
@@ -113,7 +106,7 @@ class TemporalDifference(Study):
     # --- clips, and what the networks see of them
 
     @cached_property
-    def first(self) -> Parts:
+    def first(self) -> TwoParts:
         """The eighteen actions of the world, or the real data set."""
         if self.dataset == "world":
             return self._actions(world.Actions)
@@ -123,10 +116,10 @@ class TemporalDifference(Study):
             "fcvid": data.FCVID.stored,
         }
         read = partial(kinds[self.dataset], Path(self.data_root, self.dataset), missing=self.missing)
-        return Parts(*(read(part=part) for part in Parts._fields))
+        return TwoParts(*(read(part=part) for part in TwoParts._fields))
 
     @cached_property
-    def second(self) -> Parts:
+    def second(self) -> TwoParts:
         """The twelve actions of the world's second set, or the real data set: it is the only one.
 
         The camera of the second set moves three times as much; else a TSN on flow would recognise nearly all clips.
@@ -134,13 +127,13 @@ class TemporalDifference(Study):
         restless = world.Difficulty(camera=3, clutter=2, jitter=3)
         return self._actions(world.SecondActions, difficulty=restless) if self.dataset == "world" else self.first
 
-    def sets(self, on: str) -> Parts:
+    def sets(self, on: str) -> TwoParts:
         """The ``"first"`` or the ``"second"`` data set."""
         return self.second if on == "second" else self.first
 
-    def _actions(self, kind: Any, **options: Any) -> Parts:
+    def _actions(self, kind: Any, **options: Any) -> TwoParts:
         options = {"seed": self.seed, "groups": self.scale.groups, "clips": self.scale.clips, **options}
-        return Parts(*(kind(part=part, **options) for part in Parts._fields))
+        return TwoParts(*(kind(part=part, **options) for part in TwoParts._fields))
 
     @property
     def setting(self) -> td.Setting:
@@ -219,13 +212,8 @@ class TemporalDifference(Study):
     def recipe(self, modality: str = "rgb", *, joint: bool = False) -> Recipe:
         """The recipe of the first phase, or of the joint one, shortened to this scale."""
         recipe = td.RECIPES["tiny" if self.size == "tiny" else self.dataset][modality]
-        recipe = td.joint(recipe) if joint else recipe
-        steps = max(round(recipe["steps"] * self.scale.steps), 2)
-        schedule = {round(step * self.scale.steps): lr for step, lr in (recipe["schedule"] or {}).items()}
-        shape = {"schedule": schedule or None, "batch": recipe["batch"]}
-        if self.scale.batch is not None:  # so few steps have no milestones
-            shape = {"schedule": None, "batch": self.scale.batch}
-        return Recipe(**{**recipe, **shape, "steps": steps, "seed": self.seed})
+        recipe = shortened(td.joint(recipe) if joint else recipe, self.scale.steps, self.scale.batch)
+        return Recipe(**recipe, seed=self.seed)
 
     def _accuracies(self, network: nn.Module) -> dict[str, float]:
         """Percent of some test clips that each subnetwork recognises, and all of them together."""
@@ -385,13 +373,7 @@ class TemporalDifference(Study):
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos, flow and weights that rows need and that are not there."""
         yield from super().lacking(rows)
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
-            return
-        try:
-            self.stills  # noqa: B018 - it is loaded, or it is not there
-        except (OSError, WeightsError) as error:
-            yield str(error)
+        yield from unavailable(lambda: self.stills)
         if self.dataset != "world" and any(row.arguments.get("modality") in ("flow", "fusion") for row in rows):
             yield from lacking_flow(Path(self.data_root, self.dataset))
 

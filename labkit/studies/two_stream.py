@@ -21,9 +21,10 @@ from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import two_stream
 from labkit.studies.filters import filter_kinds
+from labkit.studies.parts import ThreeParts
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, row
-from labkit.studies.study import Study
+from labkit.studies.study import Study, shortened
 from labkit.training import Recipe, shared_batches, uniform_over_classes
 from labkit.views import View
 
@@ -64,18 +65,6 @@ class Scale(NamedTuple):
     videos: int
 
 
-class Sets(NamedTuple):
-    """The three parts of a data set: networks are trained on the first, choices made on the second."""
-
-    train: Clips
-    held_out: Clips
-    test: Clips
-
-    def counts(self) -> dict[str, int]:
-        """How many clips there are of each part."""
-        return {name: len(part) for name, part in self._asdict().items()}
-
-
 class TwoStream(Study):
     """All rows of the paper's tables."""
 
@@ -92,14 +81,14 @@ class TwoStream(Study):
     # --- data
 
     @cached_property
-    def large(self) -> Sets:
+    def large(self) -> ThreeParts:
         """UCF101, or the eighteen actions of the world."""
         if self.dataset == "world":
             return _with_held_out(*(self._actions(world.Actions, part) for part in ("train", "test")))
         return _with_held_out(*(self._official(data.UCF101, "ucf101", part) for part in ("train", "test")))
 
     @cached_property
-    def small(self) -> Sets:
+    def small(self) -> ThreeParts:
         """HMDB51, or the twelve actions of the world's second set, of which one group of clips is trained on.
 
         As HMDB51, which is cut from movies, the second set is restless: its camera moves three times as much.
@@ -112,9 +101,9 @@ class TwoStream(Study):
             return sets._replace(train=sets.train.subset(of_one_group.nonzero().flatten()))
         return _with_held_out(*(self._official(data.HMDB51, "hmdb51", part) for part in ("train", "test")))
 
-    def sets(self, name: str) -> Sets:
+    def sets(self, name: str) -> ThreeParts:
         """The ``"large"`` or the ``"small"`` data set."""
-        return {"large": lambda: self.large, "small": lambda: self.small}[name]()
+        return getattr(self, name)
 
     def _actions(self, kind: Any, part: str, **options: Any) -> Clips:
         options = {"split": self.split, "groups": self.scale.groups, "clips": self.scale.clips, **options}
@@ -149,14 +138,9 @@ class TwoStream(Study):
         """The paper's recipe, shortened to this scale; see `labkit.papers.two_stream` for ``longer`` and ``slower``."""
         recipe = two_stream.RECIPES[self.size][name]
         recipe = two_stream.slower(two_stream.longer(recipe, longer), slower)
-        steps = max(round(recipe["steps"] * self.scale.steps), 2)
-        schedule = {round(step * self.scale.steps): lr for step, lr in recipe["schedule"].items()}
-        shape = {"schedule": schedule, "batch": recipe["batch"]}
-        if self.scale.batch is not None:  # so few steps have no milestones
-            shape = {"schedule": None, "batch": self.scale.batch}
-        return Recipe(**{**recipe, **shape, "steps": steps, "seed": self.seed})
+        return Recipe(**shortened(recipe, self.scale.steps, self.scale.batch), seed=self.seed)
 
-    def _train(self, name: str, network: nn.Module, view: View, sets: Sets, recipe: Recipe) -> Any:
+    def _train(self, name: str, network: nn.Module, view: View, sets: ThreeParts, recipe: Recipe) -> Any:
         order = uniform_over_classes(sets.train.labels)
         return self.train(name, network, classification_loss, sets.train.map(view.train), recipe, order=order)
 
@@ -272,10 +256,10 @@ class TwoStream(Study):
         network = self._train(f"{clips}.temporal.{name}", network, view, sets, self.recipe())
         return self.accuracy(self._scores(f"{clips}.temporal.{name}", network, view, sets.test), sets.test.labels)
 
-    def other_clips(self, clips: str) -> Sets:
+    def other_clips(self, clips: str) -> ThreeParts:
         """The large set as a camera on a tripod sees it (``"still"``), or with flow by DIS (``"estimated"``)."""
         if clips == "estimated":
-            return Sets(*(data.Estimated(part) for part in self.large))
+            return ThreeParts(*(data.Estimated(part) for part in self.large))
         still = world.Difficulty(camera=0)
         return _with_held_out(*(self._actions(world.Actions, part, difficulty=still) for part in ("train", "test")))
 
@@ -429,8 +413,6 @@ class TwoStream(Study):
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos, flow and weights that rows need and that are not there."""
         yield from super().lacking(rows)
-        if (self.size, self.dataset) == ("paper", "world"):
-            yield "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
         needs = {name for declared in rows for name in declared.needs}
         pre_trained = any("spatial" in name and "scratch" not in name for name in needs)
         if pre_trained and not self.imagenet_weights.exists():
@@ -442,7 +424,7 @@ class TwoStream(Study):
                 yield from lacking_flow(Path(self.data_root, folder), backward=backward and folder == "ucf101")
 
 
-def _with_held_out(train: Clips, test: Clips) -> Sets:
+def _with_held_out(train: Clips, test: Clips) -> ThreeParts:
     """A fifth of each class's training clips, whole groups, is held out."""
     kept, held_out = train.hold_out_groups(1 / 5)
-    return Sets(kept, held_out, test)
+    return ThreeParts(kept, held_out, test)

@@ -181,10 +181,10 @@ def worse_than_guess(table: Mapping[str, Mapping[str, float]]) -> str:
     )
 
 
-def spread_points(clip: Tensor, columns: int = 12, rows: int = 8) -> Tensor:
-    """Points spread evenly over the frames of a clip, ``(N, 2)``, (x, y) in pixels."""
+def spread_points(clip: Tensor) -> Tensor:
+    """Points spread evenly over the frames of a clip, about 12 in a row and 8 in a column: ``(N, 2)``, (x, y)."""
     height, width = clip.shape[-2:]
-    x, y = torch.arange(6, width - 1, width // columns), torch.arange(6, height - 1, height // rows)
+    x, y = torch.arange(6, width - 1, width // 12), torch.arange(6, height - 1, height // 8)
     return torch.cartesian_prod(x, y).to(clip)
 
 

@@ -18,6 +18,7 @@ from labkit.clips import Clips
 from labkit.papers import long_video
 from labkit.papers.long_video import VideoNet
 from labkit.studies.feature_maps import Examples, FeatureMaps, extract_feature_maps, feature_maps, timeline
+from labkit.studies.parts import TwoParts
 from labkit.studies.study import Study
 from labkit.training import Recipe, weights_digest
 from labkit.views import RGB, FlowImage, View
@@ -84,13 +85,6 @@ class Scale(NamedTuple):
     watch: int = 15
 
 
-class Sets(NamedTuple):
-    """The two parts of a data set."""
-
-    train: Clips
-    test: Clips
-
-
 class Stream(NamedTuple):
     """What heads learn from: a single-frame network, and clips as it sees them.
 
@@ -138,29 +132,28 @@ class VideoNetworks(Study):
     # --- clips, and how a network sees them
 
     @cached_property
-    def noisy(self) -> Sets:
+    def noisy(self) -> TwoParts:
         """Sports-1M, or long clips of the world: an action that happens once, a restless camera, two cuts."""
         if self.dataset == "world":
             size = {"groups": self.scale.groups, "clips": 1, "classes": self.scale.classes}
-            return Sets(*(self._drawn(world.LongClips, part, noisy=True, **size) for part in ("train", "test")))
+            return TwoParts(*(self._drawn(world.LongClips, part, noisy=True, **size) for part in ("train", "test")))
         root, missing = Path(self.data_root, "sports1m"), self.missing
-        return Sets(*(data.Sports1M(root, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
+        return TwoParts(*(data.Sports1M(root, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
 
     @cached_property
-    def clean(self) -> Sets:
+    def clean(self) -> TwoParts:
         """UCF101, or twelve actions of the world of eight seconds, five of them as in the noisy set."""
         if self.dataset == "world":
             size = {"groups": self.scale.clean_groups, "clips": 1, "classes": self.scale.clean_classes}
             size |= {"frames": self.scale.clean_frames, "split": self.split}
-            return Sets(*(self._drawn(world.SecondActions, part, **size) for part in ("train", "test")))
+            return TwoParts(*(self._drawn(world.SecondActions, part, **size) for part in ("train", "test")))
         root, missing = Path(self.data_root, "ucf101"), self.missing
-        return Sets(*(data.UCF101(root, self.split, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
+        return TwoParts(*(data.UCF101(root, self.split, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
 
     def _drawn(self, kind: Any, part: str, **options: Any) -> Clips:
-        clips = kind(seed=self.seed, part=part, **options)
-        return clips.prepare(workers=2 * self.progress, progress=self.progress)
+        return self.prepared(kind(seed=self.seed, part=part, **options))
 
-    def sets(self, stream: str) -> Sets:
+    def sets(self, stream: str) -> TwoParts:
         """The clips of a stream."""
         return self.clean if STREAMS[stream].on == "clean" else self.noisy
 

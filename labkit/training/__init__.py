@@ -1,8 +1,7 @@
-"""Training: a recipe, a loop that can be stopped anywhere, one way to evaluate, and a check to run before all of it.
+"""Training: a recipe, a loop that can be stopped anywhere, and one way to evaluate.
 
 A `Recipe` is what a paper's training section says: optimiser, learning rates, schedule, steps, batch. `fit` follows it.
 `evaluate` scores every view (frame, clip, crop) of a video separately and averages: the protocol of most papers here.
-`overfit_one_batch` finds out within seconds whether a model can learn at all.
 
 A training that is killed and resumed ends with the same bits as one that ran through. The usual way is to save the
 state of every random generator in every worker; here there is no such state to save, see `labkit.training.seeding`.
@@ -12,17 +11,14 @@ from labkit.training.batches import LoaderFactory, Order, batches, shared_batche
 from labkit.training.checkpoint import CheckpointError, weights_digest
 from labkit.training.evaluate import Scores, evaluate
 from labkit.training.loop import Watch, fit
-from labkit.training.overfit import Overfit, overfit_one_batch
-from labkit.training.recipe import ExponentialDecay, Recipe
+from labkit.training.recipe import Recipe
 from labkit.training.step import Loss, Step
 
 __all__ = [
     "CheckpointError",
-    "ExponentialDecay",
     "LoaderFactory",
     "Loss",
     "Order",
-    "Overfit",
     "Recipe",
     "Scores",
     "Step",
@@ -30,7 +26,6 @@ __all__ = [
     "batches",
     "evaluate",
     "fit",
-    "overfit_one_batch",
     "shared_batches",
     "uniform_over_classes",
     "weights_digest",

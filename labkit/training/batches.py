@@ -32,7 +32,6 @@ def batches(
     share: tuple[int, int] = (0, 1),
     workers: int = 0,
     order: Order | None = None,
-    collate: Callable[[list[Any]], Any] | None = None,
 ) -> Iterator[Any]:
     """Batches without end, from any step on, always the same ones: what `fit` does with a data set.
 
@@ -48,7 +47,6 @@ def batches(
         share: ``(process, processes)``: every process gets its part of each batch.
         workers: processes that load; their number has no influence on the batches.
         order: ``generator -> indices``, int64, as many as the set has samples; shuffled if None.
-        collate: makes a batch of a list of samples; stacks tensors if None.
 
     Raises:
         ValueError: an empty set, or a batch that the processes cannot share evenly.
@@ -62,7 +60,6 @@ def batches(
         _Seeded(dataset, seed),
         batch_sampler=_sampled(count, batch, seed, start, share, order or functools.partial(_shuffled, count)),
         num_workers=workers,
-        collate_fn=collate,
         generator=torch.Generator(),  # without its own it would use the global one
     )
     return iter(loader)
@@ -75,7 +72,6 @@ def shared_batches(
     seed: int,
     orders: Sequence[Order | None] | None = None,
     workers: int = 0,
-    collate: Callable[[list[Any]], Any] | None = None,
 ) -> LoaderFactory:
     """Batches of several sets at the same time, for heads that have data of their own: a loader factory for `fit`.
 
@@ -85,7 +81,6 @@ def shared_batches(
         seed: of order and augmentation; set ``i`` uses ``seed + i``.
         orders: of each set, see `batches`.
         workers: processes that load, for each set.
-        collate: see `batches`.
 
     Returns:
         ``(start, share) -> batches``, each a tuple with a batch of every set.
@@ -100,7 +95,7 @@ def shared_batches(
     order_of_each = orders or [None] * len(datasets)
 
     def factory(start: int, share: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
-        make = functools.partial(batches, start=start, share=share, workers=workers, collate=collate)
+        make = functools.partial(batches, start=start, share=share, workers=workers)
         streams = [
             make(dataset, batch // len(datasets), seed=seed + number, order=order)
             for number, (dataset, order) in enumerate(zip(datasets, order_of_each, strict=True))
@@ -132,14 +127,13 @@ def stream(
     share: tuple[int, int],
     workers: int,
     order: Order | None,
-    collate: Callable[[list[Any]], Any] | None,
 ) -> Iterator[Any]:
     """The batches of a data set, by `batches`, or those of a loader factory."""
     if isinstance(data, Dataset) or hasattr(data, "__getitem__"):
-        make = functools.partial(batches, seed=seed, start=start, share=share)
-        return make(cast(Dataset[Any], data), batch, workers=workers, order=order, collate=collate)
-    if workers or order is not None or collate is not None:
-        raise ValueError("workers, order and collate of a loader factory belong into it; fit got one of them")
+        dataset = cast(Dataset[Any], data)
+        return batches(dataset, batch, seed=seed, start=start, share=share, workers=workers, order=order)
+    if workers or order is not None:
+        raise ValueError("workers and order of a loader factory belong into it; fit got one of them")
     return iter(data(start, share))
 
 

@@ -1,7 +1,7 @@
 """Scores of videos: every view of a video is scored separately, then averaged."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ def evaluate(
     *,
     batch: int = 8,
     chunk_size: int = 64,
-    forward: Callable[[nn.Module, Any], Tensor] | None = None,
+    forward: Callable[[nn.Module, Tensor], Tensor] | None = None,
     to_scores: Callable[[Tensor], Tensor] = _SOFTMAX,
     workers: int = 0,
     seed: int = 0,
@@ -56,12 +56,12 @@ def evaluate(
     Args:
         model: runs on the device where it is.
         data: a data set of ``(views, label)``, views ``(V, ...)``: say 25 frames x 10 crops = 250 views, or 1; or an
-            iterable of batches of them, ``(B, V, ...)`` and ``(B,)``. Views may be a tuple, list or dict of tensors,
-            such as frames and flow. V may change between batches; within a batch it cannot: use ``batch=1`` then.
+            iterable of batches of them, ``(B, V, ...)`` and ``(B,)``. V may change between batches; within a batch it
+            cannot: use ``batch=1`` then.
         batch: videos loaded together, if ``data`` is a data set.
         chunk_size: at most so many views per forward pass; bounds the memory, as V may be large.
         forward: ``(model, views) -> logits``, views ``(M, ...)`` of one chunk, logits ``(M, K)``; ``model(views)`` if
-            None. Picks a head, or unpacks.
+            None. Picks a head.
         to_scores: what is averaged, a function of logits ``(M, K)``: their softmax; or ``torch.sigmoid`` for several
             labels, or ``torch.nn.Identity()`` for the logits themselves.
         workers: processes that load data, if it is a data set.
@@ -72,7 +72,7 @@ def evaluate(
         Scores of videos and of clips, with labels.
 
     Raises:
-        ValueError: no data, logits that are not finite or not ``(views, K)``, parts with different numbers of views.
+        ValueError: no data, views that are not ``(B, V, ...)``, logits that are not finite or not ``(views, K)``.
     """
     checks.require_positive(chunk_size, "chunk_size")
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
@@ -81,14 +81,14 @@ def evaluate(
     count = 0
     with mode(model, training=False), torch.no_grad():
         for views, label in tqdm(loader, unit="batch", disable=not progress, delay=1):
-            number, each = _number_of_views(views)  # B, V
-            flat = _map_tensors(lambda tensor: tensor.flatten(0, 1), views)  # (B * V, ...)
-            scores = torch.cat(
-                [
-                    _score(model, _part(flat, slice(first, first + chunk_size), device), forward, to_scores)
-                    for first in range(0, number * each, chunk_size)
-                ]
-            )  # (B * V, K)
+            if views.ndim < 2 or 0 in views.shape[:2]:
+                raise ValueError(
+                    f"views must be (B, V, ...); got {tuple(views.shape)}: a set gives (V, ...) for each video, V = 1 "
+                    "for one view"
+                )
+            number, each = views.shape[:2]
+            chunks = views.flatten(0, 1).split(chunk_size)  # (M, ...) each
+            scores = torch.cat([_score(model, chunk.to(device), forward, to_scores) for chunk in chunks])  # (B * V, K)
             clips.append(scores)
             videos.append(scores.unflatten(0, (number, each)).mean(dim=1))  # (B, K)
             owners.append(torch.arange(count, count + number).repeat_interleave(each))  # (B * V,)
@@ -101,39 +101,11 @@ def evaluate(
 
 def _score(
     model: nn.Module,
-    views: Any,
-    forward: Callable[[nn.Module, Any], Tensor] | None,
+    views: Tensor,
+    forward: Callable[[nn.Module, Tensor], Tensor] | None,
     to_scores: Callable[[Tensor], Tensor],
 ) -> Tensor:
     logits = model(views) if forward is None else forward(model, views)
     checks.require_shape(logits, "M K", "logits", "pick them with forward=lambda model, views: ...")
     checks.require_finite(logits, "logits")
     return to_scores(logits.float()).cpu()  # (M, K)
-
-
-def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """A tensor, or a tuple, list or dict of tensors, with the function applied to each of them."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, Mapping):
-        return {name: _map_tensors(function, part) for name, part in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(_map_tensors(function, part) for part in value)
-    raise TypeError(f"views must be a tensor, or a tuple, list or dict of them; got {type(value).__name__}")
-
-
-def _part(views: Any, rows: slice, device: torch.device) -> Any:
-    return _map_tensors(lambda tensor: tensor[rows].to(device), views)
-
-
-def _number_of_views(views: Any) -> tuple[int, int]:
-    """B and V of views ``(B, V, ...)``."""
-    sizes: set[tuple[int, ...]] = set()
-    _map_tensors(lambda tensor: sizes.add(tuple(tensor.shape[:2])), views)
-    if len(sizes) != 1 or len(min(sizes)) != 2 or 0 in min(sizes):
-        raise ValueError(
-            f"views must be (B, V, ...), with the same B and V in all parts; they begin with {sorted(sizes)}: a set "
-            "gives (V, ...) for each video, V = 1 for one view"
-        )
-    number, each = min(sizes)
-    return number, each

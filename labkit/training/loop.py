@@ -45,7 +45,6 @@ def fit(
     precision: str = "no",
     workers: int = 0,
     order: Order | None = None,
-    collate: Callable[[list[Any]], Any] | None = None,
     progress: bool = True,
 ) -> list[Step]:
     """Train a model in place.
@@ -76,7 +75,6 @@ def fit(
         precision: "no" (float32), "bf16" or "fp16": mixed precision.
         workers: processes that load data; their number has no influence on the results.
         order: which samples an epoch consists of, e.g. `uniform_over_classes`; all, shuffled, if None. Data sets only.
-        collate: makes a batch of a list of samples; stacks tensors if None. Data sets only.
         progress: whether to show a bar, with loss, learning rate and steps per second.
 
     Returns:
@@ -109,7 +107,7 @@ def fit(
     bar = tqdm(total=recipe.steps, initial=start, unit="step", disable=not (progress and main), delay=1)
     with bar, mode(model, training=True), preserve_random_state():
         share = (accelerator.process_index, accelerator.num_processes)
-        batches = stream(data, recipe.batch, recipe.seed, start, share, workers, order, collate)
+        batches = stream(data, recipe.batch, recipe.seed, start, share, workers, order)
         stepper.zero_grad()  # the model may come with gradients
         started = time.perf_counter()
         for step in range(start, recipe.steps):

@@ -1,7 +1,7 @@
 """What a paper's training section says, as data, and the optimiser that follows from it."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,11 @@ class Recipe:
         options: for the optimiser, e.g. ``{"lr": 1e-2, "momentum": 0.9}``.
         steps: number of updates, from 0 to ``steps - 1``.
         batch: samples per update, over all GPUs together.
-        schedule: ``{step: lr}``, the learning rate from that step on, or ``step -> factor`` on ``options["lr"]``, such
-            as `ExponentialDecay`. Counted in steps, never in epochs. Constant if None.
+        schedule: ``{step: lr}``, the learning rate from that step on, or ``step -> factor`` on ``options["lr"]``.
+            Counted in steps, never in epochs. Constant if None.
         groups: ``{part: multiplier}``, e.g. ``{"features": 0.1, "classifier.6": 10}``: multiplies the learning rate of
-            a part of the model (the longest matching name counts) and leaves that of all others; or ``model -> list of
-            parameter groups`` for whatever else the optimiser knows. Parameters without ``requires_grad`` are frozen.
+            a part of the model (the longest matching name counts) and leaves that of all others. Parameters without
+            ``requires_grad`` are frozen.
         clip_norm: the largest norm of all gradients together; longer ones are shortened to it. None: no clipping.
         seed: of the order of samples, of augmentation and of dropout.
 
@@ -39,7 +39,7 @@ class Recipe:
     steps: int
     batch: int
     schedule: Mapping[int, float] | Callable[[int], float] | None = None
-    groups: Mapping[str, float] | Callable[[nn.Module], Iterable[dict[str, Any]]] | None = None
+    groups: Mapping[str, float] | None = None
     clip_norm: float | None = None
     seed: int = 0
 
@@ -57,9 +57,8 @@ class Recipe:
             checks.require_positive(self.options.get("lr", 0), "options['lr']", "milestones start from it")
             if wrong := [step for step in self.schedule if not 0 < step < self.steps]:
                 raise ValueError(f"milestones must lie within 1 to {self.steps - 1}, the steps; got {wrong[0]}")
-        if isinstance(self.groups, Mapping):
-            for part, multiplier in self.groups.items():
-                checks.require_positive(multiplier, f"the multiplier of {part!r}", "freeze with requires_grad_(False)")
+        for part, multiplier in (self.groups or {}).items():
+            checks.require_positive(multiplier, f"the multiplier of {part!r}", "freeze with requires_grad_(False)")
 
     def factor(self, step: int) -> float:
         """What the learning rates of all groups are multiplied by at a step, counted from 0."""
@@ -81,41 +80,22 @@ class Recipe:
             lines += ["lr " + ", ".join(f"{lr:g} from step {step}" for step, lr in sorted(self.schedule.items()))]
         elif self.schedule is not None:
             lines += [f"lr times {callable_name(self.schedule)}"]
-        if isinstance(self.groups, Mapping):
+        if self.groups is not None:
             lines += ["lr of " + ", ".join(f"{part} x {multiplier:g}" for part, multiplier in self.groups.items())]
-        elif self.groups is not None:
-            lines += [f"parameter groups of {callable_name(self.groups)}"]
         if self.clip_norm is not None:
             lines += [f"gradients clipped to norm {self.clip_norm:g}"]
         return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class ExponentialDecay:
-    """A schedule: the learning rate is multiplied by ``rate`` over every ``every`` steps, a little at each step."""
-
-    rate: float
-    every: int
-
-    def __call__(self, step: int) -> float:
-        """The factor at a step, counted from 0: 1 at first."""
-        return self.rate ** (step / self.every)
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of all parameters that require gradients, with the learning rates of the recipe's groups.
 
     Raises:
-        ValueError: nothing to train, a group without parameters, or a parameter that is neither grouped nor frozen.
+        ValueError: nothing to train, or a group without parameters.
     """
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if not parameters:
         raise ValueError("model must have parameters to train; got none with requires_grad: unfreeze some")
-    if callable(recipe.groups):
-        groups = [{**group, "params": list(group["params"])} for group in recipe.groups(model)]  # may be generators
-        _require_all(parameters, groups)
-        return recipe.optimizer(groups, **recipe.options)
-
     multipliers = {"": 1.0, **(recipe.groups or {})}
     members: dict[str, list[nn.Parameter]] = {part: [] for part in multipliers}
     for name, parameter in parameters.items():
@@ -138,15 +118,6 @@ def callable_name(function: Any) -> str:
         keywords = ", ".join(f"{name}={value}" for name, value in function.keywords.items())
         return f"{callable_name(function.func)}({keywords})"
     return getattr(function, "__name__", None) or repr(function).partition(" at 0x")[0].lstrip("<")
-
-
-def _require_all(parameters: Mapping[str, nn.Parameter], groups: Iterable[dict[str, Any]]) -> None:
-    grouped = {id(parameter) for group in groups for parameter in group["params"]}
-    if missing := [name for name, parameter in parameters.items() if id(parameter) not in grouped]:
-        raise ValueError(
-            f"every parameter must be in a group or frozen; got {', '.join(missing[:6])} in none: add them, or "
-            "requires_grad_(False)"
-        )
 
 
 def _belongs(name: str, part: str) -> bool:

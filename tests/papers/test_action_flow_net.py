@@ -3,12 +3,13 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from fakes import FakeClip
+from overfit import overfit_one_batch
 
 from labkit.backbones.resnet import resnet_tiny
 from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.studies.cost import count_calls, count_parameters
-from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+from labkit.training import Recipe, evaluate, fit
 from labkit.views import RGB
 from labkit.views.crops import photometric_jitter
 from labkit.views.pairs import move_pair
@@ -359,11 +360,11 @@ def test_they_can_learn(frames):
         torch.ones(4, fields, 2, 16, 16) * torch.tensor([1.0, -1.0, 2.0, 0.0]).reshape(4, 1, 1, 1, 1),
         batch[2],
     )
-    assert overfit_one_batch(tiny(frames), afn.flow_loss, easy, steps=150, fraction=0.25).steps > 1
-    assert overfit_one_batch(tiny(frames), afn.multitask_loss, easy, steps=150, fraction=0.25).steps > 1
-    assert overfit_one_batch(tiny(frames), classification_loss, batch, steps=60).steps > 1
+    assert overfit_one_batch(tiny(frames), afn.flow_loss, easy, steps=150, fraction=0.25).step > 1
+    assert overfit_one_batch(tiny(frames), afn.multitask_loss, easy, steps=150, fraction=0.25).step > 1
+    assert overfit_one_batch(tiny(frames), classification_loss, batch, steps=60).step > 1
     if frames == 2:
-        assert overfit_one_batch(stacked(), classification_loss, batch, steps=80).steps > 1
+        assert overfit_one_batch(stacked(), classification_loss, batch, steps=80).step > 1
 
 
 # --- recipes, errors --------------------------------------------------------------------------------------------------

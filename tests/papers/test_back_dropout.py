@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import FakeClip, random_tensor
+from overfit import overfit_one_batch
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2.functional import resize
 
@@ -14,7 +15,7 @@ from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import back_dropout
 from labkit.papers.two_stream import spatial_network
-from labkit.training import Recipe, fit, overfit_one_batch
+from labkit.training import Recipe, fit
 
 PAPER = back_dropout.RECIPES["paper"]
 

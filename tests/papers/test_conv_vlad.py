@@ -312,15 +312,6 @@ def test_features_are_not_kept(plain):
     assert most <= 2
 
 
-def test_too_few_features_for_a_vocabulary_are_named(plain):
-    extract = partial(conv_features, plain, scales=(1,))
-    with pytest.raises(ValueError, match="16 features for 17 words"):
-        vocabularies({"high": sample_features(extract, photos(1))["high", 1]}, words=17)
-    grey = [torch.full((3, 20, 20), 90, dtype=torch.uint8)] * 3
-    with pytest.raises(ValueError, match="different features"):  # the border apart, all the same
-        vocabularies({"low": sample_features(extract, grey)["low", 1]}, words=20)
-
-
 def test_two_scales_side_by_side():
     first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]])
     torch.testing.assert_close(multi_scale(first, second), torch.tensor([[1.0, 0.0, 0.6, 0.8]]) / 2**0.5)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from overfit import overfit_one_batch
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -19,7 +20,6 @@ from labkit.papers.frame_rnn import (
     FineTuned,
     LSTMRecurrence,
     Models,
-    RecurrentClassifier,
     ReLURecurrence,
     augment,
     average_probabilities,
@@ -28,7 +28,7 @@ from labkit.papers.frame_rnn import (
     loss,
     sample_frames,
 )
-from labkit.training import Recipe, evaluate, fit, overfit_one_batch
+from labkit.training import Recipe, evaluate, fit
 
 NAMES = Models._fields
 RECURRENT = ("rnn", "lstm", "birnn", "birnn_lstm", "rnn2")
@@ -236,58 +236,11 @@ def test_what_the_models_are_made_of():
     assert (layers(models.rnn2), order(models.rnn2)) == ([[ReLURecurrence] * 2], [False])
 
 
-def test_both_directions_are_summed():
-    forward, backward = (
-        shaken(Direction([ReLURecurrence(3, 4)], 4), 1),
-        shaken(Direction([ReLURecurrence(3, 4)], 4, backward=True), 2),
-    )
-    model = shaken(RecurrentClassifier([forward, backward], 5), 3)
-    codes = random_codes(2, 6, 3)
-    expected = model.w_s(forward(codes) + backward(codes)).log_softmax(-1)
-    torch.testing.assert_close(model.steps(codes), expected)
-    turned = RecurrentClassifier([backward, forward], 5)  # time turned round, and the directions with it
-    turned.load_state_dict(
-        {
-            name.replace("directions.0", "directions.x")
-            .replace("directions.1", "directions.0")
-            .replace("x", "1"): value
-            for name, value in model.state_dict().items()
-        }
-    )
-    backward.backward_in_time, forward.backward_in_time = False, True
-    torch.testing.assert_close(turned.steps(codes.flip(1)).flip(1), expected)
-
-
 def test_a_backward_layer_knows_the_future_only():
     backward = shaken(Direction([ReLURecurrence(3, 8)], 8, backward=True))
     codes = random_codes(1, 6, 3).requires_grad_()
     (reach,) = torch.autograd.grad(backward(codes)[0, 2].sum(), codes)
     assert reach[0].any(dim=1).tolist() == [False, False, True, True, True, True]
-
-
-def test_two_layers_and_the_bidirectional_lstm_are_pytorchs():
-    models = tiny_models(6, 5)
-    codes = random_codes(2, 10, 6)
-
-    two = shaken(models.rnn2)
-    theirs = nn.RNN(6, 128, num_layers=2, nonlinearity="relu", batch_first=True)
-    with torch.no_grad():
-        for number, layer in enumerate(two.directions[0].layers):
-            getattr(theirs, f"weight_ih_l{number}").copy_(layer.w_ih.weight)
-            getattr(theirs, f"bias_ih_l{number}").copy_(layer.w_ih.bias)
-            getattr(theirs, f"weight_hh_l{number}").copy_(layer.w_hh.weight)
-            getattr(theirs, f"bias_hh_l{number}").zero_()
-    torch.testing.assert_close(two.directions[0].layers(codes), theirs(codes)[0], rtol=1e-4, atol=1e-4)
-
-    both = shaken(models.birnn_lstm)
-    theirs = nn.LSTM(6, 128, bidirectional=True, batch_first=True)
-    ahead, back = both.directions
-    state = {name: value for name, value in ahead.layers[0].lstm.state_dict().items()}
-    state |= {f"{name}_reverse": value for name, value in back.layers[0].lstm.state_dict().items()}
-    theirs.load_state_dict(state)
-    states = theirs(codes)[0]  # (2, 10, 128): forward, backward
-    expected = both.w_s(ahead.w_ho(states[..., :128]) + back.w_ho(states[..., 128:])).log_softmax(-1)
-    torch.testing.assert_close(both.steps(codes), expected)
 
 
 def test_average_by_hand():
@@ -383,6 +336,7 @@ def test_sizes_of_the_paper(paper):
     assert counts["lstm"] == 9_755_749
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_sized_models_train_and_test(paper, name):
     model = getattr(paper, name)
@@ -539,15 +493,11 @@ def test_the_loss_is_that_of_the_averaged_probability():
     assert shown["accuracy"] == (probabilities.argmax(1) == labels).double().mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_single_clip_without_its_batch_is_an_error(name):
-    with pytest.raises(ValueError, match=r"codes must be \(B, (T|10), D\); got \(10, 6\).*unsqueeze"):
-        getattr(tiny_models(6, 5), name)(random_codes(10, 6))
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: tiny_models(6, 5).rnn(random_codes(10, 6)), r"codes must be \(B, T, D\); got \(10, 6\).*unsqueeze"),
+        (lambda: tiny_models(6, 5).average(random_codes(10, 6)), r"codes must be \(B, T, D\)"),
         (lambda: CodeConvolution(6, 4, 3)(random_codes(2, 9, 6)), r"codes must be \(B, 10, D\); got \(2, 9, 6\)"),
         (lambda: DualStream(nn.Identity(), nn.Identity())(random_codes(2, 10, 6)), r"\(B, 2, T, D\).*torch.stack"),
         (

@@ -1,4 +1,4 @@
-"""Every loss of the papers, trained by two processes that share each batch and by one that has all of it.
+"""Losses of the papers, trained by two processes that share each batch and by one that has all of it.
 
 Dropout is off and BatchNorm keeps its statistics here: each process draws the first for itself, and the second would
 see its part of the batch only. All else must come out alike, up to the rounding of sums in another order.
@@ -20,7 +20,7 @@ from torch import nn
 from labkit.losses import classification_loss
 from labkit.papers import action_flow_net as afn
 from labkit.papers import attention_transfer as at
-from labkit.papers import back_dropout, frame_rnn, long_video
+from labkit.papers import frame_rnn, long_video
 from labkit.papers import temporal_difference as td
 from labkit.papers import two_stream as ts
 from labkit.training import Recipe, batches, fit, shared_batches
@@ -88,20 +88,16 @@ CASES = {  # model, data, loss
     "frame_rnn": lambda: (frame_rnn.frame_rnn_models(3, 6, size="tiny").birnn, labelled(4, 6), frame_rnn.loss),
     "long_video": lambda: (long_video.alexnet(3, frames=2, size="tiny"), hot(2, 3, 56, 56), long_video.loss),
     "long_video.lstm": lambda: (deep_lstm(), hot(2, 3, 56, 56), functools.partial(long_video.lstm_loss, gain="ones")),
-    "action_flow_net.flow": lambda: (two_frames(), with_flow(2, 32), afn.flow_loss),
     "action_flow_net.action": lambda: (two_frames(), with_flow(2, 32), classification_loss),
     "action_flow_net.stacked": lambda: (stacked(), with_flow(2, 32), classification_loss),
     "action_flow_net.multitask": lambda: (two_frames(), with_flow(2, 32), afn.multitask_loss),
-    "temporal_difference.tsn": lambda: (td.tsn(3, size="tiny"), labelled(2, 3, 32, 32), td.loss),
     "temporal_difference.first": lambda: (
         td.freeze_image_backbone(td.tdn(3, size="tiny")),
         labelled(2, 3, 32, 32),
         td.loss,
     ),
     "temporal_difference.joint": lambda: (td.train_jointly(td.tdn(3, size="tiny")), labelled(2, 3, 32, 32), td.loss),
-    "attention_transfer": lambda: (at.attention_resnet(3, size="tiny"), labelled(3, 56, 56), classification_loss),
     "attention_transfer.siamese": lambda: (mining(), quadruplets().batches(32, 5), at.siamese_loss),
-    "back_dropout": lambda: (back_dropout.cnn_m(3, size="tiny"), labelled(3, 56, 56), classification_loss),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fakes import FakeClip
+from overfit import overfit_one_batch
 from torch.utils.data import Dataset
 
 from labkit import flow
@@ -14,7 +15,7 @@ from labkit.backbones import load_weights, save_weights
 from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers import two_stream as ts
-from labkit.training import Recipe, batches, evaluate, fit, overfit_one_batch, shared_batches, uniform_over_classes
+from labkit.training import Recipe, batches, shared_batches, uniform_over_classes
 
 CLASSES = ("wave", "clap", "jump")
 
@@ -84,20 +85,6 @@ def test_an_odd_number_of_fields_has_no_halves():
         ts.temporal_view(length=5, bidirectional=True)
     with pytest.raises(ValueError, match="length must be at least 1 field; got 0"):
         ts.temporal_view(length=0)
-
-
-def test_views_go_through_the_lab_s_own_training_and_evaluation():
-    clips = FakeClips(("a", "b"), [0, 1, 0, 1], num_frames=4, height=60, width=64)
-    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
-    torch.manual_seed(0)
-    net = ts.temporal_network(2, length=2, size="tiny")
-    recipe = Recipe(**{**ts.RECIPES["tiny"]["from_scratch"], "steps": 2, "batch": 3, "schedule": None})
-    history = fit(net, recipe, clips.map(view.train), classification_loss, device="cpu", progress=False)
-    assert [sorted(step.shown) for step in history] == [["accuracy"], ["accuracy"]]
-    scores = evaluate(net, clips.map(lambda clip: view.test(clip, 2)), progress=False)
-    assert scores.clips.shape == (4 * 2 * 10, 2)
-    torch.testing.assert_close(scores.videos.sum(dim=1), torch.ones(4))
-    assert scores.labels.tolist() == [0, 1, 0, 1]
 
 
 # --- slow fusion ------------------------------------------------------------------------------------------------------
@@ -202,20 +189,6 @@ def test_multi_task_takes_over_what_a_net_has_learned(tmp_path):
         net(views)
 
 
-def test_multi_task_trains_on_two_sets_through_a_loader_factory():
-    view = ts.temporal_view(length=2, crop_size=56, short_side=None)
-    sizes = {"num_frames": 4, "height": 56, "width": 60}
-    large = FakeClips(("a", "b"), [0, 1, 0, 1, 0], **sizes).map(view.train)
-    small = FakeClips(("c", "d", "e"), [0, 1, 2], **sizes).map(view.train)
-    torch.manual_seed(0)
-    net = ts.MultiTask(ts.temporal_network(2, length=2, size="tiny"), (2, 3))
-
-    recipe = Recipe(torch.optim.SGD, {"lr": 1e-3}, steps=2, batch=4)
-    pairs = shared_batches([large, small], recipe.batch, seed=0)
-    history = fit(net, recipe, pairs, ts.multi_task_loss, device="cpu", progress=False)
-    assert sorted(history[0].shown) == ["loss of set 0", "loss of set 1"]
-
-
 class Numbered(Dataset):
     """Samples that tell where they are from."""
 
@@ -239,18 +212,8 @@ def test_added_classes_are_those_that_the_small_set_lacks():
         ("large 0", 3), ("large 2", 2), ("large 3", 3), ("large 4", 4),
     ]  # fmt: skip
     assert joined.labels.tolist() == [1, 0, 1, 3, 2, 3, 4]
-    some = ts.AddedClasses(small, large, ["surf", "ski"])
-    assert some.classes == ("wave", "clap", "ski", "surf")
-    assert [some[i] for i in range(3, len(some))] == [("large 2", 2), ("large 4", 3)]
-
-
-@pytest.mark.parametrize(
-    ("added", "message"),
-    [(["clap"], "got clap"), (["swim"], "got swim"), ([], "added must name at least one class")],
-)
-def test_classes_that_cannot_be_added(added, message):
-    with pytest.raises(ValueError, match=message):
-        ts.AddedClasses(Numbered("small", ("wave", "clap"), [0]), Numbered("large", ("ski", "clap"), [0, 1]), added)
+    with pytest.raises(ValueError, match="large must have a class that the small set lacks"):
+        ts.AddedClasses(small, Numbered("large", ("Clap", "wave"), [0, 1]))
 
 
 def test_names_are_compared_without_capitals_and_underscores():
@@ -259,17 +222,14 @@ def test_names_are_compared_without_capitals_and_underscores():
         Numbered("large", ("Fencing", "ShootBall", "Ski"), [2]),
     )
     assert ts.AddedClasses(small, large).classes == ("shoot_ball", "fencing", "Ski")
-    with pytest.raises(ValueError, match="got Fencing"):
-        ts.AddedClasses(small, large, ["Fencing", "Ski"])
 
 
-def test_an_action_under_another_name_is_not_added_unless_asked_for():
+def test_an_action_under_another_name_is_not_added():
     small, large = (
         Numbered("small", ("dive", "golf"), [0]),
         Numbered("large", ("Diving", "Archery", "GolfSwing"), [1, 0]),
     )
     assert ts.AddedClasses(small, large).classes == ("dive", "golf", "Archery")  # nothing else here is to shoot a bow
-    assert ts.AddedClasses(small, large, ["Diving"]).classes == ("dive", "golf", "Diving")
 
 
 REAL = os.environ.get("LABKIT_REAL_DATA")
@@ -397,9 +357,6 @@ def test_the_svm_needs_every_class():
         ts.svm_fusion(streams, labels, [streams[0], streams[1][:5]])
 
 
-# --- filters ----------------------------------------------------------------------------------------------------------
-
-
 # --- builders and recipes ---------------------------------------------------------------------------------------------
 
 
@@ -462,6 +419,7 @@ def test_the_multi_task_net_learns_two_batches_by_heart():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("build", "view"),
     [

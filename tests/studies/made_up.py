@@ -1,11 +1,7 @@
-"""A study of made-up points, small enough to be killed and started again many times within a test.
-
-As a program, ``python made_up.py OUT``, it runs all of its rows and writes their records below OUT.
-"""
+"""A study of made-up points, small enough to be killed and started again many times within a test."""
 
 import sys
 import time
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -72,6 +68,8 @@ class MadeUp(Study):
         }
 
 
-if __name__ == "__main__":
+def run(out):
+    """Run all rows in a process of their own, and write their records below a folder."""
+    torch.set_num_threads(1)
     command.study_of = lambda number: MadeUp
-    sys.exit(command.run("02", [], [1001, 1002], [], profile="smoke", out=Path(sys.argv[1])))
+    sys.exit(command.run("02", [], [1001, 1002], [], profile="smoke", out=out))

@@ -4,7 +4,13 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import (
+    measured,
+    one_of_each_method,
+    require_row_asks_as_it_says,
+    require_same_alone,
+    require_same_in_reverse,
+)
 from torchvision.models import resnet18
 
 from labkit.data import Estimated
@@ -14,38 +20,26 @@ from labkit.studies.action_flow_net import AFN, FROZEN
 from labkit.studies.preflight import preflight
 
 ROWS = list(AFN.rows())
-COMPUTED = ("scores.", "features.", "flow_errors.", "region_errors.", "regions")
-
-
-def smoke(clips_of=None, models_of=None):
-    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
-    study = AFN("smoke", seed=1000)
-    if clips_of is not None:
-        study.large, study.small, study._pairs = clips_of.large, clips_of.small, clips_of._pairs
-    if models_of is not None:
-        lend(study, models_of, COMPUTED)
-    return study
+CLIPS = ("large", "small", "_pairs")
 
 
 @pytest.fixture(scope="module")
 def together():
-    """A study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+    return measured(AFN)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, together)
-    require_same_values(again, together, name, but=["inference.extra"])  # a time
-    require_needs(again.row(name), again.asked, given=["flow_net."])  # tiny ones come with the lab
+    require_row_asks_as_it_says(together, name, CLIPS, given=["flow_net."])  # tiny ones come with the lab
 
 
-@pytest.mark.parametrize("name", ["fine_tune.large", "multi2.small", "given_flow.large", "epe.after", "regions"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS, but=["inference.extra"])  # a time
+
+
+@pytest.mark.parametrize("name", ["multi2.small", "given_flow.large"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name, but=["inference.extra"])
+    require_same_alone(together, name, CLIPS)
 
 
 def test_values_are_percentages_with_standard_errors_and_errors_in_pixels(together):
@@ -140,7 +134,7 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path, monkeypatch):
         study.measure("regions")
 
 
-OF_REAL_VIDEOS = [name for name, row in AFN.rows().items() if row.is_measured_on("ucf101", 1)]
+OF_REAL_VIDEOS = ["given_flow.large", "epe.before", "probe.target", *one_of_each_method(AFN, "ucf101")]
 
 
 @pytest.fixture(scope="module")

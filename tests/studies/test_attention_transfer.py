@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import require_row_asks_as_it_says, require_same_alone, require_same_in_reverse
 from interactions import write_interactions, write_photos
 from torchvision.models import resnet101, vgg16
 
@@ -16,37 +16,26 @@ from labkit.studies.preflight import preflight
 from labkit.words import mean_of_words, own_word_vectors, words_of
 
 ROWS = list(AttentionTransfer.rows())
-
-
-def smoke(clips_of=None, networks_of=None):
-    """A study in the profile smoke; with the clips of another one, and with what it has trained."""
-    study = AttentionTransfer("smoke", seed=1000)
-    if clips_of is not None:
-        study.interactions, study.actions, study._photos = clips_of.interactions, clips_of.actions, clips_of._photos
-    if networks_of is not None:
-        lend(study, networks_of)
-    return study
+CLIPS = ("interactions", "actions", "_photos")
 
 
 @pytest.fixture(scope="module")
-def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+def together(attention_transfer):
+    return attention_transfer
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, together)
-    require_same_values(again, together, name)
-    require_needs(again.row(name), again.asked)
+    require_row_asks_as_it_says(together, name, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["tuned.vgg_noisy", "energynet.resnet_filtered", "mining", "few.20"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["tuned.vgg_noisy", "few.20"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
+    require_same_alone(together, name, CLIPS)
 
 
 def test_the_values_are_percentages(together):

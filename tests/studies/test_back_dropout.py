@@ -4,7 +4,15 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import (
+    lend,
+    like,
+    measured,
+    one_of_each_method,
+    require_row_asks_as_it_says,
+    require_same_alone,
+    require_same_in_reverse,
+)
 from safetensors.torch import save_file
 
 from labkit.papers import back_dropout
@@ -13,37 +21,26 @@ from labkit.studies.back_dropout import CONTENDERS, BackDropout, Scale
 from labkit.studies.preflight import preflight
 
 ROWS = list(BackDropout.rows())
-
-
-def smoke(like=None, trained=False):
-    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
-    study = BackDropout("smoke", seed=1000)
-    if like is not None:
-        study.clips, study.trap, study.stills = like.clips, like.trap, like.stills
-    if trained:
-        lend(study, like)
-    return study
+CLIPS = ("clips", "trap", "stills")
 
 
 @pytest.fixture(scope="module")
 def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+    return measured(BackDropout)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, trained=True)
-    require_same_values(again, together, name)
-    require_needs(again.row(name), again.asked)
+    require_row_asks_as_it_says(together, name, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["control.random", "learned.third", "bias", "planted"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["control.random", "learned.third"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
+    require_same_alone(together, name, CLIPS)
 
 
 def test_the_values_are_percentages_with_their_hits(together):
@@ -78,7 +75,8 @@ def test_what_learns_again_starts_from_the_fine_tuned_network_and_lacks_its_neur
 
 
 def test_networks_that_lose_the_same_neurons_are_trained_once(together):
-    study = smoke(together, trained=True)
+    study = like(together, CLIPS)
+    lend(study, together)
     units = study.units()
     reordered = {layer: chosen.flip(0) for layer, chosen in units.items()}
     assert study.learned_again(units) is study.learned_again(reordered)
@@ -137,12 +135,10 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path):
     assert problem == "dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"
 
 
-OF_REAL_VIDEOS = [
-    name for name, row in BackDropout.rows().items() if row.is_measured_on("ucf101", 1) and name != "bias"
-]
+OF_REAL_VIDEOS = one_of_each_method(BackDropout, "ucf101", but=["bias"])
 
 
-def test_every_row_but_the_trap_runs_on_real_videos(real_sets_of_two_classes):
+def test_rows_but_the_trap_s_run_on_real_videos(real_sets_of_two_classes):
     settings = {"dataset": "ucf101", "data_root": str(real_sets_of_two_classes), "missing": "skip"}
     study = BackDropout("smoke", **settings)
     assert not preflight(study, OF_REAL_VIDEOS)

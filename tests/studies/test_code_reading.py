@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from labkit.studies import code_reading
-from labkit.studies.frame_rnn import FrameRNN
 
 
 @pytest.fixture(scope="module")
-def study():
-    return FrameRNN("smoke", seed=1000)
+def study(frame_rnn):
+    return frame_rnn
 
 
 def test_each_step_and_their_mean(study):

@@ -214,15 +214,6 @@ def test_records_of_the_clips_that_are_there_count(line, tmp_path, monkeypatch):
     assert recorded(tmp_path, [replace(line, train_listed=40)], missing="skip") == 1
 
 
-def test_a_module_that_a_study_lacks_is_not_a_paper_without_a_study(monkeypatch):
-    def lacking(name):
-        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-
-    monkeypatch.setattr("labkit.studies.import_module", lacking)
-    with pytest.raises(ModuleNotFoundError, match="sklearn"):
-        cli.main(["study", "list", "02"])
-
-
 def test_a_record_notes_the_precision_and_is_not_replaced_by_one_of_another(tmp_path):
     study = MadeUp("smoke", seed=1001, precision="bf16", out=tmp_path)
     study.measure("temporal.l1")

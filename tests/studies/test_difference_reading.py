@@ -6,8 +6,8 @@ from labkit.studies.temporal_difference import TemporalDifference
 
 
 @pytest.fixture(scope="module")
-def study():
-    return TemporalDifference("smoke", seed=1000)
+def study(temporal_difference):
+    return temporal_difference
 
 
 def test_examples_are_of_their_classes(study):

@@ -42,9 +42,6 @@ def test_frames_and_their_flow_from_the_middle_of_a_clip():
         frames, field = fe.frames_and_flow(view, clip)
         assert torch.equal(view.modality.to_image(frames), clip.all_frames[start : start + length])
         assert torch.equal(field, clip.ahead[start : start + fields])
-        frames, field = fe.frames_and_flow(view, clip, 1, whole=False)
-        assert torch.equal(view.modality.to_image(frames), clip.all_frames[1 : 1 + length, :, 4:16, 6:18])
-        assert torch.equal(field, clip.ahead[1 : 1 + fields, :, 4:16, 6:18])
     clip = fakes.FakeClip(num_frames=2)
     clip.valid = lambda indices: torch.arange(15).expand(len(indices), 12, 15) > 4
     _, field = fe.frames_and_flow(afn.clip_view(2, **PLAIN), clip)

@@ -5,37 +5,33 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import require_needs, require_same_values
+from contract import like, one_of_each_method, require_row_asks_as_it_says, require_same_alone, require_same_in_reverse
 from torchvision.models import alexnet
 
 from labkit.studies.frame_rnn import FAMILIES, ONE, FrameRNN, Scale
 from labkit.studies.preflight import preflight
 
 ROWS = list(FrameRNN.rows())
-
-
-def smoke(like=None):
-    """A study in the profile smoke, with nothing trained; with clips and codes of another, which are computed once."""
-    study = FrameRNN("smoke", seed=1000)
-    if like is not None:
-        study.clips, study.coder = like.clips, like.coder
-        study._codes.update({kind: codes for kind, codes in like._codes.items() if kind != "fine_tuned"})
-    return study
+CLIPS = ("clips", "coder")
 
 
 @pytest.fixture(scope="module")
-def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+def together(frame_rnn):
+    return frame_rnn
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_alone_has_the_same_value_and_trains_what_it_says(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
-    require_needs(alone.row(name), alone.asked)
+def test_a_row_asks_for_the_trainings_that_it_says(name, together):
+    require_row_asks_as_it_says(together, name, CLIPS)
+
+
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["lstm.order", "fine_tuned"])
+def test_a_row_alone_has_the_same_value(name, together):
+    require_same_alone(together, name, CLIPS)
 
 
 def test_numbers_of_clips_are_those_behind_a_metric(together):
@@ -122,7 +118,7 @@ def test_tiny_models_leave_the_number_of_threads_as_it_was(together):
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
-        smoke(together).reader("average")
+        like(together, CLIPS).reader("average")
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
@@ -145,11 +141,11 @@ def test_rows_about_families_are_left_out_on_real_videos(tmp_path):
     assert len([row for row in study.rows().values() if row.is_measured_on("ucf101", 1)]) == len(ROWS) - 12
 
 
-OF_REAL_VIDEOS = [row.name for row in FrameRNN.rows().values() if row.is_measured_on("ucf101", 1)]
+OF_REAL_VIDEOS = ["rnn.fc6", "augmented", *one_of_each_method(FrameRNN, "ucf101")]
 
 
 @pytest.mark.filterwarnings("ignore:UCF101")
-def test_every_row_runs_on_real_videos(real_sets_with_flow):
+def test_rows_run_on_real_videos(real_sets_with_flow):
     study = FrameRNN("smoke", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     assert not preflight(study)
     study.measure(*OF_REAL_VIDEOS)

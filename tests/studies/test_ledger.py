@@ -2,24 +2,23 @@
 
 import inspect
 from collections import Counter
-from importlib.util import find_spec
 
 import pytest
 
 from labkit import claims
 from labkit.studies import study_of
 
-MOVED = [paper for paper in claims.ledger().values() if find_spec(f"labkit.studies.{paper.name}")]
+of_each_paper = pytest.mark.parametrize("paper", claims.ledger().values(), ids=claims.ledger())
 
 
-@pytest.mark.parametrize("paper", MOVED, ids=lambda paper: paper.name)
+@of_each_paper
 def test_every_metric_is_made_by_exactly_one_row(paper):
     made = Counter(metric for row in study_of(paper.notebook).rows().values() for metric in row.metrics)
     assert set(made) == set(paper.metrics)
     assert max(made.values()) == 1
 
 
-@pytest.mark.parametrize("paper", MOVED, ids=lambda paper: paper.name)
+@of_each_paper
 def test_a_metric_over_several_splits_is_made_on_each_of_them(paper):
     rows = study_of(paper.notebook).rows().values()
     splits = {metric: len(row.splits) for row in rows for metric in row.metrics}
@@ -27,11 +26,7 @@ def test_a_metric_over_several_splits_is_made_on_each_of_them(paper):
     assert splits == wanted
 
 
-def test_papers_that_have_moved():
-    assert {paper.notebook for paper in MOVED} >= {"02", "03"}
-
-
-@pytest.mark.parametrize("paper", MOVED, ids=lambda paper: paper.name)
+@of_each_paper
 def test_rows_call_their_methods_with_arguments_that_these_take(paper):
     kind = study_of(paper.notebook)
     for row in kind.rows().values():

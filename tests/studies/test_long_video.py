@@ -4,7 +4,15 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import (
+    lend,
+    like,
+    measured,
+    one_of_each_method,
+    require_row_asks_as_it_says,
+    require_same_alone,
+    require_same_in_reverse,
+)
 from sports import write_sets
 from torchvision.models import alexnet, googlenet
 
@@ -19,37 +27,26 @@ from labkit.views import RGB, FlowImage
 
 ROWS = list(LongVideo.rows())
 CLEAN = [name for name in ROWS if name.startswith(("clean.", "fps."))]
-
-
-def smoke(clips_of=None, networks_of=None):
-    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
-    study = LongVideo("smoke", seed=1000)
-    if clips_of is not None:
-        study.noisy, study.clean = clips_of.noisy, clips_of.clean
-    if networks_of is not None:
-        lend(study, networks_of)
-    return study
+CLIPS = ("noisy", "clean")
 
 
 @pytest.fixture(scope="module")
 def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+    return measured(LongVideo)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, together)
-    require_same_values(again, together, name)
-    require_needs(again.row(name), again.asked)
+    require_row_asks_as_it_says(together, name, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["pool.local", "googlenet.lstm_tuned", "gain.last", "clean.lstm_both"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["googlenet.lstm_tuned", "gain.last"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
+    require_same_alone(together, name, CLIPS)
 
 
 def test_the_values_are_percentages_with_their_hits_and_standard_errors(together):
@@ -71,7 +68,8 @@ def test_no_clip_is_in_two_parts_and_counts_are_those_behind_a_metric(together):
 
 
 def test_the_mean_over_starts_is_that_of_different_trainings(together):
-    study = smoke(together, together)
+    study = like(together, CLIPS)
+    lend(study, together)
     study.scale = study.scale._replace(starts=2)
     values = study.measure("gain.ones", "init.scratch")
     heads = [study.video_network("alexnet", "lstm", 120, gain="ones", start=start).head for start in (0, 1)]
@@ -82,7 +80,8 @@ def test_the_mean_over_starts_is_that_of_different_trainings(together):
 
 
 def test_networks_of_the_clean_set_start_from_those_of_the_noisy_one(together):
-    study = smoke(together, together)
+    study = like(together, CLIPS)
+    lend(study, together)
     source, network = study.video_network("googlenet", "conv", 30), study.build("clean", HEADS["conv"], 30)
     before = network.head.classifier.weight.clone()
     study._initialise(network, "clean", "conv", 30)
@@ -130,10 +129,10 @@ def root(tmp_path_factory):
     return write_sets(tmp_path_factory.mktemp("real"))
 
 
-def test_every_row_runs_on_sports1m_and_ucf101(root):
+def test_rows_run_on_sports1m_and_ucf101(root):
     study = LongVideo("smoke", dataset="sports1m", data_root=str(root))
     assert not preflight(study)
-    assert set(study.measure(*ROWS)) == {metric for row in study.rows().values() for metric in row.metrics}
+    study.measure(*one_of_each_method(LongVideo, "sports1m"))
     assert video_reading.values_with_gradient(study)["maximum"] < 100 / 29  # of two clips, as there are no more
     other = LongVideo("smoke", dataset="sports1m", data_root=str(root), split=2)
     other.measure("clean.single")
@@ -142,11 +141,10 @@ def test_every_row_runs_on_sports1m_and_ucf101(root):
     assert not other._keeper.memory.keys() & set(large)  # they are trained once, for all splits
 
 
-@pytest.mark.parametrize("split", [1, 2])
-def test_the_clean_rows_run_on_ucf101_alone(root, split):
-    study = LongVideo("smoke", dataset="ucf101", data_root=str(root), split=split)
+def test_the_clean_rows_run_on_ucf101_alone(root):
+    study = LongVideo("smoke", dataset="ucf101", data_root=str(root), split=2)
     assert not preflight(study)
-    study.measure(*CLEAN)
+    study.measure(*one_of_each_method(LongVideo, "ucf101"))
     assert {training.name.split(".")[0] for training in study.asked} == {"clean"}
     with pytest.raises(ValueError, match=r"row 'pool.conv' must run on .* of world or sports1m"):
         study.measure("pool.conv")
@@ -228,7 +226,8 @@ def test_what_the_lesson_shows_of_a_clip(together):
 
 def test_examples_of_one_clip_are_averaged(together, monkeypatch):
     """As networks that are trained as a whole are tested: one example at a time, the next video after V of them."""
-    study = smoke(together, together)
+    study = like(together, CLIPS)
+    lend(study, together)
     network, view = study.video_network("alexnet", "conv", 30), study.view("alexnet", 8)
     scored = study._scored("examples", network, [Examples(study.noisy.test, view, 3, random=False)], 3)
     assert scored.hits.shape == (len(study.noisy.test), 3)

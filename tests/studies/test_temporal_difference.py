@@ -6,7 +6,7 @@ import extract_flow
 import numpy as np
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import one_of_each_method, require_row_asks_as_it_says, require_same_alone, require_same_in_reverse
 
 from labkit import metrics
 from labkit.backbones.resnet import resnet50, resnet_tiny
@@ -23,35 +23,26 @@ def rows_on(dataset):
     return [name for name, row in TemporalDifference.rows().items() if row.is_measured_on(dataset, 1)]
 
 
-def smoke(clips_of=None, networks_of=None):
-    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
-    study = TemporalDifference("smoke", seed=1000)
-    if clips_of is not None:
-        study.first, study.second = clips_of.first, clips_of.second
-    if networks_of is not None:
-        lend(study, networks_of)
-    return study
+CLIPS = ("first", "second")
 
 
 @pytest.fixture(scope="module")
-def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+def together(temporal_difference):
+    return temporal_difference
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, together)
-    require_same_values(again, together, name)
-    require_needs(again.row(name), again.asked)
+    require_row_asks_as_it_says(together, name, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["second.tdn_flow", "tdn.from_stills", "levels.conv1", "mixing.gate_random", "gain"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["tdn.from_stills", "mixing.gate_random"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
+    require_same_alone(together, name, CLIPS)
 
 
 def test_the_values_are_percentages_with_their_hits(together):
@@ -168,10 +159,10 @@ class InShort(TemporalDifference):
     scales: ClassVar = {"paper": Scale(3, 1, 0.0, 2, 1, True, 1, 2)}
 
 
-def test_every_row_of_hmdb51_runs_on_real_videos(real_sets_with_flow):
+def test_rows_of_hmdb51_run_on_real_videos(real_sets_with_flow):
     study = TemporalDifference("smoke", dataset="hmdb51", data_root=str(real_sets_with_flow), missing="skip")
     assert not preflight(study)
-    study.measure(*rows_on("hmdb51"))
+    study.measure("tdn.fusion", *one_of_each_method(TemporalDifference, "hmdb51"))
     train, test = study.clip_counts("tdn.rgb")
     assert train[0] > 0
     assert (train[1], test) == (3570, (1, 1530))
@@ -220,20 +211,20 @@ def small_backbone(supplied_sets, monkeypatch):
     torch.save(resnet_tiny(1000).state_dict(), supplied_sets / "resnet50_imagenet.pth")
 
 
-def test_every_row_of_table_5_2_runs_on_act(supplied_sets, small_backbone):
+def test_rows_of_table_5_2_run_on_act(supplied_sets, small_backbone):
     study = InShort("paper", dataset="act", data_root=str(supplied_sets))
     assert not preflight(study, rows_on("act"))
-    values = study.measure(*rows_on("act"))
+    values = study.measure(*one_of_each_method(TemporalDifference, "act"))
     assert all(0 <= value <= 100 for value in values.values())
     assert study.clip_counts("second.tdn_flow") == ((3, 3), (2, 2))
     assert (study.setting, study.tsn().image.fc.out_features) == (td.SETTINGS["act"], 43)
     assert (study.tdn("flow", "second").partial_bn, study.tdn("flow", "second").difference.dropout.p) == (True, 0.8)
 
 
-def test_every_row_of_tables_5_3_and_5_4_runs_on_fcvid(supplied_sets, small_backbone):
+def test_rows_of_tables_5_3_and_5_4_run_on_fcvid(supplied_sets, small_backbone):
     study = InShort("paper", dataset="fcvid", data_root=str(supplied_sets))
     assert not preflight(study, rows_on("fcvid"))
-    study.measure(*rows_on("fcvid"))
+    study.measure(*one_of_each_method(TemporalDifference, "fcvid"))
     view, train = study.view(), study.first.train
     assert [clip.num_frames for clip in train] == [4, 4, 4]  # at 0, 3, 6 and 9 seconds
     snippets, labels = view.train(train[1])

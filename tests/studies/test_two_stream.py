@@ -4,7 +4,13 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract import lend, require_needs, require_same_values
+from contract import (
+    measured,
+    one_of_each_method,
+    require_row_asks_as_it_says,
+    require_same_alone,
+    require_same_in_reverse,
+)
 from safetensors.torch import save_file
 
 from labkit.papers import two_stream
@@ -12,37 +18,26 @@ from labkit.studies.preflight import preflight
 from labkit.studies.two_stream import INPUTS, Scale, TwoStream
 
 ROWS = list(TwoStream.rows())
-
-
-def smoke(clips_of=None, networks_of=None):
-    """A study in the profile smoke; with the clips of another one, and with the networks that it has trained."""
-    study = TwoStream("smoke", seed=1000)
-    if clips_of is not None:
-        study.large, study.small = clips_of.large, clips_of.small
-    if networks_of is not None:
-        lend(study, networks_of)
-    return study
+CLIPS = ("large", "small")
 
 
 @pytest.fixture(scope="module")
 def together():
-    """One study that has measured all rows."""
-    study = smoke()
-    study.measure(*ROWS)
-    return study
+    return measured(TwoStream)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_asks_for_the_trainings_that_it_says(name, together):
-    again = smoke(together, together)
-    require_same_values(again, together, name)
-    require_needs(again.row(name), again.asked)
+    require_row_asks_as_it_says(together, name, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["spatial.fine_tune_d9", "small.fine_tune", "small.added_classes", "splits.svm"])
+def test_rows_have_the_same_values_in_reverse_order(together):
+    require_same_in_reverse(together, CLIPS)
+
+
+@pytest.mark.parametrize("name", ["spatial.fine_tune_d9", "small.added_classes"])
 def test_a_row_alone_has_the_same_value(name, together):
-    alone = smoke(together)
-    require_same_values(alone, together, name)
+    require_same_alone(together, name, CLIPS)
 
 
 def test_the_values_are_percentages_with_their_hits(together):
@@ -111,12 +106,10 @@ def test_a_row_of_the_world_alone_says_so():
         study.measure("temporal.still_l10")
 
 
-OF_REAL_VIDEOS = [
-    name for name, row in TwoStream.rows().items() if row.is_measured_on("ucf101", 1) and not name.endswith("svm")
-]
+OF_REAL_VIDEOS = one_of_each_method(TwoStream, "ucf101", but=["fusion.multi_task_svm", "splits.svm"])
 
 
-def test_every_row_but_the_svm_s_runs_on_real_videos(real_sets_with_flow):
+def test_rows_run_on_real_videos_but_the_svm_s(real_sets_with_flow):
     study = TwoStream("smoke", dataset="ucf101", data_root=str(real_sets_with_flow), missing="skip")
     assert not preflight(study, OF_REAL_VIDEOS)
     study.measure(*OF_REAL_VIDEOS)

@@ -227,7 +227,6 @@ def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
             {},
             "groups must name parts .*'fc'.* parts are 0, 1, 2, 3, 4",
         ),
-        ({"groups": lambda m: [{"params": m[0].parameters()}]}, Blobs(), cross_entropy, {}, "got 1.weight, .* in none"),
         ({"schedule": lambda step: -1.0}, Blobs(), cross_entropy, {}, "finite factors, 0 or more; got -1.0 at step 0"),
         ({}, Blobs(count=0), cross_entropy, {}, "dataset must have at least one sample"),
         ({}, lambda start, share: [], cross_entropy, {}, "data must last for 5 steps; they ended before step 0"),

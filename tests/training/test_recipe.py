@@ -13,7 +13,7 @@ def test_a_recipe_prints_as_a_paper_would_say_it():
         "SGD(lr=0.1, momentum=0.9, weight_decay=0.0005), 12 steps of 5 samples, seed 3\n"
         "lr 0.01 from step 6, 0.001 from step 9\nlr of 0 x 0.5\ngradients clipped to norm 1"
     )
-    assert "lr times ExponentialDecay(rate=0.5, every=4)" in str(ADAM)
+    assert "lr times halving" in str(ADAM)
 
 
 def test_schedules():
@@ -33,21 +33,6 @@ def test_the_longest_name_that_fits_sets_the_rate():
     lrs = rates(model, Recipe(torch.optim.SGD, {"lr": 2.0}, 1, 4, groups={"0": 0.5, "0.bias": 3, "4": 0.25}))
     assert lrs == {"0.weight": 1, "0.bias": 6, "1.weight": 2, "1.bias": 2, "4.weight": 0.5, "4.bias": 0.5}
     assert rates(model, Recipe(torch.optim.Adam, {}, 1, 4, groups={"4": 10}))["4.bias"] == pytest.approx(1e-2)
-
-
-def test_groups_of_any_kind():
-    def biases_fast_without_decay(model):
-        biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
-        others = [p for name, p in model.named_parameters() if not name.endswith("bias")]
-        return [{"params": others}, {"params": biases, "lr": 4.0, "weight_decay": 0.0}]
-
-    lrs = rates(network(), Recipe(torch.optim.SGD, {"lr": 2.0}, 1, 4, groups=biases_fast_without_decay))
-    assert {name: lr for name, lr in lrs.items() if lr == 4} == {"0.bias": 4, "1.bias": 4, "4.bias": 4}
-
-
-def test_groups_may_hold_generators():
-    recipe = Recipe(torch.optim.SGD, {"lr": 2.0}, 1, 4, groups=lambda model: [{"params": model.parameters()}])
-    assert rates(network(), recipe) == dict.fromkeys(dict(network().named_parameters()), 2.0)
 
 
 @pytest.mark.parametrize(
