@@ -18,7 +18,7 @@ def hero() -> None:
     scenes = [world.stroll(seed, frames=10, height=160, width=200) for seed in (0, 1, 2, 7)]
     frames, fields = [s.frames[6] for s in scenes], [s.forward[6] for s in scenes]
     colours = [viz.flow_to_rgb(field, 4.0) for field in fields]
-    figure = viz.picture_grid([*frames, *colours], columns=4, title="A stroll", alt="Four puppets and their flow.")
+    figure = viz.image_grid([*frames, *colours], columns=4, title="A stroll", alt="Four puppets and their flow.")
     figure.update_layout(title=None, margin_t=8, margin_b=8, height=386)
     figure.write_image(HERE / "stroll.png", width=920)
 

@@ -114,5 +114,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):  # Windows removes no open file; there, releasing does
-            place.unlink(missing_ok=True)  # before it is released: whoever waits for it sees that it is gone
+            place.unlink(
+                missing_ok=True
+            )  # before it is released: another process that waits for it sees that it is gone
         held.release()

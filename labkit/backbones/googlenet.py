@@ -1,17 +1,17 @@
 """GoogLeNet in any width: the paper's sizes, and a small one that learns the world's source task in minutes.
 
-Nine inception modules one after another, each a choice of windows: 1 x 1, 3 x 3, "5 x 5", or the largest value nearby,
-all of them worked out and stacked. At the end the mean over all places and one linear layer, nothing else: so images of
-any size will do, and every place votes for a class by itself. What it sees of a 224 x 224 image, and the small net of a
-56 x 56 one::
+Nine inception modules one after another, each with filters of several sizes (1 x 1, 3 x 3, "5 x 5") and the largest
+value nearby, all of them computed and stacked. At the end the mean over all locations and one linear layer, nothing
+else: so images of any size will do, and every location votes for a class by itself. Sides of the feature maps for an
+image of 224 x 224 pixels, and in the small network for one of 56 x 56::
 
     conv1 7x7/2 -> 112, maxpool1 conv2 conv3 -> 56, maxpool2 3a 3b -> 28, maxpool3 4a to 4e -> 14, maxpool4 5a 5b -> 7
     conv1 5x5   ->  56, maxpool1 conv2 conv3 -> 28, maxpool2 3a 3b -> 14, maxpool3 4a to 4e ->  7, maxpool4 5a 5b -> 4
 
-The small net has as many cells on 112 x 112 as the large one on 224 x 224.
+The small network has as many locations on 112 x 112 as the large one on 224 x 224.
 
-The modules are torchvision's, and so are its departures from the paper: batch normalisation behind every convolution,
-no local response normalisation, 3 x 3 windows in the "5 x 5" branch, and a last max-pooling of 2 x 2. The two auxiliary
+The modules are torchvision's, and so are its departures from the paper: batch normalisation after every convolution,
+no local response normalisation, 3 x 3 filters in the "5 x 5" branch, and a last max-pooling of 2 x 2. The two auxiliary
 classifiers, which help training only, are left out.
 
 Source: Szegedy et al., "Going deeper with convolutions", CVPR 2015, Table 1.

@@ -191,7 +191,7 @@ def ascend(p: Tensor, slope: Tensor, rate: float, length: Tensor) -> Tensor:
 
 
 def median_filter(flow: Tensor) -> Tensor:
-    """Median of each 3 x 3 neighbourhood, edges repeated: columns are sorted once and shared by three windows."""
+    """Median of each 3 x 3 neighbourhood, edges repeated: each column is sorted once, for the three that share it."""
     pad = F.pad(flow, (1, 1, 1, 1), mode="replicate")
     low, middle, high = _sort3(pad[..., :-2, :], pad[..., 1:-1, :], pad[..., 2:, :])  # (..., H, W + 2) each
     triples = [(s[..., :-2], s[..., 1:-1], s[..., 2:]) for s in (low, middle, high)]

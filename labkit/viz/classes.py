@@ -9,7 +9,7 @@ from torch import Tensor
 from labkit import metrics
 from labkit.clips import Clips
 from labkit.viz.browse import confusion_browser
-from labkit.viz.figures import bar_chart, bar_slider, picture_grid
+from labkit.viz.figures import bar_chart, bar_slider, image_grid
 from labkit.viz.style import Figure
 from labkit.viz.switch import switched
 from labkit.viz.tables import Table
@@ -48,7 +48,7 @@ def class_sheet(clips: Clips, *, title: str, named: bool = True, seed: int = 0) 
     order = list(range(len(shown)))
     if not named:
         order = torch.randperm(len(shown), generator=torch.Generator().manual_seed(seed)).tolist()
-    return picture_grid(
+    return image_grid(
         [shown[index].frames([shown[index].num_frames // 2])[0] for index in order],
         columns=9,
         labels=[names[index] if named else str(place) for place, index in enumerate(order, start=1)],

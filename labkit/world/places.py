@@ -26,7 +26,7 @@ from labkit.world.scenes import SCENES, VIEW_HEIGHT, Camera, tripod
 from labkit.world.shapes import clouds
 
 GOOD, OK = 0.6, 0.25
-"""Share of a place that can be seen, at least, in a good and in an ok view."""
+"""Fraction of a place that can be seen, at least, in a good and in an ok view."""
 
 _ROLES = {  # how much of a place can be seen, from-to: with a margin, for edges are counted in pixels
     "query": (0.85, 1.0),
@@ -38,7 +38,7 @@ _ROLES = {  # how much of a place can be seen, from-to: with a margin, for edges
 _FIRST = {"test": 0, "train": 20_000}  # groups
 _MOST = 10_000
 _SAMPLES = 72  # across a place, to measure how much of it can be seen
-_FOCAL = 1.6  # focal length in picture heights
+_FOCAL = 1.6  # focal length in heights of the image
 _ON_A_TABLE = (props.ball, props.cup, props.parcel, props.bucket, props.drum)
 _WEATHER = (
     ((0.53, 0.75, 0.89), (0.86, 0.93, 0.95)),
@@ -55,7 +55,7 @@ class Change:
     Attributes:
         viewpoint: 1 turns the camera by up to 30 degrees to the sides, 12 up and down, and tilts it by up to 5.
         light: 1 changes brightness by -33 to +16 %, gamma by up to a third, red against blue by up to a quarter, and
-            lays a shade of up to a half over one side of the picture.
+            lays a shade of up to a half over one side of the image.
         clutter: how many puppets or things are in the way: on average as many, if they leave enough to be seen.
     """
 
@@ -92,9 +92,9 @@ class Places(PuppetClips):
     What makes a place hard to find is set by ``styles``, ``distractors`` and `Change`; the defaults stay. With them a
     mean colour finds places with a mean average precision of .08, a colour histogram .14, SIFT with VLAD .75, the
     number of SIFT matches .82, and SqueezeNet, trained on photos, .40 by its mean, .43 with VLAD (means of three seeds,
-    ok views included; by chance .04). Flat walls with sharp corners suit SIFT better than photos of the real world do.
+    ok views included; chance level .04). Flat walls with sharp corners suit SIFT better than real photos do.
 
-    A picture is painted twice as fine, then seen through a homography, and so are part index and poses: the poses of
+    An image is painted twice as fine, then seen through a homography, and so are part index and poses: the poses of
     a rendering are homographies here. Parts of the place are of the kind ``"place"``; what always stands around it is
     ``"scene"``. A toy or a vase gets about, a house does not. The scene of a clip is the kind of place.
 
@@ -178,12 +178,12 @@ class Places(PuppetClips):
         return [other for other in mine if other != index and self.roles[other] in roles]
 
     def box(self, index: int) -> tuple[int, int, int, int]:
-        """The part of a picture that shows the place: left, top, right, bottom in pixels, the last two exclusive."""
+        """The part of an image that shows the place: left, top, right, bottom in pixels, the last two exclusive."""
         rows, columns = self[index].mask([0], "place")[0].nonzero(as_tuple=True)
         return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
     def visible(self, index: int) -> float:
-        """The share of the place, by its area, that a view shows: neither hidden nor out of the picture."""
+        """The fraction of the place, by its area, that a view shows: neither hidden nor out of the image."""
         return self._view(index, self._place(index)).visible
 
     def _scene(self, index: int) -> str:
@@ -290,7 +290,7 @@ def _of(number: int, role: str) -> str:
 
 def _lens(aim: Array, zoom: float, yaw: float, pitch: float, roll: float, size: int) -> Array:
     """The plane of a place to pixels, (3, 3), for a camera that aims at a point of it and has been turned about it."""
-    upright = transform(0, 0, roll, zoom / VIEW_HEIGHT) @ transform(-aim[0], -aim[1])  # in heights of the picture
+    upright = transform(0, 0, roll, zoom / VIEW_HEIGHT) @ transform(-aim[0], -aim[1])  # in heights of the image
     slant, tilt = math.sin(yaw), math.sin(pitch)
     turned = np.array(
         [
@@ -330,7 +330,7 @@ def _covered(parts: list[Part], x: Array, y: Array) -> Array:
 
 
 def _through(warp: Array, parts: list[Part], size: int) -> Rendering:
-    """Paint the plane of the place twice as fine as the picture, and look at it at an angle."""
+    """Paint the plane of the place twice as fine as the image, and look at it at an angle."""
     corners = np.array([[-1, -1], [-1, size], [size, -1], [size, size]], float)
     x, y = _project(np.linalg.inv(warp), *corners.T)
     middle = np.linalg.inv(warp) @ [(size - 1) / 2, (size - 1) / 2, 1.0]
@@ -338,7 +338,7 @@ def _through(warp: Array, parts: list[Part], size: int) -> Rendering:
     flat = transform(1 - fine * x.min(), 1 - fine * y.min(), 0.0, fine)
     width, height = (math.ceil(fine * (along.max() - along.min())) + 3 for along in (x, y))
     painted = render(parts, flat[None], height, width)
-    through = warp @ np.linalg.inv(flat)  # painted pixels to those of the picture
+    through = warp @ np.linalg.inv(flat)  # painted pixels to those of the image
     double = transform(0.5, 0.5, 0.0, 2.0)  # to pixels half as wide
     colours = painted.frames[0].permute(1, 2, 0).numpy()
     colours = cv2.warpPerspective(colours, double @ through, (2 * size, 2 * size), borderMode=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""The data sets of the world. All are `labkit.clips.Clips`: they look like the real ones to whoever uses them.
+"""The data sets of the world. All are `labkit.clips.Clips`: used like the real ones.
 
 How hard they are is set by `Difficulty`; its defaults were chosen once and are not touched to please a result. What
 each set can and cannot show is in the datasheet beside this file.

@@ -21,11 +21,11 @@ def noise(*shape):
 FLOW = torch.randn(2, 12, 16, generator=torch.Generator().manual_seed(0))
 FIGURES = {
     "frame_strip": lambda: viz.frame_strip(noise(5, 3, 12, 16), **TEXTS),
-    "picture_grid": lambda: viz.picture_grid([noise(3, 4, 4), noise(1, 6, 8)], labels=["a", "b"], **TEXTS),
+    "image_grid": lambda: viz.image_grid([noise(3, 4, 4), noise(1, 6, 8)], labels=["a", "b"], **TEXTS),
     "flow_fields": lambda: viz.flow_fields({"one": FLOW, "two": FLOW}, **TEXTS),
     "quiver": lambda: viz.quiver(noise(3, 12, 16), FLOW, **TEXTS),
     "trajectory_plot": lambda: viz.trajectory_plot(noise(3, 12, 16), torch.rand(4, 6, 2) * 12, **TEXTS),
-    "marked_places": lambda: viz.marked_places(noise(3, 12, 16), {"a": (5, 6)}, window=3, **TEXTS),
+    "marked_locations": lambda: viz.marked_locations(noise(3, 12, 16), {"a": (5, 6)}, side=3, **TEXTS),
     "heat_maps": lambda: viz.heat_maps({"a": FLOW[0].abs()}, unit="px", marks={"a": (3, 4)}, **TEXTS),
     "flow_components": lambda: viz.flow_components(FLOW, **TEXTS),
     "timeline": lambda: viz.timeline({"all": [0, 1, 2]}, x_title="frame", length=2, **TEXTS),
@@ -66,12 +66,12 @@ def test_images_arrive_pixel_by_pixel_and_large_ones_are_shrunk():
     figure = viz.frame_strip(clip, **TEXTS)
     assert all(torch.equal(decoded(trace.source), frame) for frame, trace in zip(clip, figure.data, strict=True))
     assert [note.text for note in figure.layout.annotations] == ["t = 0", "t = 1", "t = 2"]
-    (large,) = viz.picture_grid([noise(3, 700, 1000)], **TEXTS).data
+    (large,) = viz.image_grid([noise(3, 700, 1000)], **TEXTS).data
     assert decoded(large.source).shape == (3, 336, 480)
 
 
 def test_tiles_of_a_grid_do_not_overlap():
-    figure = viz.picture_grid(list(noise(7, 3, 12, 16)), columns=3, **TEXTS)
+    figure = viz.image_grid(list(noise(7, 3, 12, 16)), columns=3, **TEXTS)
     corners = {(trace.x0, trace.y0) for trace in figure.data}
     assert len(corners) == 7
     xs, ys = sorted({x for x, _ in corners}), sorted({y for _, y in corners})
@@ -114,7 +114,7 @@ def test_components_share_one_scale_even_about_zero():
 def test_marks_and_squares_lie_where_they_belong():
     _, second, cross = viz.heat_maps({"a": FLOW[0], "b": FLOW[0]}, unit="px", marks={"b": (3, 4)}, **TEXTS).data
     assert (cross.x[0], cross.y[0]) == (second.x0 + 3, second.y0 + 4)
-    figure = viz.marked_places(noise(3, 12, 16), {"a": (5, 6)}, window=3, **TEXTS)
+    figure = viz.marked_locations(noise(3, 12, 16), {"a": (5, 6)}, side=3, **TEXTS)
     square = figure.layout.shapes[-1]
     assert (square.x0, square.x1, square.y0, square.y1) == (3.5, 6.5, 4.5, 7.5)
     assert figure.layout.annotations[0].text == "<b>a</b>"
@@ -216,15 +216,15 @@ def test_nothing_overlaps_on_the_page(offline_page, tmp_path, count):
 )
 def test_labels_are_split_where_they_are_wider_than_their_image(label, lines):
     """In 8 columns there is room for 15 letters."""
-    figure = viz.picture_grid([noise(3, 8, 8)] * 8, labels=[label] * 8, **TEXTS)
+    figure = viz.image_grid([noise(3, 8, 8)] * 8, labels=[label] * 8, **TEXTS)
     assert {note.text for note in figure.layout.annotations} == {"<br>".join(lines)}
-    assert viz.picture_grid([noise(3, 8, 8)], labels=[label], **TEXTS).layout.annotations[0].text == label
+    assert viz.image_grid([noise(3, 8, 8)], labels=[label], **TEXTS).layout.annotations[0].text == label
 
 
 def test_labels_of_two_lines_get_the_room_for_them():
     tops = {}
     for label in ("wave", "HandstandPushups"):
-        figure = viz.picture_grid([noise(3, 8, 8)] * 16, labels=[label] * 16, columns=8, **TEXTS)
+        figure = viz.image_grid([noise(3, 8, 8)] * 16, labels=[label] * 16, columns=8, **TEXTS)
         tops[label] = figure.data[8].y0 - figure.data[0].y0 - 8  # between two rows
     assert (tops["HandstandPushups"] - tops["wave"]) * PAGE / 64 == pytest.approx(15)  # pixels, of 64 across
 
@@ -232,8 +232,8 @@ def test_labels_of_two_lines_get_the_room_for_them():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: viz.picture_grid([], **TEXTS), "at least one picture"),
-        (lambda: viz.frame_strip(noise(2, 3, 4, 4), labels=["a"], **TEXTS), "one for each of the 2 pictures; got 1"),
+        (lambda: viz.image_grid([], **TEXTS), "at least one image"),
+        (lambda: viz.frame_strip(noise(2, 3, 4, 4), labels=["a"], **TEXTS), "one for each of the 2 images; got 1"),
         (lambda: viz.quiver(noise(3, 4, 4), torch.zeros(2, 5, 5), **TEXTS), "must have the same shape"),
         (lambda: viz.flow_fields({"x": torch.zeros(3, 4, 4)}, **TEXTS), "flow of 'x' must be"),
         (lambda: viz.trajectory_plot(noise(3, 4, 4), torch.zeros(3, 2), **TEXTS), "tracks must be"),

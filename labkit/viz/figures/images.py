@@ -1,4 +1,4 @@
-"""Images side by side, optical flow in all its dress, maps of numbers."""
+"""Images side by side, optical flow as colours, arrows and tracks, and heat maps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,33 +26,33 @@ def frame_strip(clip: Tensor, *, title: str, alt: str, labels: Sequence[str] | N
     """
     require_shape(clip, "T C H W", "clip")
     labels = [f"t = {t}" for t in range(len(clip))] if labels is None else labels
-    return picture_grid(list(clip), labels=labels, columns=min(8, len(clip)), title=title, alt=alt)
+    return image_grid(list(clip), labels=labels, columns=min(8, len(clip)), title=title, alt=alt)
 
 
-def picture_grid(
-    pictures: Sequence[Tensor], *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
+def image_grid(
+    images: Sequence[Tensor], *, title: str, alt: str, labels: Sequence[str] | None = None, columns: int | None = None
 ) -> Figure:
-    """Pictures in rows, each with a label above it, in several lines where it is wider than its picture.
+    """Images in rows, each with a label above it, in several lines where it is wider than its image.
 
     Args:
-        pictures: (3, H, W) or (1, H, W) each, uint8 or floating point in [0, 1]; sizes may differ.
+        images: (3, H, W) or (1, H, W) each, uint8 or floating point in [0, 1]; sizes may differ.
         title: above the figure.
         alt: what there is to see.
-        labels: one for each picture.
-        columns: pictures to a row; default all in one row.
+        labels: one for each image.
+        columns: images to a row; default all in one row.
 
     Raises:
-        ValueError: no pictures, or as many labels as pictures are not given.
+        ValueError: no images, or as many labels as images are not given.
     """
-    if not pictures:
-        raise ValueError("pictures must hold at least one picture; got none: check the selection above")
-    labels = [""] * len(pictures) if labels is None else labels
-    if len(labels) != len(pictures):
+    if not images:
+        raise ValueError("images must hold at least one image; got none: check the selection above")
+    labels = [""] * len(images) if labels is None else labels
+    if len(labels) != len(images):
         raise ValueError(
-            f"labels must be one for each of the {len(pictures)} pictures; got {len(labels)}: add or drop some"
+            f"labels must be one for each of the {len(images)} images; got {len(labels)}: add or drop some"
         )
-    columns = columns or len(pictures)
-    tiles = [shrunk(picture[None], LONGEST_TILE, "picture")[0] for picture in pictures]  # (3, h, w) each
+    columns = columns or len(images)
+    tiles = [shrunk(image[None], LONGEST_TILE, "image")[0] for image in images]  # (3, h, w) each
     tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (1, 2))
     rows = -(-len(tiles) // columns)
     labels = [wrapped_label(label, PAGE / columns) for label in labels]
@@ -95,7 +95,7 @@ def flow_fields(
         require_shape(field, "2 H W", f"flow of {label!r}", "pass one field of (dx, dy) for each label")
     speed = max(typical_speed(field) for field in fields.values()) if max_speed is None else max_speed
     columns = columns or min(4, len(fields))
-    figure = picture_grid(
+    figure = image_grid(
         [flow_to_rgb(field, speed) for field in fields.values()],
         labels=list(fields),
         columns=columns,
@@ -109,11 +109,11 @@ def flow_fields(
     return figure
 
 
-def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int = 8) -> Figure:
-    """Arrows on a picture: where each point is in the next frame.
+def quiver(image: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int = 8) -> Figure:
+    """Arrows on an image: where each point is in the next frame.
 
     Args:
-        picture: (3, H, W), the frame the flow starts from.
+        image: (3, H, W), the frame the flow starts from.
         flow: (2, H, W) in pixels per frame.
         title: above the figure.
         alt: what there is to see.
@@ -121,7 +121,7 @@ def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int 
     """
     require_shape(flow, "2 H W", "flow", "pass one field of (dx, dy)")
     require_finite(flow, "flow")
-    figure = _over_picture(picture, flow)
+    figure = _over_image(image, flow)
     height, width = flow.shape[-2:]
     y, x = torch.meshgrid(
         torch.arange(spacing // 2, height, spacing), torch.arange(spacing // 2, width, spacing), indexing="ij"
@@ -136,22 +136,22 @@ def quiver(picture: Tensor, flow: Tensor, *, title: str, alt: str, spacing: int 
     across = torch.stack([-along[:, 1], along[:, 0]], -1) * 0.6
     gap = torch.full_like(starts, torch.nan)
     lines = torch.stack([starts, ends, ends - along + across, ends, ends - along - across, gap], 1).flatten(0, 1)
-    for colour, thick in (("rgba(0,0,0,.75)", 4), ("white", 2)):  # white on black reads on any picture
+    for colour, thick in (("rgba(0,0,0,.75)", 4), ("white", 2)):  # white on black reads on any image
         _add_lines(figure, lines, colour, thick)
-    return _finish_picture(figure, flow, title, alt)
+    return _finish_image(figure, flow, title, alt)
 
 
-def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) -> Figure:
+def trajectory_plot(image: Tensor, tracks: Tensor, *, title: str, alt: str) -> Figure:
     """Paths of points, drawn over the frame they start from.
 
     Args:
-        picture: (3, H, W).
+        image: (3, H, W).
         tracks: (N, L, 2) positions (x, y) in pixels over L frames.
         title: above the figure.
         alt: what there is to see.
     """
     require_shape(tracks, "N L 2", "tracks", "positions (x, y) of N points over L frames")
-    figure = _over_picture(picture, picture)
+    figure = _over_image(image, image)
     tracks = tracks.detach().cpu().float()
     lines = torch.cat([tracks, torch.full_like(tracks[:, :1], torch.nan)], 1).flatten(0, 1)
     _add_lines(figure, lines, "rgba(0,0,0,.75)", 4)
@@ -163,29 +163,29 @@ def trajectory_plot(picture: Tensor, tracks: Tensor, *, title: str, alt: str) ->
     figure.update_layout(
         showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"}
     )
-    return _finish_picture(figure, picture, title, alt)
+    return _finish_image(figure, image, title, alt)
 
 
-def marked_places(
-    picture: Tensor, places: Mapping[str, tuple[int, int]], *, window: int, title: str, alt: str
+def marked_locations(
+    image: Tensor, locations: Mapping[str, tuple[int, int]], *, side: int, title: str, alt: str
 ) -> Figure:
-    """A picture with a square around each place, labelled.
+    """An image with a square around each location, labelled.
 
     Args:
-        picture: (3, H, W).
-        places: a label and a centre (x, y) in pixels each.
-        window: side of the squares in pixels.
+        image: (3, H, W).
+        locations: a label and a centre (x, y) in pixels each.
+        side: side of the squares in pixels.
         title: above the figure.
         alt: what there is to see.
     """
-    figure = _over_picture(picture, picture)
-    for number, (label, (x, y)) in enumerate(places.items()):
-        corners = {"x0": x - window / 2, "x1": x + window / 2, "y0": y - window / 2, "y1": y + window / 2}
+    figure = _over_image(image, image)
+    for number, (label, (x, y)) in enumerate(locations.items()):
+        corners = {"x0": x - side / 2, "x1": x + side / 2, "y0": y - side / 2, "y1": y + side / 2}
         for colour, thick in (("black", 5), (PALETTE[number + 3], 3)):
             figure.add_shape(type="rect", line={"color": colour, "width": thick}, **corners)
         text = {"text": f"<b>{label}</b>", "bgcolor": "rgba(255,255,255,.85)", "showarrow": False}
-        figure.add_annotation(x=x, y=y - window / 2, yanchor="bottom", yshift=4, **text)
-    return _finish_picture(figure, picture, title, alt)
+        figure.add_annotation(x=x, y=y - side / 2, yanchor="bottom", yshift=4, **text)
+    return _finish_image(figure, image, title, alt)
 
 
 def heat_maps(
@@ -198,7 +198,7 @@ def heat_maps(
     limit: float | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
-    """Numbers over the picture plane, one map or several on one scale.
+    """Numbers over the image plane, one map or several on one scale.
 
     Args:
         maps: a label and a map (H, W) each.
@@ -260,21 +260,21 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
     return heat_maps(halves, title=title, alt=alt, unit="pixels per frame", centred=True)
 
 
-def _uri(picture: Tensor) -> str:
-    """Small pictures keep every pixel, photographs of some size travel as JPEG."""
-    return data_uri(picture, 92 if picture.shape[-1] > 200 else None)
+def _uri(image: Tensor) -> str:
+    """Small images keep every pixel, photographs of some size travel as JPEG."""
+    return data_uri(image, 92 if image.shape[-1] > 200 else None)
 
 
-def _over_picture(picture: Tensor, like: Tensor) -> go.Figure:
-    require_shape(picture, "C H W", "picture")
-    require_same_shape(picture[0], like[0], ("picture", "flow"), "one vector for each pixel")
+def _over_image(image: Tensor, like: Tensor) -> go.Figure:
+    require_shape(image, "C H W", "image")
+    require_same_shape(image[0], like[0], ("image", "flow"), "one vector for each pixel")
     figure = go.Figure()
-    tile = as_uint8(picture, "picture")
+    tile = as_uint8(image, "image")
     figure.add_image(source=_uri(tile), zsmooth="fast" if tile.shape[-1] > 200 else False, hoverinfo="skip")
     return figure
 
 
-def _finish_picture(figure: go.Figure, like: Tensor, title: str, alt: str) -> Figure:
+def _finish_image(figure: go.Figure, like: Tensor, title: str, alt: str) -> Figure:
     height, width = like.shape[-2:]
     figure.update_xaxes(
         range=[-0.5, width - 0.5], title="x (pixels)", title_standoff=4, showgrid=False, zeroline=False, ticks="outside"

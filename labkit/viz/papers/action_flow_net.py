@@ -15,7 +15,7 @@ from labkit.attribution import occlusion_map
 from labkit.viz.classes import readable
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, overlay, typical_speed
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, bar_slider, flow_fields, line_chart, picture_grid
+from labkit.viz.figures import bar_chart, bar_slider, flow_fields, image_grid, line_chart
 from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import PALETTE, QUIET, Figure, finish
@@ -99,7 +99,7 @@ def strip(name: str, frames: Tensor, known: Tensor, known_name: str, estimates: 
     for fields in rows[1:]:
         fields[-1] = _framed(fields[-1])
     times, inner = [f"t = {t + 1}" for t in range(len(frames))][-8:], len(rows[0]) - 1
-    return picture_grid(
+    return image_grid(
         [image for row in rows for image in row],
         columns=len(rows[0]),
         labels=[*times, *["network"] * inner, "the future", *[known_name] * (inner + 1)],
@@ -348,7 +348,7 @@ def where_it_costs(clips: Sequence[CoveredClip], *, side: int, stride: int) -> F
             images.append(overlay(frame, spread.nan_to_num().clamp(min=0), 1.0))
             labels.append(f"{network}, {100 * bare[label]:.0f} %")
     networks = list(clips[0][-1])
-    return picture_grid(
+    return image_grid(
         images,
         columns=2 * (1 + len(networks)),
         labels=labels,

@@ -7,7 +7,7 @@ from torch import Tensor
 from labkit.viz.attention import AttentionExplorer
 from labkit.viz.colour import overlay
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, bar_slider, heat_maps, line_chart, picture_grid
+from labkit.viz.figures import bar_chart, bar_slider, heat_maps, image_grid, line_chart
 from labkit.viz.style import Figure
 
 SLOTS = ("false anchor map", "true anchor map", "positive map", "negative map")
@@ -16,7 +16,7 @@ SLOTS = ("false anchor map", "true anchor map", "positive map", "negative map")
 def photos_and_frames(images: Mapping[str, Tensor]) -> Figure:
     """Figure 1: of each class three photos and three frames of a video, ``(6, 3, H, W)``."""
     kinds = ["photo"] * 3 + ["video"] * 3
-    return picture_grid(
+    return image_grid(
         [image for row in images.values() for image in row],
         columns=6,
         labels=[f"{name}: {kind}" for name in images for kind in kinds],
@@ -28,7 +28,7 @@ def photos_and_frames(images: Mapping[str, Tensor]) -> Figure:
 def concept_maps(image: Tensor, maps: Tensor, energies: Tensor, concepts: Sequence[str], label: int) -> Figure:
     """Figure 2: the attention maps ``(K, h, w)`` of all concepts on one frame ``(3, H, W)``, on one scale."""
     numbers = [f"{name}: {value:.2f}" for name, value in zip(concepts, energies.tolist(), strict=True)]
-    return picture_grid(
+    return image_grid(
         [image, *overlay(image, maps)],
         labels=[f"a frame of a {concepts[label]}", *numbers],
         title="Figure 2, on our data: the attention maps of all concepts on one frame<br>one scale for all; the number "
@@ -108,7 +108,7 @@ def siamese() -> Figure:
 
 def quadruplets(images: Tensor, maps: Tensor, concepts: Sequence[str]) -> Figure:
     """Quadruplets, a row each: frames ``(4 * M, 3, H, W)`` under an attention map ``(4 * M, h, w)`` each."""
-    return picture_grid(
+    return image_grid(
         list(overlay(images, maps)),
         columns=4,
         labels=[f"{SLOTS[number % 4]}: {name}" for number, name in enumerate(concepts)],
@@ -124,7 +124,7 @@ def mined(images: Tensor, maps: Tensor, concepts: Sequence[str], losses: Tensor)
         f"loss {losses[number // 4]:.2f}, {SLOTS[0]}: {name}" if number % 4 == 0 else f"{SLOTS[number % 4]}: {name}"
         for number, name in enumerate(concepts)
     ]
-    return picture_grid(
+    return image_grid(
         list(overlay(images, maps)),
         columns=4,
         labels=names,
@@ -207,7 +207,7 @@ def rescued(images: Tensor, maps: Tensor, concepts: Sequence[str], energies: Ten
         pictures += [images[2 * number], *overlay(images[pair], maps[pair], float(maps[pair].max()))]
         values = zip(concepts[pair], energies[pair].tolist(), strict=True)
         labels += [note, *(f"{name}: {value:.2f}" for name, value in values)]
-    return picture_grid(
+    return image_grid(
         pictures,
         columns=3,
         labels=labels,

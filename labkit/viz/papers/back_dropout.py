@@ -12,7 +12,7 @@ from labkit.clips import Clips
 from labkit.viz.classes import readable
 from labkit.viz.colour import heat_to_rgb
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, line_chart, picture_grid
+from labkit.viz.figures import bar_chart, image_grid, line_chart
 from labkit.viz.player import ClipPlayer, Panel
 from labkit.viz.style import INK, Figure
 from labkit.viz.votes import Ballot, VotedOut, vote_chart
@@ -59,7 +59,7 @@ def player(clips: Clips, names: Sequence[str]) -> ClipPlayer:
 def source_class(stills: Clips, name: str) -> Figure:
     """Up to eight stills of a class of the source task."""
     rows = (stills.labels == stills.classes.index(name)).nonzero().flatten().tolist()[:8]
-    return picture_grid(
+    return image_grid(
         [stills[row].frames([0])[0] for row in rows],
         columns=8,
         title=f"A class of the source task: {readable(name)}",
@@ -88,7 +88,7 @@ def changes(by_layer: Mapping[str, Tensor]) -> Figure:
     most = max(float(change.nanquantile(0.95)) for change in layers.values())
     medians = {name: f"{change.nanmedian():.0%}" for name, change in layers.items()}
     columns = [_column(change, most) for change in layers.values()]
-    return picture_grid(
+    return image_grid(
         [*columns, _column(torch.full((2,), most), most)],
         labels=[*(f"{name}: {median}" for name, median in medians.items()), "classifier: new"],
         title="Figure 2, measured: what fine-tuning has changed<br>dark: little, bright: much; above each layer the "
@@ -113,7 +113,7 @@ def _column(change: Tensor, most: float) -> Tensor:
 def mistakes(images: Tensor, labels: Sequence[str], predicted: Sequence[str]) -> Figure:
     """Images of a penalty set ``(n, 3, h, w)``, each with its class and the wrong one."""
     pairs = [f"{readable(own)} → {readable(wrong)}" for own, wrong in zip(labels, predicted, strict=True)]
-    return picture_grid(
+    return image_grid(
         list(images),
         columns=6,
         labels=pairs,

@@ -11,7 +11,7 @@ from torch import Tensor
 from labkit.checks import require_dtype, require_shape
 from labkit.patches import Patches
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, heat_maps, line_chart, picture_grid
+from labkit.viz.figures import bar_chart, heat_maps, image_grid, line_chart
 from labkit.viz.patches import PatchExplorer
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
@@ -19,7 +19,7 @@ from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 def query(photos: Sequence[Tensor], kinds: Sequence[str]) -> Figure:
     """A query, what is to be found for it, and what is not."""
     title, alt = "A query, what is to be found, and what is not", f"Photos: {', '.join(kinds)}."
-    return picture_grid(photos, columns=4, labels=kinds, title=title, alt=alt)
+    return image_grid(photos, columns=4, labels=kinds, title=title, alt=alt)
 
 
 def overview() -> Figure:
@@ -50,7 +50,7 @@ def words(photos: Tensor, nearest: Tensor, count: int, kinds: Sequence[str], *, 
     labels = [*kinds, f"words: {len(of_each[0])}"]
     labels += [f"words: {len(own)}, of which {len(own & of_each[0])} are in the {kinds[0]}" for own in of_each[1:]]
     title, alt = "Visual words, a colour each", "Photos, and below each the words of its locations as colours."
-    return picture_grid([*photos, *mosaics], columns=len(photos), labels=labels, title=title, alt=alt)
+    return image_grid([*photos, *mosaics], columns=len(photos), labels=labels, title=title, alt=alt)
 
 
 def word_mosaic(nearest: Tensor, count: int, size: int, *, seed: int = 0) -> Tensor:
@@ -140,7 +140,7 @@ def clusters(patches: Patches, layer: str, *, seed: int = 0) -> Figure:
     labels = [text for row in distances for text in ("reference", *(f"{distance:.2f}" for distance in row))]
     title = f"Figure 2.4: nearest patches by {layer}, each 1/{len(patches.starts)} as wide as the photo"
     alt = "Rows of patches: at the left the reference, then its nearest ones with their distances."
-    return picture_grid(list(cut.flatten(0, 1)), columns=10, labels=labels, title=title, alt=alt)
+    return image_grid(list(cut.flatten(0, 1)), columns=10, labels=labels, title=title, alt=alt)
 
 
 def rebuilt(panels: Mapping[str, Patches]) -> Figure:
@@ -150,7 +150,7 @@ def rebuilt(panels: Mapping[str, Patches]) -> Figure:
         photos += [[*panels.values()][-1].images[0], *(each.rebuilt(0, count) for each in panels.values())]
         labels += ["the photo", *(f"{name}, k = {count}" for name in panels)]
     title, alt = "Figure 2.3: a photo made of patches", f"A photo, and the same rebuilt by {', '.join(panels)}."
-    return picture_grid(photos, columns=1 + len(panels), labels=labels, title=title, alt=alt)
+    return image_grid(photos, columns=1 + len(panels), labels=labels, title=title, alt=alt)
 
 
 def explorer(panels: Mapping[str, Patches], names: Sequence[str]) -> PatchExplorer:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from labkit.viz.classes import readable
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, line_chart, picture_grid
+from labkit.viz.figures import bar_chart, image_grid, line_chart
 from labkit.viz.player import ClipPlayer, Panel
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.steps import Reading, step_chart
@@ -111,7 +111,7 @@ def lstm_cell() -> Figure:
 
 def ten_frames(*clips: Tensor) -> Figure:
     """Clips of ten frames ``(10, 3, H, W)``, one a row, without their names."""
-    return picture_grid(
+    return image_grid(
         [frame for clip in clips for frame in clip],
         columns=10,
         title=f"Ten frames over the first two seconds, of {len(clips)} clips",
@@ -135,7 +135,7 @@ def filters(network: nn.Module) -> Figure:
     weights = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d)).weight.detach().cpu()
     weights = weights[weights.flatten(1).norm(dim=1).argsort(descending=True)]  # (F, 3, S, S)
     grey = 0.5 + weights / (2 * weights.abs().amax((1, 2, 3), keepdim=True))  # a weight of 0 is grey
-    return picture_grid(
+    return image_grid(
         list(F.interpolate(grey, scale_factor=8, mode="bicubic").clamp(0, 1)),
         columns=16,
         title=f"Figure 3, on our network: all {len(weights)} filters of the first layer",
@@ -261,7 +261,7 @@ def lstm_at_work(frames: Tensor, bands: Mapping[str, Any], *, name: str) -> Figu
 
 def both_streams(images: Sequence[Tensor], *, name: str) -> Figure:
     """Ten frames of a clip, and its flow as ten images below them if it is known."""
-    return picture_grid(
+    return image_grid(
         list(images),
         columns=10,
         title=f"What the two streams see of a clip of {readable(name)}: frames"

@@ -7,7 +7,7 @@ from torch import Tensor
 from labkit.clips import Clip, Clips
 from labkit.viz.classes import readable
 from labkit.viz.colour import flow_to_rgb
-from labkit.viz.figures import picture_grid
+from labkit.viz.figures import image_grid
 from labkit.viz.layers import flow_layer, speed_layer
 from labkit.viz.player import ClipPlayer, Layer, Panel
 from labkit.viz.style import Figure
@@ -29,7 +29,7 @@ def stroll(frames: Tensor, fields: Tensor, max_speed: float) -> ClipPlayer:
 def actions(sets: Sequence[Clips]) -> Figure:
     """The middle frame of a clip of each class of each set."""
     chosen = [(name, _clip(clips, name)) for clips in sets for name in clips.classes]
-    return picture_grid(
+    return image_grid(
         [clip.frames([clip.num_frames // 2])[0] for _, clip in chosen],
         columns=6,
         labels=[readable(name) for name, _ in chosen],
@@ -52,7 +52,7 @@ def motions(clips: Clips, names: Sequence[str]) -> ClipPlayer:
 
 def two_streams(frame: Tensor, field: Tensor, max_speed: float) -> Figure:
     """Paper 02: a frame ``(3, H, W)``, and the flow ``(2, H, W)`` of the same moment."""
-    return picture_grid(
+    return image_grid(
         [frame, flow_to_rgb(field, max_speed)],
         labels=["what the spatial stream sees", "what the temporal stream sees"],
         title="Two streams",
@@ -64,7 +64,7 @@ def two_streams(frame: Tensor, field: Tensor, max_speed: float) -> Figure:
 def orders(frames: Tensor, times: Tensor) -> Figure:
     """Paper 03: frames ``(T, 3, H, W)``, and the same in reversed order, with their times ``(T,)``."""
     labels = [f"t = {time}" for time in [*times.tolist(), *times.flip(0).tolist()]]
-    return picture_grid(
+    return image_grid(
         [*frames, *frames.flip(0)],
         columns=len(frames),
         labels=labels,
@@ -77,7 +77,7 @@ def bag(frame: Tensor, patches: Tensor) -> Figure:
     """Paper 04: a frame ``(3, H, W)``, and its patches ``(N, 3, S, S)`` in some order, put together row by row."""
     columns = frame.shape[2] // patches.shape[3]
     rows = patches.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4)  # (3, rows, S, columns, S)
-    return picture_grid(
+    return image_grid(
         [frame, rows.flatten(3, 4).flatten(1, 2)],
         labels=["a frame", "its patches, sorted"],
         title="A bag of patches",
@@ -87,7 +87,7 @@ def bag(frame: Tensor, patches: Tensor) -> Figure:
 
 def pooled(mean: Tensor, unusual: Tensor) -> Figure:
     """Paper 05: two ways to make one image ``(3, H, W)`` of a clip."""
-    return picture_grid(
+    return image_grid(
         [mean, unusual],
         labels=["mean over time", "most unusual moment of each pixel"],
         title="Pooling over time",
@@ -98,7 +98,7 @@ def pooled(mean: Tensor, unusual: Tensor) -> Figure:
 
 def prediction(now: Tensor, predicted: Tensor, later: Tensor) -> Figure:
     """Paper 06: a frame ``(3, H, W)``, what its pixels make of the next one, and the next one."""
-    return picture_grid(
+    return image_grid(
         [now, predicted, later],
         labels=["now", "put together from now", "next"],
         title="One step into the future",
@@ -110,7 +110,7 @@ def prediction(now: Tensor, predicted: Tensor, later: Tensor) -> Figure:
 def difference(first: Tensor, second: Tensor, times: tuple[int, int]) -> Figure:
     """Paper 07: two frames ``(3, H, W)`` and their difference, grey where it is 0."""
     change = (second.float() - first.float()) / 510 + 0.5
-    return picture_grid(
+    return image_grid(
         [first, change, second],
         labels=[f"frame {times[0]}", "difference", f"frame {times[1]}"],
         title="Differences",
@@ -125,7 +125,7 @@ def photos_and_frames(photos: Clips, clips: Clips) -> Figure:
         for kind, source, time in (("photo", photos, 0), ("a frame", clips, 2)):
             images.append(_clip(source, name).frames([time])[0])
             labels.append(f"{readable(name)}, {kind}")
-    return picture_grid(
+    return image_grid(
         images,
         columns=4,
         labels=labels,

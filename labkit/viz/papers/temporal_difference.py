@@ -11,7 +11,7 @@ from labkit.clips import Clip, Clips
 from labkit.viz.classes import readable, recalls
 from labkit.viz.colour import heat_to_rgb, overlay, signed_to_rgb
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, line_chart, picture_grid, timeline
+from labkit.viz.figures import bar_chart, image_grid, line_chart, timeline
 from labkit.viz.pairs import PairExplorer
 from labkit.viz.style import Figure
 
@@ -21,7 +21,7 @@ Edge = tuple[str, str]
 def change(frames: Tensor, times: Sequence[int], name: str) -> Figure:
     """Two frames ``(2, 3, H, W)`` of a clip, and between them their difference in grey."""
     first, second = frames.float()
-    return picture_grid(
+    return image_grid(
         [frames[0], signed_to_rgb((second - first).mean(dim=0), 160.0), frames[1]],
         labels=[f"frame {times[0]}", "difference", f"frame {times[1]}"],
         title=f"What has changed ({readable(name)})",
@@ -34,7 +34,7 @@ def change_by_level(strengths: Mapping[str, Tensor]) -> Figure:
     """How much has changed at each location ``(h, w)``, by level, each map on its own scale."""
     size = max(values.shape[-1] for values in strengths.values())
     images = {level: heat_to_rgb(values) for level, values in strengths.items()}
-    return picture_grid(
+    return image_grid(
         [
             image.repeat_interleave(size // image.shape[-1], -1).repeat_interleave(size // image.shape[-2], -2)
             for image in images.values()
@@ -217,7 +217,7 @@ def activation_maps(pairs: Sequence[tuple[Any, ...]], classes: Sequence[str]) ->
         images += [*frames, *overlay(frames, _normalised(image), 1.0), on_mean]
         labels += [f"{readable(classes[clip.label])}: frame {times[0]}", f"frame {times[1]}"]
         labels += ["image, first", "image, second", "difference"]
-    return picture_grid(
+    return image_grid(
         images,
         columns=5,
         labels=labels,
@@ -230,7 +230,7 @@ def activation_maps(pairs: Sequence[tuple[Any, ...]], classes: Sequence[str]) ->
 def what_moved(frames: Tensor, times: Sequence[int], moving: Tensor | None) -> Figure:
     """Two frames ``(2, 3, H, W)``, and the pixels ``(H, W)`` that have moved between them; None where nobody knows."""
     known = [] if moving is None else [moving[None].float()]
-    return picture_grid(
+    return image_grid(
         [*frames, *known],
         labels=[*(f"frame {time}" for time in times), *("what moved, exactly" for _ in known)],
         title="What the pointing game asks for" if known else "Nobody knows what moved in a real video",

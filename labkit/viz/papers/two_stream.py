@@ -11,7 +11,7 @@ from labkit.clips import Clip, Clips
 from labkit.viz.classes import readable
 from labkit.viz.colour import flow_to_rgb, signed_to_rgb, typical_speed
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import line_chart, picture_grid, trajectory_plot
+from labkit.viz.figures import image_grid, line_chart, trajectory_plot
 from labkit.viz.filters import filter_details, filter_mosaic
 from labkit.viz.layers import flow_layer, mean_subtraction_layers
 from labkit.viz.player import ClipPlayer, Layer, Panel
@@ -58,7 +58,7 @@ def flow_and_components(clip: Clip, name: str) -> Figure:
     start = liveliest(clip)
     frames, field = clip.frames([start, start + 1]), clip.flow([start])[0]
     speed = typical_speed(field[None])
-    return picture_grid(
+    return image_grid(
         [
             *frames,
             flow_to_rgb(field, speed),
@@ -158,7 +158,7 @@ def motion_boundaries(clip: Clip) -> Figure:
     field = clip.flow([liveliest(clip)])[0]  # (2, H, W)
     padded = F.pad(field[:, None], (1, 1, 0, 0), mode="replicate")
     derivative = F.conv2d(padded, torch.tensor([[[[-0.5, 0.0, 0.5]]]]))[:, 0]  # (2, H, W)
-    return picture_grid(
+    return image_grid(
         [*signed_to_rgb(field, field.abs().max().item()), *signed_to_rgb(derivative, derivative.abs().max().item())],
         columns=4,
         labels=["dx", "dy", "dx, filtered by (-1, 0, 1)", "dy, filtered by (-1, 0, 1)"],
@@ -193,7 +193,7 @@ def two_heads() -> Figure:
 
 def training_views(images: Sequence[Tensor]) -> Figure:
     """What a network sees of one clip in training: crops ``(3, S, S)`` uint8."""
-    return picture_grid(
+    return image_grid(
         list(images),
         columns=len(images),
         title=f"The same clip, {len(images)} times in training",

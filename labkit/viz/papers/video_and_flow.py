@@ -15,9 +15,9 @@ from labkit.viz.figures import (
     flow_fields,
     frame_strip,
     heat_maps,
+    image_grid,
     line_chart,
-    marked_places,
-    picture_grid,
+    marked_locations,
     quiver,
     timeline,
     trajectory_plot,
@@ -45,7 +45,7 @@ def time_slice(clip: Tensor, row: int, values: Tensor) -> Figure:
     """The middle frame with a row marked, and what is in that row at every moment: values ``(3, T, W)``."""
     marked = clip[len(clip) // 2].clone()
     marked[:, row] = marked.new_tensor(YELLOW)[:, None]
-    return picture_grid(
+    return image_grid(
         [marked, _thick(values, clip.shape[-2])],
         labels=["one frame, the row marked", f"that row, from t = 0 (top) to t = {len(clip) - 1} (bottom)"],
         title="Cut along time: an x-t slice",
@@ -68,7 +68,7 @@ def rules(indices: Mapping[str, Tensor], num_frames: int) -> Figure:
 
 def frame_rates(slices: Mapping[int, Tensor]) -> Figure:
     """An x-t slice ``(3, T, W)`` at lower and lower frame rates, by the number of frames for which each is held."""
-    return picture_grid(
+    return image_grid(
         [_thick(values, 3 * values.shape[-1] // 4) for values in slices.values()],
         labels=["every frame" if stride == 1 else f"1 frame in {stride}" for stride in slices],
         title="The puppet's wave at lower frame rates",
@@ -143,7 +143,7 @@ def warping(as_they_are: Tensor, warped: Tensor) -> Figure:
 def partners(frame: Tensor, masks: Mapping[str, Tensor], kind: str) -> Figure:
     """The pixels ``(H, W)`` that have no partner in the next frame, by the name of who says so, on the frame."""
     shade = frame.new_tensor(ORANGE)[:, None, None]
-    return picture_grid(
+    return image_grid(
         [torch.where(mask, shade, frame * 0.6 + 0.4) for mask in masks.values()],
         labels=list(masks),
         title=f"Points without a partner<br>{kind} flow in both directions",
@@ -178,10 +178,10 @@ def answers(exact: Mapping[str, Tensor], estimated: Mapping[str, Tensor], hole: 
 
 def locations(frame: Tensor, chosen: Mapping[str, tuple[int, int]]) -> Figure:
     """Three locations (x, y) of a frame, each with its neighbourhood of 7 x 7 pixels."""
-    return marked_places(
+    return marked_locations(
         frame,
         chosen,
-        window=7,
+        side=7,
         title="Three locations<br>with neighbourhoods of 7 x 7 pixels",
         alt="The frame with three small squares: on a flat patch, on an edge and on a corner.",
     )
