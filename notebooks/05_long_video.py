@@ -478,10 +478,10 @@ board.verdicts()
 #
 # ```
 # from labkit import world
-# from labkit.studies.video_networks import Sets
+# from labkit.studies.parts import TwoParts
 #
 # quiet = LongVideo(profile, seed=seed)
-# quiet.noisy = Sets(*(world.LongClips(seed=seed, groups=18, clips=1, part=part) for part in ("train", "test")))
+# quiet.noisy = TwoParts(*(world.LongClips(seed=seed, groups=18, clips=1, part=part) for part in ("train", "test")))
 # reading.both_streams(quiet)
 # ```
 #

@@ -170,3 +170,15 @@ def test_notebook_01_takes_the_shortest_clip_in_portrait_which_is_static(tmp_pat
     text = said(course.run(NOTEBOOK_01, tmp_path / "01.ipynb", parameters))
     assert "(8, 3, 96, 48)" in text
     assert "two copies of one frame" in text
+
+
+@each_notebook
+def test_code_to_try_imports_what_there_is(source):
+    """What a block of code in the text imports is there."""
+    text = "".join(cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown")
+    blocks = [
+        block for block in re.findall(r"^```(?:python)?\n(.*?)^```", text, flags=re.M | re.S) if "import " in block
+    ]
+    for block in blocks:
+        imports = [node for node in ast.parse(block).body if isinstance(node, ast.ImportFrom)]
+        exec(compile(ast.Module(imports, []), str(source), "exec"), {})
