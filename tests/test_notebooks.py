@@ -1,5 +1,6 @@
 """Every notebook: agrees with its source, one parameters cell, runs from top to bottom, twice with equal results."""
 
+import ast
 import os
 import re
 import subprocess
