@@ -21,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import raise_for_execution_errors
 from papermill.parameterize import parameterize_notebook
 from plotly.offline import get_plotlyjs
+from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from labkit.pairing import notebook_of as notebook_of
@@ -113,17 +114,22 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: i
         cell.metadata.setdefault("tags", [])  # by which it finds their cell
     if parameters:
         notebook = parameterize_notebook(notebook, dict(parameters))
+    steps = tqdm(
+        desc=source.stem, total=sum(cell.cell_type == "code" for cell in notebook.cells), unit="cell", disable=None
+    )
     client = NotebookClient(
         notebook,
         kernel_name="python3",
         timeout=timeout,
         resources={"metadata": {"path": str(source.parent)}},
         on_cell_execute=lambda cell, cell_index: begun.append(cell.source),
+        on_cell_executed=lambda **_: steps.update(),
         store_widget_state=False,  # the page carries it already
         extra_arguments=["--log-level=ERROR"],  # of the kernel, whose warnings are none of the notebook's
     )
     try:
-        client.execute()
+        with steps:
+            client.execute()
     except CellExecutionError:
         pass  # told below
     except (CellTimeoutError, DeadKernelError) as error:
