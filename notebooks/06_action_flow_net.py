@@ -438,11 +438,11 @@ figures.gains(ours, rivals, name="ActionFlowNet-2F")
 # > Do not read too much into a single bar, of ten test clips in a lesson. The families gather six actions each:
 
 # %%
-study.measure("fine_tune.families", "multi2.families", "images.families")
+study.measure_here("fine_tune.families", "multi2.families", "images.families")
 board.table("table families", claimed=("afn.classes",))
 
 # %%
-study.measure("puppet_epe", "rest_epe")
+study.measure_here("puppet_epe", "rest_epe")
 ours = "table training", "table probe", "table puppet"
 viz.folded("Tables of our own: training clips, probes, errors on the puppet", *map(board.table, ours))
 

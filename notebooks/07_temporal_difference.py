@@ -272,7 +272,7 @@ scores = {name: study.final_scores(name) for name in ("tsn", "tdn")}  # (N, K) e
 figures.gains(scores["tsn"], scores["tdn"], test, reading.families(study))
 
 # %%
-reading.measure_here(study, "gain")
+study.measure_here("gain")
 board.table("table gains", claimed=("tdn.motion_only", "tdn.actions"))
 
 # %% [markdown]
@@ -388,7 +388,7 @@ board.table("table 5.2", claimed=("tdn.second",))
 # of the three is best, and by how much? (The thesis: 81.8 for the TSN, 83.7 for the TDN.)
 
 # %%
-reading.measure_here(study, "map.start", "map.tsn", "levels.res4")  # levels.res4: the TDN with all of its levels
+study.measure_here("map.start", "map.tsn", "levels.res4")  # levels.res4: the TDN with all of its levels
 
 # %%
 board.table("table 5.3", claimed=("tdn.search",))

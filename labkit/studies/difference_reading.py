@@ -13,7 +13,6 @@ from labkit.clips import Clip
 from labkit.papers.temporal_difference import TDN
 from labkit.studies.families import labels_of
 from labkit.studies.pointing import activation_maps, moving_parts
-from labkit.studies.rows import Values
 from labkit.studies.temporal_difference import TemporalDifference
 from labkit.views.sampling import tsn_segments
 
@@ -167,15 +166,9 @@ def families(study: TemporalDifference) -> dict[str, list[str]]:
     return {TITLES[end]: [classes[k] for k in labels_of(name, classes).tolist()] for end, name in of_family.items()}
 
 
-def measure_here(study: TemporalDifference, *names: str) -> Values:
-    """Measure those of some rows that are measured on the data set of the study: some are on the world alone."""
-    rows = study.rows()
-    return study.measure(*(name for name in names if rows[name].is_measured_on(study.dataset, study.split)))
-
-
 def points(study: TemporalDifference) -> dict[str, dict[str, float]]:
     """Hits in the pointing game in percent, by subnetwork and family; empty for real videos, which have no masks."""
-    values = measure_here(study, "pointing", "pointing.families")
+    values = study.measure_here("pointing", "pointing.families")
     if not values:
         return {}
     series = {

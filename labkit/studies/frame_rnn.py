@@ -421,7 +421,7 @@ class FrameRNN(Study):
         needs = {name for declared in rows for name in declared.needs}
         kinds = {"fc7", *(name.split(".")[1] for name in needs)} & set(LAYERS[self.size])
         extracted = [kind for kind in kinds if self.size == "paper" and self._extracted(kind, "train").exists()]
-        yield from unavailable(self.coder.source, *(partial(self.codes, kind) for kind in extracted))
+        yield from unavailable(lambda: self.coder.source(), *(partial(self.codes, kind) for kind in extracted))
         if "rnn.flow.*" in needs and self.dataset != "world":
             yield from lacking_flow(Path(self.data_root, self.dataset))
 

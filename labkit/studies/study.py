@@ -255,6 +255,11 @@ class Study(ABC):
                 self.live |= {metric: measure.value for metric, measure in self.measures[row.name].items()}
         return Values({metric: self.measures[row.name][metric] for row in declared for metric in row.metrics})
 
+    def measure_here(self, *names: str) -> Values:
+        """`measure` those of some rows that are measured on this split and data set: some are on the world alone."""
+        rows = self.rows()
+        return self.measure(*(name for name in names if rows[name].is_measured_on(self.dataset, self.split)))
+
     def row(self, name: str) -> Row:
         """A row by name, if it is measured on this split and data set.
 

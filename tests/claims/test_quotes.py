@@ -1,11 +1,9 @@
-"""What causes and notebooks quote of the lab's own records is what these say."""
+"""What causes quote of the lab's own records is what these say."""
 
-import re
 from statistics import fmean
 
 import pytest
 
-from labkit import course
 from labkit.claims import Selection, ledger, parse, records
 
 QUOTED = [
@@ -38,12 +36,6 @@ QUOTED = [
 ]
 
 
-SAID = [  # by notebooks, whose lines may break anywhere
-    ("08", "{:.0f} of the", "resnet.mean_filtered - resnet.cnn_filtered"),
-    ("08", "of the {:.0f} points between the vote and UnAtt", "resnet.unatt_filtered - resnet.cnn_filtered"),
-]
-
-
 def means_of(paper, sums):
     """Sums of metrics, each as its mean over the seeds of the lab's own records."""
     seeds = Selection(ledger()[paper]).values(records(paper)).values()
@@ -55,11 +47,3 @@ def means_of(paper, sums):
 def test_causes_quote_the_records(name, text, sums):
     paper, claim = next((paper, claim) for paper in ledger().values() for claim in paper.claims if claim.id == name)
     assert text.format(*means_of(paper.name, sums)) in claim.cause
-
-
-@pytest.mark.parametrize(("notebook", "text", "sums"), [(name, text, sums) for name, text, *sums in SAID])
-def test_notebooks_quote_the_records(notebook, text, sums):
-    paper = next(paper for paper in ledger().values() if paper.notebook == notebook)
-    (source,) = course.notebooks_folder().glob(f"{notebook}_*.py")
-    said = " ".join(re.sub(r"^# >?", "", source.read_text(encoding="utf-8"), flags=re.MULTILINE).split())
-    assert text.format(*means_of(paper.name, sums)) in said

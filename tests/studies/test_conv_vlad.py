@@ -101,7 +101,7 @@ def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     study = ConvVLAD("paper", dataset="holidays", data_root=str(tmp_path), network="vgg16", out=tmp_path)
     problems = preflight(study)
-    assert any("expected the photos; got no such folder" in problem for problem in problems)
+    assert any("expected a folder of photos; got no such folder" in problem for problem in problems)
     assert any("vgg16-397923af" in problem for problem in problems)
     small = ConvVLAD("smoke", progress=False, network="vgg16")
     assert preflight(small) == ["network must be googlenet in this profile; got vgg16, which has no small version"]

@@ -66,4 +66,4 @@ def test_of_real_videos_nobody_knows_what_moves():
     study = TemporalDifference("smoke", dataset="hmdb51", data_root="anywhere")
     assert reading.points(study) == {}
     assert reading.moving(study, None, [0, 1]) is None
-    assert reading.measure_here(study, "gain", "pointing") == {}
+    assert study.measure_here("gain", "pointing") == {}
