@@ -33,7 +33,7 @@ course: setup  ## run every notebook, export to build/course/*.html
 test: setup  ## the tests, two at a time, a thread each: more threads than cores would wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
-test-long: setup  ## notebooks in the profile paper, a step of each training, on nets of the papers' sizes
+test-long: setup  ## notebooks on real clips; rows in the profile paper, a step of each training, on networks of the papers' sizes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m long
 
 check: setup  ## style, types, import directions

@@ -1,4 +1,4 @@
-"""What tests run: notebooks, what they said, copies of them with a few lines changed; programs written in Python."""
+"""What tests run: notebooks, and what they said and drew; programs written in Python."""
 
 import json
 import shlex
@@ -18,17 +18,6 @@ def figures(path):
     """All that the cells of a notebook have drawn, as text: titles, labels and descriptions."""
     outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
     return json.dumps([data for output in outputs for kind, data in output.get("data", {}).items()], ensure_ascii=False)
-
-
-def changed(source, changes, folder):
-    """A copy of a notebook's .py in a folder, some strings replaced: each must be there, and once."""
-    text = source.read_text(encoding="utf-8")
-    for there, instead in changes.items():
-        assert text.count(there) == 1, there
-        text = text.replace(there, instead)
-    short = folder / "short.py"
-    short.write_text(text, encoding="utf-8")
-    return short
 
 
 def write_program(path, code):

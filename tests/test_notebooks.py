@@ -14,7 +14,7 @@ import torch
 from pages import scrub
 from runs import figures, said
 
-from labkit import course
+from labkit import claims, course
 from labkit.data import write_video
 
 SOURCES = course.sources()
@@ -183,3 +183,24 @@ def test_code_to_try_imports_what_there_is(source):
     for block in blocks:
         imports = [node for node in ast.parse(block).body if isinstance(node, ast.ImportFrom)]
         exec(compile(ast.Module(imports, []), str(source), "exec"), {})
+
+
+def test_every_table_and_figure_has_its_counterpart_where_the_notebook_says():
+    texts = {source.stem[:2]: source.read_text(encoding="utf-8") for source in SOURCES}
+    missing = []
+    for paper in claims.ledger().values():
+        for entry in paper.entries:
+            kind, number = entry.id.split()
+            named = rf"{kind.capitalize()}s? (?:[\d.]+(?:, | and ))*{re.escape(number)}(?!\.?\d)"  # "Figures 4 and 5"
+            there = f'"{entry.id}"' in texts[paper.notebook] or re.search(named, texts[paper.notebook])
+            missing += [] if there else [(paper.name, entry.id)]
+    assert missing == []
+
+
+@each_notebook
+def test_a_lesson_is_prose_and_short_cells(source):
+    cells = jupytext.read(source).cells
+    lines = [len([line for line in cell.source.splitlines() if line]) for cell in cells if cell.cell_type == "code"]
+    prose = [len(cell.source.splitlines()) for cell in cells if cell.cell_type == "markdown"]
+    assert sorted(lines)[-3] <= 12  # but for parameters and imports
+    assert sum(prose) > sum(lines)
