@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torchvision.transforms.v2.functional import resize
 
 from labkit import vlad
 from labkit.backbones import load_weights
+from labkit.data import read_photo
 from labkit.papers.conv_vlad import (
     GOOGLENET_LAYERS,
     VGG16_LAYERS,
@@ -384,7 +386,7 @@ def test_real_photos_are_found_again_with_real_weights():
     layers = {f"fire{number}": f"features.{place}" for number, place in enumerate((3, 4, 5, 7, 8, 9, 10, 12), 2)}
     backbone = ConvFeatures(network, layers)
     paths = [*sorted(Path(REAL, "retrieval/landmarks").glob("*")), *sorted(Path(REAL, "retrieval/rooms").glob("*"))]
-    images = [torch.from_numpy(cv2.imread(str(path))[..., ::-1].copy()).movedim(2, 0) for path in paths]
+    images = [resize(read_photo(path), 300, max_size=400) for path in paths]  # SIFT of whole ones takes seconds
     names = [path.name.rsplit("_", 2)[0] if "scene" not in path.name else path.name[:9] for path in paths]
     count = len(names)
     same = [[other for other in range(count) if names[other] == name and other != q] for q, name in enumerate(names)]

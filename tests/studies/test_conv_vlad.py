@@ -123,7 +123,7 @@ def test_the_papers_path_runs_to_its_end_on_real_photos_in_holidays_layout(tmp_p
     for path in paths:
         scene = path.name.rsplit("_", 1)[0].rsplit("_", 1)[0]
         with Image.open(path) as image:
-            image.thumbnail((480, 480))  # SIFT of a whole photo takes seconds
+            image.thumbnail((240, 240))  # SIFT of a whole photo takes seconds
             image.save(tmp_path / "jpg" / f"{1000 + scenes.index(scene)}{counts[scene]:02}{path.suffix}")
         counts[scene] += 1
 
