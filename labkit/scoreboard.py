@@ -204,7 +204,8 @@ class Scoreboard:
         ]
         counted = f"{len(self.paper.claims)} claims, {len(statements)} statements"
         seeds = max((check.seeds for _, check in checks), default=0)
-        shown: list[Any] = [Table(f"<p>{counted}: not yet run</p>")]
+        outcomes = dict.fromkeys(str(check.outcome) for _, check in checks)
+        shown: list[Any] = [Table(f"<p>{counted}: {' or '.join(outcomes)}</p>")]
         if seeds:
             title = f"{self.paper.title}<br>{counted}, at most {seeds} seeds, data set {self.dataset}"
             alt = "For each statement of the paper's claims the difference beyond its margin, with its interval."

@@ -96,7 +96,7 @@ def families(titles: Mapping[str, str], known: Known) -> Figure | Table:
 
 def ratios(titles: Mapping[str, str], times: Mapping[str, float]) -> Figure:
     """How long a clip takes by each system, relative to the spatial stream."""
-    figure = bar_chart(
+    return bar_chart(
         {"times the spatial stream": {titles[name]: ratio for name, ratio in times.items()}},
         title="What a clip takes, measured just now",
         alt="Time of each system for one clip, relative to the spatial stream.",
@@ -104,7 +104,6 @@ def ratios(titles: Mapping[str, str], times: Mapping[str, float]) -> Figure:
         y_title="times the spatial stream",
         height=400,
     )
-    return figure.update_yaxes(type="log", rangemode="normal")
 
 
 def _complete(values: Mapping[str, float | None], names: Any) -> bool:
