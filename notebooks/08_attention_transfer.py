@@ -282,8 +282,9 @@ drawn = reading.quadruplets(study)
 figures.quadruplets(drawn.images, drawn.attention, drawn.concepts)
 
 # %% [markdown]
-# > Neither stands out. Before anything is learned all energies are nearly equal, so by (6) every row costs about the margin,
-# > 1; all distances are nearly equal, so by (10) every row costs about 0.5. What differs from row to row has to be learned.
+# > The energy loss. Before anything is learned the energies of a row differ little, so by (6) it costs about the margin, 1.
+# > By (10) it would cost 0.5 if the positive and the negative were equally far from the anchor; on average it costs less,
+# > because the embedding also gets the concept, which anchor and positive share.
 #
 # ### 3.4.2 · Hard negatives
 #
