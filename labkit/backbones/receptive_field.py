@@ -30,8 +30,11 @@ class ReceptiveField(NamedTuple):
         """The middle of what each of the first ``count`` locations sees, float64, in pixels counted from 0."""
         return self.first + (self.size - 1) / 2 + self.step * torch.arange(count, dtype=torch.float64)  # (count,)
 
-    def after(self, layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> "ReceptiveField":
-        """The field after one more convolution or pooling."""
+    def after(self, layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d | nn.ZeroPad2d) -> "ReceptiveField":
+        """The field after one more convolution, pooling or padding."""
+        if isinstance(layer, nn.ZeroPad2d):
+            left, _, top, _ = layer.padding
+            return ReceptiveField(self.first - _square((left, top)) * self.step, self.size, self.step)
         kernel, stride, padding = (_square(getattr(layer, name)) for name in ("kernel_size", "stride", "padding"))
         reach = _square(getattr(layer, "dilation", 1)) * (kernel - 1)  # from the first to the last pixel of a kernel
         return ReceptiveField(self.first - padding * self.step, self.size + reach * self.step, self.step * stride)
@@ -70,7 +73,7 @@ def empty_maps(network: nn.Module, layers: Sequence[str], size: int) -> dict[str
     image = torch.empty(1, 3, size, size, device="meta")
     image.field = ReceptiveField(0, 1, 1)  # type: ignore[attr-defined]
     state = {name: torch.empty(value.shape, device="meta") for name, value in network.state_dict().items()}
-    kernels = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)]
+    kernels = [part for part in network.modules() if isinstance(part, _KERNELS)]
     hooks = [part.register_forward_hook(_widen) for part in kernels]
     try:
         with torch.no_grad(), _Following(), tapping(network, layers) as taken:
@@ -81,6 +84,9 @@ def empty_maps(network: nn.Module, layers: Sequence[str], size: int) -> dict[str
         for hook in hooks:
             hook.remove()
     return {layer: taken[layer] for layer in layers}
+
+
+_KERNELS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.ZeroPad2d)
 
 
 class _Following(TorchFunctionMode):
