@@ -31,6 +31,10 @@ from labkit.files import written_whole
 
 _CARD_NEEDS = ("data", "seed")
 _CARD_GETS = ("strides", "hash")  # worked out here
+SOURCE_FOLDER = Path(__file__).parent / "source"
+"""Where the small weights are that come with the lab: files ``NAME.SOURCE.NUMBER.safetensors``."""
+
+_STEPS = ":steps"  # ending of the name of a tensor that holds the steps of one stored in eight bits
 _SHOWN = 6  # names listed in an error before it only counts
 
 Path_ = str | os.PathLike[str]
@@ -41,7 +45,9 @@ class WeightsError(ValueError):
     """Weights cannot be read, or do not fit; the message names the file, what was expected, what came, what to do."""
 
 
-def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dict[str, Any]:
+def save_weights(
+    path: Path_, module: nn.Module, card: Mapping[str, Any], *, eight_bits: bool = False
+) -> dict[str, Any]:
     """Save parameters and buffers of a module with a card, as safetensors.
 
     Args:
@@ -51,6 +57,7 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
         card: what JSON can hold; at least ``data`` (what it was trained on) and ``seed``, and what it reaches, e.g.
             ``accuracy``. ``strides`` are added, see `strides`, and ``hash``: the SHA-256 of names, types, shapes and
             values of all tensors.
+        eight_bits: whether to store filters and matrices in a quarter of the space, see `rounded_to_eight_bits`.
 
     Returns:
         The card as saved, with ``strides`` and ``hash``.
@@ -70,8 +77,9 @@ def save_weights(path: Path_, module: nn.Module, card: Mapping[str, Any]) -> dic
     state = _tensors(module.state_dict(), "the state_dict of the module")
     # Copies: safetensors refuses tensors that share memory, such as tied weights.
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-    complete = {**card, "strides": strides(module), "hash": content_hash(state)}
-    data = safetensors.torch.save(state, metadata={"card": json.dumps(complete, allow_nan=False)})
+    stored = _to_eight_bits(state) if eight_bits else state
+    complete = {**card, "strides": strides(module), "hash": content_hash(_from_eight_bits(stored))}
+    data = safetensors.torch.save(stored, metadata={"card": json.dumps(complete, allow_nan=False)})
     try:
         with written_whole(path) as file:
             file.write(data)
@@ -126,7 +134,7 @@ def load_weights(
     """
     path = _existing(path)
     if sha256 is not None:
-        _require_file_hash(path, sha256)
+        require_file_hash(path, sha256)
     if path.suffix == ".safetensors":
         known, state = card(path), _read_safetensors(path)
         if "hash" in known and known["hash"] != (found := content_hash(state)):
@@ -157,19 +165,52 @@ def strides(module: nn.Module, axes: int = 3) -> dict[str, list[int]]:
     return {name: stride for name, stride in found.items() if set(stride) != {1}}
 
 
-def source_weights(name: str) -> Path:
-    """The file of small weights that comes with the lab, trained in its own world; for `load_weights`.
+def rounded_to_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Filters and matrices as a file of eight bits brings them back: a multiple, -127 to 127, of a step of each output.
 
-    Where the papers take weights from ImageNet: trained on the stills of the source task by
-    ``data_scripts/train_source.py``. Where they take FlowNets: by ``data_scripts/train_flow.py``.
+    Args:
+        state: names and tensors; those with one dimension, such as biases, stay as they are.
+    """
+    return _from_eight_bits(_to_eight_bits(state))
+
+
+def _to_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    stored = dict(state)
+    for name, value in state.items():
+        if value.is_floating_point() and value.dim() > 1:
+            rows = value.float().flatten(1)  # (outputs, the rest)
+            steps = rows.abs().amax(dim=1).clamp(min=1e-30) / 127
+            stored[name] = (rows / steps[:, None]).round().to(torch.int8).reshape(value.shape)
+            stored[f"{name}{_STEPS}"] = steps
+    return stored
+
+
+def _from_eight_bits(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    state = {name: value for name, value in stored.items() if not name.endswith(_STEPS)}
+    for name in state:
+        if (steps := stored.get(f"{name}{_STEPS}")) is not None:
+            state[name] = state[name].float() * steps.reshape(-1, *(1,) * (state[name].dim() - 1))
+    return state
+
+
+def source_weights(name: str, number: int = 0, *, source: str = "things") -> Path:
+    """A file of small weights that comes with the lab, trained in its own world; for `load_weights`.
+
+    Where the papers take weights from ImageNet: trained on stills by ``data_scripts/train_source.py``. Where they take
+    FlowNets: by ``data_scripts/train_flow.py``.
 
     Args:
         name: of the network: ``"cnn_m"``, the tiny CNN-M of `labkit.papers.two_stream`; ``"alexnet"``, the one of
             `labkit.papers.long_video`; ``"googlenet"`` and ``"resnet"``, the tiny networks of
-            `labkit.backbones.googlenet` and `labkit.backbones.resnet`; ``"flownet_target"``, ``"flownet_chairs"`` and
-            ``"flownet_target_multi"``, tiny networks of `labkit.papers.action_flow_net`.
+            `labkit.backbones.googlenet` and `labkit.backbones.resnet`; ``"flownet"`` and ``"flownet_multi"``, tiny
+            networks of `labkit.papers.action_flow_net` on two frames and on eight.
+        number: which of several trainings, in other worlds and from other starts. It counts modulo those that there
+            are: the seed of a study will do.
+        source: what it was trained on: ``"things"``, `labkit.world.Things`; ``"postures"``, `labkit.world.Source`;
+            FlowNets on ``"target"``, clips of people, or ``"chairs"``, flying things.
     """
-    return Path(__file__).parent / "source" / f"{name}.safetensors"
+    there = len(list(SOURCE_FOLDER.glob(f"{name}.{source}.*.safetensors")))
+    return SOURCE_FOLDER / f"{name}.{source}.{number % max(there, 1)}.safetensors"
 
 
 @torch.no_grad()
@@ -285,7 +326,7 @@ def _existing(path: Path_) -> Path:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
+        return _from_eight_bits(safetensors.torch.load_file(path))
     except safetensors.SafetensorError as error:
         raise WeightsError(
             f"{path} must be a complete safetensors file; it is damaged ({error}): get it again"
@@ -381,7 +422,8 @@ def content_hash(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _require_file_hash(path: Path, sha256: str) -> None:
+def require_file_hash(path: Path, sha256: str) -> None:
+    """Raise a `WeightsError` unless the SHA-256 of a file begins with these digits, 8 to 64 of them."""
     if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
         raise ValueError(f"sha256 must be 8 to 64 digits of 0-9 and a-f; got {sha256!r}")
     with path.open("rb") as file:

@@ -10,7 +10,16 @@ import torchvision
 from torch import nn
 from torchvision.models._api import Weights, WeightsEnum
 
-from labkit.backbones import WeightsError, card, load_weights, save_weights, torchvision_weights
+from labkit.backbones import (
+    WeightsError,
+    card,
+    load_weights,
+    rounded_to_eight_bits,
+    save_weights,
+    source_weights,
+    torchvision_weights,
+    weights,
+)
 
 CARD = {"data": "noise", "seed": 3, "accuracy": 0.75}
 
@@ -252,3 +261,37 @@ def test_real_weights_load_strictly():
     before = module.features[0].weight.clone()
     assert load_weights(module, Path(REAL, "weights/squeezenet1_0_rgb_imagenet_norm.pth")) == {}
     assert not torch.equal(module.features[0].weight, before)
+
+
+def test_eight_bits_take_a_quarter_of_the_space_and_change_little(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 64, 5), nn.BatchNorm2d(64), nn.Flatten(), nn.Linear(64, 100))
+    with torch.no_grad():
+        net[0].weight[0], net[3].weight[1] = 0.0, 1000.0
+        net[3].weight[2, :3] = torch.tensor([-127.0, 64.0, 0.4])
+        net[3].weight[2, 3:] = 0.0
+    rounded = rounded_to_eight_bits(net.state_dict())
+    assert rounded["3.weight"][2, :4].tolist() == [-127, 64, 0, 0], "a step of 1: the largest value is 127 steps"
+    assert not rounded["0.weight"][0].any()
+    largest = net[0].weight.detach().abs().amax((1, 2, 3))
+    assert ((rounded["0.weight"] - net[0].weight).abs().amax((1, 2, 3)) <= largest / 254 + 1e-7).all()
+    assert torch.equal(rounded["3.bias"], net[3].bias), "what has one dimension stays as it is"
+
+    sizes = {}
+    for name, eight in (("eight", True), ("whole", False)):
+        saved = save_weights(tmp_path / f"{name}.safetensors", net, CARD, eight_bits=eight)
+        sizes[name] = (tmp_path / f"{name}.safetensors").stat().st_size
+        loaded = nn.Sequential(nn.Conv2d(3, 64, 5), nn.BatchNorm2d(64), nn.Flatten(), nn.Linear(64, 100))
+        assert load_weights(loaded, tmp_path / f"{name}.safetensors") == saved
+        wanted = rounded if eight else net.state_dict()
+        assert all(torch.equal(value, wanted[key]) for key, value in loaded.state_dict().items())
+    assert sizes["eight"] < 0.4 * sizes["whole"]
+
+
+def test_source_weights_are_counted_modulo_those_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "SOURCE_FOLDER", tmp_path)
+    assert source_weights("resnet", 5).name == "resnet.things.0.safetensors", "there is none: reading it will tell"
+    for number in range(3):
+        (tmp_path / f"resnet.things.{number}.safetensors").touch()
+    assert [source_weights("resnet", seed).name[14] for seed in (0, 2, 3, 1004)] == ["0", "2", "0", "2"]
+    assert source_weights("flownet", source="chairs").name == "flownet.chairs.0.safetensors"
