@@ -16,6 +16,7 @@ from labkit.world.sets import (
     Stills,
 )
 from labkit.world.stroll import stroll
+from labkit.world.things import Things
 from labkit.world.version import VERSION
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Shape",
     "Source",
     "Stills",
+    "Things",
     "aperture",
     "render",
     "stroll",

@@ -177,19 +177,22 @@ def whole_number(value: Any, least: int, name: str) -> int:
     return int(value)
 
 
-def split_groups(groups: int, split: int, part: str) -> list[int]:
+def split_groups(groups: int, split: int, part: str, test_groups: int = 0) -> list[int]:
     """Groups, counted from 1, of one side of an official split: a third tests, the others train.
 
     Args:
-        groups: how many there are in all, at least 3.
+        groups: how many there are, at least 3.
         split: 1, 2 or 3; each group is in the test part of exactly one.
         part: ``"train"``, ``"test"`` or ``"all"``.
+        test_groups: further ones, numbered after these, that test in every split.
     """
     whole_number(groups, 3, "groups")
+    further = range(groups + 1, groups + whole_number(test_groups, 0, "test_groups") + 1)
     if split not in (1, 2, 3) or part not in ("train", "test", "all"):
         raise ValueError(f'split must be 1, 2 or 3 and part "train", "test" or "all"; got {split!r} and {part!r}')
-    test = set(range((split - 1) * groups // 3 + 1, split * groups // 3 + 1))
-    return [group for group in range(1, groups + 1) if part == "all" or (group in test) == (part == "test")]
+    test = {*range((split - 1) * groups // 3 + 1, split * groups // 3 + 1), *further}
+    every = (*range(1, groups + 1), *further)
+    return [group for group in every if part == "all" or (group in test) == (part == "test")]
 
 
 def to_arrays(rendering: Rendering) -> dict[str, np.ndarray]:

@@ -33,9 +33,31 @@ def kiss(t: Timing) -> tuple[Pose, Pose]:
     return _pair(t, near, walking, closest=0.62, inner=None, rest=(0.42, 0.1), lean=0.2, nod=0.12)
 
 
+_PACE = 3.2  # of coming and of going, in the progress of a meeting
+_WAY = 0.25  # of a clip, from the first step to being there
+
+
+def progress(frames: int, telling: float, early: float = 0.5) -> Array:
+    """The progress ``(T,)`` of a meeting, 0 to 1, that is longer or shorter while coming and going take equally long.
+
+    Args:
+        frames: T.
+        telling: fraction of the frames in which the two are nearer than half of their way, `_WAY` to 1.
+        early: fraction of the other frames that come before these, 0 to 1; where there are none before, the clip begins
+            when the two are there already, and so at its end.
+    """
+    together = round(telling * frames)
+    before = round((frames - together) * early)
+    time = np.arange(frames) - before + 0.5
+    coming = 0.5 + time / (_WAY * frames) if before else np.ones(frames)
+    going = 0.5 + (together - time) / (_WAY * frames) if before + together < frames else np.ones(frames)
+    near = np.clip(np.minimum(coming, going), 0, 1) / _PACE
+    return np.where(coming <= going, near, 1 - near)
+
+
 def _meeting(t: Timing) -> tuple[Array, Array]:
     """How near two puppets are, 0 to 1 and back, and how much they walk."""
-    near = np.clip(np.minimum(3.2 * t.progress, 3.2 * (1 - t.progress)), 0, 1)
+    near = np.clip(_PACE * np.minimum(t.progress, 1 - t.progress), 0, 1)
     near = near * near * (3 - 2 * near)
     speed = np.gradient(near) * t.frames if t.frames > 1 else 0 * near  # in clips, not frames: 24 frames or 96 alike
     return near, np.clip(np.abs(speed) / 4, 0, 1)

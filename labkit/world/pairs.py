@@ -203,7 +203,8 @@ class FlowPairs(PuppetClips):
             np.array([x, x + dx]), np.array([y, y + dy]) + EYE_LEVEL, np.array([0, turn]) + first, np.array([1, zoom])
         )
         if kind == 0:
-            return [Part("shape", _shape(rng, across), _pattern(rng, across), path, "clutter")]
+            shape = outline(OUTLINES[rng.integers(len(OUTLINES))], rng, across)
+            return [Part("shape", shape, pattern(rng, across), path, "clutter")]
         if kind == 1:
             prop, middle, extent = _FLYING[rng.integers(len(_FLYING))]
             size = reach / extent
@@ -219,30 +220,33 @@ def _background(rng: np.random.Generator) -> list[Part]:
         scenes = list(SCENES.values())
         return scenes[rng.integers(len(scenes))](rng, still)
     x, y, turn = rng.uniform(-2, 2, 3)
-    return [Part("background", everywhere(), _pattern(rng, 6.0), still.layer(x, y, 1.0, turn))]
+    return [Part("background", everywhere(), pattern(rng, 6.0), still.layer(x, y, 1.0, turn))]
 
 
-def _shape(rng: np.random.Generator, across: float) -> Shape:
-    """An outline, about ``across`` wide, around its middle."""
-    kind, thin, radius = rng.integers(10), rng.uniform(0.35, 0.8), across / 2
-    if kind == 0:
+OUTLINES = ("disc", "box", "ellipse", "stick", "triangle", "ring", "cross", "frame", "moon", "flower")
+
+
+def outline(kind: str, rng: np.random.Generator, across: float) -> Shape:
+    """One of the `OUTLINES`, about ``across`` wide, around its middle."""
+    thin, radius = rng.uniform(0.35, 0.8), across / 2
+    if kind == "disc":
         return disc(radius)
-    if kind == 1:
+    if kind == "box":
         return box(0.9 * across, thin * across, rng.uniform(0, 0.15) * across)
-    if kind == 2:
+    if kind == "ellipse":
         return ellipse(across, thin * across)
-    if kind == 3:
+    if kind == "stick":
         width = 0.2 * thin * across
         return union((capsule(across - 2 * width, width, 0.6 * width), 0, width - radius))
-    if kind == 4:
+    if kind == "triangle":
         return union((triangle(0.8 * across, 0.8 * across), 0, -radius))
-    if kind == 5:
+    if kind == "ring":
         return ring(0.75 * radius, 0.5 * radius * thin)
-    if kind == 6:
+    if kind == "cross":
         return union((box(across, 0.35 * across, 0.05), 0, 0), (box(0.35 * across, across, 0.05), 0, 0))
-    if kind == 7:
+    if kind == "frame":
         return _frame(box(0.8 * across, 0.6 * across), 0.1 * across)
-    if kind == 8:
+    if kind == "moon":
         return cut(disc(radius), disc(0.9 * radius), thin * radius, 0)  # a moon
     return _flower(radius, int(rng.integers(3, 8)), rng.uniform(0.05, 0.3), rng.uniform(0, 0.15))
 
@@ -263,7 +267,7 @@ def _flower(radius: float, petals: int, height: float, oval: float) -> Shape:
     return Shape(distance, radius)
 
 
-def _pattern(rng: np.random.Generator, across: float) -> Texture:
+def pattern(rng: np.random.Generator, across: float) -> Texture:
     """Two colours in some pattern, as coarse as suits something ``across`` wide."""
     first, second = (_COLOURS[i] for i in rng.permutation(len(_COLOURS))[:2])
     period, upright = max(rng.uniform(0.16, 0.4) * min(across, 3.0), 0.3), bool(rng.integers(2))

@@ -19,6 +19,7 @@ from labkit.world import actions as acts
 from labkit.world import props
 from labkit.world.buildings import FAMILIES, INDOORS, OBJECTS, Style, Thing, build, foreground, random_style
 from labkit.world.clips import PuppetClips, generator, whole_number
+from labkit.world.light import shaded, shadows
 from labkit.world.motion import Timing
 from labkit.world.puppet import random_look
 from labkit.world.render import Array, Part, Rendering, render, transform
@@ -57,11 +58,14 @@ class Change:
         light: 1 changes brightness by -33 to +16 %, gamma by up to a third, red against blue by up to a quarter, and
             lays a shade of up to a half over one side of the image.
         clutter: how many puppets or things are in the way: on average as many, if they leave enough to be seen.
+        shadow: how much of the light the shadows take that fall on a place, other ones in each photo: at most; on
+            average three quarters of that. Things that are indoors have none.
     """
 
     viewpoint: float = 1.0
     light: float = 1.0
     clutter: float = 1.0
+    shadow: float = 0.75
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -106,13 +110,15 @@ class Places(PuppetClips):
         views: of each, the query included; at least 2.
         distractors: places that are seen once.
         junk: views of each place that show less than a quarter of it.
+        queries: how many clear views of each place are asked for, one after the other: the query and good ones.
         styles: how many styles places and distractors share: the fewer, the more look alike. The first eleven are of
             different kinds.
+        objects: whether toys, vases and clocks are among them, which stand indoors, where no shadow falls.
         change: how much views differ.
 
     Attributes:
         roles: (N,) ``"query"``, ``"good"``, ``"ok"``, ``"junk"`` or ``"distractor"``.
-        queries: index of each place's query.
+        queries: index of each query, place by place.
 
     Raises:
         ValueError: an unknown part, or a number out of range.
@@ -131,7 +137,9 @@ class Places(PuppetClips):
         views: int = 5,
         distractors: int = 60,
         junk: int = 1,
-        styles: int = 12,
+        queries: int = 1,
+        styles: int = 60,
+        objects: bool = True,
         change: Change = Change(),
     ) -> None:
         if part not in _FIRST:
@@ -143,6 +151,7 @@ class Places(PuppetClips):
         if max(distractors, instances) > _MOST:
             raise ValueError(f"there are no more than {_MOST} places of a kind; got {distractors} and {instances}")
         self.seed, self.part, self.size, self.styles, self.change = seed, part, size, styles, change
+        self.families = [family for family in FAMILIES if objects or family not in OBJECTS]
         shown = ["query", *(("good", "ok")[k % 2] for k in range(views - 1)), *["junk"] * junk]
         self._shots = [
             (number, role, shown[:k].count(role)) for number in range(instances) for k, role in enumerate(shown)
@@ -156,9 +165,13 @@ class Places(PuppetClips):
         self.groups = torch.tensor(
             [_FIRST[part] + _MOST * (role == "distractor") + number + 1 for number, role, _ in self._shots]
         )
-        self.queries = [index for index, role in enumerate(self.roles) if role == "query"]
-        settings = {"seed": seed, "size": size, "styles": styles, "change": dataclasses.asdict(change)}
-        super().__init__("places", settings)
+        self.queries = [
+            index
+            for index, (_, role, take) in enumerate(self._shots)
+            if role == "query" or (role == "good" and take < whole_number(queries, 1, "queries") - 1)
+        ]
+        settings = {"seed": seed, "size": size, "styles": styles, "objects": bool(objects)}
+        super().__init__("places", {**settings, "change": dataclasses.asdict(change)})
 
     def positives(self, index: int) -> tuple[list[int], list[int]]:
         """The other good and the other ok views of the place in a view, queries among the good.
@@ -192,8 +205,8 @@ class Places(PuppetClips):
 
     def _style(self, number: int, role: str) -> Style:
         which = (number + (self.styles // 2) * (role == "distractor")) % self.styles
-        families = list(FAMILIES)
-        return random_style(generator(self.seed, "places", "style", which), families[which % len(families)])
+        family = self.families[which % len(self.families)]
+        return random_style(generator(self.seed, "places", "style", which), family)
 
     def _place(self, index: int) -> list[Thing]:
         number, role, _ = self._shots[index]
@@ -214,7 +227,9 @@ class Places(PuppetClips):
             weather = _WEATHER[rng.integers(len(_WEATHER))]
             back[0] = dataclasses.replace(back[0], texture=clouds(*weather, 1.6, rng))
         parts = [*back, *(part for thing in place for part in thing.seen(view.eye)), *view.passers]
-        picture = _through(view.warp, parts, self.size)
+        cast = generator(self.seed, "places", self.part, self.names[index], "shadow")
+        depth = 0.0 if style.family in OBJECTS else self.change.shadow * cast.uniform(0.5, 1.0)
+        picture = _through(view.warp, parts, self.size, cast, depth)
         return dataclasses.replace(picture, frames=_lit(picture.frames, rng, self.change.light))
 
     def _view(self, index: int, place: list[Thing]) -> _View:
@@ -329,8 +344,8 @@ def _covered(parts: list[Part], x: Array, y: Array) -> Array:
     return covered
 
 
-def _through(warp: Array, parts: list[Part], size: int) -> Rendering:
-    """Paint the plane of the place twice as fine as the image, and look at it at an angle."""
+def _through(warp: Array, parts: list[Part], size: int, rng: np.random.Generator, depth: float) -> Rendering:
+    """Paint the plane of the place twice as fine as the image, let shadows fall on it, and look at it at an angle."""
     corners = np.array([[-1, -1], [-1, size], [size, -1], [size, size]], float)
     x, y = _project(np.linalg.inv(warp), *corners.T)
     middle = np.linalg.inv(warp) @ [(size - 1) / 2, (size - 1) / 2, 1.0]
@@ -341,6 +356,11 @@ def _through(warp: Array, parts: list[Part], size: int) -> Rendering:
     through = warp @ np.linalg.inv(flat)  # painted pixels to those of the image
     double = transform(0.5, 0.5, 0.0, 2.0)  # to pixels half as wide
     colours = painted.frames[0].permute(1, 2, 0).numpy()
+    if depth:
+        shadow = shadows(rng, height, width, rng.uniform(0.15, 0.5) * 2 * size, contrast=1.2)
+        if painted.names[0] == "sky":
+            shadow[painted.part[0].numpy() == 0] = 0.0
+        colours = shaded(colours.astype(np.float32), shadow, depth).round().astype(np.uint8)
     colours = cv2.warpPerspective(colours, double @ through, (2 * size, 2 * size), borderMode=cv2.BORDER_REPLICATE)
     colours = cv2.resize(colours, (size, size), interpolation=cv2.INTER_AREA)
     part = cv2.warpPerspective(

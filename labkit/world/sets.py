@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from labkit.world import actions as acts
+from labkit.world import meetings
 from labkit.world.actions import Action, Meeting, perform
 from labkit.world.clips import PuppetClips, generator, split_groups, whole_number
 from labkit.world.motion import Timing, timing
@@ -60,9 +61,11 @@ class Actions(PuppetClips):
         seed: another seed is another world: actors, scenes, motions.
         split: 1, 2 or 3: which third of the groups tests.
         part: ``"train"``, ``"test"`` or ``"all"``.
-        size: height and width in pixels.
+        size: height in pixels.
+        width: in pixels; None: the height. Wider frames show more of the scene beside the actor.
         frames: length of a clip.
         groups: how many groups.
+        test_groups: how many more, which test in every split: the clips that train stay what they are.
         clips: per class and group.
         classes: names of the classes to take, in the order of their labels; all if None.
         difficulty: of the images.
@@ -85,13 +88,16 @@ class Actions(PuppetClips):
         split: int = 1,
         part: str = "all",
         size: int = 64,
+        width: int | None = None,
         frames: int = 16,
         groups: int = 24,
+        test_groups: int = 0,
         clips: int = 2,
         classes: Sequence[str] | None = None,
         difficulty: Difficulty = Difficulty(),
     ) -> None:
         self.seed, self.size = whole_number(seed, 0, "seed"), whole_number(size, 16, "size")
+        self.width = self.size if width is None else whole_number(width, 16, "width")
         self.num_frames, clips = whole_number(frames, 1, "frames"), whole_number(clips, 1, "clips")
         if not isinstance(difficulty, Difficulty):
             raise TypeError(f"difficulty must be a Difficulty; got {difficulty!r}: Difficulty(camera=0) for one")
@@ -107,7 +113,7 @@ class Actions(PuppetClips):
         self._places = [
             (label, group, clip)
             for label in range(len(self.classes))
-            for group in split_groups(groups, split, part)
+            for group in split_groups(groups, split, part, test_groups)
             for clip in range(1, clips + 1)
         ]
         self.names = [f"{self.classes[label]}_g{group:02d}_c{clip:02d}" for label, group, clip in self._places]
@@ -116,7 +122,8 @@ class Actions(PuppetClips):
         super().__init__(self.kind, self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        return {
+        wide = {} if self.width == self.size else {"width": self.width}
+        return wide | {
             "seed": self.seed,
             "size": self.size,
             "frames": self.num_frames,
@@ -142,14 +149,18 @@ class Actions(PuppetClips):
         actors = generator(self.seed, self.kind, "actor", group)
         place = generator(self.seed, self.kind, "scene", action.name, group)
         rng = generator(self.seed, self.kind, "clip", action.name, group, clip)
-        when = timing(rng, self.num_frames, period=action.period, jitter=self.difficulty.jitter)
+        when = self._when(rng, action, self.names[index])
         view = camera(rng, self.num_frames, self.difficulty.camera)
         cast = _cast(action, actors, rng, when, view, self.difficulty)
         back, front = _surroundings(place, view, self._place_of(action, group), self.difficulty)
         return _relight(self._seen([*back, *cast, *front], view), rng, self.difficulty)
 
+    def _when(self, rng: np.random.Generator, action: Action | Meeting, name: str) -> Timing:
+        """When things happen in a clip of that name."""
+        return timing(rng, self.num_frames, period=action.period, jitter=self.difficulty.jitter)
+
     def _seen(self, parts: list[Part], view: Camera) -> Rendering:
-        return render(parts, view.to_pixels(self.size, self.size), self.size, self.size)
+        return render(parts, view.to_pixels(self.size, self.width), self.size, self.width)
 
 
 class SecondActions(Actions):
@@ -163,13 +174,34 @@ class SecondActions(Actions):
 
 
 class Interactions(Actions):
-    """Two puppets meet: the four classes of TV Human Interactions, the telling moment short."""
+    """Two puppets meet: the four classes of TV Human Interactions.
+
+    The same clip with another ``telling`` has the same actors, place, camera and light; they only stay together for a
+    shorter or a longer time.
+
+    Args:
+        telling: fraction of the frames of each clip that tell what happens, since the two are together: nearer than
+            half of their way to each other; 0.25 to 1. At 1 nobody comes or goes.
+        frames: length of a clip.
+        settings: of `Actions`.
+    """
 
     actions = acts.INTERACTIONS
     kind = "interactions"
 
-    def __init__(self, *, frames: int = 24, **settings: Any) -> None:
+    def __init__(self, *, telling: float = 0.75, frames: int = 24, **settings: Any) -> None:
+        if not isinstance(telling, int | float) or not 0.25 <= telling <= 1:
+            raise ValueError(f"telling must be a fraction from 0.25 to 1; got {telling!r}")
+        self.telling = float(telling)
         super().__init__(frames=frames, **settings)
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"telling": self.telling}
+
+    def _when(self, rng: np.random.Generator, action: Action | Meeting, name: str) -> Timing:
+        early = 0.5 + 0.15 * self.difficulty.jitter * generator(self.seed, self.kind, "early", name).uniform(-1, 1)
+        progress = meetings.progress(self.num_frames, self.telling, early)
+        return dataclasses.replace(super()._when(rng, action, name), progress=progress)
 
 
 class LongClips(Actions):
@@ -182,6 +214,9 @@ class LongClips(Actions):
         noisy: a restless camera and two cuts in every clip: flow is what it would be on television.
         frames: length of a clip.
         segment: average length of an action, in frames; at least 4.
+        telling: fraction of the frames in which the labelled action happens, in whole segments, one at least; 1: it
+            fills the clip. None: it happens in one segment, which is 0.2 in a clip of five. The second of two labels
+            has one segment.
         settings: of `Actions`.
     """
 
@@ -189,17 +224,33 @@ class LongClips(Actions):
     kind = "long"
 
     def __init__(
-        self, *, frames: int = 120, segment: int = 24, two_labels: float = 0.25, noisy: bool = False, **settings: Any
+        self,
+        *,
+        frames: int = 120,
+        segment: int = 24,
+        telling: float | None = None,
+        two_labels: float = 0.25,
+        noisy: bool = False,
+        **settings: Any,
     ) -> None:
+        if telling is not None and not (isinstance(telling, int | float) and 0 < telling <= 1):
+            raise ValueError(f"telling must be a fraction above 0, to 1, or None; got {telling!r}")
         if not isinstance(two_labels, int | float) or not 0 <= two_labels <= 1:
             raise ValueError(f"two_labels must be a share from 0 to 1; got {two_labels!r}")
         self.segment, self.two_labels, self.noisy = whole_number(segment, 4, "segment"), float(two_labels), bool(noisy)
         if whole_number(frames, 1, "frames") < 2 * segment:
             raise ValueError(f"frames must be at least 2 * segment = {2 * segment}; got {frames}: ask for longer clips")
+        self.telling = telling and float(telling)
         super().__init__(frames=frames, **settings)
 
     def _settings(self) -> dict[str, Any]:
-        shape = {"segment": self.segment, "two_labels": self.two_labels, "noisy": self.noisy, "classes": self.classes}
+        telling = {} if self.telling is None else {"telling": self.telling}
+        shape = telling | {
+            "segment": self.segment,
+            "two_labels": self.two_labels,
+            "noisy": self.noisy,
+            "classes": self.classes,
+        }
         return super()._settings() | shape
 
     def _place_of(self, action: Action | Meeting, group: int) -> str:
@@ -209,11 +260,12 @@ class LongClips(Actions):
         """What happens when: (action, first frame, frame after the last), distractors included, in order."""
         label, group, clip = self._places[index]
         rng = generator(self.seed, self.kind, "story", self.classes[label], group, clip)
-        story = [self.classes[label]]
+        count = round(self.num_frames / self.segment)
+        story = [self.classes[label]] * max(round((self.telling or 0) * count), 1)
         others = [name for name in self.classes if name != story[0]]
         if others and rng.random() < self.two_labels:
             story.append(others[rng.integers(len(others))])
-        count = max(len(story) + 1, round(self.num_frames / self.segment))
+        count = max(len(story) + (self.telling != 1), count)
         at = rng.permutation(count)[: len(story)]
         fillers = [acts.DISTRACTORS[i].name for i in rng.integers(len(acts.DISTRACTORS), size=count)]
         for place, name in zip(at, story, strict=True):
@@ -302,7 +354,9 @@ class Stills(Actions):
 
 
 class Source(Actions):
-    """The source task, to learn to see before there is a video: stills of 24 classes, things and postures.
+    """A source task whose photos tell postures, too: stills of 24 classes, things and postures.
+
+    `labkit.world.Things` is the one that tells things alone; this is its control, and the one that misleads.
 
     Other actors than anywhere else. One class misleads on purpose: ``croquet`` swings a mallet that looks like the
     hammer of `Actions`, but in the forest, where `Actions` chops.

@@ -11,11 +11,12 @@ from torch import Tensor
 from labkit.world.buildings import FAMILIES, OBJECTS, build, random_style
 from labkit.world.clips import PuppetClips, generator
 from labkit.world.pairs import FlowPairs
-from labkit.world.places import Places
+from labkit.world.places import Change, Places
 from labkit.world.render import Part, render, transform
 from labkit.world.scenes import tripod
 from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
 from labkit.world.shapes import everywhere, plain
+from labkit.world.things import Things
 
 _SIZE, _FRAMES, _COLUMNS, _GAP, _MARGIN = 104, 4, 4, 18, 28
 _INK, _PAPER, _SOFT = (40, 40, 48), (252, 250, 245), (120, 118, 112)
@@ -57,12 +58,19 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
         stills = Stills(of=of, seed=seed, size=_SIZE, groups=6)
         page.heading(f"Stills of the {of}, in another style, as photos on the web are to video")
         page.thumbnails([(name, _frames_of(stills, name, number, 1)) for number, name in enumerate(stills.classes)])
+    things = Things(seed=seed, size=_SIZE, groups=6)
+    page.heading("The source task of things: props, buildings, scenes, shapes, before which people only pass by")
+    page.thumbnails([(name, _frames_of(things, name, number, 1)) for number, name in enumerate(things.classes)])
     source = Source(seed=seed, size=_SIZE, groups=6)
-    page.heading("The source task: things and postures, to learn to see from; croquet misleads")
+    page.heading("Its control, things and postures; croquet misleads")
     page.thumbnails([(name, _frames_of(source, name, number, 1)) for number, name in enumerate(source.classes)])
-    places = Places(seed=seed, size=_SIZE)
-    page.heading("Scenes to find again: one scene a strip, from elsewhere, in other light, partly hidden")
-    page.strips([(f"place {number}", _views(places, number)) for number in places.groups.unique().tolist()[:4]])
+    for shadow, words in (
+        (0.75, "in other light, under other shadows, partly hidden"),
+        (0.0, "the same without shadows"),
+    ):
+        places = Places(seed=seed, size=_SIZE, objects=False, change=Change(shadow=shadow))
+        page.heading(f"Scenes to find again: one scene a strip, from elsewhere; {words}")
+        page.strips([(f"place {number}", _views(places, number)) for number in places.groups.unique().tolist()[:4]])
     pairs = FlowPairs(seed=seed, size=_SIZE, number=12)
     page.heading("Pairs of frames with large motion, as chairs that fly")
     page.strips([("pair", torch.cat([pairs[n].frames([0, 1]), pairs[n + 1].frames([0, 1])])) for n in (0, 2, 4, 6)])

@@ -328,3 +328,19 @@ def test_legs_walk_alike_however_many_frames_there_are():
         strides.append(abs(meetings.handshake(when)[0].joints["left_knee"]).max())
     assert strides[0] == pytest.approx(strides[1], rel=0.1)
     assert strides[0] > 0.3
+
+
+def test_a_meeting_takes_its_time():
+    """Coming and going take a quarter of a clip each; the rest is for being together, and for being apart."""
+    near, _ = meetings._meeting(Timing(16, np.zeros(16), meetings.progress(16, 0.5)))
+    # 8 of 16 frames; the half-way points lie between frames 3 and 4 and between frames 11 and 12, 4 frames long
+    steps = np.array([0, 0, 1 / 8, 3 / 8, 5 / 8, 7 / 8, 1, 1])
+    np.testing.assert_allclose(
+        near, np.concatenate([steps, steps[::-1]]) ** 2 * (3 - 2 * np.concatenate([steps, steps[::-1]]))
+    )
+    first, _ = meetings._meeting(Timing(16, np.zeros(16), meetings.progress(16, 0.5, early=0.0)))
+    assert (first[:6] == 1).all()  # they are there when the clip begins
+    assert ((first >= 0.5).sum(), first[-1]) == (8, 0)
+    always, walking = meetings._meeting(Timing(16, np.zeros(16), meetings.progress(16, 1.0)))
+    assert (always == 1).all()
+    assert (walking == 0).all()

@@ -121,7 +121,14 @@ def test_sets_that_differ_never_share_a_folder():
     variants = [
         *(Actions(**changes) for changes in ({}, {"seed": 1}, {"size": 32}, {"frames": 8})),
         *(Actions(difficulty=Difficulty(**{name: 0.5})) for name in strengths),
-        *(SecondActions(), Interactions(), LongClips(), LongClips(noisy=True), LongClips(two_labels=0.5)),
+        *(
+            SecondActions(),
+            Interactions(),
+            Interactions(telling=1.0),
+            LongClips(),
+            LongClips(noisy=True),
+            LongClips(two_labels=0.5),
+        ),
         *(LongClips(segment=20), LongClips(classes=["wave", "clap"])),
         *(Stills(), Stills(noisy=True), Stills(of="actions"), Source()),
     ]
@@ -196,6 +203,23 @@ def test_default_sizes_are_those_of_the_datasheet(uncached):
     assert Actions(classes=["wave"], groups=3)[0].frames([0]).shape == (1, 3, 64, 64)
     assert (Actions().num_frames, Interactions().num_frames, LongClips().num_frames) == (16, 24, 120)
     assert (Stills().num_frames, Source().num_frames) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["actions", "second", "interactions", "stills", "source"])
+def test_the_middle_of_a_wide_frame_is_the_square_one(kind, uncached):
+    square, wide = (small(kind, frames=2, **width)[1] for width in ({}, {"width": 34}))  # 5 more pixels on each side
+    assert wide.frames([1]).shape == (1, 3, 24, 34)
+    if kind != "stills":  # the corners of a photo are dark
+        torch.testing.assert_close(wide.frames([0, 1])[..., 5:29], square.frames([0, 1]), rtol=0, atol=0)
+    torch.testing.assert_close(wide.flow([0])[..., 5:29], square.flow([0]))
+    assert wide.mask([0], "puppet")[..., 5:29].equal(square.mask([0], "puppet"))
+
+
+def test_a_width_that_is_none_or_the_height_is_the_square(uncached):
+    assert [Actions(width=width)._settings() for width in (None, 64)] == [Actions()._settings()] * 2
+    assert Actions(width=88)._settings() == Actions()._settings() | {"width": 88}
+    with pytest.raises(ValueError, match="width must be a whole number, 16 or more; got 8"):
+        Actions(width=8)
 
 
 @pytest.mark.parametrize(("kind", "size", "frames"), [("actions", 50, 5), ("interactions", 33, 2), ("source", 16, 3)])
@@ -403,6 +427,33 @@ def test_an_action_may_come_early_or_late():
     assert 0.2 < np.mean(first) < 0.5
 
 
+@pytest.mark.parametrize(("telling", "segments"), [(0.2, 1), (0.4, 2), (0.6, 3), (1.0, 5)])
+def test_an_action_happens_in_as_many_segments_as_tell(telling, segments):
+    clips = LongClips(groups=12, telling=telling, two_labels=0.0)
+    named = [[name == clips.classes[label] for name, _, _ in clips.segments(i)] for i, label in enumerate(clips.labels)]
+    assert {(sum(names), len(names)) for names in named} == {(segments, 5)}
+    frames = [sum(end - start for name, start, end in clips.segments(i) if name in clips.classes) for i in range(288)]
+    assert np.mean(frames) == pytest.approx(120 * telling, abs=2)
+
+
+def test_one_telling_segment_of_five_is_what_clips_have_anyway(uncached):
+    plain, told = LongClips(**LONG), LongClips(**LONG, telling=0.2)
+    assert [told.segments(i) for i in range(len(told))] == [plain.segments(i) for i in range(len(plain))]
+    assert torch.equal(told.draw(1).frames, plain.draw(1).frames)
+    filled = LongClips(**LONG, telling=1, two_labels=1.0)
+    assert all(len({name for name, _, _ in filled.segments(i)}) == 2 for i in range(len(filled)))  # the labels alone
+
+
+def test_further_test_groups_leave_the_others_as_they_are():
+    few, many = (Actions(part="test", split=2, groups=6, clips=1, test_groups=count) for count in (0, 4))
+    assert few.groups.unique().tolist() == [3, 4]
+    assert many.groups.unique().tolist() == [3, 4, 7, 8, 9, 10]
+    assert set(few.names) < set(many.names)
+    train = [Actions(part="train", split=2, groups=6, clips=1, test_groups=count).names for count in (0, 4)]
+    assert train[0] == train[1]
+    assert len(Actions(groups=6, clips=1, test_groups=4)) == 18 * 10
+
+
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_a_fraction_of_clips_has_two_labels(share):
     clips = LongClips(two_labels=share, groups=60)
@@ -523,6 +574,24 @@ def test_stills_are_taken_at_the_telling_moment(uncached):
     assert max(still) < 2.2 < 3 < min(first)
 
 
+def test_a_fraction_of_the_frames_of_a_meeting_tells_what_happens(uncached):
+    """The rest of the clip is the same: its actors, its scene and its camera."""
+    few, many = (Interactions(seed=1000, size=24, groups=3, clips=1, telling=telling) for telling in (0.36, 0.75))
+    for index in (0, 4, 7, 11):
+        clips = [each.draw(index) for each in (few, many)]
+        apart = []
+        for clip in clips:
+            hips = [number for number, name in enumerate(clip.names) if name == "hips"]
+            ways = (clip.poses[hips[0], :, :2, 2] - clip.poses[hips[1], :, :2, 2]).norm(dim=-1)  # (24,)
+            size = clip.poses[hips[0], :, :2, 0].norm(dim=-1)  # the camera may come nearer
+            apart.append(ways / size)
+        least, most = min(map(float, (apart[0].min(), apart[1].min()))), float(apart[0].max())
+        assert [int((ways < (least + most) / 2).sum()) for ways in apart] == [9, 18]
+        assert clips[0].names == clips[1].names
+    with pytest.raises(ValueError, match=r"telling must be a fraction from 0.25 to 1; got 0.2"):
+        Interactions(telling=0.2)
+
+
 # The source task
 
 
@@ -588,6 +657,8 @@ def test_without_jitter_clips_of_a_group_are_synchronised(uncached):
         (lambda: Actions(classes=["wave", "wave"]), "classes must be among .*, each once; got 'wave' 2 times"),
         (lambda: LongClips(two_labels=float("nan")), "two_labels must be a share from 0 to 1; got nan"),
         (lambda: LongClips(two_labels="half"), "two_labels must be a share from 0 to 1; got 'half'"),
+        (lambda: LongClips(telling=0), "telling must be a fraction above 0, to 1, or None; got 0"),
+        (lambda: LongClips(test_groups=-1), "test_groups must be a whole number, 0 or more; got -1"),
         (lambda: LongClips(segment=3), "segment must be a whole number, 4 or more; got 3"),
         (lambda: LongClips(frames=40), "frames must be at least 2 \\* segment = 48; got 40"),
         (lambda: Stills(of="cats"), 'of must be "interactions" or "actions"; got \'cats\''),
