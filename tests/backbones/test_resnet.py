@@ -50,7 +50,7 @@ def test_classify_is_the_mean_over_locations_then_dropout_in_training_only():
 
 def test_trained_weights_initialise_a_network_on_flow():
     """Grey flow is answered as grey frames are, the classifier and all sizes apart."""
-    frames, flow = resnet_tiny(24), resnet_tiny(7, in_channels=10)
+    frames, flow = resnet_tiny(54), resnet_tiny(7, in_channels=10)
     load_weights(frames, source_weights("resnet"))
     own = flow.fc.weight.clone()
     cross_modality_init(flow, frames)

@@ -86,7 +86,7 @@ def test_it_is_what_its_weights_say():
 def test_inflated_it_answers_a_static_clip_as_the_network_of_images():
     """Away from the ends of the clip. How many frames away: what the convolutions on the way can see, added up."""
     torch.manual_seed(0)
-    images = resnet_tiny(24)
+    images = resnet_tiny(54)
     load_weights(images, source_weights("resnet"))
     images.layer4[0].conv1.stride = images.layer4[0].downsample[0].stride = (2, 2)  # those of the 3-D network
     clips = resnet3d_tiny(7)
