@@ -21,7 +21,8 @@ from typing import Any, Protocol
 from labkit import claims
 from labkit.claims import COUNTING, ClaimsError, Entry, Record, Row, Selection
 from labkit.studies import study_of
-from labkit.viz import Table, claims_list, contents, folded, forest_plot, paper_table
+from labkit.studies.conditions import reached
+from labkit.viz import Figure, Table, claims_list, condition_slider, contents, folded, forest_plot, paper_table
 
 Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
 
@@ -174,6 +175,25 @@ class Scoreboard:
             where=written.where,
             note=written.note,
             verdicts=[verdict.plain() for verdict in self.judged() if verdict.claim.id in claimed],
+        )
+
+    def condition(self, name: str, start: int = 0) -> Figure:
+        """What the paper's systems reach while a condition of the world is turned up or down, with a slider.
+
+        Args:
+            name: of the condition in the ledger, e.g. ``"shadow"``.
+            start: the slider's first position; -1 for the last one.
+        """
+        declared = self.paper.conditions[name]
+        return condition_slider(
+            reached(self.paper.name, name, self.folder),
+            title=declared.title,
+            alt=f"What {', '.join(declared.systems.values())} reach.",
+            y_title=declared.unit,
+            slider=declared.knob,
+            start=start,
+            names=declared.systems,
+            command=f"labkit study run {self.paper.notebook} --rows 'condition.{name}.*' --seeds 1000,1001,1002",
         )
 
     def verdicts(self) -> Table:

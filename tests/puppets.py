@@ -2,6 +2,7 @@
 
 from labkit import claims
 from labkit.claims import Paper, Record, Selection, parse
+from labkit.world import VERSION
 
 LEDGER = """
 notebook = "02"
@@ -84,5 +85,5 @@ def measured(metric, *values, seeds=None, **changes):
 
 def note(folder, values, seed=0, **changes):
     """Write records of back-dropout."""
-    changes = {"paper": "back_dropout"} | changes
+    changes = {"paper": "back_dropout", "world": VERSION} | changes
     claims.write([a_record(metric, seed, value, **changes) for metric, value in values.items()], folder)

@@ -8,6 +8,7 @@ from puppets import note
 from labkit import claims
 from labkit.scoreboard import Scoreboard
 from labkit.studies.two_stream import TwoStream
+from labkit.world import VERSION
 
 
 class Run:
@@ -27,7 +28,7 @@ class Run:
 
 def recorded(folder, seed=0, **values):
     values = {metric.replace("__", "."): value for metric, value in values.items()}
-    note(folder, values, paper="two_stream", seed=seed, version=TwoStream.version)
+    note(folder, values, paper="two_stream", seed=seed, version=TwoStream.version, world=VERSION)
 
 
 def rows_of(table):

@@ -10,7 +10,7 @@
 
 from labkit.claims.judge import ENOUGH, LEVEL, Check, Verdict, interval, verdict
 from labkit.claims.ledger import ledger, load
-from labkit.claims.paper import Claim, Column, Entry, Paper, Row
+from labkit.claims.paper import Claim, Column, Condition, Entry, Paper, Row
 from labkit.claims.provenance import provenance
 from labkit.claims.records import (
     COUNTING,
@@ -38,6 +38,7 @@ __all__ = [
     "Claim",
     "ClaimsError",
     "Column",
+    "Condition",
     "Entry",
     "Outcome",
     "Paper",

@@ -11,6 +11,10 @@ metric ``{ meaning = "...", splits = 3 }``, says that a value is the mean over s
 differ, ``splits = { hmdb51 = 3 }``. ``network`` in a row is the network that the row is about, where it is not the
 paper's usual one, which ``networks`` names for each profile.
 
+A condition is something that the world has more or less of, on which an effect of the paper depends: in ``values``,
+among them a control, what was measured of each of the ``systems``. Its metrics are ``condition.ID.VALUE.SYSTEM``; they
+are measured on development seeds and judge nothing.
+
 The margins are in points of the metric (percent, unless the metric says otherwise) and were written before any run::
 
     better, helps                  > ... by 0 where the paper claims a direction, by 1 where it claims a difference
@@ -29,7 +33,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.claims.paper import Claim, Entry, Paper, Row
+from labkit.claims.paper import Claim, Condition, Entry, Paper, Row
 from labkit.claims.statement import METRIC, ClaimsError, parse
 
 
@@ -60,7 +64,7 @@ def _read(path: Path) -> Paper:
 
 
 def _paper(name: str, content: Any) -> Paper:
-    optional = {"link": "", "datasets": [], "networks": {}, "metrics": {}, "table": [], "figure": []}
+    optional = {"link": "", "datasets": [], "networks": {}, "metrics": {}, "table": [], "figure": [], "condition": []}
     fields = _take(content, name, {"notebook": str, "title": str, "claim": list}, optional)
     datasets = ("world", *fields["datasets"])
     entries = [
@@ -77,6 +81,9 @@ def _paper(name: str, content: Any) -> Paper:
             details = _take(meaning, f"{name}, {metric}", {"meaning": str}, {"splits": (1, {})})
             meaning, splits[metric] = details["meaning"], _splits(f"{name}, {metric}", details["splits"], datasets)
         metrics[metric] = meaning
+    conditions = {condition.id: condition for condition in (_condition(name, part) for part in fields["condition"])}
+    for condition in conditions.values():
+        metrics |= condition.metrics
     if odd := [metric for metric in metrics if not re.fullmatch(METRIC, metric)]:
         raise ClaimsError(f"{name}: a metric is lower case, digits, '_' and '.'; got {odd[0]!r}")
     claims = tuple(_claim(name, claim) for claim in fields["claim"])
@@ -97,6 +104,7 @@ def _paper(name: str, content: Any) -> Paper:
         splits={metric: counts for metric, counts in splits.items() if counts},
         entries=tuple(entry for entry, _ in entries),
         claims=claims,
+        conditions=conditions,
     )
 
 
@@ -183,6 +191,17 @@ def _row(place: str, content: Any, of_data_sets: Sequence[bool], otherwise: str,
         raise ClaimsError(f"{place}: must say which metrics stand beside it (ours) or the reason (why); got neither")
     paper = tuple(None if cell == "-" else cell for cell in fields["paper"])
     return Row(fields["name"], paper, tuple(ours), why, fields["network"])
+
+
+def _condition(paper: str, content: Any) -> Condition:
+    place = f"{paper}, condition {_id(content)}"
+    required = {"id": str, "title": str, "knob": str, "values": list, "unit": str, "systems": dict}
+    fields = _take(content, place, required, {})
+    if not fields["systems"] or len(fields["values"]) < 2:
+        raise ClaimsError(f"{place}: must have systems, and two values or more, a control among them")
+    if odd := [value for value in fields["values"] if isinstance(value, bool) or not isinstance(value, int | float)]:
+        raise ClaimsError(f"{place}: values must be numbers; got {odd[0]!r}")
+    return Condition(**{**fields, "values": tuple(f"{value:g}" for value in fields["values"])}, paper=paper)
 
 
 def _claim(paper: str, content: Any) -> Claim:

@@ -1,9 +1,9 @@
 """What the ledger knows of a paper: its tables and figures, its metrics, its claims."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from labkit.claims.statement import Statement
+from labkit.claims.statement import ClaimsError, Statement
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,48 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A condition of the world on which an effect of the paper depends, and what is measured while it changes.
+
+    Args:
+        id: its name in metrics.
+        paper: that it belongs to.
+        title: of the figure that shows it.
+        knob: what is turned, in words.
+        values: that were measured, in order; the control, at which the effect should vanish, among them.
+        unit: of what the systems reach.
+        systems: what is compared: the name in metrics, and words.
+    """
+
+    id: str
+    paper: str
+    title: str
+    knob: str
+    values: tuple[str, ...]
+    unit: str
+    systems: Mapping[str, str]
+
+    def metrics_at(self, value: float) -> tuple[str, ...]:
+        """The metrics of one value, in the order of the systems.
+
+        Raises:
+            ClaimsError: a value that the condition does not have.
+        """
+        if f"{value:g}" not in self.values:
+            raise ClaimsError(f"{self.paper}: {self.id} must be one of {', '.join(self.values)}; got {value:g}")
+        return tuple(f"condition.{self.id}.{value:g}.{system}" for system in self.systems)
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """All metrics, with their meanings."""
+        return {
+            metric: f"{self.unit}: {words}; {self.knob} {value}"
+            for value in self.values
+            for metric, words in zip(self.metrics_at(float(value)), self.systems.values(), strict=True)
+        }
+
+
+@dataclass(frozen=True)
 class Paper:
     """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
 
@@ -97,6 +139,7 @@ class Paper:
         splits: by metric and data set, over how many official splits it is a mean, where over several.
         entries: its tables and figures.
         claims: none, where this is no paper but a table of the lab's own, whose rows have no cells of a paper.
+        conditions: of the world, by name.
     """
 
     name: str
@@ -109,6 +152,7 @@ class Paper:
     splits: Mapping[str, Mapping[str, int]]
     entries: tuple[Entry, ...]
     claims: tuple[Claim, ...]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
 
     def num_splits(self, metric: str, dataset: str) -> int:
         """Over how many official splits of a data set a metric is a mean."""

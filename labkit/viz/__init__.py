@@ -9,6 +9,7 @@ from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import (
     bar_chart,
     bar_slider,
+    condition_slider,
     flow_components,
     flow_fields,
     frame_strip,
@@ -62,6 +63,7 @@ __all__ = [
     "class_sheet",
     "clip_story",
     "colour_wheel",
+    "condition_slider",
     "confusion_browser",
     "confusion_switch",
     "contents",

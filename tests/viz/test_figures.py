@@ -242,3 +242,18 @@ def test_labels_of_two_lines_get_the_room_for_them():
 def test_bad_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_slider_over_a_condition_shows_means_and_worlds():
+    steps = {
+        "0": {"SIFT": {1000: 88.0, 1001: 86.0}, "b9": {1000: 55.0}},
+        "0.75": {"SIFT": {1000: 40.0}, "b9": {7: 47.0}},
+    }
+    words = {"title": "Shadows", "alt": "Two methods.", "y_title": "mAP (%)", "slider": "depth"}
+    figure = viz.condition_slider(steps, **words, start=1)
+    assert list(figure.data[0].y) == [40, 47]
+    assert list(figure.data[0].text) == ["40.0", "47.0"]
+    moved = figure.layout.sliders[0].steps[0].args[0]
+    assert moved["y"] == [[87, 55], [88, 86, 55]]
+    assert moved["x"] == [["SIFT", "b9"], ["SIFT", "SIFT", "b9"]]
+    assert "depth 0: SIFT 87.0, b9 55.0; depth 0.75: SIFT 40.0" in figure.alt

@@ -4,7 +4,7 @@ Every function takes arrays and returns a `labkit.viz.style.Figure`; nothing her
 for a title and an alt text: a figure that cannot be described in a sentence is not finished.
 """
 
-from labkit.viz.figures.charts import bar_chart, bar_slider, line_chart, timeline
+from labkit.viz.figures.charts import bar_chart, bar_slider, condition_slider, line_chart, timeline
 from labkit.viz.figures.images import (
     flow_components,
     flow_fields,
@@ -19,6 +19,7 @@ from labkit.viz.figures.images import (
 __all__ = [
     "bar_chart",
     "bar_slider",
+    "condition_slider",
     "flow_components",
     "flow_fields",
     "frame_strip",

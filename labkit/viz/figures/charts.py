@@ -147,6 +147,69 @@ def bar_slider(
     return finish(figure, title=title, alt=alt, height=420 + ticks.room - SHORT)
 
 
+def condition_slider(
+    steps: Mapping[str, Mapping[str, Mapping[int, float]]],
+    *,
+    title: str,
+    alt: str,
+    y_title: str,
+    slider: str,
+    start: int = 0,
+    names: Mapping[str, str] | None = None,
+    command: str = "",
+) -> Figure:
+    """What each system reaches, with a slider over a condition: a bar for the mean, a dot for each seed.
+
+    Args:
+        steps: a label of the slider's position, and for each system there its value by seed. Without any, the figure
+            says that nothing was measured yet.
+        title: above the figure.
+        alt: what there is to see; the means are read out after it.
+        y_title: of the y axis, with its unit.
+        slider: what the slider sets, shown before its value.
+        start: position to begin with; -1 is the last one.
+        names: of the systems, in words; those that it does not have keep their own.
+        command: that measures it, shown where nothing was measured yet.
+
+    Raises:
+        ValueError: steps with different systems, or a start that is not among them.
+    """
+    if not steps:
+        centred = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 15}}
+        figure = go.Figure().add_annotation(
+            text=f"Not measured yet in this version of the world.<br>{command}", **centred
+        )
+        figure.update_xaxes(visible=False).update_yaxes(visible=False)
+        return finish(figure, title=title, alt=f"Not measured yet: {alt}", height=200)
+    known = names or {}
+    steps = {label: {known.get(name, name): row[name] for name in row} for label, row in steps.items()}
+    start %= len(steps)
+    means = {
+        label: {name: sum(by_seed.values()) / len(by_seed) for name, by_seed in systems.items()}
+        for label, systems in steps.items()
+    }
+    read_out = "; ".join(
+        f"{slider} {label}: " + ", ".join(f"{name} {value:.1f}" for name, value in row.items())
+        for label, row in means.items()
+    )
+    figure = bar_slider(
+        means, title=title, alt=f"{alt} {read_out}.", x_title="", y_title=y_title, slider=slider, start=start
+    )
+    dots = [
+        [(name, value) for name, by_seed in systems.items() for value in by_seed.values()] for systems in steps.values()
+    ]
+    look = {"mode": "markers", "marker": {"color": "white", "size": 7, "line": {"color": "#111827", "width": 1.5}}}
+    at = [([name for name, _ in pairs], [value for _, value in pairs]) for pairs in dots]
+    figure.add_scatter(x=at[start][0], y=at[start][1], name="one world each", **look)
+    written = [[f"{value:.1f}" for value in row.values()] for row in means.values()]
+    figure.update_traces(text=written[start], textposition="inside", insidetextanchor="start", selector={"type": "bar"})
+    for step, (x, y), row, text in zip(figure.layout.sliders[0].steps, at, means.values(), written, strict=True):
+        step.args = [{"x": [list(row), x], "y": [list(row.values()), y], "text": [text, None]}]
+    high = max(value for pairs in dots for _, value in pairs)
+    figure.update_yaxes(range=[0, 1.08 * high])
+    return figure
+
+
 def _chart_axes(figure: go.Figure, x_title: str, y_title: str) -> None:
     figure.update_xaxes(
         title={"text": x_title, "standoff": 8},
