@@ -121,8 +121,8 @@ figures.change(sitting.frames, sitting.times, reading.name_of(study, sitting.cli
 # "Compared to raw images, the image features are more robust to translation and appearance changes." Low layers see small
 # motions, high ones relations "across longer periods of time"; which level is best depends on the video, so it uses several.
 #
-# > In the lab's world these features come from a small network that was trained on stills of other puppets: things and
-# > postures, never an action. The thesis starts from [ImageNet](https://www.image-net.org).
+# > In the lab's world these features come from a small network that was trained to name *things* in photos (props, houses,
+# > scenes), never a posture or an action. The thesis starts from [ImageNet](https://www.image-net.org).
 
 # %%
 figures.change_by_level({level: reading.strength(motion) for level, motion in sitting.motion.items()})

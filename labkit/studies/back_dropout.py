@@ -140,7 +140,9 @@ class BackDropout(Study):
     @property
     def weights(self) -> Path:
         """Of the network of the source task: the world's, or a CNN-M-2048 trained on ImageNet."""
-        return source_weights("cnn_m") if self.size == "tiny" else Path(self.data_root, "cnn_m_imagenet.safetensors")
+        if self.size == "tiny":
+            return source_weights("cnn_m", source="postures")
+        return Path(self.data_root, "cnn_m_imagenet.safetensors")
 
     def pre_trained(self) -> CNNM:
         """The network of the source task with a new classifier, newly built each time."""
@@ -354,9 +356,9 @@ class BackDropout(Study):
     # --- ours, in the source task of the world
 
     @cached_property
-    def source(self) -> tuple[CNNM, Sequence[str]]:
+    def source_network(self) -> tuple[CNNM, Sequence[str]]:
         """The small network of the world's source task as it comes with the lab, and the names of its classes."""
-        path = source_weights("cnn_m")
+        path = source_weights("cnn_m", source="postures")
         classes = card(path)["classes"]
         network = back_dropout.cnn_m(len(classes), size="tiny")
         load_weights(network, path)
@@ -364,7 +366,7 @@ class BackDropout(Study):
 
     def culprits(self, strength: float = CULPRITS) -> Planted:
         """What negative back-dropout does about culprits of a strength, planted in the network of the source task."""
-        return search_culprits(self.source[0], *self._activations, strength, seed=self.seed)
+        return search_culprits(self.source_network[0], *self._activations, strength, seed=self.seed)
 
     @cached_property
     def _activations(self) -> tuple[Activations, Activations]:
@@ -372,7 +374,7 @@ class BackDropout(Study):
         view, stills = back_dropout.frame_view(crop_size=56), self.stills
         with torch.no_grad():
             images = torch.cat([view.test(still, 1)[0] for still in stills])  # (N, 3, 56, 56)
-            taps = self.source[0].taps(images)
+            taps = self.source_network[0].taps(images)
         order = torch.randperm(len(stills), generator=torch.Generator().manual_seed(self.seed)).tensor_split(2)
         first, second = (Activations(taps["fc7"][half], taps["fc6"][half], stills.labels[half]) for half in order)
         return first, second

@@ -145,7 +145,7 @@ def gains(study: BackDropout) -> dict[str, tuple[float, float]]:
 
 def taken_for(study: BackDropout, name: str) -> dict[str, float]:
     """Percent of the test clips of each action that the network of the source task takes for one of its classes."""
-    (network, classes), test = study.source, study.clips.test
+    (network, classes), test = study.source_network, study.clips.test
     views = test.map(lambda clip: frame_view(crop_size=56).test(clip, study.scale.moments))
     predicted = study.scores("scores.test.source", network, views, batch=study.scale.videos).argmax(1)  # (N,)
     taken = (predicted == classes.index(name)).double()  # (N,)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit import claims, metrics
+from labkit.backbones import source_weights
 from labkit.clips import Clips
 from labkit.studies.clock import Training
 from labkit.studies.identity import Facts, facts_of_scores, facts_of_training
@@ -31,6 +32,9 @@ from labkit.studies.rows import Measure, Row, Values, per_clip, rows_of
 from labkit.studies.store import Artefact, Store
 from labkit.training import Recipe, Step, evaluate, fit
 from labkit.world import VERSION as WORLD
+
+SOURCES = ("things", "postures")
+"""What the lab's own small networks may have learned."""
 
 
 class Study(ABC):
@@ -44,6 +48,8 @@ class Study(ABC):
         seed: of the world, of initialisation and of training.
         network: which of the `networks` to study; the first one if empty.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
+        source: what the lab's own small networks have learned, where a paper starts from ImageNet: ``"things"``, or
+            ``"postures"`` as well, see `labkit.backbones.source_weights`.
         precision: of training: "no" (float32), "bf16" or "fp16".
         workers: processes that load data.
         missing: of a real data set: "error", or "skip" to use the clips that are there.
@@ -57,6 +63,7 @@ class Study(ABC):
             computing stale for the sake of a comment.
         scales: for each profile, what it changes.
         networks: what can be studied with the profile paper, by name; smaller profiles have their tiny versions.
+        whole: those of them that smaller profiles take as they are.
         gigabytes: of one network of the paper's size on the disk, with its checkpoint.
         painted: whether the profile paper takes what the world draws as well.
         live: metric and value, measured by this object.
@@ -73,6 +80,7 @@ class Study(ABC):
     version: ClassVar[int]
     scales: ClassVar[Mapping[str, Any]]
     networks: ClassVar[tuple[str, ...]]
+    whole: ClassVar[tuple[str, ...]] = ()
     gigabytes: ClassVar[float] = 1.5
     painted: ClassVar[bool] = False
 
@@ -86,6 +94,7 @@ class Study(ABC):
         seed: int = 0,
         network: str = "",
         device: str = "cpu",
+        source: str = "things",
         precision: str = "no",
         workers: int = 0,
         missing: str = "error",
@@ -96,6 +105,7 @@ class Study(ABC):
         require_among("profile", profile, self.scales)
         require_among("dataset", dataset, claims.ledger()[self.paper].datasets)
         require_among("network", network or self.networks[0], self.networks)
+        require_among("source", source, SOURCES)
         if dataset != "world" and not data_root:
             raise ValueError(f"data_root must be the folder of {dataset}; got none")
         if dataset == "world" and data_root:
@@ -103,8 +113,10 @@ class Study(ABC):
         self.profile, self.scale, self.split, self.seed = profile, self.scales[profile], split, seed
         self.dataset, self.data_root = dataset, data_root
         self.size: Literal["paper", "tiny"] = "paper" if profile == "paper" else "tiny"
-        self.network = (network or self.networks[0]) + ("" if self.size == "paper" else "_tiny")
-        self.device, self.precision, self.workers, self.missing = device, precision, workers, missing
+        network = network or self.networks[0]
+        self.network = network + ("" if self.size == "paper" or network in self.whole else "_tiny")
+        self.device, self.precision, self.workers = device, precision, workers
+        self.source, self.missing = source, missing
         self.progress = profile != "smoke" if progress is None else progress
         if out is None and profile in claims.COUNTING:
             out = Path(__file__).resolve().parents[2] / "build" / "studies"
@@ -122,6 +134,7 @@ class Study(ABC):
         clips = self.dataset + f"{WORLD}" * (self.dataset == "world") + "-partial" * (self.missing == "skip")
         scale = hashlib.sha256(repr(self.scale).encode()).hexdigest()[:8]
         settings = f"{clips}-{self.profile}-{scale}" + f"-{self.precision}" * (self.precision != "no")
+        settings += f"-{self.source}" * (self.source != SOURCES[0])
         return Path(f"{self.paper}-v{self.version}", settings, f"{self.network}-split{self.split}-seed{self.seed}")
 
     @property
@@ -137,6 +150,10 @@ class Study(ABC):
             self._siblings[key] = type(self)(self.profile, **{**self._settings, **changes})
             self._siblings[key].asked, self._siblings[key]._keeper.clock = self.asked, self._keeper.clock
         return self._siblings[key]
+
+    def source_weights(self, name: str) -> Path:
+        """Small weights that come with the lab, of what `source` says; the seed chooses among several trainings."""
+        return source_weights(name, self.seed, source=self.source)
 
     # --- what a study trains and computes
 

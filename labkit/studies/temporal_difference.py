@@ -22,7 +22,6 @@ from labkit.backbones import (
     card,
     cross_modality_init,
     load_weights,
-    source_weights,
     torchvision_weights,
 )
 from labkit.clips import Clips
@@ -154,9 +153,9 @@ class TemporalDifference(Study):
 
     @cached_property
     def stills(self) -> nn.Module:
-        """A backbone that was trained on stills: on ImageNet, or on the world's source task with its other puppets."""
+        """A backbone that was trained on stills: on ImageNet, or on the world's photos of things."""
         if self.size == "tiny":
-            path = source_weights("resnet")
+            path = self.source_weights("resnet")
         elif not (path := Path(self.data_root, "resnet50_imagenet.pth")).exists():  # then those of torchvision
             weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
             return torchvision_weights(torchvision.models.resnet50, weights)
