@@ -46,7 +46,7 @@ from torchvision import models  # type: ignore[import-untyped]
 from torchvision.transforms.v2.functional import resize  # type: ignore[import-untyped]
 
 from labkit import checks, vlad
-from labkit.backbones import card, load_weights, source_weights, torchvision_weights
+from labkit.backbones import card, efficientnet_lite, load_weights, source_weights, torchvision_weights
 from labkit.backbones.codes import IMAGENET_MEAN, IMAGENET_STD
 from labkit.backbones.googlenet import googlenet_tiny
 from labkit.backbones.receptive_field import ReceptiveField, empty_maps, receptive_fields
@@ -76,6 +76,9 @@ VGG16_LAYERS = {  # after the ReLU
     "conv5_2": "features.27",
     "conv5_3": "features.29",
 }
+
+LITE0_LAYERS = {name: name for name in ("b2", "b4", "b6", "b7", "b8", "b9", "b10", "b12", "b14", "b15", "head")}
+"""As many of EfficientNet-Lite0, which is not the thesis's network: ends of its stages, more where GoogLeNet has 4."""
 
 Features = Mapping[Hashable, Tensor]
 """Local features of a batch of images, ``(B, n, d)`` each, by layer or by ``(layer, scale)``."""
@@ -364,3 +367,15 @@ def vgg16(weights: str | os.PathLike[str] | None = None, *, download: bool = Fal
     """VGG-16 trained on ImageNet by torchvision, 224 x 224 (528 MB); arguments and errors as `googlenet`."""
     entry = models.VGG16_Weights.IMAGENET1K_V1
     return ConvFeatures(torchvision_weights(models.vgg16, entry, file=weights, download=download), VGG16_LAYERS)
+
+
+def efficientnet_lite0() -> ConvFeatures:
+    """EfficientNet-Lite0 trained on ImageNet, 224 x 224, whose weights come with the lab; not the thesis's network.
+
+    Raises:
+        FileNotFoundError: the package with its weights is not installed.
+    """
+    network = efficientnet_lite.efficientnet_lite0()
+    return ConvFeatures(
+        network, LITE0_LAYERS, efficientnet_lite.INPUT_SIZE, efficientnet_lite.MEAN, efficientnet_lite.STD
+    )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.clips import Clip
 from labkit.retrieval import CrossFitted, cross_fitted, listed, ranking, retrieval_average_precision
-from labkit.studies.rows import Measure
+from labkit.studies.rows import Measure, per_clip
 
 
 class PhotoSearch:
@@ -72,6 +72,17 @@ class PhotoSearch:
         return retrieval_average_precision(
             self.rank(descriptors), self.truth["good"] | self.truth["ok"], self.truth["junk"]
         )
+
+    def mean(self, values: Tensor) -> Measure:
+        """The mean over the queries of values ``(Q,)``, in percent, with its standard error over the groups."""
+        places, position = self.groups.unique(return_inverse=True)
+        if len(places) == len(values):
+            return per_clip(values)._replace(hits=None)
+        values, count = values.double(), torch.bincount(position).double()
+        mean = values.mean()
+        off = torch.zeros_like(count).index_add(0, position, values - mean)  # of each place, summed over its queries
+        stderr = (off.pow(2).sum() * len(places) / (len(places) - 1)).sqrt() / len(values)
+        return Measure(100 * mean.item(), 100 * stderr.item())
 
     def chance(self, seed: int = 0) -> float:
         """Mean average precision of random descriptors."""

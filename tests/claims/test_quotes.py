@@ -12,8 +12,6 @@ QUOTED = [
     ("ts.last_layer", "learns less ({:.1f} %", "spatial.fine_tune_d9"),
     ("ts.slow_fusion", "has not learned here ({:.1f} %", "spatial.scratch_d9"),
     ("ts.multitask", "{:.0f} % alone, multi-task learning makes {:.0f} %", "small.alone", "small.multi_task"),
-    ("vlad.vs_pool", "({:.1f} and {:.1f} %)", "pool.sum", "multi.128"),
-    ("vlad.vs_sift", "SIFT {:.0f}.", "sift.vlad"),
     (
         "long.convpool",
         "Late {:.1f}, Slow {:.1f}, Local {:.1f}, Conv {:.1f} %",

@@ -104,7 +104,9 @@ def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch):
     assert any("expected a folder of photos; got no such folder" in problem for problem in problems)
     assert any("vgg16-397923af" in problem for problem in problems)
     small = ConvVLAD("smoke", progress=False, network="vgg16")
-    assert preflight(small) == ["network must be googlenet in this profile; got vgg16, which has no small version"]
+    assert preflight(small) == [
+        "network must be googlenet or lite0 in this profile; got vgg16: it has no small version"
+    ]
     assert preflight(ConvVLAD("smoke", progress=False, out=tmp_path)) == []
     full = ConvVLAD("smoke", progress=False, out=tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
@@ -132,15 +134,15 @@ def test_the_papers_path_runs_to_its_end_on_real_photos_in_holidays_layout(tmp_p
         load_weights(network, Path(REAL, "weights/squeezenet1_0_rgb_imagenet_norm.pth"))
         return conv_vlad.ConvFeatures(network, {"fire2": "features.3", "fire5": "features.7", "fire9": "features.12"})
 
-    monkeypatch.setattr(conv_vlad, "googlenet", lambda _: squeezenet())
+    monkeypatch.setattr(conv_vlad, "googlenet", lambda *_, **__: squeezenet())
     scale = ConvVLAD.scales["paper"]._replace(features=4000, words=16, sift_words=100, dimensions=3)
     monkeypatch.setitem(ConvVLAD.scales, "paper", scale)
     settings = {"dataset": "holidays", "data_root": str(tmp_path), "missing": "skip", "progress": False}
     study = ConvVLAD("paper", out=tmp_path / "out", **settings)
     with pytest.warns(UserWarning, match="took 25 of 1491 photos"):
         assert preflight(study) == []
-    values = study.measure(*study.rows())
-    assert set(values) == set(claims.ledger()["conv_vlad"].metrics)
+    values, paper = study.measure_here(*study.rows()), claims.ledger()["conv_vlad"]
+    assert set(values) == set(paper.metrics) - set(paper.conditions["shadow"].metrics)
     assert values["layer.best"] > 40  # at chance level about 12
     assert study.clip_counts("layer.best") == ((0, 0), (25, 1491))
     assert isinstance(study.search.database, data.Holidays)
