@@ -4,9 +4,9 @@ The large set is UCF101, the small one HMDB51; in the lab's world they are eight
 ten and four labelled clips of each to learn from. Networks of the small set start from those of the large one.
 
 Tiny FlowNets come with the lab (``data_scripts/train_flow.py``): trained without labels on other puppets, or on things
-that fly about. In two respects they are not what the thesis has. That of many frames, eight here, has seen a sixth of
-the samples that those of two frames have. And the many clips without labels, which the FlowNet of the target videos was
-trained on, are never shown to that of chairs; in the thesis both meet the same videos when they learn both tasks.
+that fly about, each on as many fields of flow. In one respect they are not what the thesis has: the many clips without
+labels, which the FlowNet of the target videos was trained on, are never shown to that of chairs; in the thesis both
+meet the same videos when they learn both tasks.
 """
 
 import copy
@@ -37,7 +37,8 @@ class Model(NamedTuple):
 
     Attributes:
         sees: ``"one_frame"``, ``"two_frame"``, ``"multi_frame"``, or ``"field"``, one of given flow.
-        start: the FlowNet that it starts from or is stacked on; ``"images"``; or nothing, random weights.
+        start: the FlowNet that it starts from or is stacked on; ``"images"``, photos of things, or ``"postures"``,
+            photos that tell postures as well; or nothing, random weights.
         flow_weight: lambda of the multi-task loss; None where it learns actions alone.
         stacked: whether it sees the flow of the FlowNet.
         upsample: whether this flow is enlarged to the size of the frames.
@@ -61,6 +62,7 @@ MODELS: Mapping[str, Model] = {
     "stacked_upsampled": Model("two_frame", "target", stacked=True, upsample=True),
     "stacked_chairs": Model("two_frame", "chairs", stacked=True),
     "images": Model("one_frame", "images"),
+    "images_postures": Model("one_frame", "postures"),
     "given_flow": Model("field"),
     "exact_flow": Model("field"),
     "scratch16": Model("multi_frame"),
@@ -209,7 +211,7 @@ class ActionFlowModels(Study):
             build = afn.multi_frame_network if sees == "multi_frame" else afn.two_frame_network
             network = self.initialised(lambda: build(classes, size=self.size))
             if self.size == "tiny":
-                load_weights(network, source_weights(f"flownet_{name}"), skip=("encoder.fc",))
+                load_weights(network, self.flow_weights(name), skip=("encoder.fc",))
             else:
                 chairs = name == "chairs"
                 view = afn.clip_view(**afn.CHAIRS) if chairs else self.view(sees, **afn.FLOW)
@@ -217,6 +219,11 @@ class ActionFlowModels(Study):
                 self.train(f"flow_net.{name}", network, afn.flow_loss, clips.map(view.train), self.recipe(sees))
             self._flow_nets[name] = network.to(self.torch_device).eval()
         return self._flow_nets[name]
+
+    def flow_weights(self, name: str) -> Path:
+        """Weights of a tiny FlowNet; the seed chooses among several trainings."""
+        network, source = ("flownet_multi", "target") if name == "target_multi" else ("flownet", name)
+        return source_weights(network, self.seed, source=source)
 
     @cached_property
     def _flow_nets(self) -> dict[str, afn.ActionFlowNet]:
@@ -244,20 +251,23 @@ class ActionFlowModels(Study):
             "field": partial(afn.one_frame_network, in_channels=2),
         }
         network = self.initialised(lambda: builders[model.sees](classes, size=self.size))
+        if model.start == "postures":
+            cross_modality_init(network.encoder, self.sibling(source="postures").image_network(), other_strides=True)
         if model.start == "images":
             cross_modality_init(network.encoder, self.image_network(), other_strides=self.size == "tiny")
         return network
 
     def image_network(self) -> nn.Module:
-        """ResNet-18 trained on ImageNet, or, if tiny, a network trained on stills of other puppets."""
+        """ResNet-18 trained on ImageNet, or, if tiny, a network trained on stills of the world."""
         if self.size == "paper":
             return torchvision_weights(resnet18, ResNet18_Weights.IMAGENET1K_V1)
-        network = resnet_tiny(len(card(source_weights("resnet"))["classes"]))
-        load_weights(network, source_weights("resnet"))
+        weights = self.source_weights("resnet")
+        network = resnet_tiny(len(card(weights)["classes"]))
+        load_weights(network, weights)
         return network
 
-    def model(self, name: str, on: str = "large") -> Any:
-        """A network that has learned the actions of a set; see `MODELS`."""
+    def model(self, name: str, on: str = "large", longer: float = 1.0) -> Any:
+        """A network that has learned the actions of a set, in so many times the usual steps; see `MODELS`."""
         model = MODELS[name]
         if on == "large":
             network = self.untrained(name)
@@ -270,12 +280,13 @@ class ActionFlowModels(Study):
         if model.flow_weight is not None:
             loss = partial(afn.multitask_loss, weight=model.flow_weight)
             view = self.view(model.sees, with_flow=True)
-        recipe = self.recipe(model.sees, 1.0 if on == "large" else 0.5)
+        recipe = self.recipe(model.sees, longer * (1.0 if on == "large" else 0.5))
         options: dict[str, Any] = {}
         if on == "large" and model.sees == "two_frame" and model.start and not model.stacked:
             options = {"watch": self._watched_flow, "every": max(recipe.steps // 20, 1)}
         clips = self.given(name, self.sets(on).train)
-        return self.train(f"{name}.{on}", network, loss, clips.map(view.train), recipe, **options)
+        name = f"{name}.{on}{_times(longer)}"
+        return self.train(name, network, loss, clips.map(view.train), recipe, **options)
 
     def _watched_flow(self, network: afn.ActionFlowNet) -> dict[str, float]:
         """How well a network still knows flow while it learns actions: its end-point error on a few test clips."""
@@ -295,12 +306,18 @@ class ActionFlowModels(Study):
             return data.Estimated(clips, getattr(flow, self.scale.estimator))
         return clips
 
-    def model_scores(self, name: str, on: str = "large", part: str = "test") -> Tensor:
+    def model_scores(self, name: str, on: str = "large", part: str = "test", longer: float = 1.0) -> Tensor:
         """Scores ``(N, K)`` of the clips of a part by a network: the mean over random segments."""
-        network, clips = self.model(name, on), self.given(name, getattr(self.sets(on), part))
+        network, clips = self.model(name, on, longer), self.given(name, getattr(self.sets(on), part))
         views = clips.map(self.test_view(MODELS[name].sees))
-        return self.scores(f"scores.{on}.{part}.{name}", network, views, batch=self.scale.videos)
+        name = f"scores.{on}.{part}.{name}{_times(longer)}"
+        return self.scores(name, network, views, batch=self.scale.videos)
 
     def test_view(self, sees: str) -> Callable[[Any], Any]:
         """What is seen of a clip in testing."""
         return partial(self.view(sees).test, num_samples=self.scale.samples, centre_only=self.scale.centre_only)
+
+
+def _times(longer: float) -> str:
+    """How the name of a longer training ends."""
+    return "" if longer == 1 else f".x{longer:g}"

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from labkit import flow, world
 from labkit.attribution import occluded_confidences, square_corners
+from labkit.claims import ledger
 from labkit.clips import Clip, Clips
 from labkit.papers import action_flow_net as afn
 from labkit.studies.action_flow_models import FLOW_NETS, MODELS, ActionFlowModels, Scale
+from labkit.studies.conditions import metrics_at, under
 from labkit.studies.cost import count_calls, count_parameters, time_ratio
 from labkit.studies.families import FAMILIES, rows_of
 from labkit.studies.flow_errors import (
@@ -50,7 +52,8 @@ FROZEN: Mapping[str, str] = {
     "chairs": "FlowNet of chairs, 2 frames",
     "target": "FlowNet of the target videos, 2 frames",
     "target_multi": "FlowNet of the target videos, many frames",
-    "stills": "pre-trained on images, 1 frame",
+    "stills": "knows things from photos, 1 frame",
+    "postures": "knows postures from photos, 1 frame",
 }
 """Networks that have met no label of an action, whose features are probed; in words."""
 
@@ -71,6 +74,12 @@ ESTIMATORS: Mapping[str, str] = {
 at half the resolution, the best that tiny FlowNets could do; in words."""
 
 
+LENGTHENED = tuple(ledger()["action_flow_net"].conditions["length"].systems)
+"""Networks that are trained longer as well."""
+
+OF_LENGTH = ("flow_net.target", *(f"{name}.large*" for name in LENGTHENED))
+
+
 def of(flow_net: str, name: str, on: str = "large") -> list[str]:
     """What a row of a network needs that starts from a FlowNet; those of tiny networks come with the lab."""
     return [f"flow_net.{flow_net}", f"{name}.{on}"]
@@ -86,7 +95,7 @@ class AFN(ActionFlowModels):
     """All rows of the chapter's tables."""
 
     paper = "action_flow_net"
-    version = 3
+    version = 4
     networks = ("resnet18",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(9, (10, 4), 1, 0.0, 6, 10, "dis", 1, True, 8),
@@ -105,6 +114,7 @@ class AFN(ActionFlowModels):
     @row("multi2.large", name="multi2", needs=of("target", "multi2"))
     @row("multi2_chairs.large", name="multi2_chairs", needs=of("chairs", "multi2_chairs"))
     @row("images.large", name="images")
+    @row("images_postures.large", name="images_postures", datasets=WORLD)
     @row("given_flow.large", name="given_flow")
     @row("scratch16.large", name="scratch16")
     @row("fine_tune16.large", name="fine_tune16", needs=of("target_multi", "fine_tune16"))
@@ -142,6 +152,7 @@ class AFN(ActionFlowModels):
     @row("fine_tune.families", **of_families("fine_tune", of("target", "fine_tune")))
     @row("multi2.families", **of_families("multi2", of("target", "multi2")))
     @row("images.families", **of_families("images", ["images.large"]))
+    @row("images_postures.families", **of_families("images_postures", ["images_postures.large"]))
     @row("scratch16.families", **of_families("scratch16", ["scratch16.large"]))
     @row("multi16.families", **of_families("multi16", of("target_multi", "multi16")))
     def figure_4_6(self, name: str) -> dict[str, Measure]:
@@ -156,6 +167,16 @@ class AFN(ActionFlowModels):
             return {"all classes": per_clip(hits)}
         return {family: per_clip(hits[rows_of(test, family)]) for family in FAMILIES}
 
+    @under("action_flow_net", "length", 1, needs=OF_LENGTH)
+    @under("action_flow_net", "length", 2.5, needs=OF_LENGTH)
+    def lengths(self, length: float) -> dict[str, Measure]:
+        """Ours: networks learn actions longer, by a factor on their steps; in time, frames teach postures, too."""
+        labels = self.large.test.labels
+        return {
+            metric: self.accuracy(self.model_scores(name, longer=length), labels)
+            for name, metric in zip(LENGTHENED, metrics_at(self.paper, "length", length), strict=True)
+        }
+
     # --- a linear probe: what frozen features know of the actions
 
     @row("probe.random", name="random", needs=[])
@@ -163,6 +184,7 @@ class AFN(ActionFlowModels):
     @row("probe.target", name="target", needs=["flow_net.target"])
     @row("probe.target_multi", name="target_multi", needs=["flow_net.target_multi"])
     @row("probe.stills", name="stills", needs=[])
+    @row("probe.postures", name="postures", needs=[], datasets=WORLD)
     def probed(self, name: str) -> Measure:
         """Section 4.3.2: a network trained for flow "should encode motion information in intermediate levels"."""
         return self.accuracy(self.probe_scores(name), self.large.test.labels)
@@ -172,6 +194,7 @@ class AFN(ActionFlowModels):
     @row("probe.target.families", **of_families("probe.target", ["flow_net.target"], mark="_"))
     @row("probe.target_multi.families", **of_families("probe.target_multi", ["flow_net.target_multi"], mark="_"))
     @row("probe.stills.families", **of_families("probe.stills", [], mark="_"))
+    @row("probe.postures.families", **of_families("probe.postures", [], mark="_"))
     def probed_families(self, name: str) -> dict[str, Measure]:
         """The same by family."""
         measures = self.by_family(self.probe_scores(name.removeprefix("probe.")))
@@ -184,7 +207,7 @@ class AFN(ActionFlowModels):
 
     def features(self, name: str, part: str) -> dict[str, Tensor]:
         """Features ``(N, C)`` of clips by stage: means of feature maps of a frozen network, see `FROZEN`."""
-        untrained = {"random": "scratch", "stills": "images"}.get(name, "")
+        untrained = {"random": "scratch", "stills": "images", "postures": "images_postures"}.get(name, "")
         network = self.untrained(untrained) if untrained else self.flow_net(name)
         sees = MODELS[untrained].sees if untrained else FLOW_NETS[name]
         views = getattr(self.large, part).map(self.test_view(sees))

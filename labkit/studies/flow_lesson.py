@@ -97,6 +97,8 @@ def probes(study: AFN) -> dict[str, dict[str, dict[str, float]]]:
     """Accuracy of linear classifiers on frozen networks, in words, by family and stage."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for name, words in FROZEN.items():
+        if not study.rows()[f"probe.{name}"].is_measured_on(study.dataset, study.split):
+            continue
         by = {stage: study.by_family(study.probe_scores(name, stage)) for stage in STAGES}
         table[words] = {family: {stage: by[stage][family].value for stage in STAGES} for family in by["res5"]}
     return table
