@@ -83,9 +83,17 @@ viz.class_sheet(large.test, title="One frame of each action of the large set", n
 # %% [markdown]
 # > In the lab's own world puppets act in painted scenes. Clips of one *group* share the actor and, for each action, the
 # > scene; no group is on both sides of a split. About a fifth of the training clips is held out from all networks: we make
-# > choices on them, and train the fusion on them. The small set keeps one group to train on, and its camera moves three
-# > times as much, to resemble movies, from which HMDB51 is cut. With `dataset="ucf101"` the sets are the paper's own, and
-# > no puppet appears.
+# > choices on them, and train the fusion on them. Frames are 64 x 88 pixels, as wide beside their height as old video.
+# > With `dataset="ucf101"` the sets are the paper's own, and no puppet appears.
+#
+# The small set keeps one group to train on. To resemble movies, from which HMDB51 is cut, it is also *drawn harder* than the
+# large one: its camera moves three times as much, there are twice as many things in the way, and tempo, size and position
+# vary three times as much. So numbers of the two sets differ for two reasons, the number of clips and how they are drawn.
+
+# %%
+viz.class_sheet(small.test, title="One frame of each action of the small set", seed=seed)
+
+# %% [markdown]
 #
 # ## 2 · Two streams (Figure 1)
 #
@@ -191,6 +199,15 @@ show(flow.mean_flow_subtraction, docstring=False)
 figures.mean_subtraction(small.test)
 
 # %% [markdown]
+# That clip is one of the small set, whose camera is restless. **Predict:** a temporal network is trained on fields with their
+# mean, another one on fields without. By how much will they differ where the camera is on a tripod, and where it shakes?
+# **Explore:** slide the condition. (Each dot is a world of its own. 108 clips to train on, 144 to test on: a few points
+# are noise.)
+
+# %%
+board.condition("camera")
+
+# %% [markdown]
 # ### 3.2 · What hand-made features knew
 #
 # **The paper** compares its input with the best hand-made features of the time, such as histograms of motion boundaries
@@ -210,7 +227,8 @@ figures.motion_boundaries(clip)
 # **the paper** says, "we sample a fixed number of frames (25 in our experiments) with equal temporal spacing between them".
 # From each frame it takes ten crops, the four corners and the centre, and the same flipped, and averages the scores.
 #
-# > A lesson takes two moments and, without flips, five crops.
+# > A lesson takes two moments and, without flips, five crops of 56 x 56 pixels. In frames of 64 x 88 they lie far apart: the
+# > corners on the left and on the right share 24 columns.
 
 # %%
 show(two_stream.spatial_view, two_stream.temporal_view, docstring=False)
@@ -234,7 +252,7 @@ print(study.recipe("from_scratch"), study.recipe("fine_tuning"), sep="\n\n")
 # ## 6 · The spatial stream (Table 1a)
 #
 # Appearance can be learned from images. **The paper** starts from ImageNet. The world has a source task of its own: still
-# images of puppets with other things, in other postures. The weights come with the lab.
+# images of things, buildings and scenes, before which people pass by in any posture. The weights come with the lab.
 #
 # **Predict:** a single frame, all these actions. From scratch; from the source task with all layers fine-tuned; from the
 # source task with only the last layer trained: in which order will they come out? (`d5` is a dropout of 0.5; the numbers
@@ -293,9 +311,21 @@ board.table(
 # > depends on who estimates it: the paper's frames have sixteen times as many pixels, and its estimator is a better one.
 # >
 # > Compare the rows with dropout 0.5 and 0.9. **The paper** gains from 0.9 where it trains from scratch; even so this "leads
-# > to over-fitting (even with high dropout)". Its networks see each video about two thousand times, the recorded ones here
-# > each clip about forty times, and they have little to overfit with. So our failure does not test the paper's claim. For
-# > the same reason our temporal networks have a dropout of 0.5, the paper's 0.9.
+# > to over-fitting (even with high dropout)". Its networks see each video about two thousand times, those of the table
+# > each clip about forty times, and they have little to overfit with. Our temporal networks have a dropout of 0.5 for that
+# > reason, the paper's 0.9.
+#
+# What if they train for longer, on fewer clips? **Predict:** where will the gap between training and test clips be wider,
+# with dropout 0.5 or with 0.9? And what do initial weights give that know *things*, or *postures* as well, or ImageNet?
+# **Explore:** slide the length of training.
+
+# %%
+board.condition("length")
+
+# %% [markdown]
+# > Postures are what many of these actions consist of. Does a source task that shows them give a network of single frames a
+# > part of the answer, one that ImageNet does not give? Compare the bars of both source tasks with that of
+# > EfficientNet-Lite0, a real network with real ImageNet weights, of which the last layer alone is trained.
 #
 # ### Stacked frames instead of stacked flow
 #

@@ -210,8 +210,8 @@ costs = study.measure("costs")
 # ### Two leagues
 #
 # There are two questions: what does a network learn from a few hundred labelled clips alone, and what if its initial weights
-# come from labelled images? In the second league these images are stills of *other puppets in the same postures*: they have
-# shown a network more about these actions than ImageNet could. So the leagues have a table each.
+# come from labelled images? In the second league these images are the stills of the world's source task, which name *things*,
+# and tell nothing of the postures of the people who pass by; and in one row those of ImageNet. The leagues have a table each.
 #
 # In the first one, S3D and MViT ([Xie et al. 2018](https://arxiv.org/abs/1712.04851), [Li et al.
 # 2022](https://arxiv.org/abs/2112.01526)) stand for networks of later years. They are built as small as the others, and
@@ -230,15 +230,16 @@ board.table("table 1")
 # > Why are the networks so small? Full-size ones, of 8 to 34 million parameters, learn little in a few minutes. We tried it
 # > once: they were right about one clip in seven. It is not part of the records.
 #
-# The second league has a row without any training of a network: frozen features of single frames from the network of stills,
-# and a logistic regression on them. **Predict:** which systems are ahead of the spatial stream, and on which family?
+# The second league has two rows without any training of a network: frozen features of single frames, from the network of
+# stills or from EfficientNet-Lite0 of ImageNet, and a logistic regression on them. **Predict:** which systems are ahead of
+# the spatial stream, and on which family?
 
 # %%
 board.table("table 2")
 
 # %% [markdown]
-# > Compare the other systems of single frames with the row of frozen features: what it reaches comes from the stills. What
-# > lies above it, a system has learned from the videos.
+# > Compare the other systems of single frames with the rows of frozen features: what these reach comes from the images. What
+# > lies above them, a system has learned from the videos.
 #
 # ### What it costs
 #

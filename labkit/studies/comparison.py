@@ -6,8 +6,9 @@ by it, and the penalty set of NB-TL comes from it. Most systems see three views 
 scores are averaged; systems that read all frames, or ten of them in order, see one.
 
 Two leagues. *No labels but these*: initialised at random, or on flow, which needs no labels. *From stills*:
-initialised with weights of the world's source task, labelled stills with other puppets in the same postures. In the
-former S3D, MViT and, from scratch, R3D have the frames, crops, batches and steps of ActionFlowNet.
+initialised with weights that labelled images gave: of the world's source task, stills of things before which people
+pass by in any posture, or of ImageNet. In the former S3D, MViT and, from scratch, R3D have the frames, crops, batches
+and steps of ActionFlowNet.
 """
 
 import copy
@@ -21,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labkit import world
 from labkit.backbones import video_networks
+from labkit.backbones.efficientnet_lite import EfficientNetLite0
 from labkit.backbones.resnet3d import inflate, resnet3d_tiny
 from labkit.clips import Clips
 from labkit.losses import classification_loss
@@ -32,6 +34,7 @@ from labkit.studies.attention_transfer import AttentionTransfer
 from labkit.studies.back_dropout import BackDropout
 from labkit.studies.cost import count_parameters, time_ratio
 from labkit.studies.families import FAMILIES, rows_of
+from labkit.studies.frame_codes import Parts
 from labkit.studies.long_video import LongVideo
 from labkit.studies.parts import ThreeParts, TwoParts
 from labkit.studies.rows import Measure, per_clip, row
@@ -70,6 +73,7 @@ SYSTEMS: Mapping[str, System] = {
     "s3d": System("S3D", ALONE, VIEWS, (8, 3, 48, 48)),
     "mvit": System("MViTv2", ALONE, VIEWS, (8, 3, 48, 48)),
     "frozen": System("frozen, logistic regression", STILLS, VIEWS, (1, 3, 48, 48)),
+    "lite0": System("ImageNet, logistic regression", STILLS, VIEWS, (3, 128, 128)),
     "spatial": System("spatial stream", STILLS, VIEWS, (3, 56, 56)),
     "two_stream": System("two streams", STILLS, VIEWS, ()),
     "average": System("codes, Average", STILLS, 1, (10, 3, 56, 56)),
@@ -108,7 +112,7 @@ class Comparison(Study):
     """A row for each system, and one for what they cost."""
 
     paper = "comparison"
-    version = 1
+    version = 2
     networks = ("all",)
     painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
@@ -147,7 +151,7 @@ class Comparison(Study):
     @cached_property
     def frame_rnn(self) -> frame_rnn_study.FrameRNN:
         """Chapter 03."""
-        return self._on_these_clips(frame_rnn_study.FrameRNN, {}, clips=frame_rnn_study.Parts(*self.clips))
+        return self._on_these_clips(frame_rnn_study.FrameRNN, {}, clips=Parts(*self.clips))
 
     @cached_property
     def long_video(self) -> LongVideo:
@@ -190,6 +194,7 @@ class Comparison(Study):
     @system("s3d", "s3d")
     @system("mvit", "mvit")
     @system("frozen")
+    @system("lite0")
     @system("spatial", "spatial.fine_tune_d5")
     @system("two_stream", "spatial.fine_tune_d5", "temporal.l10")
     @system("average", "average.fc7.*")
@@ -229,6 +234,7 @@ class Comparison(Study):
             "temporal": self.two_stream.temporal_scores,
             "spatial": lambda: self.two_stream.spatial_scores("fine_tune_d5"),
             "two_stream": lambda: two_stream.average_fusion(self.scores_by("spatial"), self.scores_by("temporal")),
+            "lite0": self.two_stream.imagenet_scores,
             "frozen": lambda: self.action_flow_net.probe_scores("stills"),
             "tsn": lambda: self.temporal_difference.final_scores("tsn"),
             "tdn": lambda: self.temporal_difference.final_scores("tdn"),
@@ -299,6 +305,7 @@ class Comparison(Study):
             "r3d": lambda: afn.multi_frame_network(classes, size="tiny"),
             "flow8": lambda: afn.multi_frame_network(classes, size="tiny"),
             "inflated": self._inflated,
+            "lite0": lambda: EfficientNetLite0(classes),
             "s3d": lambda: video_networks.s3d(classes),
             "mvit": lambda: video_networks.mvit(classes),
             "conv_pooling": lambda: long_video.alexnet(classes, long_video.ConvPooling, frames=frames, size="tiny"),

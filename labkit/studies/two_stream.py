@@ -7,184 +7,43 @@ last layer was trained, we the best one on the held-out clips; it trains a multi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from labkit import data, metrics, world
-from labkit.backbones import load_weights, source_weights
-from labkit.backbones.cnn_m import CNNM
-from labkit.clips import Clips
+from labkit.backbones.efficientnet_lite import efficientnet_lite0
+from labkit.claims import ledger
 from labkit.losses import classification_loss
 from labkit.papers import two_stream
+from labkit.studies.conditions import under
 from labkit.studies.filters import filter_kinds
 from labkit.studies.parts import ThreeParts
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, row
-from labkit.studies.study import Study, shortened
-from labkit.training import Recipe, shared_batches, uniform_over_classes
-from labkit.views import View
+from labkit.studies.study import unavailable
+from labkit.studies.two_stream_models import INPUTS, Scale, TwoStreamModels, with_held_out
+from labkit.training import shared_batches, uniform_over_classes
 
 SPLITS, WORLD = (1, 2, 3), ("world",)
-INPUTS: Mapping[str, Mapping[str, Any]] = {
-    "l1": {"length": 1},
-    "l5": {"length": 5},
-    "l10": {},
-    "l10_raw": {"subtract_mean": False},
-    "traj": {"trajectories": True},
-    "traj_raw": {"trajectories": True, "subtract_mean": False},
-    "bidir": {"bidirectional": True},
-}
-"""What the temporal networks of Table 1b see."""
+
+FEW = ("scratch_d5", "scratch_d9", "fine_tune_d5")  # spatial networks that are trained longer as well
 
 
-class Scale(NamedTuple):
-    """What a profile changes.
-
-    Attributes:
-        groups: of the world's large set and of its small one; a third of them is the test part.
-        clips: of each class in each group.
-        dropouts: with which the spatial networks are trained among which the best is chosen.
-        steps: fraction of the recipe's steps.
-        batch: samples of an update; None: the recipe's.
-        moments: frames, or stacks, of a clip that are looked at in testing.
-        centre_only: whether only the centre crop of each is.
-        videos: loaded together in testing.
-    """
-
-    groups: int
-    clips: int
-    dropouts: tuple[float, ...]
-    steps: float
-    batch: int | None
-    moments: int
-    centre_only: bool
-    videos: int
-
-
-class TwoStream(Study):
+class TwoStream(TwoStreamModels):
     """All rows of the paper's tables."""
 
-    paper = "two_stream"
-    version = 3
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": Scale(6, 1, (0.5, 0.9), 0.01, 8, 1, True, 8),
+        "smoke": Scale(6, 1, (0.5, 0.9), 0.01, 8, 1, True, 8, (6, 3), 8),
         "lesson": Scale(24, 2, (0.5,), 0.6, None, 2, False, 8),
         "study": Scale(24, 2, (0.5, 0.9), 1.0, None, 3, False, 8),
         "paper": Scale(24, 2, (0.5, 0.9), 1.0, None, 25, False, 1),
     }
 
-    # --- data
-
-    @cached_property
-    def large(self) -> ThreeParts:
-        """UCF101, or the eighteen actions of the world."""
-        if self.dataset == "world":
-            return _with_held_out(*(self._actions(world.Actions, part) for part in ("train", "test")))
-        return _with_held_out(*(self._official(data.UCF101, "ucf101", part) for part in ("train", "test")))
-
-    @cached_property
-    def small(self) -> ThreeParts:
-        """HMDB51, or the twelve actions of the world's second set, of which one group of clips is trained on.
-
-        As HMDB51, which is cut from movies, the second set is restless: its camera moves three times as much.
-        """
-        if self.dataset == "world":
-            restless = world.Difficulty(camera=3, clutter=2, jitter=3)
-            parts = (self._actions(world.SecondActions, part, difficulty=restless) for part in ("train", "test"))
-            sets = _with_held_out(*parts)
-            of_one_group = torch.isin(sets.train.groups, sets.train.groups.unique()[:1])  # (N,)
-            return sets._replace(train=sets.train.subset(of_one_group.nonzero().flatten()))
-        return _with_held_out(*(self._official(data.HMDB51, "hmdb51", part) for part in ("train", "test")))
-
-    def sets(self, name: str) -> ThreeParts:
-        """The ``"large"`` or the ``"small"`` data set."""
-        return getattr(self, name)
-
-    def _actions(self, kind: Any, part: str, **options: Any) -> Clips:
-        options = {"split": self.split, "groups": self.scale.groups, "clips": self.scale.clips, **options}
-        return kind(seed=self.seed, part=part, **options)
-
-    def _official(self, kind: Any, folder: str, part: str) -> Clips:
-        return kind(Path(self.data_root, folder), part=part, split=self.split, missing=self.missing)
-
-    def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
-        """The small set for metrics that are named after it, else the large one."""
-        sets = self.small if metric.startswith(("small.", "splits.small_")) else self.large
-        return [sets.train], [sets.test]
-
-    # --- what the networks see, and how they train
-
-    @property
-    def _sizes(self) -> dict[str, Any]:
-        """Crop and rescaling. Clips of the world are 64 pixels as drawn, and walking left is not walking right."""
-        if self.dataset == "world":
-            return {"crop_size": 56, "short_side": None, "flip": False}
-        return {"crop_size": 224, "short_side": 256} if self.size == "paper" else {"crop_size": 56, "short_side": 64}
-
-    def frame_view(self, **options: Any) -> View:
-        """Single frames, for the spatial stream."""
-        return two_stream.spatial_view(**self._sizes, **options)
-
-    def flow_view(self, **options: Any) -> View:
-        """Stacks of flow, for the temporal stream."""
-        return two_stream.temporal_view(**self._sizes, **options)
-
-    def recipe(self, name: str = "from_scratch", longer: float = 1.0, slower: float = 1.0) -> Recipe:
-        """The paper's recipe, shortened to this scale; see `labkit.papers.two_stream` for ``longer`` and ``slower``."""
-        recipe = two_stream.RECIPES[self.size][name]
-        recipe = two_stream.slower(two_stream.longer(recipe, longer), slower)
-        return Recipe(**shortened(recipe, self.scale.steps, self.scale.batch), seed=self.seed)
-
-    def _train(self, name: str, network: nn.Module, view: View, sets: ThreeParts, recipe: Recipe) -> Any:
-        order = uniform_over_classes(sets.train.labels)
-        return self.train(name, network, classification_loss, sets.train.map(view.train), recipe, order=order)
-
-    def _scores(self, name: str, network: nn.Module, view: View, clips: Clips, **options: Any) -> Tensor:
-        """Softmax scores ``(N, K)`` of whole clips: several moments, several crops of each, their mean."""
-        test = partial(view.test, num_samples=self.scale.moments, centre_only=self.scale.centre_only)
-        return self.scores(f"scores.{name}", network, clips.map(test), batch=self.scale.videos, **options)
-
     # --- Table 1a: the spatial stream
-
-    def spatial(self, start: str, dropout: float = 0.5, *, centre: bool = False, on: str = "large") -> CNNM:
-        """A spatial network: from scratch, pre-trained on images and fine-tuned, or with its last layer trained only.
-
-        Args:
-            start: ``"scratch"``, ``"fine_tune"`` or ``"last_layer"``.
-            dropout: 0.5 or 0.9.
-            centre: whether it is trained on crops of the central square alone.
-            on: ``"large"`` or ``"small"``.
-        """
-        sets = self.sets(on)
-        network = self.initialised(
-            lambda: two_stream.spatial_network(len(sets.test.classes), size=self.size, dropout=dropout)
-        )
-        if start != "scratch":
-            load_weights(network, self.imagenet_weights, skip=("classifier",))
-        if start == "last_layer":
-            two_stream.last_layer_only(network)
-        noisy = self.size == "tiny" and dropout > 0.5
-        recipe = self.recipe("from_scratch" if start == "scratch" else "fine_tuning", slower=0.3 if noisy else 1.0)
-        view = self.frame_view(centre=60 if self.size == "tiny" else 256) if centre else self.frame_view()
-        name = f"{'small.' * (on == 'small')}spatial.{start}_d{round(10 * dropout)}{'_centre' * centre}"
-        return self._train(name, network, view, sets, recipe)
-
-    @property
-    def imagenet_weights(self) -> Path:
-        """Weights of the world's source task, or of a CNN-M-2048 trained on ImageNet."""
-        return source_weights("cnn_m") if self.size == "tiny" else Path(self.data_root, "cnn_m_imagenet.safetensors")
-
-    def spatial_scores(self, name: str, part: str = "test", on: str = "large", centre: bool = False) -> Tensor:
-        """Scores ``(N, K)`` of the clips of a part by a spatial network, by its name, e.g. ``"fine_tune_d5"``."""
-        start, _, dropout = name.rpartition("_d")
-        network = self.spatial(start, int(dropout) / 10, centre=centre, on=on)
-        name = f"{on}.{part}.spatial.{name}{'_centre' * centre}"
-        return self._scores(name, network, self.frame_view(), getattr(self.sets(on), part))
 
     @row("spatial.scratch_d5", network="scratch_d5")
     @row("spatial.scratch_d9", network="scratch_d9")
@@ -202,6 +61,13 @@ class TwoStream(Study):
         """Section 5: training crops from anywhere in the frame against those of the central square."""
         return self.accuracy(self.spatial_scores("fine_tune_d5", centre=centre), self.large.test.labels)
 
+    @row("spatial.postures_fine_tune_d5", datasets=WORLD, needs=["spatial.fine_tune_d5"], source="postures")
+    @row("spatial.lite0_last_layer", datasets=WORLD, needs=[], source="lite0")
+    def other_sources(self, source: str) -> Measure:
+        """Ours: start from a task that shows postures as well, or from ImageNet itself, in another network."""
+        scores = self.imagenet_scores() if source == "lite0" else self.postures().spatial_scores("fine_tune_d5")
+        return self.accuracy(scores, self.large.test.labels)
+
     def best_spatial(self) -> str:
         """The spatial network that is best on the held-out clips of split 1: test clips must not choose."""
         if self.split != 1:
@@ -212,27 +78,6 @@ class TwoStream(Study):
         return max(names, key=lambda name: metrics.accuracy(self.spatial_scores(name, "held_out"), labels))
 
     # --- Table 1b: the temporal stream
-
-    def temporal(self, name: str = "l10", on: str = "large", start: str = "scratch") -> CNNM:
-        """A temporal network, by the name of its input in `INPUTS`; on the small set also fine-tuned from the large."""
-        sets = self.sets(on)
-        network = self._temporal_network(name, len(sets.test.classes))
-        if start == "fine_tune":
-            two_stream.transfer(self.temporal(name), network)
-        recipe = self.recipe("from_scratch" if start == "scratch" else "fine_tuning")
-        prefix = "temporal" if on == "large" else f"small.temporal.{start}"
-        return self._train(f"{prefix}.{name}", network, self.flow_view(**INPUTS[name]), sets, recipe)
-
-    def _temporal_network(self, name: str, num_classes: int) -> CNNM:
-        length = INPUTS[name].get("length", 10)
-        return self.initialised(lambda: two_stream.temporal_network(num_classes, length=length, size=self.size))
-
-    def temporal_scores(
-        self, name: str = "l10", part: str = "test", on: str = "large", start: str = "scratch"
-    ) -> Tensor:
-        """Scores ``(N, K)`` of the clips of a part by a temporal network."""
-        network, view = self.temporal(name, on, start), self.flow_view(**INPUTS[name])
-        return self._scores(f"{on}.{part}.temporal.{start}.{name}", network, view, getattr(self.sets(on), part))
 
     @row("temporal.l1", name="l1")
     @row("temporal.l5", name="l5")
@@ -261,7 +106,44 @@ class TwoStream(Study):
         if clips == "estimated":
             return ThreeParts(*(data.Estimated(part) for part in self.large))
         still = world.Difficulty(camera=0)
-        return _with_held_out(*(self._actions(world.Actions, part, difficulty=still) for part in ("train", "test")))
+        return with_held_out(*(self._actions(world.Actions, part, difficulty=still) for part in ("train", "test")))
+
+    @under("two_stream", "camera", 0, needs=["camera.0.*"])
+    @under("two_stream", "camera", 1, needs=["camera.1.*"])
+    @under("two_stream", "camera", 3, needs=["camera.3.*"])
+    @under("two_stream", "camera", 6, needs=["camera.6.*"])
+    def under_camera(self, camera: float) -> dict[str, Measure]:
+        """Section 3.1: what subtracting the mean gains while the camera moves more, on few clips."""
+        sets, measures = self.few_clips(camera), {}
+        for name in ledger()[self.paper].conditions["camera"].systems:
+            network, view = self._temporal_network(name, len(sets.test.classes)), self.flow_view(**INPUTS[name])
+            network = self._train(f"camera.{camera:g}.{name}", network, view, sets, self.recipe(longer=0.6))
+            scores = self._scores(f"camera.{camera:g}.{name}", network, view, sets.test)
+            measures[f"condition.camera.{camera:g}.{name}"] = self.accuracy(scores, sets.test.labels)
+        return measures
+
+    @under("two_stream", "length", 1, needs=[f"few.1.spatial.{name}" for name in FEW])
+    @under("two_stream", "length", 4, needs=[f"few.4.spatial.{name}" for name in FEW])
+    def under_length(self, length: float) -> dict[str, Measure]:
+        """Table 1a while training lasts longer: dropout of networks from scratch, and what initial weights are worth.
+
+        ``training_*`` is the accuracy on the training clips. EfficientNet-Lite0 has a last layer that does not depend
+        on the length.
+        """
+        few = self.few
+
+        def accuracy(name: str, part: str = "test", study: TwoStreamModels = self) -> Measure:
+            scores = study.spatial_scores(name, part, on="few", longer=length)
+            return self.accuracy(scores, getattr(few, part).labels)
+
+        measures = {
+            **{f"scratch_{dropout}": accuracy(f"scratch_{dropout}") for dropout in ("d5", "d9")},
+            **{f"training_{dropout}": accuracy(f"scratch_{dropout}", "train") for dropout in ("d5", "d9")},
+            "things": accuracy("fine_tune_d5"),
+            "postures": accuracy("fine_tune_d5", study=self.postures()),
+            "lite0": self.accuracy(self.imagenet_scores("few"), few.test.labels),
+        }
+        return {f"condition.length.{length:g}.{name}": measure for name, measure in measures.items()}
 
     @row("slow_fusion")
     def slow_fusion(self) -> Measure:
@@ -417,14 +299,10 @@ class TwoStream(Study):
         pre_trained = any("spatial" in name and "scratch" not in name for name in needs)
         if pre_trained and not self.imagenet_weights.exists():
             yield f"{self.imagenet_weights} must hold a CNN-M-2048 trained on ImageNet; there is no such file"
+        if any(declared.name == "spatial.lite0_last_layer" or "length" in declared.name for declared in rows):
+            yield from unavailable(efficientnet_lite0)
         if self.dataset != "world" and any("spatial" not in name and name != "slow_fusion" for name in needs):
             backward = any("bidir" in name for name in needs)
             for_small = any(name.startswith(("small", "multi_task")) for name in needs)
             for folder in ("ucf101", "hmdb51")[: 1 + for_small]:
                 yield from lacking_flow(Path(self.data_root, folder), backward=backward and folder == "ucf101")
-
-
-def _with_held_out(train: Clips, test: Clips) -> ThreeParts:
-    """A fifth of each class's training clips, whole groups, is held out."""
-    kept, held_out = train.hold_out_groups(1 / 5)
-    return ThreeParts(kept, held_out, test)

@@ -7,7 +7,19 @@ from contract import require_needs
 from labkit import claims
 from labkit.studies.comparison import SYSTEMS, Comparison
 
-FAST = ["spatial", "two_stream", "average", "flow8", "inflated", "tdn", "unatt", "nb", "conv_pooling", "frozen"]
+FAST = [
+    "spatial",
+    "two_stream",
+    "average",
+    "flow8",
+    "inflated",
+    "tdn",
+    "unatt",
+    "nb",
+    "conv_pooling",
+    "frozen",
+    "lite0",
+]
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 from labkit.papers import two_stream
 from labkit.studies.preflight import preflight
-from labkit.studies.two_stream import INPUTS, Scale, TwoStream
+from labkit.studies.two_stream import TwoStream
+from labkit.studies.two_stream_models import INPUTS, Scale
 
 ROWS = list(TwoStream.rows())
-CLIPS = ("large", "small")
+CLIPS = ("large", "small", "few")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,45 @@ def test_no_clip_is_in_two_parts_and_the_small_set_has_one_group_to_train_on(tog
         assert len(set.union(*names)) == sum(map(len, names))
         assert all(len(part.labels.unique()) == len(part.classes) for part in sets)
     assert len(together.small.train.groups.unique()) == 1
+
+
+def test_conditions_are_measured_on_a_few_clips_that_are_those_of_the_large_set(together):
+    study = TwoStream("study", seed=1000)
+    assert [len(part) for part in study.few] == [18 * 3 * 2, 18 * 1 * 2, 18 * 4 * 2]
+    assert study.few.train.groups.unique().tolist() == [5, 6, 7]  # 1 to 4 test
+    assert set(study.few.test.names) < set(study.large.test.names)
+    still = study.few_clips(camera=0)
+    assert still.test.names == study.few.test.names
+    assert study.clip_counts("condition.camera.0.l10") == ((108, 108), (144, 144))
+    recipe = study.few_recipe("from_scratch", longer=4)
+    assert (recipe.steps, recipe.batch, recipe.schedule) == (1600, 16, {1000: 1e-3, 1400: 1e-4})
+
+
+def test_a_still_camera_leaves_no_mean_beside_the_actor_s(together):
+    still, moving = (together.few_clips(camera=value).test[0] for value in (0, 6))
+    far = torch.zeros(64, 88, dtype=torch.bool)
+    far[:20, :20] = True  # the sky, say
+    assert still.flow([3])[0][:, far].abs().max() == 0
+    assert moving.flow([3])[0][:, far].abs().min() > 0
+
+
+def test_frames_are_wide_and_ten_crops_of_them_differ():
+    study = TwoStream("smoke", seed=1000)
+    clip = study.large.test[0]
+    assert clip.frames([0]).shape == (1, 3, 64, 88)
+    crops = study.frame_view().test(clip, 1)[0]  # (5, 3, 56, 56)
+    frame = study.frame_view().at(clip, [0], whole=True)
+    assert len({crop.numpy().tobytes() for crop in crops}) == 5
+    assert frame.shape[-2:] == (64, 88)
+    centre = study.frame_view(centre=64).train(clip, torch.Generator().manual_seed(0))[0]
+    assert centre.shape == (3, 56, 56)
+
+
+def test_a_source_of_postures_shares_the_clips_and_not_the_weights(together):
+    other = together.postures()
+    assert (other.source, other.imagenet_weights.name) == ("postures", "cnn_m.postures.0.safetensors")
+    assert other.large is together.large
+    assert other.few is together.few
 
 
 def test_counts_are_those_of_the_set_that_a_metric_is_of(together):

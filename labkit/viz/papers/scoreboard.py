@@ -29,7 +29,7 @@ def views(ten_frames: Sequence[int], three_frames: Sequence[int], length: int) -
     middle = length // 2
     return timeline(
         {
-            "single frames: spatial stream, NB-TL, photos": [middle],
+            "single frames: spatial stream, frozen features, NB-TL, photos": [middle],
             "flow fields: temporal stream": [*range(3, min(13, length))],
             "ten codes: Average, bidirectional RNN": ten_frames,
             "all frames: Conv Pooling, deep LSTM": range(length),
