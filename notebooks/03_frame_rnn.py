@@ -37,6 +37,7 @@ profile = "lesson"  # smoke | lesson | study | paper
 dataset = "world"  # or "ucf101"
 data_root = ""  # of the real set: the folder that holds ucf101/
 seed = 0
+network = "alexnet"  # or "lite0": codes of a network that has seen ImageNet; a minute or two more, the first time
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
@@ -44,7 +45,8 @@ missing = "error"  # of the real set: "skip" takes the videos that are there
 # imports, and a check of the parameters
 from labkit import parameters
 
-parameters.check(globals(), dataset=["world", "ucf101"], missing=["error", "skip"])
+choices = {"network": ["alexnet", "lite0"], "missing": ["error", "skip"]}
+parameters.check(globals(), dataset=["world", "ucf101"], **choices)
 data_root = parameters.user_path(data_root)
 
 import torch
@@ -61,7 +63,8 @@ from labkit.viz import show
 from labkit.viz.papers import frame_rnn as figures
 
 # %%
-study = FrameRNN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = FrameRNN(profile, network=network, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 clips = study.clips
 
@@ -131,7 +134,10 @@ figures.pipeline()
 
 # %% [markdown]
 # > Our clips are 64 pixels wide. So unless the profile is `paper`, a small CNN-M is used instead of AlexNet. It was
-# > trained on stills of *other* puppets, and never on an action.
+# > trained on stills of *things* of the lab's world, and never on an action. With `network = "lite0"` the codes come from
+# > EfficientNet-Lite0 instead ([efficientnet_lite.py](../labkit/backbones/efficientnet_lite.py)): the mean of each of its
+# > 1,280 last feature maps. Like the paper's network it has seen a million photos of ImageNet, and no puppet; but it is
+# > ten years younger, smaller and better, so it is not the paper's.
 #
 # What does the first layer respond to? **The paper** shows "a subset of CaffeNet learned filters" in its Figure 3: edges
 # and colours, general enough for another task. Each image below is one filter of our network, its weights as red, green
@@ -399,6 +405,28 @@ board.table("table appearance")
 # > Without them no model is far ahead of Average, as in the paper's table. Whether recurrence pays is a question about the
 # > data. (A single run on few test clips ranks none of these models; several seeds of a study may.)
 #
+# ### Slide the condition
+#
+# The condition is the fraction of classes that differ from another one in nothing but order. A study takes twelve classes
+# each time: with none, one or two of the reversed pairs, the others from the two other families in equal numbers.
+#
+# **Predict** which model is best and which is worst at 0 %, then move the slider.
+
+# %%
+board.condition("order")
+
+# %% [markdown]
+# > Bars are means, dots are worlds of their own. Every reversed pair costs Average half of its answers there; compare what
+# > it costs the others. UCF101 is at the left end of this slider, if the paper is right about it.
+#
+# ### Codes of a network that has seen ImageNet
+#
+# **Predict** whether a better network makes recurrence superfluous. The next rows come from records.
+
+# %%
+board.table("table lite0")
+
+# %% [markdown]
 # ### Reverse a clip
 #
 # **Explore.** Each column below is a step: the frame that the models get, and what they predict after it; at the right

@@ -9,74 +9,28 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from labkit import data, metrics, world
-from labkit.backbones import card, load_weights, source_weights
-from labkit.backbones.codes import (
-    Codes,
-    FrameCoder,
-    alexnet_coder,
-    extract_codes,
-    load_codes,
-    storage_table,
-)
-from labkit.clips import Clip, Clips
+from labkit import metrics
+from labkit.backbones.codes import Codes, FrameCoder, storage_table
+from labkit.clips import Clips
 from labkit.papers import frame_rnn
-from labkit.papers.two_stream import spatial_network
 from labkit.studies.code_metrics import class_clustering, instability, one_of_each_group, order_scores
-from labkit.studies.families import FAMILIES, labels_of
+from labkit.studies.conditions import under
+from labkit.studies.families import FAMILIES
+from labkit.studies.frame_codes import LAYERS, ORDERED, SUBSETS, FrameCodes, Scale, Setting
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
-from labkit.studies.study import Study, unavailable
+from labkit.studies.study import unavailable
 from labkit.training import Recipe, evaluate
 
-LAYERS: Mapping[str, Mapping[str, str]] = {
-    "paper": {"fc7": "classifier.4", "fc6": "classifier.1", "pool5": "features.12"},
-    "tiny": {"fc7": "fc7", "fc6": "fc6", "pool5": "features.pool5"},
-}
-"""Whose outputs are codes: of torchvision's AlexNet, and of the tiny CNN-M."""
-
-Setting = tuple[float, float]
-"""Factor on the recipe's learning rate, and weight decay."""
-
-
-class Scale(NamedTuple):
-    """What a profile changes.
-
-    Attributes:
-        groups: of the world's clips; a third of them is the test part.
-        clips: of each class in each group.
-        steps: to train a model on codes; None: those of its recipe.
-        settings: among which the validation clips choose.
-        starts: trainings with the chosen setting, from different initial weights.
-        tuning_steps: to fine-tune the CNN.
-        tuning_batch: clips in each of these.
-    """
-
-    groups: int
-    clips: int
-    steps: int | None
-    settings: tuple[Setting, ...]
-    starts: int
-    tuning_steps: int
-    tuning_batch: int
-
-
-class Parts(NamedTuple):
-    """The three parts of a data set, as clips or as codes."""
-
-    train: Any
-    validation: Any
-    test: Any
-
-
 STAGES = ("original", "frames", "codes")
+FOUR_MODELS = ("average", "rnn", "lstm", "birnn")  # of the table of results
 ONE = ((1.0, 0.0),)  # setting: learning rate as in the recipe, no weight decay
 FOUR = ((1.0, 0.0), (3.0, 0.0), (1.0, 0.01), (3.0, 0.01))
 
@@ -86,145 +40,31 @@ def both(name: str) -> list[str]:
     return [f"{name}.validation", f"{name}.test"]
 
 
-class FrameRNN(Study):
+class FrameRNN(FrameCodes):
     """All rows of the paper's tables."""
 
     paper = "frame_rnn"
-    version = 1
-    networks = ("alexnet",)
+    version = 2
     painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": Scale(6, 1, 20, ONE, 1, 2, 2),
+        "smoke": Scale(6, 1, 20, ONE, 1, 2, 2, enlarged=32),
         "lesson": Scale(24, 2, None, ONE, 1, 400, 16),
         "study": Scale(36, 2, None, FOUR, 3, 400, 16),
-        "paper": Scale(36, 2, None, FOUR, 3, 4600, 16),
+        "paper": Scale(36, 2, None, FOUR, 3, 4600, 16, enlarged=224),
     }
-
-    # --- clips and their codes
-
-    @cached_property
-    def clips(self) -> Parts:
-        """Clips to train on, to choose by, and to test on."""
-        train, test = (self._official(part) for part in ("train", "test"))
-        return Parts(*train.hold_out_groups(1 / 4), test)
-
-    def _official(self, part: str) -> Clips:
-        if self.dataset == "ucf101":
-            root, missing = Path(self.data_root, "ucf101"), self.missing
-            return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
-        size = {"groups": self.scale.groups, "clips": self.scale.clips, "frames": 24}  # 2 seconds
-        return self.prepared(world.Actions(seed=self.seed, split=self.split, part=part, **size))
-
-    @cached_property
-    def coder(self) -> FrameCoder:
-        """The frozen network: AlexNet, or, if tiny, a small CNN-M that was trained on stills of other puppets."""
-        if self.size == "paper":
-            weights = Path(self.data_root, "alexnet_imagenet.pth")  # else those that torchvision has downloaded
-            coder = alexnet_coder(weights=weights if self.data_root and weights.exists() else None)
-        else:
-            weights = source_weights("cnn_m")
-            coder = FrameCoder(spatial_network(len(card(weights)["classes"]), size="tiny"), "fc7", size=(56, 56))
-            load_weights(coder.network, weights)
-        coder.network.to(self.torch_device).eval()
-        return coder
-
-    def codes(self, kind: str = "fc7") -> Parts:
-        """Codes of the clips.
-
-        Args:
-            kind: the layer, ``"fc7"``, ``"fc6"`` or ``"pool5"``; or a variant of fc7: ``"augmented"`` with four more
-                versions of each training clip, ``"app6"`` the six appearance classes alone, ``"flow"`` of images of
-                optical flow, ``"fine_tuned"`` from the fine-tuned network.
-        """
-        if kind not in self._codes:
-            self._codes[kind] = Parts(*(self._codes_of(kind, part) for part in Parts._fields))
-        return self._codes[kind]
-
-    @cached_property
-    def _codes(self) -> dict[str, Parts]:
-        return {}
-
-    def _codes_of(self, kind: str, part: str) -> Codes:
-        if kind == "app6":
-            return self._appearance_alone(getattr(self.codes(), part))
-        if kind == "augmented":
-            return self._augmented() if part == "train" else getattr(self.codes(), part)
-        coder, read, clips = self.coder, None, getattr(self.clips, part)
-        if kind == "flow":
-            read = self.flow_images
-        elif kind == "fine_tuned":
-            coder = replace(coder, network=self.fine_tuned().backbone)
-        else:
-            coder = replace(coder, layer=LAYERS[self.size][kind])
-        path = self._extracted(kind, part)
-        if self.size == "paper" and path.exists():
-            return load_codes(path, coder.source()).named([clip.name for clip in clips])
-        return self._extract(f"codes.{kind}.{part}", clips, coder, read=read, workers=self.workers)
-
-    def _extracted(self, kind: str, part: str) -> Path:
-        """Where ``data_scripts/extract_features.py`` puts codes of AlexNet."""
-        name = f"split{self.split}_{'test' if part == 'test' else 'train'}.safetensors"
-        return Path(self.data_root, self.dataset, f"codes_{kind}", name)
-
-    def _extract(self, name: str, clips: Clips, coder: FrameCoder, **options: Any) -> Codes:
-        """Codes of clips, computed once under a name."""
-
-        def extract() -> dict[str, Tensor]:
-            codes = extract_codes(clips, coder, frame_rnn.sample_frames, progress=self.progress, **options)
-            return {"codes": codes.codes, "indices": codes.indices}
-
-        tensors = self.compute(name, extract)
-        return Codes(
-            codes=tensors["codes"],
-            labels=clips.labels,
-            groups=clips.groups,
-            indices=tensors["indices"],
-            names=tuple(clip.name for clip in clips),
-            classes=tuple(clips.classes),
-            source=coder.source(),
-        )
-
-    def _augmented(self) -> Codes:
-        """Codes of all training clips, then of four augmented versions of them, one after the other."""
-        random = torch.Generator().manual_seed(self.seed)  # shared by all clips: they are read in order, by no workers
-        flip = self.dataset != "world"  # where walking to the left is not walking to the right
-
-        def read(clip: Clip, indices: Tensor) -> Tensor:
-            return frame_rnn.augment(clip.frames(indices), random, flip=flip)
-
-        clips = self.clips.train.subset(4 * list(range(len(self.clips.train))))
-        return Codes.concatenate(
-            [self.codes().train, self._extract("codes.augmented.train", clips, self.coder, read=read)]
-        )
-
-    def _appearance_alone(self, codes: Codes) -> Codes:
-        codes = codes.subset(self.rows_of(codes, "appearance"))
-        labels = (codes.labels[:, None] == self.labels_of("appearance")).int().argmax(dim=1)  # (N,), 0 to 5
-        return replace(codes, labels=labels, classes=FAMILIES["appearance"])
-
-    def flow_images(self, clip: Clip, indices: Tensor) -> Tensor:
-        """Optical flow as images ``(T, 3, H, W)``: up to 4 pixels a frame in the small world, 20 in videos."""
-        return frame_rnn.flow_image(clip.flow(indices), bound=4.0 if self.dataset == "world" else 20.0)
-
-    def labels_of(self, family: str) -> Tensor:
-        """Labels ``(6,)`` of the classes of a family of the world."""
-        return labels_of(family, self.clips.test.classes)
-
-    def rows_of(self, clips: Clips | Codes, family: str) -> Tensor:
-        """Indices ``(n,)`` of the clips whose classes are of a family."""
-        return torch.isin(clips.labels, self.labels_of(family)).nonzero().flatten()
 
     # --- training
 
-    def reader(self, model: str, kind: str = "fc7", setting: Setting = ONE[0], start: int = 0) -> nn.Module:
+    def reader(self, model: str, kind: str = "", setting: Setting = ONE[0], start: int = 0) -> nn.Module:
         """A trained model.
 
         Args:
             model: its name in `labkit.papers.frame_rnn.Models`.
-            kind: of its `codes`.
+            kind: of its `codes`; those of the studied network if empty.
             setting: learning rate and weight decay.
             start: number of the training, for other initial weights and another order of the clips.
         """
+        kind = kind or self.own
         codes, seed = self.codes(kind), 100 * self.seed + start
         inputs, labels = (values.to(self.torch_device) for values in (codes.validation.codes, codes.validation.labels))
         models = frame_rnn.frame_rnn_models(len(codes.test.classes), inputs.shape[-1], size=self.size, seed=seed)
@@ -261,7 +101,7 @@ class FrameRNN(Study):
         finally:
             torch.set_num_threads(threads)
 
-    def setting(self, model: str, kind: str = "fc7") -> Setting:
+    def setting(self, model: str, kind: str = "") -> Setting:
         """Learning rate and weight decay with the best accuracy on the validation clips."""
         codes = self.codes(kind).validation
         return max(
@@ -271,7 +111,7 @@ class FrameRNN(Study):
             ),
         )
 
-    def readers(self, model: str, kind: str = "fc7") -> list[Any]:
+    def readers(self, model: str, kind: str = "") -> list[Any]:
         """A model with its best setting, trained once from each start."""
         setting = self.setting(model, kind)
         return [self.reader(model, kind, setting, start) for start in range(self.scale.starts)]
@@ -279,17 +119,25 @@ class FrameRNN(Study):
     def curve(self, model: str) -> tuple[list[float], list[float]]:
         """Epochs, and the fraction of validation clips classified correctly there, while a model was trained."""
         self.readers(model)
-        steps = self.curves[self._name(model, "fc7", self.setting(model), 0)]
+        steps = self.curves[self._name(model, self.own, self.setting(model), 0)]
         per_epoch = len(self.codes().train) / self.recipe().batch
         return [step.step / per_epoch for step in steps], [step.shown["validation"] for step in steps]
 
     def fine_tuned(self) -> frame_rnn.FineTuned:
         """The network and the RNN that reads its codes, trained further together: more steps than the RNN alone had."""
-        model = frame_rnn.FineTuned(copy.deepcopy(self.coder), copy.deepcopy(self.readers("rnn")[0]))
-        length = {"steps": self.scale.tuning_steps, "batch": self.scale.tuning_batch}
+        model = frame_rnn.FineTuned(copy.deepcopy(self.alexnet), copy.deepcopy(self.readers("rnn", "fc7")[0]))
+        length: dict[str, Any] = {"steps": self.scale.tuning_steps, "batch": self.scale.tuning_batch}
         recipe = replace(self.recipe(seed=self.seed), options={"lr": 1e-4}, **length)
         frames = self.clips.train.map(lambda clip: (clip.frames(frame_rnn.sample_frames(clip)), clip.label))
         return self.train("rnn.fine_tuned", model, frame_rnn.loss, frames, recipe)
+
+    def alexnet_for(self, kind: str) -> FrameCoder:
+        """See `FrameCodes`; ``"fine_tuned"`` after training."""
+        return (
+            replace(self.alexnet, network=self.fine_tuned().backbone)
+            if kind == "fine_tuned"
+            else super().alexnet_for(kind)
+        )
 
     def mean_accuracy(self, readers: Sequence[nn.Module], codes: Tensor, labels: Tensor) -> Measure:
         """Percent of clips that are classified correctly by their codes ``(N, T, D)``, the mean over models."""
@@ -297,7 +145,7 @@ class FrameRNN(Study):
 
     # --- the table of results, and what was tried or is named as next
 
-    def _both(self, metrics: Sequence[str], readers: Sequence[nn.Module], kind: str = "fc7") -> dict[str, Measure]:
+    def _both(self, metrics: Sequence[str], readers: Sequence[nn.Module], kind: str = "") -> dict[str, Measure]:
         parts = zip(metrics, self.codes(kind)[1:], strict=True)
         return {metric: self.mean_accuracy(readers, codes.codes, codes.labels) for metric, codes in parts}
 
@@ -311,6 +159,14 @@ class FrameRNN(Study):
     def results(self, model: str) -> dict[str, Measure]:
         """The table of results; the 1-D convolution they dropped; two layers, and both directions with LSTM layers."""
         return self._both(both(model), self.readers(model))
+
+    @row("lite0.average", metrics=both("lite0.average"), needs=["average.lite0.*"], model="average")
+    @row("lite0.rnn", metrics=both("lite0.rnn"), needs=["rnn.lite0.*"], model="rnn")
+    @row("lite0.lstm", metrics=both("lite0.lstm"), needs=["lstm.lite0.*"], model="lstm")
+    @row("lite0.birnn", metrics=both("lite0.birnn"), needs=["birnn.lite0.*"], model="birnn")
+    def other_network(self, model: str) -> dict[str, Measure]:
+        """Ours: codes of EfficientNet-Lite0, which has seen ImageNet."""
+        return self._both(both(f"lite0.{model}"), self.readers(model, "lite0"), "lite0")
 
     @row("rnn.fc6", metrics=["rnn.fc6_validation", "rnn.fc6"], needs=["rnn.fc6.*"], kind="fc6")
     @row("rnn.pool5", metrics=["rnn.pool5_validation", "rnn.pool5"], needs=["rnn.pool5.*"], kind="pool5")
@@ -327,11 +183,11 @@ class FrameRNN(Study):
     @row("dual", metrics=both("dual"), needs=["rnn.fc7.*", "rnn.flow.*"])
     def dual_stream(self) -> dict[str, Measure]:
         """Section "Future Work": an RNN on frames and one on flow, averaged."""
-        readers = zip(self.readers("rnn"), self.readers("rnn", "flow"), strict=True)
+        readers = zip(self.readers("rnn", "fc7"), self.readers("rnn", "flow"), strict=True)
         streams = [frame_rnn.DualStream(*pair) for pair in readers]
         return {
             metric: self.mean_accuracy(streams, torch.stack([frames.codes, flow.codes], dim=1), frames.labels)
-            for metric, frames, flow in zip(both("dual"), self.codes()[1:], self.codes("flow")[1:], strict=True)
+            for metric, frames, flow in zip(both("dual"), self.codes("fc7")[1:], self.codes("flow")[1:], strict=True)
         }
 
     @row("fine_tuned", metrics=both("fine_tuned"), needs=["rnn.fc7.*", "rnn.fine_tuned"])
@@ -385,6 +241,23 @@ class FrameRNN(Study):
         test = self.codes("app6").test
         return self.mean_accuracy(self.readers(model, "app6"), test.codes, test.labels)
 
+    @under("frame_rnn", "order", 0, needs=["*.ordered0.*"])
+    @under("frame_rnn", "order", 0.17, needs=["*.ordered2.*"])
+    @under("frame_rnn", "order", 0.33, needs=["*.ordered4.*"])
+    def share_of_order(self, order: float) -> dict[str, Measure]:
+        """Ours: trained and tested on twelve classes, of which a fraction differ from another in order alone.
+
+        One training with one setting in every profile, as in a lesson: three values take twelve of them.
+        """
+        kind = f"ordered{ORDERED[f'{order:g}']}"
+        test = self.codes(kind).test
+        return {
+            f"condition.order.{order:g}.{model}": self.mean_accuracy(
+                [self.reader(model, kind)], test.codes, test.labels
+            )
+            for model in FOUR_MODELS
+        }
+
     # --- what codes are, before anything is trained
 
     @row("storage", metrics=[f"storage.{name}" for name in STAGES], needs=[])
@@ -406,14 +279,16 @@ class FrameRNN(Study):
     def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
         """Training or validation clips where a metric is about them, a family of the clips, or all of them."""
         train, validation, test = self.clips
+        if metric.startswith("condition."):
+            names = SUBSETS[f"ordered{ORDERED[metric.removeprefix('condition.order.').rpartition('.')[0]]}"]
+            return [of_classes(train, names)], [of_classes(test, names)]
         if metric.startswith(("storage.", "cluster.")):
             return [], list(self.clips) if metric.startswith("cluster.") else [test]
         if metric.endswith((".train", "validation", ".spread")):
             return [train], [train if metric.endswith(".train") else validation]
         family = {"order": "reversed", "appearance": "appearance", "app6": "appearance"}.get(metric.split(".")[1])
-        if family:
-            test = test.subset(self.rows_of(test, family))
-        return [train.subset(self.rows_of(train, family)) if family and metric.endswith(".app6") else train], [test]
+        names = FAMILIES[family] if family else test.classes
+        return [of_classes(train, names) if metric.endswith(".app6") else train], [of_classes(test, names)]
 
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:
         """Videos, weights, codes and flow that rows need and that are missing or wrong."""
@@ -421,9 +296,17 @@ class FrameRNN(Study):
         needs = {name for declared in rows for name in declared.needs}
         kinds = {"fc7", *(name.split(".")[1] for name in needs)} & set(LAYERS[self.size])
         extracted = [kind for kind in kinds if self.size == "paper" and self._extracted(kind, "train").exists()]
+        if any(".lite0." in name for name in needs):
+            yield from unavailable(lambda: self.lite0.source())
         yield from unavailable(lambda: self.coder.source(), *(partial(self.codes, kind) for kind in extracted))
         if "rnn.flow.*" in needs and self.dataset != "world":
             yield from lacking_flow(Path(self.data_root, self.dataset))
+
+
+def of_classes(clips: Clips, names: Sequence[str]) -> Clips:
+    """The clips of some classes; labels stay what they were."""
+    wanted = torch.tensor([clips.classes.index(name) for name in names])
+    return clips.subset(torch.isin(clips.labels, wanted).nonzero().flatten())
 
 
 def scores_of(model: nn.Module, codes: Tensor) -> Tensor:

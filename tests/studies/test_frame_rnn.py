@@ -12,7 +12,7 @@ from labkit.studies.frame_rnn import FAMILIES, ONE, FrameRNN, Scale
 from labkit.studies.preflight import preflight
 
 ROWS = list(FrameRNN.rows())
-CLIPS = ("clips", "coder")
+CLIPS = ("clips", "alexnet", "lite0")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_rows_have_the_same_values_in_reverse_order(together):
     require_same_in_reverse(together, CLIPS)
 
 
-@pytest.mark.parametrize("name", ["lstm.order", "fine_tuned"])
+@pytest.mark.parametrize("name", ["lstm.order", "fine_tuned", "condition.order.0.17"])
 def test_a_row_alone_has_the_same_value(name, together):
     require_same_alone(together, name, CLIPS)
 
@@ -46,6 +46,8 @@ def test_numbers_of_clips_are_those_behind_a_metric(together):
         "rnn.order": (train, test // 3),
         "rnn.appearance": (train, test // 3),
         "rnn.app6": (train // 3, test // 3),
+        "lite0.rnn.test": (train, test),
+        "condition.order.0.17.lstm": (2 * train // 3, 2 * test // 3),
         "cluster.same": (0, train + validation + test),
         "storage.codes": (0, test),
     }
@@ -69,6 +71,34 @@ def test_families_part_the_classes(together):
     names = [clip.name for clip in together.clips.test if together.clips.test.classes[clip.label] in six.classes]
     assert list(six.names) == names
     assert all(six.classes[label] in name for label, name in zip(six.labels.tolist(), six.names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"), [("ordered0", (6, 6, 0)), ("ordered2", (5, 5, 2)), ("ordered4", (4, 4, 4))]
+)
+def test_a_fraction_of_twelve_classes_comes_in_reversed_pairs(together, kind, counts):
+    codes = together.codes(kind).test
+    assert len(codes.classes) == 12
+    families = [[name for name in codes.classes if name in FAMILIES[family]] for family in FAMILIES]
+    assert tuple(map(len, families)) == counts
+    assert families[2] == ["sit_down", "stand_up", "open_arms", "close_arms"][: counts[2]]
+    assert codes.labels.unique().tolist() == list(range(12))
+    assert all(name.startswith(codes.classes[label]) for name, label in zip(codes.names, codes.labels, strict=True))
+
+
+def test_codes_of_the_other_network_are_kept_and_read_again(together, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path))
+    first, second = (FrameRNN("smoke", seed=1000, network="lite0") for _ in range(2))
+    for study in (first, second):
+        study.clips, study.lite0 = together.clips, together.lite0
+    codes = first.codes().test
+    assert codes.codes.shape[1:] == (10, 1280)
+    assert torch.equal(codes.codes, together.codes("lite0").test.codes)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 3  # of each part
+    monkeypatch.setattr(second, "_extract", None)  # cannot compute
+    assert torch.equal(second.codes().test.codes, codes.codes)
+    assert second.codes("app6").test.codes.shape == (12, 10, 1280)
+    assert second.coder is second.lite0
 
 
 def test_no_clip_is_in_two_parts_and_codes_are_in_their_order(together):
@@ -96,7 +126,7 @@ class Searching(FrameRNN):
 
 def test_validation_chooses_and_the_choice_is_trained_from_several_starts(together):
     study = Searching("smoke", seed=1000)
-    study.clips, study.coder = together.clips, together.coder
+    study.clips, study.alexnet = together.clips, together.alexnet
     value = study.measure("birnn")["birnn.test"]
     assert study.setting("birnn") == (1.0, 0.0)
     first, second = study.readers("birnn")
@@ -138,7 +168,7 @@ def test_rows_about_families_are_left_out_on_real_videos(tmp_path):
     study = FrameRNN("smoke", dataset="ucf101", data_root=str(tmp_path))
     with pytest.raises(ValueError, match=r"row 'lstm.app6' must run on .* of world; got split 1 of ucf101"):
         study.measure("lstm.app6")
-    assert len([row for row in study.rows().values() if row.is_measured_on("ucf101", 1)]) == len(ROWS) - 12
+    assert len([row for row in study.rows().values() if row.is_measured_on("ucf101", 1)]) == len(ROWS) - 15
 
 
 OF_REAL_VIDEOS = ["rnn.fc6", "augmented", *one_of_each_method(FrameRNN, "ucf101")]
