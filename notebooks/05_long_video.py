@@ -240,6 +240,20 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 # > of positions in the table the paper's? In our first records it was reversed, Late and Slow Pooling ahead of Conv Pooling;
 # > why, we do not know. (Our Time-Domain Convolution has 64 filters for 128 channels; the paper has 256 for 256.)
 #
+# ### Slide the condition
+#
+# How much does it dilute? A study draws the same clips several times: in one set the action fills the clip, in others it
+# lasts for three, two and one of five stretches. In the set above it is one.
+#
+# **Predict:** where every frame tells, is there any reason to prefer the maximum to the mean? Then move the slider to the left.
+
+# %%
+board.condition("telling")
+
+# %% [markdown]
+# > Bars are means, dots are worlds of their own. Compare the maximum with the mean, and the mean with the average of the
+# > scores of single frames: both dilute what one frame shows.
+#
 # ### Which frame won?
 #
 # **Explore.** Each value of the pooled map comes from one frame. Drag the cursor: which frames gave most of the maxima, and
@@ -373,8 +387,9 @@ board.table("table 3.3", claimed=("long.more_frames", "long.lstm_pooling", "long
 # frames, stored as an image: both components cut off at ±40 pixels and brought to 0 to 255, the third channel zero. Its
 # network is initialised from the image network, which allows "faster convergence than when training from scratch".
 #
-# > The paper's flow is *estimated*, and in shaky videos estimates are often bad; the flow of the lab's world is exact, however
-# > much the camera moves. And the paper computes it at 15 frames a second, we at the clip's own rate.
+# > The paper's flow is *estimated*, and in shaky videos estimates are often bad. So is ours, by
+# > [DIS](https://arxiv.org/abs/1603.03590), although the world knows its flow exactly; below the table stand records with the
+# > exact one. And the paper computes flow at 15 frames a second, we at the clip's own rate.
 #
 # **Predict:** why should a network that knows colours know anything about flow?
 
@@ -404,15 +419,20 @@ reading.both_streams(study)
 # %%
 board.table("table 3.4", claimed=("long.flow_alone", "long.flow_noisy", "long.rgb_init"))
 
+# %%
+board.table("table exact")
+
 # %% [markdown]
+# > The second table has flow that is never wrong. What differs between the two tables is due to the estimator alone.
+#
 # ## 3.4.2 · Clean video, and frame rates (Tables 3.6 and 3.7)
 #
 # **The paper** continues on [UCF-101](https://www.crcv.ucf.edu/research/data-sets/ucf101/) with its models of Sports-1M: short
 # clips, one action each, no cuts. There flow "provides a much larger improvement", and a lower frame rate gives 30 frames "more
 # context".
 #
-# > Ours is the second set of the world: twelve actions, five of which the first one has too, a quiet camera, eight seconds
-# > each. All of its rows come from records; on UCF-101 they are means over three splits.
+# > Ours is the second set of the world: twelve actions, five of which the first one has too, no cuts, eight seconds
+# > each, with much that stands about. All of its rows come from records; on UCF-101 they are means over three splits.
 
 # %%
 board.table("table 3.6", claimed=("long.fps", "long.many_clean"))
@@ -432,7 +452,7 @@ board.table("table 3.5", claimed=("long.lstm_flow",))
 # %% [markdown]
 # > **Discuss.** In our first records it was the other way round: Conv Pooling of all frames, with flow, ahead of the LSTM on
 # > both sets. Is it so in the records above? What differs? Pooling sees four times as many frames (as in the paper); with
-# > equally many the two are close. Our flow is exact, so that pooling profits from it as well. An LSTM has to be *trained* to
+# > equally many the two are close. (The flow of those records was exact.) An LSTM has to be *trained* to
 # > keep what one frame shows, on a few hundred clips or on a million; a maximum keeps it by construction. Which of these could
 # > an experiment tell apart?
 #
@@ -472,8 +492,8 @@ board.verdicts()
 # 2. *Shuffle the frames.* `lstm = long_video.DeepLSTM((128, 3, 3), 12)`, then `(lstm(maps[:, order]) - lstm(maps)).abs().max()`:
 #    compare it with the exact 0 of Conv Pooling. And try `local = long_video.LocalPooling((128, 3, 3), 12, 30, **settings).eval()`.
 #    Why does Local Pooling mind, although it takes maxima?
-# 3. *Estimate the flow.* `labkit.data.Estimated(study.noisy.test)` has the same clips with flow by
-#    [DIS](https://arxiv.org/abs/1603.03590). Draw `flow([20])` of a clip of both with `labkit.viz.flow_fields`. Where do they differ?
+# 3. *Look at the estimates.* `study.sets("alexnet.flow").test` has the clips of `study.noisy.test` with estimated flow. Draw
+#    `flow([20])` of a clip of both with `labkit.viz.flow_fields`. Where do they differ?
 # 4. *Stop the camera.* Without `noisy=True` nothing shakes or cuts. What does flow add now?
 #
 # ```

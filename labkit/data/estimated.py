@@ -20,10 +20,12 @@ class EstimatedClip:
     Attributes:
         clip: the clip; its own flow is not used.
         estimate: ``(first, second) -> flow`` for frames ``(T, 3, H, W)``, such as `labkit.flow.dis`.
+        keep: whether all fields are estimated the first time, and kept; if not, a field is whenever it is asked for.
     """
 
     clip: Clip
     estimate: Estimator = dis
+    keep: bool = True
     _kept: dict[bool, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
@@ -32,10 +34,13 @@ class EstimatedClip:
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
         """Estimated flow from the frames asked to the frame after each, or before it: (T, 2, H, W) float32.
 
-        All fields of the clip are estimated the first time, and kept in half precision.
+        It is rounded to half precision, in which it is kept.
         """
         last = self.clip.num_frames - 1
         start = require_indices(indices, int(backward), last - int(not backward), self.clip.name)
+        if not self.keep:
+            others = [index + (-1 if backward else 1) for index in start]
+            return self.estimate(self.clip.frames(start), self.clip.frames(others)).half().float()
         if backward not in self._kept:
             frames = self.clip.frames(range(last + 1))
             ahead = self.estimate(frames[1:], frames[:-1]) if backward else self.estimate(frames[:-1], frames[1:])
@@ -49,15 +54,18 @@ class Estimated(Subset):
     Args:
         clips: the set.
         estimate: see `EstimatedClip`.
+        keep: see there; of long clips what is kept takes gigabytes.
     """
 
-    def __init__(self, clips: Clips, estimate: Estimator = dis) -> None:
+    def __init__(self, clips: Clips, estimate: Estimator = dis, *, keep: bool = True) -> None:
         super().__init__(clips, range(len(clips)))
-        self.estimate = estimate
+        self.estimate, self.keep = estimate, keep
         self._kept: dict[int, EstimatedClip] = {}
 
     def __getitem__(self, index: int) -> Clip:
         """The clip at an index from 0."""
+        if not self.keep:
+            return cast(Clip, EstimatedClip(super().__getitem__(index), self.estimate, keep=False))
         if index not in self._kept:
             self._kept[index] = EstimatedClip(super().__getitem__(index), self.estimate)
         return cast(Clip, self._kept[index])

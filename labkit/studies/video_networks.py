@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit import data, metrics, world
-from labkit.backbones import alexnet, card, googlenet, load_weights, source_weights
+from labkit.backbones import alexnet, card, googlenet, load_weights
 from labkit.clips import Clips
 from labkit.papers import long_video
 from labkit.papers.long_video import VideoNet
@@ -34,6 +34,8 @@ HEADS: Mapping[str, Any] = {
     "fc": long_video.FullyConnectedPooling,
     "lstm": long_video.DeepLSTM,
 }
+CLEAN_DIFFICULTY = world.Difficulty(camera=1.0, clutter=2.0, home=0.4, jitter=2.0)
+"""Of the clean set: else a single frame tells nearly all."""
 SUBSTITUTED = "googlenet_torchvision_alexnet"  # the network with torchvision's AlexNet instead of the thesis's
 
 
@@ -42,8 +44,10 @@ class Scale(NamedTuple):
 
     Attributes:
         groups: of the world's noisy set, a third of them to test.
+        test_groups: of it, further ones that test.
         classes: of it; None: all.
         clean_groups: of the world's clean set.
+        clean_test_groups: of it, further ones that test.
         clean_classes: of it.
         clean_frames: length of its clips.
         few: frames where the paper has 30.
@@ -61,11 +65,16 @@ class Scale(NamedTuple):
         examples: of each video in testing; twice as many where one frame is an example.
         starts: trainings of which learning curves are compared, from different initial weights.
         watch: steps between two looks at test clips.
+        telling_groups: of the sets that differ in how many frames tell: smaller ones, there are several.
+        telling_test_groups: of them, further ones that test.
+        telling_frames: length of their clips, a fifth of it an action; their rate shows ``many`` of them.
     """
 
     groups: int = 33
+    test_groups: int = 33
     classes: tuple[str, ...] | None = None
     clean_groups: int = 18
+    clean_test_groups: int = 18
     clean_classes: tuple[str, ...] | None = None
     clean_frames: int = 96
     few: int = 8
@@ -83,6 +92,9 @@ class Scale(NamedTuple):
     examples: int = 12
     starts: int = 3
     watch: int = 15
+    telling_groups: int = 18
+    telling_test_groups: int = 10
+    telling_frames: int = 60
 
 
 class Stream(NamedTuple):
@@ -94,6 +106,7 @@ class Stream(NamedTuple):
         on: the ``"noisy"`` or the ``"clean"`` set.
         flow: whether it sees flow as an image.
         tuned: whether it has been trained on single frames of the set.
+        exact: whether that flow is the world's own, without error. Else it is estimated, as the thesis's is.
     """
 
     backbone: str
@@ -101,6 +114,7 @@ class Stream(NamedTuple):
     on: str = "noisy"
     flow: bool = False
     tuned: bool = True
+    exact: bool = False
 
 
 STREAMS = {
@@ -111,23 +125,37 @@ STREAMS = {
     "alexnet.flow": Stream("alexnet", "alexnet", flow=True),
     "alexnet.scratch": Stream("alexnet", "", flow=True),
     "googlenet.flow": Stream("googlenet", "googlenet", flow=True),
+    "googlenet.exact": Stream("googlenet", "googlenet", flow=True, exact=True),
     "clean": Stream("googlenet", "googlenet", on="clean"),
     "clean.flow": Stream("googlenet", "googlenet.flow", on="clean", flow=True),
 }
 
 
 class VideoNetworks(Study):
-    """Clips, views, networks of one frame and of many, and feature maps."""
+    """Clips, views, networks of one frame and of many, and feature maps.
+
+    Args:
+        profile: see `Study`.
+        telling: fraction of the frames of the world's noisy set that show the labelled action, in a smaller set with
+            one label a clip; None: the noisy set as it is.
+        **settings: see `Study`.
+    """
 
     scale: Scale
 
-    def __init__(self, profile: str = "lesson", **settings: Any) -> None:
+    def __init__(self, profile: str = "lesson", *, telling: float | None = None, **settings: Any) -> None:
+        self.telling = telling
         super().__init__(profile, **settings)
+        self._settings["telling"] = telling
         if self.network == f"{SUBSTITUTED}_tiny":
             raise ValueError(
                 f"network must be another one in this profile; got {SUBSTITUTED}, which has no small version"
             )
         self._singles: dict[str, VideoNet] = {}
+
+    def _address(self) -> Path:
+        address = super()._address()
+        return address if self.telling is None else address.with_name(f"{address.name}-telling{self.telling:g}")
 
     # --- clips, and how a network sees them
 
@@ -135,7 +163,12 @@ class VideoNetworks(Study):
     def noisy(self) -> TwoParts:
         """Sports-1M, or long clips of the world: an action that happens once, a restless camera, two cuts."""
         if self.dataset == "world":
-            size = {"groups": self.scale.groups, "clips": 1, "classes": self.scale.classes}
+            size: dict[str, Any] = {"groups": self.scale.groups, "test_groups": self.scale.test_groups}
+            if self.telling is not None:
+                size = {"groups": self.scale.telling_groups, "test_groups": self.scale.telling_test_groups}
+                size |= {"frames": self.scale.telling_frames, "segment": self.scale.telling_frames // 5}
+                size |= {"telling": self.telling, "two_labels": 0.0}
+            size |= {"clips": 1, "classes": self.scale.classes}
             return TwoParts(*(self._drawn(world.LongClips, part, noisy=True, **size) for part in ("train", "test")))
         root, missing = Path(self.data_root, "sports1m"), self.missing
         return TwoParts(*(data.Sports1M(root, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
@@ -144,8 +177,13 @@ class VideoNetworks(Study):
     def clean(self) -> TwoParts:
         """UCF101, or twelve actions of the world of eight seconds, five of them as in the noisy set."""
         if self.dataset == "world":
-            size = {"groups": self.scale.clean_groups, "clips": 1, "classes": self.scale.clean_classes}
-            size |= {"frames": self.scale.clean_frames, "split": self.split}
+            size: dict[str, Any] = {
+                "groups": self.scale.clean_groups,
+                "test_groups": self.scale.clean_test_groups,
+                "clips": 1,
+            }
+            size |= {"classes": self.scale.clean_classes, "frames": self.scale.clean_frames, "split": self.split}
+            size |= {"difficulty": CLEAN_DIFFICULTY}
             return TwoParts(*(self._drawn(world.SecondActions, part, **size) for part in ("train", "test")))
         root, missing = Path(self.data_root, "ucf101"), self.missing
         return TwoParts(*(data.UCF101(root, self.split, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]
@@ -154,14 +192,19 @@ class VideoNetworks(Study):
         return self.prepared(kind(seed=self.seed, part=part, **options))
 
     def sets(self, stream: str) -> TwoParts:
-        """The clips of a stream."""
-        return self.clean if STREAMS[stream].on == "clean" else self.noisy
+        """The clips of a stream; of the world with estimated flow, if it does not see the exact one."""
+        kind = STREAMS[stream]
+        clips = self.clean if kind.on == "clean" else self.noisy
+        if self.dataset != "world" or not kind.flow or kind.exact:
+            return clips
+        return TwoParts(*(data.Estimated(part, keep=False) for part in clips))
 
     def view(self, stream: str, frames: int = 1, rate: float | None = None) -> View:
         """How a stream sees a clip: so many frames; the clips start over where they are too short for that."""
         kind = STREAMS[stream]
         settings: dict[str, Any] = {"min_frames": 1 if frames == 1 or kind.on == "clean" else self.scale.min_frames}
-        settings["rate"] = rate or (self.scale.high if kind.on == "clean" else self.scale.rate)
+        noisy_rate = self.scale.rate if self.telling is None else 12 * self.scale.many / self.scale.telling_frames
+        settings["rate"] = rate or (self.scale.high if kind.on == "clean" else noisy_rate)
         if self.size == "tiny":  # 40 of 256 pixels are 10 of 64
             settings |= {"short_side": 64, "crop_size": 56}
         if self.dataset == "world":  # to walk left and to walk right are two classes
@@ -212,12 +255,12 @@ class VideoNetworks(Study):
         if self.size == "paper":
             network.backbone = self.imagenet(name) if name == "googlenet" else network.backbone
             return network
-        classes = len(card(source_weights(name))["classes"])
+        classes = len(card(weights := self.source_weights(name))["classes"])
         if name == "googlenet":
-            load_weights(source := googlenet.googlenet_tiny(classes), source_weights(name))
+            load_weights(source := googlenet.googlenet_tiny(classes), weights)
             network.backbone.load_state_dict(googlenet.googlenet_backbone(source).state_dict())
         else:
-            load_weights(smaller := long_video.alexnet(classes, size="tiny"), source_weights(name))
+            load_weights(smaller := long_video.alexnet(classes, size="tiny"), weights)
             long_video.expand(network, smaller, skip=("head.classifier",))
         return network
 

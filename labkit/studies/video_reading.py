@@ -63,7 +63,8 @@ def example_clip(study: LongVideo, index: int | None = None) -> ExampleClip:
 def flow_images(study: LongVideo, example: ExampleClip) -> Tensor:
     """The flow of a clip as images ``(T, 3, H, W)`` uint8; the last frame, which has none, shows that before it."""
     bound = study.view(f"{STREAM}.flow").modality.bound  # type: ignore[attr-defined]
-    return flow_image(example.clip.flow(example.times.clamp(max=example.clip.num_frames - 2)), bound)
+    clip = study.sets(f"{STREAM}.flow").test[example.index]
+    return flow_image(clip.flow(example.times.clamp(max=clip.num_frames - 2)), bound)
 
 
 def gradient_sparsity(head: nn.Module, features: Tensor, hot: Tensor) -> float:

@@ -59,3 +59,11 @@ def test_frames_that_have_no_flow_are_named(clips):
         clip.flow([last])
     with pytest.raises(IndexError, match=f"must lie within 1 to {last}; got 0"):
         clip.flow([0], backward=True)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_flow_that_is_not_kept_is_the_same(clips, backward):
+    kept, asked = (Estimated(clips, flow.dis, keep=keep)[2] for keep in (True, False))
+    assert torch.equal(asked.flow([5, 1], backward=backward), kept.flow([5, 1], backward=backward))
+    assert not asked._kept
+    assert asked.name == kept.name

@@ -16,6 +16,7 @@ from contract import (
 from sports import write_sets
 from torchvision.models import alexnet, googlenet
 
+from labkit.flow import dis
 from labkit.papers import long_video
 from labkit.studies import video_reading
 from labkit.studies.feature_maps import Examples
@@ -65,6 +66,28 @@ def test_no_clip_is_in_two_parts_and_counts_are_those_behind_a_metric(together):
     noisy, clean = (tuple(map(len, sets)) for sets in (together.noisy, together.clean))
     assert together.clip_counts("pool.conv") == ((noisy[0],) * 2, (noisy[1],) * 2)
     assert together.clip_counts("fps.30_low") == ((noisy[0] + clean[0],) * 2, (clean[1],) * 2)
+
+
+def test_flow_is_estimated_where_the_paper_s_is_and_exact_where_it_is_asked_for(together):
+    """Shown on a clip of each set; what the frames show is the same."""
+    for stream, sets in (("alexnet.flow", together.noisy), ("clean.flow", together.clean)):
+        own, seen = sets.test[0], together.sets(stream).test[0]
+        assert torch.equal(seen.frames([3, 4]), own.frames([3, 4]))
+        assert torch.equal(seen.flow([3]), dis(own.frames([3]), own.frames([4])).half().float())
+        assert not torch.equal(seen.flow([3]), own.flow([3]))
+    assert together.sets("googlenet.exact").test is together.noisy.test
+    assert together.sets("googlenet").test is together.noisy.test
+
+
+def test_the_action_fills_a_fraction_of_the_clips_of_the_condition(together):
+    study = together.sibling(telling=0.6)
+    clips = study.noisy.test
+    of_each = [[name for name, _, _ in clips.segments(index)] for index in range(len(clips))]
+    assert all(names.count(clips.classes[label]) == 3 for names, label in zip(of_each, clips.labels, strict=True))
+    assert study.clean.test.names == together.clean.test.names
+    assert study.view("alexnet", 30).sample.rate == pytest.approx(12 * 30 / 20)  # 30 frames of a clip of 20
+    assert study._address() != together._address()
+    assert together.clip_counts("condition.telling.0.6.max") == study.clip_counts("pool.conv")
 
 
 def test_the_mean_over_starts_is_that_of_different_trainings(together):
