@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.papers.attention_transfer import MINING, QuadrupletSampler, SiameseEnergyNet, energy
-from labkit.studies.attention_transfer import PERCENTAGES, AttentionTransfer
+from labkit.studies.attention_transfer import PERCENTAGES, TELLING, AttentionTransfer
 from labkit.studies.frame_attention import RULES, Attention
 from labkit.studies.rows import Values
 from labkit.viz.classes import readable, recalls
@@ -19,7 +19,6 @@ RULE_NAMES: Mapping[str, str] = {
     "whole_map": "whole map",
     "unatt": "3 x 3 (UnAtt)",
 }
-FRACTIONS = (0.01, 0.5, 0.7, 0.85, 1.0)  # of frames in which puppets are together; the first one leaves nothing out
 
 
 class Shown(NamedTuple):
@@ -75,29 +74,22 @@ def clearest_frame(study: AttentionTransfer, name: str) -> Shown:
     return Shown(images, seen.maps[row].float(), names_of(study), {"energy": energies[row]}, own)
 
 
-def by_rule(study: AttentionTransfer, seen: Attention | None = None) -> dict[str, dict[str, float]]:
-    """Percent mAP and top-1 of the test videos of interactions, for each of the `RULES`.
-
-    Args:
-        study: whose ResNet it is, trained on filtered photos.
-        seen: what it has seen of the test videos, where that is not all frames.
-    """
-    if seen is None:
-        study.measure("rules.photos")  # so that tables have it as well
-    seen, values = seen or study.attention(), {"mAP": study.mean_ap, "top-1": study.top_1}
+def by_rule(study: AttentionTransfer) -> dict[str, dict[str, float]]:
+    """Percent mAP and top-1 of the test videos by the ResNet of filtered photos, for each of the `RULES`."""
+    study.measure("rules.photos")  # so that tables have it as well
+    seen, values = study.attention(), {"mAP": study.mean_ap, "top-1": study.top_1}
     return {
         measure: {RULE_NAMES[rule]: value(read(seen)).value for rule, read in RULES.items()}
         for measure, value in values.items()
     }
 
 
-def by_fraction(study: AttentionTransfer) -> dict[str, dict[str, dict[str, float]]]:
-    """`by_rule`, by the percentage of frames in which the puppets are together: others are left out."""
-    at_first = 100 * study.together.double().mean().item()
-    names = [f"{at_first:.0f} %", *(f"{100 * fraction:.0f} %" for fraction in FRACTIONS[1:])]
-    return {
-        name: by_rule(study, seen=study.thinned_out(fraction)) for name, fraction in zip(names, FRACTIONS, strict=True)
-    }
+def told(study: AttentionTransfer, name: str, count: int = 8) -> dict[str, Tensor]:
+    """Frames of one test video of the world, ``(count, 3, H, W)``, by the fraction of them that tell something."""
+    clips = {telling: study.told(float(telling)) for telling in TELLING}
+    index = clips[TELLING[0]].examples([name])[0]
+    moments = torch.linspace(0, clips[TELLING[0]][index].num_frames - 1, count).long()
+    return {telling: study.view().pixels(of_each[index], moments) for telling, of_each in clips.items()}
 
 
 def quadruplets(study: AttentionTransfer, count: int = 3) -> Shown:

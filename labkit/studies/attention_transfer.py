@@ -9,7 +9,7 @@ actions are not: of UCF101 they take 5 GB.
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights, VGG16_Weights, resnet101, vgg16  # type: ignore[import-untyped]
 
 from labkit import metrics
-from labkit.backbones import cross_modality_init, load_weights, source_weights, torchvision_weights
+from labkit.backbones import cross_modality_init, load_weights, torchvision_weights
+from labkit.claims import ledger
 from labkit.clips import Clips
 from labkit.losses import classification_loss
 from labkit.papers.attention_transfer import (
@@ -33,14 +34,13 @@ from labkit.papers.attention_transfer import (
     siamese_loss,
     voting,
 )
+from labkit.studies.conditions import metrics_at
 from labkit.studies.curves import percent_of_steps_to
 from labkit.studies.frame_attention import (
     RULES,
     Attention,
     attend,
-    contact,
     svm_scores,
-    thin_out,
 )
 from labkit.studies.identity import facts_of_scores
 from labkit.studies.parts import TwoParts
@@ -60,6 +60,7 @@ PHOTOS, TUNED = "photos.{cnn}_{kind}", "photos.{cnn}_{kind} tuned.{cnn}_{kind}" 
 OF_ONE: Any = {"datasets": INTERACTIONS, "needs": TUNED.format(cnn="resnet", kind="filtered").split()}
 PERCENTAGES = (5, 10, 20, 33, 50, 100)
 IN_TABLE_2 = {"cnn": "vote", "mean": "mean", "unatt": "unatt"}  # rules, by the names of their metrics
+TELLING = ledger()["attention_transfer"].conditions["telling"].values  # the world has 0.75
 NOT_IN_TABLE_2 = [rule for rule in RULES if rule not in IN_TABLE_2.values()]
 OF_ACTIONS = [f"actions.{name}_top{k}" for name in IN_TABLE_2 for k in (1, 3)]
 
@@ -68,8 +69,12 @@ class Scale(NamedTuple):
     """What a profile changes.
 
     Attributes:
-        groups: of the world's videos; a third of them is the test part.
-        photos: of the world, of each class.
+        groups: of the world's videos of actions; a third of them is the test part.
+        videos: of the world's interactions, of each class, to train on; the paper has 25.
+        tests: the same, to test.
+        told: how many of these, for each fraction of frames that tell something: drawing them takes its time.
+        photos: of the world, of each interaction. In the paper there are 24 times as many as videos.
+        action_photos: of the world, of each action; in the paper 2.5 times as many as videos.
         steps: fraction of the recipe's steps.
         actions: of the world, which ones; all if None.
         embedding: of the concepts, where nothing else is asked for: ``"mean"`` or ``"fisher"``, the paper's.
@@ -77,7 +82,11 @@ class Scale(NamedTuple):
     """
 
     groups: int
+    videos: int
+    tests: int
+    told: int
     photos: int
+    action_photos: int
     steps: float
     actions: tuple[str, ...] | None
     embedding: str
@@ -120,17 +129,23 @@ def with_few_videos(percent: int) -> dict[str, Any]:
     return {"metrics": made, "needs": needs, "datasets": ACTIONS, "splits": SPLITS, "percent": percent}
 
 
+def under_telling(value: float) -> dict[str, Any]:
+    """Metrics, needs and arguments of a row of the condition *telling*; single frames have top-1 only."""
+    made = [metric for name in ("telling", "telling_top1") for metric in metrics_at("attention_transfer", name, value)]
+    return {"metrics": made, "needs": OF_ONE["needs"][:1], "datasets": ("world",), "telling": float(value)}
+
+
 class AttentionTransfer(PhotosAndVideos):
     """All rows of the paper's tables."""
 
     paper = "attention_transfer"
-    version = 2
+    version = 3
     networks = ("resnet101_vgg16",)
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": Scale(3, 4, 0.01, ("hammer", "guitar", "ski", "wave"), "mean", torch.float32),
-        "lesson": Scale(38, 48, 1.0, None, "mean", torch.float32),
-        "study": Scale(38, 48, 1.0, None, "mean", torch.float32),
-        "paper": Scale(38, 48, 1.0, None, "fisher", torch.float16),
+        "smoke": Scale(3, 2, 1, 1, 4, 4, 0.01, ("hammer", "guitar", "ski", "wave"), "mean", torch.float32),
+        "lesson": Scale(38, 25, 24, 6, 48, 48, 1.0, None, "mean", torch.float32),
+        "study": Scale(38, 25, 120, 40, 600, 64, 1.0, None, "mean", torch.float32),
+        "paper": Scale(38, 25, 25, 25, 600, 64, 1.0, None, "fisher", torch.float16),
     }
 
     def clips_of(self, metric: str) -> tuple[Sequence[Clips], Sequence[Clips]]:
@@ -140,6 +155,8 @@ class AttentionTransfer(PhotosAndVideos):
         photos, percent = self.photos(kind), int(rest.rpartition("_")[2]) if first == "few" else 100
         if first == "image":
             return [photos.train], [photos.test]
+        if first == "condition":  # condition.telling.VALUE.SYSTEM
+            return [photos.train], [self.told(float(rest.partition(".")[2].rpartition(".")[0]))]
         videos = self.videos(kind, percent)
         on_photos_alone = first in ("frames", "rules", "actions") or rest.startswith(("cnn", "mean", "unatt"))
         on_both = first == "few" or not on_photos_alone
@@ -161,7 +178,7 @@ class AttentionTransfer(PhotosAndVideos):
         network = self.initialised(lambda: CNNS[cnn](num_classes, size=self.size))
         imagenet, source, classifier = PRE_TRAINED[cnn]
         if self.size == "tiny":
-            load_weights(network.cnn, source_weights(source), skip=(classifier,))
+            load_weights(network.cnn, self.source_weights(source), skip=(classifier,))
         else:
             cross_modality_init(network.cnn, imagenet())
         return network
@@ -321,18 +338,21 @@ class AttentionTransfer(PhotosAndVideos):
         maps = {f"{prefix}.{rule}": self.mean_ap(by_rule[rule]) for rule in NOT_IN_TABLE_2}
         return maps | {f"{prefix}.{rule}_top1": self.top_1(scores) for rule, scores in by_rule.items()}
 
-    @cached_property
-    def together(self) -> Tensor:
-        """In which frames of the test videos puppets are together, ``(N,)`` bool; of real videos unknown: in all."""
-        clips: Any = self.interactions.test
-        if self.dataset != "world":
-            return torch.ones(len(self.attention().videos), dtype=torch.bool)
-        return torch.cat([contact(clip) for clip in clips])
-
-    def thinned_out(self, fraction: float) -> Attention:
-        """Ours: what the ResNet trained on photos sees if the puppets are `together` in a fraction of the frames."""
-        seen = self.attention()
-        return seen.where(thin_out(self.together, seen.videos, fraction, self.seed))
+    @row("condition.telling.0.36", **under_telling(0.36))
+    @row("condition.telling.0.55", **under_telling(0.55))
+    @row("condition.telling.0.75", **under_telling(0.75))
+    @row("condition.telling.1", **under_telling(1))
+    def telling(self, telling: float) -> dict[str, Measure]:
+        """Ours: the ways to read the ResNet of photos, if another fraction of the frames tells what happens."""
+        clips, network = self.told(telling), self.photo_network()
+        seen = self._attend(network, clips, "filtered")
+        metric = f"condition.telling{{}}.{telling:g}.{{}}"
+        measures = {}
+        for rule, read in RULES.items():
+            scores = read(seen)
+            measures[metric.format("", rule)] = Measure(100 * metrics.mean_average_precision(scores, clips.labels))
+            measures[metric.format("_top1", rule)] = self.accuracy(scores, clips.labels)
+        return measures | {metric.format("_top1", "frames"): self.accuracy(seen.logits, seen.frame_labels)}
 
     @row("word.embedding", **of_section_3_4("mean"), embedding="mean")
     @row("word.fisher", **of_section_3_4("fisher"), embedding="fisher")

@@ -20,7 +20,6 @@ from labkit import checks
 from labkit.clips import Clip, Clips
 from labkit.papers.attention_transfer import AttentionNet, mean_over_frames, unatt, voting
 from labkit.views import View
-from labkit.world import PuppetClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,34 +144,6 @@ def svm_scores(train: Attention, test: Attention, seed: int = 0) -> Tensor:
     machine = LinearSVC(C=1.0, random_state=seed).fit(inputs, train.frame_labels.numpy())
     scores = torch.from_numpy(machine.decision_function(asked)).float()
     return torch.stack([-scores, scores], dim=1) if classes == 2 else scores  # (N, K)
-
-
-def contact(clip: PuppetClip) -> Tensor:
-    """In which frames two puppets are together, ``(T,)`` bool: within a tenth of their way to the closest."""
-    hips = [number for number, name in enumerate(clip.rendering.names) if name == "hips"]
-    across = clip.rendering.poses[hips, :, 0, 2]  # (2, T), in pixels
-    apart = (across[0] - across[1]).abs()
-    return apart <= apart.min() + 0.1 * (apart.max() - apart.min())
-
-
-def thin_out(chosen: Tensor, videos: Tensor, fraction: float, seed: int = 0) -> Tensor:
-    """Leave out other frames at random until the chosen ones are a fraction of all: which frames stay, ``(N,)`` bool.
-
-    Args:
-        chosen: ``(N,)`` bool, such as `contact` of all videos; at least one frame of each video.
-        videos: ``(N,)``, the video of each frame.
-        fraction: of the chosen frames among those that stay, in each video; where it is larger already, all stay.
-        seed: of the choice.
-    """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be above 0, at most 1; got {fraction}")
-    order = torch.rand(len(chosen), generator=Generator().manual_seed(seed)).argsort()
-    stay = chosen.clone()
-    for video in videos.unique().tolist():
-        others = order[(videos[order] == video) & ~chosen[order]]
-        room = int(chosen[videos == video].sum()) * (1 - fraction) / fraction
-        stay[others[: round(room)]] = True
-    return stay
 
 
 def fraction_of_videos(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:

@@ -27,9 +27,14 @@ def test_numbers_by_rule_are_those_of_the_rows(study):
     measured = study.measure("photos.resnet_filtered", "rules.photos")
     assert values["mAP"]["mean of scores"] == measured["resnet.mean_filtered"]
     assert values["top-1"]["whole map"] == measured["rules.whole_map_top1"]
-    steps = reading.by_fraction(study)
-    assert [*steps][1:] == ["50 %", "70 %", "85 %", "100 %"]
-    assert next(iter(steps.values())) == values
+
+
+def test_one_video_is_told_in_four_ways(study):
+    images = reading.told(study, "hug", count=5)
+    assert [*images] == ["0.36", "0.55", "0.75", "1"]
+    assert all(frames.shape == (5, 3, 56, 56) for frames in images.values())
+    clip = study.told(0.36)[2]  # a video of each class
+    assert torch.equal(images["0.36"], study.view().pixels(clip, torch.tensor([0, 5, 11, 17, 23])))
 
 
 def test_quadruplets_are_shown_with_their_concepts(study):

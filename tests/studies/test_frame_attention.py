@@ -1,23 +1,18 @@
 """Attention maps of all frames of a set of videos, and the ways to read a video from them."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from fakes import FakeClip
 from torch import nn
 
-from labkit import world
 from labkit.clips import Clips
 from labkit.papers.attention_transfer import AttentionNet, energy, image_view, voting
 from labkit.studies.frame_attention import (
     RULES,
     Attention,
     attend,
-    contact,
     fraction_of_videos,
     svm_scores,
-    thin_out,
 )
 
 
@@ -99,30 +94,6 @@ def test_svm_learns_features_of_frames():
     assert voting(scores, test.videos).argmax(1).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="every class must have a training video; got none of class 2"):
         svm_scores(seen.subset([0, 1]), seen)
-
-
-def test_puppets_are_together_in_the_middle_of_a_clip():
-    for clip in world.Interactions(seed=1000, part="test", groups=3, clips=1):
-        together = contact(clip).nonzero().flatten()
-        assert 3 <= len(together) <= 10  # of 24
-        assert together.tolist() == list(range(int(together[0]), int(together[-1]) + 1))
-        assert 4 < float(together.double().mean()) < 20
-    poses = torch.zeros(3, 5, 3, 3)
-    poses[0, :, 0, 2], poses[2, :, 0, 2] = torch.tensor([0.0, 4, 5, 5, 2]), torch.tensor([10.0, 7, 5, 6, 9])
-    clip = SimpleNamespace(rendering=SimpleNamespace(names=["hips", "head", "hips"], poses=poses))
-    assert contact(clip).tolist() == [False, False, True, True, False]  # 10, 3, 0, 1 and 7 pixels apart
-
-
-def test_other_frames_are_left_out_until_the_fraction_is_right():
-    videos = torch.tensor([0] * 10 + [1] * 10)
-    chosen = torch.tensor([True] * 2 + [False] * 8 + [False] * 4 + [True] * 6)
-    for fraction, counts in ((0.2, [10, 10]), (0.5, [4, 10]), (0.75, [3, 8]), (1.0, [2, 6])):
-        stay = thin_out(chosen, videos, fraction)
-        assert (stay | ~chosen).all()
-        assert videos[stay].bincount().tolist() == counts
-    assert not torch.equal(thin_out(chosen, videos, 0.5, seed=0), thin_out(chosen, videos, 0.5, seed=1))
-    with pytest.raises(ValueError, match="fraction must be above 0, at most 1; got 0"):
-        thin_out(chosen, videos, 0)
 
 
 def test_fractions_of_the_videos():

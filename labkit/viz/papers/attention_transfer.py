@@ -7,7 +7,7 @@ from torch import Tensor
 from labkit.viz.attention import AttentionExplorer
 from labkit.viz.colour import overlay
 from labkit.viz.diagram import Block, block_diagram
-from labkit.viz.figures import bar_chart, bar_slider, heat_maps, image_grid, line_chart
+from labkit.viz.figures import bar_chart, heat_maps, image_grid, line_chart
 from labkit.viz.style import Figure
 
 SLOTS = ("false anchor map", "true anchor map", "positive map", "negative map")
@@ -49,19 +49,29 @@ def ways_to_read(values: Mapping[str, Mapping[str, float]]) -> Figure:
     )
 
 
-def together_slider(steps: Mapping[str, Mapping[str, Mapping[str, float]]], measure: str) -> Figure:
-    """Bars by rule, with a slider over the percentage of frames in which the puppets are together."""
-    bars = {name: values[measure] for name, values in steps.items()}
-    told = "; ".join(
-        f"{name}: {', '.join(f'{rule} {value:.0f}' for rule, value in values.items())}" for name, values in bars.items()
+def told(images: Mapping[str, Tensor]) -> Figure:
+    """One video, a row for each fraction of its frames that tell something: frames ``(T, 3, H, W)``."""
+    rows = {f"{100 * float(telling):.0f} %": frames for telling, frames in images.items()}
+    return image_grid(
+        [image for frames in rows.values() for image in frames],
+        columns=len(next(iter(rows.values()))),
+        labels=[name if number == 0 else "" for name, frames in rows.items() for number in range(len(frames))],
+        title=f"One meeting, of which {', '.join(rows)} of the frames tell what happens",
+        alt="Rows of frames from early to late. From row to row the two stay together longer; in the last one they "
+        "never are apart.",
     )
-    return bar_slider(
-        bars,
-        title=f"Frames that do not show the interaction are left out: {measure}",
-        alt=f"{measure} by rule for the chosen percentage of frames in which the two are together. {told}.",
-        x_title="how a video is read",
-        y_title=f"{measure} (%)",
-        slider="frames in which the two are together",
+
+
+def recognised(image: Tensor, maps: Tensor, classes: Sequence[str], probabilities: Sequence[float]) -> Figure:
+    """A photo ``(3, H, W)`` under the attention map ``(k, h, w)`` of each of some classes, on one scale."""
+    labels = [f"{name}: {100 * value:.0f} %" for name, value in zip(classes, probabilities, strict=True)]
+    return image_grid(
+        [image, *overlay(image, maps)],
+        columns=3,
+        labels=["the photo", *labels],
+        title="What EfficientNet-Lite0 sees in the photo, and where<br>the classes with the highest probabilities, one "
+        "scale for all attention maps",
+        alt=f"A photo, and {len(labels)} heat maps on it: {'; '.join(labels)}.",
     )
 
 
