@@ -24,7 +24,7 @@
 #
 # - a video as what it is to a machine, a tensor, and what gets lost when only some of its frames are taken;
 # - optical flow: an arrow for every pixel, and why a machine can only ever guess it;
-# - three ways to estimate flow, compared with the exact truth;
+# - three ways to estimate flow, compared with the exact truth, and what they make of a clip that was filmed;
 # - what a moving camera does to flow, and how much of that a simple subtraction repairs;
 # - how flow is handed to a network, and what it costs to store it as JPEG.
 #
@@ -40,7 +40,7 @@
 profile = "lesson"  # smoke | lesson | study | paper: here they only set the size of the clip
 dataset = "world"  # the lab's own clips; a single video is read as well, see video
 data_root = ""  # a folder that video is relative to
-video = ""  # path of a clip; empty: a puppet takes a stroll
+video = ""  # path of a clip, or "city" or "bunny", which come with the lab; empty: a puppet takes a stroll
 start = -1  # first frame to take from the clip; -1: take the middle
 seed = 0
 device = "cpu"  # or "cuda"
@@ -54,6 +54,7 @@ parameters.check(globals(), dataset=["world"], video=str, start=int)
 import torch
 
 from labkit import flow, metrics, viz, world
+from labkit.data.films import FILMS
 from labkit.studies import video_and_flow as study
 from labkit.views import sampling
 from labkit.viz import show
@@ -68,7 +69,7 @@ from labkit.viz.papers import video_and_flow as figures
 
 # %%
 puppet = study.stroll(profile, seed)
-path = parameters.user_path(data_root, video) if video else ""  # empty: the puppet
+path = FILMS.get(video) or (parameters.user_path(data_root, video) if video else "")  # empty: the puppet
 footage = study.Footage.of(puppet, path, start=start, device=device)
 clip, name, kind = footage.clip, footage.name, footage.kind
 print(f"{name}: {tuple(clip.shape)}, {clip.dtype}, {footage.fps:.4g} frames per second")
@@ -326,6 +327,29 @@ figures.errors_by_area(table, kind)
 # > disappear are the hardest: there is nothing to measure, and what an estimator puts there, the motion of what covers the
 # > point, can easily be worse than no motion at all.
 #
+# ### A clip that was filmed
+#
+# Puppets have the truth, filmed clips have the surprise. This one shows towers at night, in time-lapse: the camera creeps by
+# a fraction of a pixel a frame, and people switch their lights on and off.
+#
+# **Predict:** section 4 rebuilt a frame from the next one. How much of the change between two frames will that explain here?
+
+# %%
+city = study.Footage.of(puppet, FILMS["city"], device=device)
+lit = flow.trajectories(city.forward, study.spread_points(city.clip))
+figures.motion(city.clip, city.forward, lit, name="towers at night", kind="estimated", **city.playback)
+
+# %%
+for what, of in (("puppet", footage), ("towers", city)):
+    warped, _ = flow.backward_warp(of.clip[1:], of.forward)
+    as_they_are, explained = ((image - of.clip[:-1]).abs().mean() * 255 for image in (of.clip[1:], warped))
+    print(f"{what}: mean difference {as_they_are:.2f} of 255 as they are, {explained:.2f} after warping")
+
+# %% [markdown]
+# > What remains at the towers is light: a lamp that is switched on has no partner in the frame before. An estimator has to explain it
+# > by motion, and cannot. In video on the web, shadows, flashes and compression do the same. (With a clip of your own, the
+# > first line is about that clip.)
+#
 # ## 6 · A moving camera, and mean subtraction
 #
 # When the camera moves, everything moves; and near things pass faster than far ones, which is called parallax. **The paper**
@@ -451,6 +475,6 @@ figures.storage_errors(field[t], error[t], top)
 # - A temporal stream sees $L$ fields as $2L$ channels: read at fixed locations or along paths, ahead or both ways.
 # - As JPEG, flow takes a small part of its size, and loses most where it jumps.
 #
-# **Try it.** Set `seed = 1`, or `video` to a clip of yours, and run again. What do the estimators of section 5 make of it?
+# **Try it.** Set `seed = 1`, or `video` to `"bunny"` (a rabbit of fur gets out of bed) or to a clip of yours, and run again. What do the estimators of section 5 make of it?
 #
 # **Next:** [02_two_stream](02_two_stream.ipynb), where a network sees these volumes, and nothing else.
