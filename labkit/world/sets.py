@@ -16,6 +16,7 @@ from labkit.world import actions as acts
 from labkit.world import meetings
 from labkit.world.actions import Action, Meeting, perform
 from labkit.world.clips import PuppetClips, generator, split_groups, whole_number
+from labkit.world.light import as_photo
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
 from labkit.world.render import Part, Rendering, render
@@ -350,7 +351,7 @@ class Stills(Actions):
         view = tripod(self.num_frames, *aim, rng.uniform(-0.06, 0.06), zoom)
         cast = _cast(action, rng, rng, when, view, self.difficulty) if shown else []
         scene = backdrop if rng.random() < 0.75 else SCENES[_scene_name(rng, action.home, self.difficulty)]
-        return _as_photo(self._seen([*scene(rng, view), *cast], view), rng)
+        return as_photo(self._seen([*scene(rng, view), *cast], view), rng)
 
 
 class Source(Actions):
@@ -428,17 +429,6 @@ def _relight(picture: Rendering, rng: np.random.Generator, difficulty: Difficult
     gain = (1 + 0.12 * difficulty.light * rng.uniform(-1, 1)) * (1 + 0.05 * difficulty.light * rng.uniform(-1, 1, 3))
     lit = picture.frames.float() * torch.tensor(gain, dtype=torch.float32)[:, None, None]
     return dataclasses.replace(picture, frames=lit.round().clamp(0, 255).to(torch.uint8))
-
-
-def _as_photo(picture: Rendering, rng: np.random.Generator) -> Rendering:
-    """Harder contrast, stronger or no colour, dark corners: the style that sets stills off from video."""
-    frames = picture.frames.float() / 255
-    grey = frames.mean(1, keepdim=True)
-    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(1.1, 1.6)
-    frames = 0.5 + rng.uniform(1.15, 1.5) * (grey + saturation * (frames - grey) - 0.5) + rng.uniform(-0.05, 0.1)
-    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in frames.shape[-2:]), indexing="ij")
-    frames = frames * (1 - rng.uniform(0, 0.35) * (x * x + y * y) / 2)
-    return dataclasses.replace(picture, frames=(frames * 255).round().clamp(0, 255).to(torch.uint8))
 
 
 def _moment(rng: np.random.Generator, frames: int, *, telling: bool) -> Timing:

@@ -12,6 +12,7 @@ from puppets import a_record, note
 
 from labkit import claims
 from labkit.claims import ClaimsError, Record, ledger, pack_hits, records, unpack_hits
+from labkit.world import VERSION
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_records_come_back_sorted_one_line_each(own):
     text = (own / "back_dropout.jsonl").read_text()
     assert text.splitlines()[0] == (
         '{"paper": "back_dropout", "metric": "control.random", "dataset": "world", "split": 1, "profile": "study", '
-        '"seed": 1, "value": 0.333333, "version": 1, "world": 1, "labkit": "0.1.0"}'
+        f'"seed": 1, "value": 0.333333, "version": 1, "world": {VERSION}, "labkit": "0.1.0"}}'
     )
     assert [(record.metric, record.seed, record.value) for record in records("back_dropout")] == [
         ("control.random", 1, 0.333333),
