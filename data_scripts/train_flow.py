@@ -1,13 +1,13 @@
 """Train the tiny networks of ActionFlowNet on optical flow, and keep the weights with the lab.
 
-    python data_scripts/train_flow.py target             # two frames of the actions: about 20 minutes on one core
-    python data_scripts/train_flow.py chairs --number 1  # two frames of flying things, another training: about 20
-    python data_scripts/train_flow.py target_multi       # eight frames of the actions: about 60
+    python data_scripts/train_flow.py target             # two frames of the actions: about 25 minutes on one core
+    python data_scripts/train_flow.py chairs --number 1  # two frames of flying things, another training: about 30
+    python data_scripts/train_flow.py target_multi       # eight frames of the actions: about 15
 
 No label is used. "target" learns from the clips of three worlds of the same kind as the one whose actions are to be
 named: other actors, other scenes. "chairs" learns from things that fly about three times as fast as in FlyingChairs
 made as small as the image: faster than people move, as in FlyingChairs. Each network sees 240,000 fields of flow,
-whether one at a time or eight. Of both kinds for two frames there are three files, of other worlds and other starts.
+whether one at a time or eight. Each ``--number`` is a training of its own, in other worlds and from another start.
 
 The files go to ``labkit/backbones/source``, rounded to eight bits, with a model card: data, seed, end-point error, how
 it was trained, a hash. The error is that of the file on test clips the network has not seen, and that on the puppets of

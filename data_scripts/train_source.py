@@ -6,8 +6,8 @@
 
 They stand where the papers have ImageNet. A network that has learned *things* knows props, buildings, scenes and
 shapes; people only pass by. One that has learned *postures* knows what is done as well, from stills alone: the control.
-Of things there are three files of each network, of other worlds and other starts, so that no claim rests on one of
-them. The files go to ``labkit/backbones/source``, rounded to eight bits, with a model card: data, seed, size of the
+Each ``--number`` is a training of its own, in another world and from another start, so that no claim has to rest on one
+of them. The files go to ``labkit/backbones/source``, rounded to eight bits, with a model card: data, seed, size of the
 crops, accuracy, how it was trained, strides, a hash. The accuracy is that of the file, on test stills which the network
 has not seen; a test of the lab measures it again. Killed or interrupted, training continues where it was if
 ``--checkpoint`` names a file.

@@ -32,7 +32,7 @@
 #
 # **To know beforehand**: what a convolution and a feature map are. No earlier notebook is needed.
 #
-# **Time** about one minute on two cores, and half a minute more the first time, to draw the photos.
+# **Time** about eight minutes of one core, most of it for two passes of the network over all photos.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper

@@ -93,10 +93,8 @@ class Places(PuppetClips):
             good, ok = places.positives(query)
             junk = places.junk(query)  # skip these
 
-    What makes a place hard to find is set by ``styles``, ``distractors`` and `Change`; the defaults stay. With them a
-    mean colour finds places with a mean average precision of .08, a colour histogram .14, SIFT with VLAD .75, the
-    number of SIFT matches .82, and SqueezeNet, trained on photos, .40 by its mean, .43 with VLAD (means of three seeds,
-    ok views included; chance level .04). Flat walls with sharp corners suit SIFT better than real photos do.
+    What makes a place hard to find is set by ``styles``, ``distractors`` and `Change`; the defaults stay. The datasheet
+    beside this file says how well it is found under shadows and without them.
 
     An image is painted twice as fine, then seen through a homography, and so are part index and poses: the poses of
     a rendering are homographies here. Parts of the place are of the kind ``"place"``; what always stands around it is
