@@ -32,7 +32,7 @@
 #
 # **To know beforehand**: what a convolution and a feature map are. No earlier notebook is needed.
 #
-# **Time** about eight minutes of one core, most of it for two passes of the network over all photos.
+# **Time** about four minutes on two cores, most of it for two passes of the network over all photos.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
@@ -589,7 +589,7 @@ board.verdicts()
 # from labkit import world
 # from labkit.studies.photo_search import PhotoSearch
 #
-# constant = world.Places(seed=seed, size=192, instances=24, distractors=48, change=world.Change(light=0))
+# constant = world.Places(seed=seed, size=192, instances=16, distractors=32, change=world.Change(light=0))
 # study.search = PhotoSearch(constant)
 # ```
 #

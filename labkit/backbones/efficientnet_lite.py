@@ -47,9 +47,10 @@ _STAGES = (  # widening, side of the filters, stride, channels, blocks: Table 1
 def _convolution(inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """A convolution with batch normalisation, padded as TensorFlow does: with stride 2 more at the right and below."""
     before, after = (side - stride) // 2, (side - stride + 1) // 2
+    uneven = [nn.ZeroPad2d((0, 1, 0, 1))] if after > before else []
     return [
-        nn.ZeroPad2d((before, after, before, after)),
-        nn.Conv2d(inputs, outputs, side, stride, groups=groups, bias=False),
+        *uneven,
+        nn.Conv2d(inputs, outputs, side, stride, before, groups=groups, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3),
     ]
 
@@ -110,4 +111,4 @@ def efficientnet_lite0() -> EfficientNetLite0:
     values = torch.load(path, map_location="cpu", weights_only=True).values()
     names = network.state_dict()  # other names in the same order, of the same shapes
     network.load_state_dict(dict(zip(names, values, strict=True)))
-    return network.eval()
+    return network.eval().to(memory_format=torch.channels_last)  # three quarters of the time

@@ -39,7 +39,7 @@ class ConvVLAD(PhotoEncodings):
     gigabytes = 0.0  # what is kept depends on the number of photos: see `lacking`
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale("googlenet", 96, 6, 1, 6, 0, 2_000, 16, 50, 5, 32, shadows=(4, 4)),
-        "lesson": Scale("lite0", 192, 24, 1, 48, 0, 20_000, 100, 500, 24, 32),
+        "lesson": Scale("lite0", 192, 16, 1, 32, 0, 20_000, 100, 500, 20, 32),
         "study": Scale("lite0", 192, 80, 3, 120, 600, 50_000, 100, 2000, 128, 32),
         "paper": Scale("googlenet", 192, 80, 3, 120, 600, 50_000, 100, 2000, 128, 16),
     }
