@@ -27,6 +27,8 @@ from labkit.losses import classification_loss
 from labkit.papers import back_dropout
 from labkit.papers.back_dropout import LAYERS, PenaltySet, Units
 from labkit.papers.two_stream import last_layer_only
+from labkit.studies.category_bias import SOURCE_RECIPE, STILLS, Target, misled
+from labkit.studies.conditions import under
 from labkit.studies.culprits import Activations, Planted, search_culprits
 from labkit.studies.gains import profile_correlation
 from labkit.studies.parts import ThreeParts
@@ -61,6 +63,7 @@ class Scale(NamedTuple):
         penalty_moments: frames of a held-out clip.
         repeats: of everything that learns again, on split 1.
         videos: loaded together in testing.
+        biased: groups of the stills of a source task that misleads, and of the clips on which it may.
     """
 
     groups: int
@@ -73,6 +76,7 @@ class Scale(NamedTuple):
     penalty_moments: int
     repeats: int
     videos: int
+    biased: tuple[int, int] = (180, 90)
 
 
 class BackDropout(Study):
@@ -82,7 +86,7 @@ class BackDropout(Study):
     version = 1
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16),
+        "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16, (6, 24)),
         "lesson": Scale(24, 2, 60, 45, 0.75, None, 4, 16, 1, 16),
         "study": Scale(36, 2, 120, 180, 1.0, None, 8, 16, 3, 16),
         "paper": Scale(36, 2, 120, 180, 1.0, None, 25, 25, 1, 1),
@@ -132,6 +136,8 @@ class BackDropout(Study):
         """Training clips and test clips, or for some metrics other ones."""
         if metric.startswith("planted."):
             return [], [self.stills]
+        if metric.startswith("condition."):
+            return [], []
         train = [self.clips.train, self.clips.held_out] if metric.startswith("learned.") else [self.clips.train]
         return train, [self.trap if metric.startswith("bias.") else self.clips.test]
 
@@ -352,6 +358,26 @@ class BackDropout(Study):
             raise ValueError(f"the test clips must include {self.misled[0]}; got none: take the whole set")
         names = {"before": "fine-tuned", "after": "NB-TL", "further": "continued", "random": "at random"}
         return {f"bias.{metric}": Measure(confusions[first][name]) for metric, name in names.items()}
+
+    def biased_network(self, bias: float) -> CNNM:
+        """A network that has learned the very actions of the target task, where their look-alikes are at home."""
+        stills = world.SwappedHomes(seed=self.seed, part="train", groups=self.scale.biased[0], bias=bias)
+        network = self.initialised(lambda: back_dropout.cnn_m(len(stills.classes), size="tiny"))
+        recipe = Recipe(**shortened(SOURCE_RECIPE, self.scale.steps, self.scale.batch), seed=self.seed)
+        return self.train(f"source.{bias:g}", network, classification_loss, stills.map(STILLS.train), recipe)
+
+    @under("back_dropout", "bias", 0, needs=["source.0"])
+    @under("back_dropout", "bias", 0.5, needs=["source.0.5"])
+    @under("back_dropout", "bias", 1, needs=["source.1"])
+    def category_bias(self, bias: float) -> dict[str, Measure]:
+        """Ours: the last layer alone, from few clips, on a source task that misleads."""
+        network = self.biased_network(bias).eval()
+        target = Target.seen_by(network, back_dropout.frame_view(crop_size=56), self.seed, self.scale.biased[1])
+        return {
+            f"condition.bias.{bias:g}.{way}{suffix}": Measure(100 * value)
+            for way, outcome in misled(network, target, seed=self.seed).items()
+            for suffix, value in zip(("", "_misled"), outcome, strict=True)
+        }
 
     # --- ours, in the source task of the world
 

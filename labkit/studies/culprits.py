@@ -73,7 +73,7 @@ def search_culprits(network: CNNM, known: Activations, test: Activations, streng
     """
     generator = torch.Generator().manual_seed(seed)
     planted, culprits = plant(network, strength, generator)
-    penalty = _mistakes(planted, known)
+    penalty = mistakes(planted, known)
     by_weight = negative_back_dropout(planted, penalty, ("fc7",), RATIO)
     choices: Mapping[str, list[Units]] = {
         "nothing": [{}],
@@ -91,8 +91,12 @@ def search_culprits(network: CNNM, known: Activations, test: Activations, streng
 
 
 @torch.no_grad()
-def _mistakes(network: CNNM, images: Activations) -> PenaltySet:
-    """The penalty set of images that a network with another classifier sees through the same neurons."""
+def mistakes(network: CNNM, images: Activations) -> PenaltySet:
+    """The penalty set of images that a network with another classifier sees through the same neurons.
+
+    Raises:
+        ValueError: there is none that it gets wrong.
+    """
     certainty, predicted = network.classifier(images.fc7).softmax(1).max(1)  # (N,) each
     wrong = (predicted != images.labels).nonzero().flatten()  # (P,)
     if not len(wrong):

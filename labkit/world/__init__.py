@@ -2,18 +2,18 @@
 
 from labkit.world.aperture import HOLE, aperture
 from labkit.world.clips import PuppetClip, PuppetClips
+from labkit.world.difficulty import EASY, Difficulty
 from labkit.world.pairs import FlowPairs
 from labkit.world.places import Change, Places
 from labkit.world.render import Part, Rendering, Shape, render, transform
 from labkit.world.sets import (
-    EASY,
     Actions,
-    Difficulty,
     Interactions,
     LongClips,
     SecondActions,
     Source,
     Stills,
+    SwappedHomes,
 )
 from labkit.world.stroll import stroll
 from labkit.world.things import Things
@@ -38,6 +38,7 @@ __all__ = [
     "Shape",
     "Source",
     "Stills",
+    "SwappedHomes",
     "Things",
     "aperture",
     "render",

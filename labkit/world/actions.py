@@ -155,6 +155,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("put_down", motion.reverse(motion.pick_up), (handled(props.parcel),)),
 )
 
+LOOK_ALIKES = {"hammer": "chop", "chop": "hammer", "guitar": "broom", "broom": "guitar"}
+LOOK_ALIKES |= {"ski": "skateboard", "skateboard": "ski"}
+"""The other one of each appearance pair: the same motion with another thing, at home elsewhere."""
+
 SECOND_ACTIONS: tuple[Action, ...] = (
     *(action for action in ACTIONS if action.name in ("broom", "clap", "jump", "sit_down", "wave")),
     Action("dribble", motion.dribble, (handled(props.ball),), "gym", 8.0),

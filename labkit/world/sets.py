@@ -1,12 +1,10 @@
 """The data sets of the world. All are `labkit.clips.Clips`: used like the real ones.
 
-How hard they are is set by `Difficulty`; its defaults were chosen once and are not touched to please a result. What
-each set can and cannot show is in the datasheet beside this file.
+How hard they are is set by a `Difficulty`. What each set can and cannot show is in the datasheet beside this file.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,41 +14,13 @@ from labkit.world import actions as acts
 from labkit.world import meetings
 from labkit.world.actions import Action, Meeting, perform
 from labkit.world.clips import PuppetClips, generator, split_groups, whole_number
+from labkit.world.difficulty import Difficulty
 from labkit.world.light import as_photo
 from labkit.world.motion import Timing, timing
 from labkit.world.puppet import random_look
 from labkit.world.render import Part, Rendering, render
 from labkit.world.scenes import SCENES, Camera, backdrop, camera, clutter, tripod
 from labkit.world.story import cut, one_after_the_other
-
-
-@dataclass(frozen=True)
-class Difficulty:
-    """How hard the world makes it.
-
-    Attributes:
-        camera: strength of the camera's motion; 0 is a tripod, 1 moves the image by about 1 % of its height a frame.
-        clutter: how many things stand about: on average one behind and 0.3 in front at 1.
-        home: probability that an action with a home is seen there; else it is somewhere, at random.
-        jitter: how much tempo, timing, size and place vary between clips; up to 3.
-        light: how much brightness and tint vary between clips.
-    """
-
-    camera: float = 1.0
-    clutter: float = 1.0
-    home: float = 0.8
-    jitter: float = 1.0
-    light: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            most = {"home": 1, "jitter": 3}.get(name, 100)
-            if not isinstance(value, int | float) or not 0 <= value <= most:
-                raise ValueError(f"{name} must be a number from 0 to {most}; got {value!r}")
-
-
-EASY = Difficulty(camera=0.0, clutter=0.0, home=1.0, jitter=0.5, light=0.5)
-"""For a first look: a tripod, nothing in the way, everyone at home."""
 
 
 class Actions(PuppetClips):
@@ -95,7 +65,7 @@ class Actions(PuppetClips):
         test_groups: int = 0,
         clips: int = 2,
         classes: Sequence[str] | None = None,
-        difficulty: Difficulty = Difficulty(),
+        difficulty: Difficulty = Difficulty(),  # noqa: B008
     ) -> None:
         self.seed, self.size = whole_number(seed, 0, "seed"), whole_number(size, 16, "size")
         self.width = self.size if width is None else whole_number(width, 16, "width")
@@ -386,6 +356,29 @@ class Source(Actions):
         cast = _cast(action, rng, rng, when, view, self.difficulty)
         back, front = _surroundings(rng, view, self._place_of(action, group), self.difficulty)
         return _relight(self._seen([*back, *cast, *front], view), rng, self.difficulty)
+
+
+class SwappedHomes(Source):
+    """A source task that misleads: stills of the classes of `Actions`, each where its look-alike is at home.
+
+    Args:
+        bias: probability that a still of a class with a home stands in that of its look-alike; else it is anywhere.
+        settings: of `Source`.
+    """
+
+    actions = acts.ACTIONS
+    kind = "swapped-homes"
+
+    def __init__(self, *, bias: float = 1.0, **settings: Any) -> None:
+        if not isinstance(bias, int | float) or not 0 <= bias <= 1:
+            raise ValueError(f"bias must be a probability from 0 to 1; got {bias!r}")
+        super().__init__(**({"difficulty": Difficulty(home=bias)} | settings))
+
+    def _place_of(self, action: Action | Meeting, group: int) -> str:
+        rng = generator(self.seed, self.kind, "place", action.name, group)
+        other = acts.LOOK_ALIKES.get(action.name)
+        home = next((each.home for each in acts.ACTIONS if each.name == other), None)
+        return _scene_name(rng, home, self.difficulty)
 
 
 def _scene_name(rng: np.random.Generator, home: str | None, difficulty: Difficulty) -> str:
