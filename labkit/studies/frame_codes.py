@@ -64,6 +64,7 @@ class Scale(NamedTuple):
         tuning_steps: to fine-tune the CNN.
         tuning_batch: clips in each of these.
         enlarged: height and width, in pixels, to which frames are enlarged for EfficientNet-Lite0.
+        test_groups: of the clips, further ones that test.
     """
 
     groups: int
@@ -74,6 +75,7 @@ class Scale(NamedTuple):
     tuning_steps: int
     tuning_batch: int
     enlarged: int = 128
+    test_groups: int = 0
 
 
 class Parts(NamedTuple):
@@ -110,6 +112,7 @@ class FrameCodes(Study):
             root, missing = Path(self.data_root, "ucf101"), self.missing
             return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
         size: dict[str, Any] = {"groups": self.scale.groups, "clips": self.scale.clips, "frames": 24}  # 2 seconds
+        size["test_groups"] = self.scale.test_groups
         return self.prepared(world.Actions(seed=self.seed, split=self.split, part=part, **size))
 
     @property

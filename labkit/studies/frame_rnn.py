@@ -44,12 +44,12 @@ class FrameRNN(FrameCodes):
     """All rows of the paper's tables."""
 
     paper = "frame_rnn"
-    version = 2
+    version = 3
     painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 20, ONE, 1, 2, 2, enlarged=32),
         "lesson": Scale(24, 2, None, ONE, 1, 400, 16),
-        "study": Scale(36, 2, None, FOUR, 3, 400, 16),
+        "study": Scale(36, 2, None, FOUR, 3, 400, 16, test_groups=36),
         "paper": Scale(36, 2, None, FOUR, 3, 4600, 16, enlarged=224),
     }
 

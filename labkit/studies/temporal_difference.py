@@ -76,6 +76,7 @@ class Scale(NamedTuple):
         centre_only: whether only the centre crop of each is tested.
         videos: loaded together in testing.
         watched: number of test clips by which the curves over training are drawn.
+        test_groups: of the world's clips, further ones that test.
     """
 
     groups: int
@@ -86,19 +87,20 @@ class Scale(NamedTuple):
     centre_only: bool
     videos: int
     watched: int
+    test_groups: int = 0
 
 
 class TemporalDifference(Study):
     """All rows of the thesis's tables."""
 
     paper = "temporal_difference"
-    version = 3
+    version = 4
     networks = ("resnet50",)
     gigabytes = 0.8
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(3, 1, 0.02, 6, 1, True, 8, 8),
         "lesson": Scale(24, 2, 0.8, None, 3, True, 8, 72),
-        "study": Scale(30, 2, 1.0, None, 3, True, 8, 72),
+        "study": Scale(30, 2, 1.0, None, 3, True, 8, 72, test_groups=30),
         "paper": Scale(30, 2, 1.0, None, 25, False, 1, 128),
     }
 
@@ -131,8 +133,8 @@ class TemporalDifference(Study):
         return self.second if on == "second" else self.first
 
     def _actions(self, kind: Any, **options: Any) -> TwoParts:
-        options = {"seed": self.seed, "groups": self.scale.groups, "clips": self.scale.clips, **options}
-        return TwoParts(*(kind(part=part, **options) for part in TwoParts._fields))
+        size = {"groups": self.scale.groups, "test_groups": self.scale.test_groups, "clips": self.scale.clips}
+        return TwoParts(*(kind(seed=self.seed, part=part, **size, **options) for part in TwoParts._fields))
 
     @property
     def setting(self) -> td.Setting:

@@ -37,9 +37,9 @@ class TwoStream(TwoStreamModels):
 
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": Scale(6, 1, (0.5, 0.9), 0.01, 8, 1, True, 8, (6, 3), 8),
+        "smoke": Scale(6, 1, (0.5, 0.9), 0.01, 8, 1, True, 8, (6, 3, 0), 8),
         "lesson": Scale(24, 2, (0.5,), 0.6, None, 2, False, 8),
-        "study": Scale(24, 2, (0.5, 0.9), 1.0, None, 3, False, 8),
+        "study": Scale(24, 2, (0.5, 0.9), 1.0, None, 3, False, 8, test_groups=24),
         "paper": Scale(24, 2, (0.5, 0.9), 1.0, None, 25, False, 1),
     }
 

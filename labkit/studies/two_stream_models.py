@@ -55,8 +55,10 @@ class Scale(NamedTuple):
         moments: frames, or stacks, of a clip that are looked at in testing.
         centre_only: whether only the centre crop of each is.
         videos: loaded together in testing.
-        few_groups: of the clips on which conditions are measured, and how many of them are trained on.
+        few_groups: of the clips on which conditions are measured, how many of them are trained on, and how many more
+            test.
         few_batch: samples of an update there.
+        test_groups: of the large and the small set, further ones that test.
     """
 
     groups: int
@@ -67,15 +69,16 @@ class Scale(NamedTuple):
     moments: int
     centre_only: bool
     videos: int
-    few_groups: tuple[int, int] = (12, 3)
+    few_groups: tuple[int, int, int] = (12, 3, 12)
     few_batch: int = 16
+    test_groups: int = 0
 
 
 class TwoStreamModels(Study):
     """Clips and networks; `labkit.studies.two_stream.TwoStream` measures them."""
 
     paper = "two_stream"
-    version = 4
+    version = 5
     scale: Scale
     # --- data
 
@@ -105,8 +108,8 @@ class TwoStreamModels(Study):
 
     def few_clips(self, camera: float) -> ThreeParts:
         """The same clips, drawn for a camera of another strength, see `labkit.world.Difficulty`."""
-        groups, to_train_on = self.scale.few_groups
-        options = {"groups": groups, "difficulty": world.Difficulty(camera=camera)}
+        groups, to_train_on, test_groups = self.scale.few_groups
+        options = {"groups": groups, "test_groups": test_groups, "difficulty": world.Difficulty(camera=camera)}
         sets = with_held_out(*(self._actions(world.Actions, part, **options) for part in ("train", "test")))
         return sets._replace(train=_of_groups(sets.train, to_train_on))
 
@@ -115,8 +118,8 @@ class TwoStreamModels(Study):
         return getattr(self, name)
 
     def _actions(self, kind: Any, part: str, **options: Any) -> Clips:
-        options = {"width": 88, "split": self.split, "groups": self.scale.groups, "clips": self.scale.clips} | options
-        return kind(seed=self.seed, part=part, **options)
+        size = {"groups": self.scale.groups, "test_groups": self.scale.test_groups, "clips": self.scale.clips}
+        return kind(seed=self.seed, split=self.split, part=part, width=88, **(size | options))
 
     def _official(self, kind: Any, folder: str, part: str) -> Clips:
         return kind(Path(self.data_root, folder), part=part, split=self.split, missing=self.missing)
