@@ -60,7 +60,7 @@ def player() -> None:
 
 def sheet() -> None:
     """Every class of the world."""
-    contact_sheet().save(HERE / "world.jpg", quality=88, optimize=True)
+    contact_sheet().save(HERE / "world.jpg", quality=80, optimize=True)
 
 
 if __name__ == "__main__":

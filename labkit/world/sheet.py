@@ -8,13 +8,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from labkit.world.actions import LOOK_ALIKES
 from labkit.world.buildings import FAMILIES, OBJECTS, build, random_style
 from labkit.world.clips import PuppetClips, generator
 from labkit.world.pairs import FlowPairs
 from labkit.world.places import Change, Places
 from labkit.world.render import Part, render, transform
 from labkit.world.scenes import tripod
-from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills
+from labkit.world.sets import Actions, Interactions, LongClips, SecondActions, Source, Stills, SwappedHomes
 from labkit.world.shapes import everywhere, plain
 from labkit.world.things import Things
 
@@ -40,7 +41,7 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
         ("Same motion, other thing and place: one frame tells them apart", first, first.classes[:6]),
         ("Nothing in the hands: only motion tells", first, first.classes[6:12]),
         ("Each other's reverse: only the order tells", first, first.classes[12:]),
-        ("Two puppets: the telling frame is rare", meetings, meetings.classes),
+        ("Two puppets who meet: not every frame tells", meetings, meetings.classes),
         (
             "The small second set, in addition to some of the above",
             second,
@@ -64,6 +65,9 @@ def contact_sheet(seed: int = 0, *, names: bool = True) -> Image.Image:
     source = Source(seed=seed, size=_SIZE, groups=6)
     page.heading("Its control, things and postures; croquet misleads")
     page.thumbnails([(name, _frames_of(source, name, number, 1)) for number, name in enumerate(source.classes)])
+    swapped = SwappedHomes(seed=seed, size=_SIZE, groups=6, classes=tuple(LOOK_ALIKES))
+    page.heading("A source task that misleads: each action where its look-alike is at home")
+    page.thumbnails([(name, _frames_of(swapped, name, number, 1)) for number, name in enumerate(swapped.classes)])
     for shadow, words in (
         (0.75, "in other light, under other shadows, partly hidden"),
         (0.0, "the same without shadows"),
