@@ -5,7 +5,7 @@ The families are made so that each shows one thing and hides the others:
 - *appearance pairs* share a motion and differ in thing and place: flow confuses them, one frame tells them apart;
 - *motion only*: same actors, same scenes, nothing in the hands: the motion tells, or a posture to whom it is known;
 - *reversed pairs*: the same postures in the opposite order: no bag of frames tells them apart;
-- *interactions* of two puppets: the telling frame is rare;
+- *interactions* of two puppets: not every frame tells;
 - *distractors* fill the time between actions in long clips.
 """
 
