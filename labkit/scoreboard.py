@@ -231,7 +231,7 @@ class Scoreboard:
             alt = "For each statement of the paper's claims the difference beyond its margin, with its interval."
             shown = [forest_plot(statements, title=title, alt=alt)]
         tables = [self.table(entry.id) for entry in self.paper.entries if entry.rows]
-        shown.append(folded("The claims in words, and why they fail where they do", self.verdicts()))
+        shown.append(folded("The claims in words, and why where they do not hold", self.verdicts()))
         shown.append(folded(f"{len(tables)} of its tables, ours beside the paper's", *tables))
         return shown
 

@@ -296,9 +296,13 @@ viz.recall_chart(streams, large.test, title="Recall from one frame, and from ten
 # > down both bend down and rise again. Which pairs does your temporal network confuse?
 #
 # All of Table 1, the paper's numbers beside ours. Compare rows only if both are live or both are recorded: a lesson trains
-# for 60 % of the steps of a study, on one seed. Below the table stand the paper's claims that rest on it. A claim *holds* if
-# the whole interval of the difference lies where the paper wants it (90 %, over seeds), *fails* if it lies elsewhere, is
-# *unclear* if it lies across the edge, and *stale* if a record is older than the study is now.
+# for 60 % of the steps of a study, on one seed. Below the table stand the paper's claims that rest on it.
+#
+# Each claim has a *margin*, the smallest difference that counts, and its records give an *interval* for the difference (90 %,
+# over seeds). The claim *holds* if the whole interval lies beyond the margin; the two are *level* if all of it is smaller
+# than the margin on either side; it is *the other way round* if it lies beyond the margin on the wrong side. An interval
+# across one of these edges only *leans*; across two of them one *can't tell here*. A claim is *stale* if a record is older
+# than the study is now.
 
 # %%
 board.table(
@@ -478,7 +482,7 @@ board.table("table 4")
 #   set, where one stream is weak, it does not.
 # - The temporal network is better than the spatial one here; its flow is exact.
 # - Appearance can be learned from images; for motion, a small set of videos can use a large one.
-# - Subtracting the mean takes out the camera's part of a field; whether it helps is unclear here.
+# - Subtracting the mean takes out the camera's part of a field; whether that helps depends on how much the camera moves.
 #
 # What became of the paper's claims on this data, over several seeds:
 

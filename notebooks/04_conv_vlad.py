@@ -331,9 +331,9 @@ study.measure("layers.scale1", "layers.scale2")  # best: chosen on other queries
 # > flat, depth jumps from seed to seed; *centre* is the mean depth of all layers, weighted by their mAP, and does not.
 #
 # The paper's numbers beside ours. Compare rows only if both are live or both are recorded: a study searches among more
-# photos, which is harder. Below the table stand the paper's claims that rest on it. A claim *holds* if
-# the whole interval of the difference lies where the paper wants it (90 %, over seeds), *fails* if it lies elsewhere, and
-# is *unclear* if it lies across the edge.
+# photos, which is harder. Below the table stand the paper's claims that rest on it. A claim *holds* if the whole interval of
+# the difference (90 %, over seeds) lies beyond its margin. If all of it is smaller than the margin the two are *level*; if it
+# lies beyond the margin on the wrong side, it is *the other way round*. An interval across such an edge only *leans*.
 
 # %%
 board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2"))

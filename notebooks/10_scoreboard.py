@@ -20,7 +20,7 @@
 #
 # **What you will see here**
 #
-# - all claims on one page: which hold in the world of puppets, which fail, and which its records cannot decide yet;
+# - all claims on one page: which hold in the world of puppets, which do not, and which its records cannot decide yet;
 # - where each table and figure of the papers has its counterpart, with a link;
 # - paper by paper, how far each statement lies beyond its margin, or why it does not reach it;
 # - one comparison that no paper could make: all systems on the same clips, in two leagues, with what they cost.
@@ -61,12 +61,21 @@ print(f"{len(boards)} papers, {sum(len(board.paper.claims) for board in boards.v
 # %% [markdown]
 # ## All claims on one page
 #
-# A *claim* is a list of statements, written down before its study was judged: "ten flow fields beat one, by more than
-# nothing", or "the two are at most 3 points apart". Each statement is about *records* of several seeds, and each seed is
-# another world, with other actors, scenes and motions. It asks for a difference on one side of a *margin* (more than 2
-# points, say), or between two. It *holds* if the whole 90 % interval of the difference lies where it should, *fails* if the
-# whole interval lies elsewhere, and is *unclear* if the interval lies across the margin. A claim holds if all of its
-# statements do. It is *stale* (↻) if its records are older than the study, and wait to be measured again.
+# A *claim* is a list of statements, written down before its study was judged: "ten flow fields beat one, by more than a
+# point", or "the two are at most 3 points apart". Each statement is about *records* of several seeds, and each seed is
+# another world, with other actors, scenes and motions. It has a *margin*, the smallest difference that counts, and the
+# records give an *interval* for the difference, 90 % wide. Where the interval lies, says what became of the statement:
+#
+# | | the whole interval lies | |
+# |---|---|---|
+# | ✓ | beyond the margin | it *holds* |
+# | = | between the margin on one side and on the other | *level*: there is no difference that counts |
+# | ✗ | beyond the margin on the wrong side | *the other way round* |
+# | ↗ ↘ | across one of these edges | it *leans to it*, or *against it*, as the mean does |
+# | ? | across two of them | one *can't tell here*: the noise is larger than what was asked |
+#
+# A claim holds if all of its statements do. It is *stale* (↻) if its records are older than the study, and wait to be
+# measured again.
 #
 # **Predict:** the papers' numbers come from real videos, large networks and long trainings, ours from puppets and small
 # networks. Of ten claims that could be judged, how many will hold here?
@@ -82,9 +91,9 @@ viz.verdict_tiles(
 )
 
 # %% [markdown]
-# > A claim that fails here is not refuted. It was made about other videos and larger networks; the sections below give the
-# > cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile is *unclear*, the effect is
-# > often there, and smaller than the noise of a few seeds.
+# > A claim that does not hold here is not refuted. It was made about other videos and larger networks; the sections below
+# > give the cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile only leans, the
+# > effect is often there, and smaller than the noise of a few seeds.
 #
 # ## Where everything is
 #
@@ -102,7 +111,7 @@ print(f"{sum(len(board.paper.entries) for board in boards.values())} tables and 
 # Each row of the next figures is a statement: a point for the mean of its difference over the seeds, a line for the 90 %
 # interval, and in the middle of the figure the margin that was asked for. On its right a statement is "as stated". The axis
 # is linear near the margin, and logarithmic far from it. The lines below each figure unfold: the claims in words, with the
-# causes of failures, and the tables, the paper's numbers beside ours.
+# causes where one does not hold, and the tables, the paper's numbers beside ours.
 #
 # ### 02 · Two streams
 #
@@ -278,7 +287,7 @@ figures.families(titles, known)
 # ## Recap
 #
 # - A claim is worth what its margin and its seeds are worth. Both were fixed before anything was judged.
-# - Where a claim fails, the cause is worth more than the verdict: it says what the claim needs to be true.
+# - Where a claim does not hold, the cause is worth more than the verdict: it says what the claim needs to be true.
 # - On the same clips the question is less *which network* than *what it gets to see*, and what it has seen before.
 # - Costs belong beside accuracies. A point of accuracy that costs ten times as much is worth less.
 #

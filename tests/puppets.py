@@ -62,9 +62,9 @@ def puppets(networks=None, splits=None):
     return Paper(**names, **sizes, datasets=("world", "ucf101"), metrics={}, entries=(), claims=())
 
 
-def one_claim(*statements, cause=""):
+def one_claim(*statements, **written):
     steps = tuple(step for text in statements for step in parse(text))
-    return claims.Claim("p.better", "puppets", "One is better.", "section 1", steps, cause=cause)
+    return claims.Claim("p.better", "puppets", "One is better.", "section 1", steps, **written)
 
 
 def verdict(claim, measured, **selected):

@@ -25,10 +25,11 @@ from labkit.claims.records import (
 )
 from labkit.claims.report import beside, report
 from labkit.claims.selection import Selection
-from labkit.claims.statement import SYMBOLS, ClaimsError, Outcome, Statement, parse
+from labkit.claims.statement import DECIDED, SYMBOLS, ClaimsError, Outcome, Statement, parse
 
 __all__ = [
     "COUNTING",
+    "DECIDED",
     "DEVELOPMENT",
     "ENOUGH",
     "LEVEL",

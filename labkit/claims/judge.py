@@ -1,14 +1,17 @@
 """Whether the records bear out a claim.
 
-Over the seeds the value of a statement has a mean and an interval (Student's t, two-sided, 90 %). If the interval lies
-inside the range that the claim wants, the statement *holds*; wholly outside, it *fails*; across its edge, it is
-*unclear*. All metrics of a statement come from the same seed, so that what a seed makes easy or hard for both sides
-drops out.
+Over the seeds the value of a statement has a mean and an interval (Student's t, two-sided, 90 %), and where the
+interval lies says what became of it: see `Statement.judge`. All metrics of a statement come from the same seed, so that
+what a seed makes easy or hard for both sides drops out.
+
+A claim holds if all of its statements do, each at a risk of 5 %. One statement that is level or the other way round
+suffices against it. So that a claim of many statements is not refuted by chance more easily than one of few, the risk
+is shared among them (Holm 1979): the clearest of k statements has to stand at 5 / k %, the next at 5 / (k - 1) %.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -18,12 +21,25 @@ from labkit.claims.selection import Selection
 from labkit.claims.statement import Outcome, Statement
 
 LEVEL = 0.90  # of the two-sided interval
+RISK = (1 - LEVEL) / 2  # on either side
 ENOUGH = 3  # seeds
 
 
 @dataclass(frozen=True)
 class Check:
-    """A statement, measured: over how many seeds, its mean and interval (NaN without enough seeds)."""
+    """A statement, measured.
+
+    Attributes:
+        statement: of the ledger.
+        outcome: what became of it.
+        seeds: over how many.
+        mean: of their values; NaN without enough seeds, as the next two.
+        low: lower end of the interval.
+        high: upper end.
+        reason: all that in a line.
+        differences: the value of each seed.
+        paper: the difference of the paper's own numbers; None where its tables lack one of them.
+    """
 
     statement: Statement
     outcome: Outcome
@@ -32,6 +48,13 @@ class Check:
     low: float
     high: float
     reason: str
+    differences: tuple[float, ...] = ()
+    paper: float | None = None
+
+    @property
+    def finds_the_papers(self) -> bool:
+        """Whether the paper's own difference lies in our interval."""
+        return self.paper is not None and self.low <= self.paper <= self.high
 
 
 @dataclass(frozen=True)
@@ -51,9 +74,9 @@ class Verdict:
 
     @property
     def lacks_cause(self) -> bool:
-        """Whether a written cause is due: the claim fails or is unclear in the world, and the ledger is silent."""
-        due = self.dataset == "world" and self.outcome in (Outcome.FAILS, Outcome.UNCLEAR)
-        return due and not self.claim.cause
+        """Whether a written cause is due: the world's records speak against the claim, and the ledger is silent."""
+        against = (Outcome.LEVEL, Outcome.LEANS_AGAINST, Outcome.REVERSED)
+        return self.dataset == "world" and self.outcome in against and not self.claim.cause
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
@@ -71,34 +94,91 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
         selection: which of them count.
 
     Returns:
-        *fails* if one statement fails; else *not yet run*, *stale* or *unclear* if one of them is; else *holds*.
+        *the other way round*, *level*, *not yet run*, *stale*, *leans against it*, *can't tell here* or *leans to it*
+        if one statement is, in this order; else *holds*. *Condition absent* where the ledger says that the world lacks
+        what the claim is about.
     """
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
-    checks = tuple(_check(statement, fresh, every) for statement in claim.statements)
-    severity = [Outcome.FAILS, Outcome.NOT_RUN, Outcome.STALE, Outcome.UNCLEAR, Outcome.HOLDS]
-    worst = min(checks, key=lambda check: severity.index(check.outcome))
+    checks = _shared_risk([_check(statement, claim.exact, fresh, every) for statement in claim.statements])
+    numbers = selection.paper.numbers
+    checks = tuple(_beside(check, numbers) for check in checks)
+    worst = min(checks, key=lambda check: _SEVERITY.index(check.outcome))
+    if claim.absent and selection.dataset == "world":
+        return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset)
     return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset)
 
 
-def _check(statement: Statement, fresh: Mapping[int, Mapping[str, float]], every: Mapping[int, Any]) -> Check:
+_SEVERITY = (
+    Outcome.REVERSED,
+    Outcome.LEVEL,
+    Outcome.NOT_RUN,
+    Outcome.STALE,
+    Outcome.LEANS_AGAINST,
+    Outcome.UNCERTAIN,
+    Outcome.LEANS_TO,
+    Outcome.HOLDS,
+)
+
+
+def _check(
+    statement: Statement, exact: bool, fresh: Mapping[int, Mapping[str, float]], every: Mapping[int, Any]
+) -> Check:
     def complete(seeds: Mapping[int, Mapping[str, float]]) -> list[Mapping[str, float]]:
         return [values for values in seeds.values() if statement.terms.keys() <= values.keys()]
 
-    paired, nan = complete(fresh), math.nan
-    if len(paired) < ENOUGH:
-        if len(complete(every)) >= ENOUGH:
+    paired, nan, enough = complete(fresh), math.nan, 1 if exact else ENOUGH
+    if len(paired) < enough:
+        if len(complete(every)) >= enough:
             reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
-        reason = f"{len(paired)} of {ENOUGH} seeds have every metric of it"
+        reason = f"{len(paired)} of {enough} seeds have every metric of it"
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
             reason = f"no record of {', '.join(missing)}"
         return Check(statement, Outcome.NOT_RUN, len(paired), nan, nan, nan, reason)
-    differences = [statement.difference(values) for values in paired]
-    mean, low, high = interval(differences)
-    outcome = statement.judge(low, high)
+    differences = tuple(statement.difference(values) for values in paired)
+    mean, low, high = interval(differences) if len(differences) > 1 else 3 * differences
+    outcome = statement.judge(mean, low, high)
     reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(paired)} seeds"
-    return Check(statement, outcome, len(paired), mean, low, high, reason)
+    return Check(statement, outcome, len(paired), mean, low, high, reason, differences)
+
+
+def _beside(check: Check, numbers: Mapping[str, float]) -> Check:
+    """With the paper's own difference, if its tables have one."""
+    if math.isnan(check.mean) or not check.statement.terms.keys() <= numbers.keys():
+        return check
+    with_paper = replace(check, paper=check.statement.difference(numbers))
+    where = "" if with_paper.finds_the_papers else ", outside"
+    return replace(with_paper, reason=f"{check.reason}; the paper's {with_paper.paper:+.2f}{where}")
+
+
+def _shared_risk(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Holm: what speaks against a claim must do so at a risk shared among its statements, else it only leans."""
+    against = (Outcome.LEVEL, Outcome.REVERSED)
+    risks = {number: _risk(check) for number, check in enumerate(checks) if check.outcome in against}
+    shared = list(checks)
+    standing = True
+    for rank, number in enumerate(sorted(risks, key=risks.__getitem__)):
+        standing &= risks[number] <= RISK / (len(checks) - rank)
+        if not standing:
+            reason = f"{checks[number].reason}, one of {len(checks)} statements"
+            shared[number] = replace(checks[number], outcome=Outcome.LEANS_AGAINST, reason=reason)
+    return tuple(shared)
+
+
+def _risk(check: Check) -> float:
+    """The smallest risk at which a statement is level, or the other way round."""
+    from scipy import stats  # type: ignore[import-untyped]  # takes a second, which reading the ledger should not
+
+    statement, values = check.statement, check.differences
+    if len(set(values)) == 1:
+        return 0.0
+    if check.outcome is Outcome.LEVEL:
+        edges = ((statement.margin, "less"), (-statement.margin, "greater"))
+        return max(float(stats.ttest_1samp(values, edge, alternative=side).pvalue) for edge, side in edges)
+    above = check.low > statement.high
+    edge, side = (statement.high, "greater") if above else (-statement.margin, "less")
+    return float(stats.ttest_1samp(values, edge, alternative=side).pvalue)
 
 
 def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
@@ -113,7 +193,7 @@ def interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, floa
     """
     if len(values) < 2:
         raise ValueError(f"values must be at least 2; got {len(values)}: an interval needs a spread")
-    from scipy import stats  # type: ignore[import-untyped]  # takes a second, which reading the ledger should not
+    from scipy import stats
 
     mean, error = fmean(values), stdev(values) / math.sqrt(len(values))
     if error == 0:  # for which scipy gives NaN

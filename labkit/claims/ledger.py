@@ -207,14 +207,16 @@ def _condition(paper: str, content: Any) -> Condition:
 def _claim(paper: str, content: Any) -> Claim:
     place = f"{paper}, claim {_id(content)}"
     required = {"id": str, "says": str, "where": str, "holds_if": list}
-    fields = _take(content, place, required, {"numbers": "", "cause": ""})
+    fields = _take(content, place, required, {"numbers": "", "cause": "", "exact": False, "absent": ""})
     if not fields["holds_if"]:
         raise ClaimsError(f"{place}: holds_if must list at least one statement; got none")
     try:
         statements = tuple(step for text in fields["holds_if"] for step in parse(text))
     except ClaimsError as error:
         raise ClaimsError(f"{place}: {error}") from error
-    return Claim(fields["id"], paper, fields["says"], fields["where"], statements, fields["numbers"], fields["cause"])
+    return Claim(
+        **{name: value for name, value in fields.items() if name != "holds_if"}, paper=paper, statements=statements
+    )
 
 
 def _take(content: Any, place: str, required: Mapping[str, type], optional: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from labkit.claims.statement import ClaimsError, Statement
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says, in our words, its numbers, what must be measured; ``cause``: why it fails in the world."""
+    """What a paper says, and what must be measured to test it.
+
+    Args:
+        id: its name.
+        paper: of the ledger.
+        says: the claim in our words.
+        where: in the paper.
+        statements: all of which must hold.
+        numbers: the paper's, in words.
+        cause: why the world speaks against it.
+        exact: it is a fact that no seed changes, or true by construction: one seed suffices, and it does not count.
+        absent: the condition that the claim is about, if the world lacks it.
+    """
 
     id: str
     paper: str
@@ -17,6 +30,8 @@ class Claim:
     statements: tuple[Statement, ...]
     numbers: str = ""
     cause: str = ""
+    exact: bool = False
+    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +168,21 @@ class Paper:
     entries: tuple[Entry, ...]
     claims: tuple[Claim, ...]
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """The paper's own number of each metric that stands beside one in a table.
+
+        Of several data sets the first counts, and of several networks the paper's usual one.
+        """
+        numbers: dict[str, float] = {}
+        for entry in self.entries:
+            others = [*entry.datasets.values()][1:]
+            for row in entry.rows:
+                for column, metric, cell in zip(entry.columns, row.ours, row.paper, strict=True):
+                    if metric and isinstance(cell, int | float) and column not in others and not row.network:
+                        numbers.setdefault(metric, cell)
+        return numbers
 
     def num_splits(self, metric: str, dataset: str) -> int:
         """Over how many official splits of a data set a metric is a mean."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 from textwrap import shorten
 from typing import Any
 
-from labkit.claims.judge import Verdict
+from labkit.claims.judge import RISK, Verdict
 from labkit.claims.ledger import ledger
 from labkit.claims.paper import Entry
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
-from labkit.claims.statement import SYMBOLS, Outcome
+from labkit.claims.statement import DECIDED, SYMBOLS, Outcome
 
 
 def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
@@ -29,15 +29,21 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
         if verdict.claim.paper != paper:
             paper = verdict.claim.paper
             lines += ["", f"{ledger()[paper].notebook}  {ledger()[paper].title}"]
-        head = f"  {SYMBOLS[verdict.outcome]} {verdict.claim.id:{widest}}  {verdict.outcome:{len(Outcome.NOT_RUN)}}  "
+        head = f"  {SYMBOLS[verdict.outcome]} {verdict.claim.id:{widest}}  {verdict.outcome:{len(Outcome.REVERSED)}}  "
         lines.append(head + shorten(verdict.claim.says, width - len(head), placeholder=" …"))
         if any(check.outcome is not Outcome.NOT_RUN or check.seeds for check in verdict.checks):
             lines += [f"      {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.checks]
-        if verdict.outcome in (Outcome.FAILS, Outcome.UNCLEAR) and verdict.cause:
+        if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
             lines.append(f"      cause: {verdict.cause}")
-    counts = Counter(verdict.outcome for verdict in verdicts)
-    summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS)
-    lines += ["", f"{len(verdicts)} claims: {summary}"]
+    counting = [verdict for verdict in verdicts if not verdict.claim.exact]
+    counts = Counter(verdict.outcome for verdict in counting)
+    summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])
+    facts = len(verdicts) - len(counting)
+    lines += ["", f"{len(counting)} claims: {summary}" + f"; {facts} facts that no seed changes" * bool(facts)]
+    if decided := sum(counts[outcome] for outcome in DECIDED):
+        lines.append(
+            f"{decided} are decided, each at a risk of {RISK:.0%}: expect at most {RISK * decided:.1f} to be wrong"
+        )
     if due := [verdict.claim.id for verdict in verdicts if verdict.lacks_cause]:
         lines.append(f'A written cause is missing in labkit/claims for {", ".join(due)}: add cause = "..."')
     return "\n".join(lines).lstrip("\n")

@@ -8,7 +8,8 @@ It says what "better", "about as good" and "at least" mean, in points of the met
     "a > b > c by 1"                        in this order, each step by 1
     "stack.5 - stack.1 > stack.10 - stack.5 by 0"    sums, differences, numbers and multiples on either side
 
-Every statement comes down to one value for each seed, a sum of metrics, and to a range in which the claim wants it.
+The margin is the smallest difference that counts. Every statement comes down to one value for each seed, a sum of
+metrics, and to a range in which the claim wants it.
 """
 
 import math
@@ -27,49 +28,84 @@ class ClaimsError(ValueError):
 
 
 class Outcome(StrEnum):
-    """What became of a claim."""
+    """What became of a claim, or of a statement."""
 
     HOLDS = "holds"
-    FAILS = "fails"
-    UNCLEAR = "unclear"
+    LEANS_TO = "leans to it"
+    LEVEL = "level"
+    LEANS_AGAINST = "leans against it"
+    REVERSED = "the other way round"
+    UNCERTAIN = "can't tell here"
+    ABSENT = "condition absent"
     STALE = "stale"
     NOT_RUN = "not yet run"
 
 
-SYMBOLS = {Outcome.HOLDS: "✓", Outcome.FAILS: "✗", Outcome.UNCLEAR: "?", Outcome.STALE: "↻", Outcome.NOT_RUN: "·"}
+DECIDED = (Outcome.HOLDS, Outcome.LEVEL, Outcome.REVERSED)
+
+SYMBOLS = {
+    Outcome.HOLDS: "✓",
+    Outcome.LEANS_TO: "↗",
+    Outcome.LEVEL: "=",
+    Outcome.LEANS_AGAINST: "↘",
+    Outcome.REVERSED: "✗",
+    Outcome.UNCERTAIN: "?",
+    Outcome.ABSENT: "∅",
+    Outcome.STALE: "↻",
+    Outcome.NOT_RUN: "·",
+}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A comparison, as the sum of metrics it is about and the range in which that sum must lie.
+    """A comparison, as the sum of metrics it is about and how large that sum must be.
 
     Args:
         text: as written; of a chain, this step.
         terms: metric and factor; left side minus right side.
         constant: the plain numbers, left minus right as well.
-        low: the sum must be at least this (above it, for ``>``).
-        high: the sum must be at most this.
-        strict: whether the sum must differ from ``low``.
+        sign: ``">"``, ``">="`` or ``"~"``.
+        margin: the smallest difference that counts, in points.
     """
 
     text: str
     terms: Mapping[str, float]
     constant: float
-    low: float
-    high: float
-    strict: bool
+    sign: str
+    margin: float
+
+    @property
+    def low(self) -> float:
+        """The sum must be at least this; above it, for ``>``."""
+        return self.margin if self.sign == ">" else -self.margin
+
+    @property
+    def high(self) -> float:
+        """The sum must be at most this."""
+        return self.margin if self.sign == "~" else math.inf
 
     def difference(self, values: Mapping[str, float]) -> float:
         """The number this statement is about, for one seed's values by metric."""
         return sum(factor * values[metric] for metric, factor in self.terms.items()) + self.constant
 
-    def judge(self, low: float, high: float) -> Outcome:
-        """Where an interval lies: inside the wanted range, outside or across its edge."""
-        if (low > self.low if self.strict else low >= self.low) and high <= self.high:
+    def judge(self, mean: float, low: float, high: float) -> Outcome:
+        """What an interval says.
+
+        It *holds* if the whole interval lies where it should. Of ``>`` it is *level* if the whole interval is nearer to
+        zero than the margin: there is no difference that counts. It is *the other way round* if the whole interval lies
+        below that; of ``~`` on either side. If the interval lies across one of these edges, the mean says where it
+        *leans*; across two of them, nothing *can be told*.
+        """
+        if low >= self.low and high <= self.high and (low > self.low or self.sign != ">"):
             return Outcome.HOLDS
-        if (high <= self.low if self.strict else high < self.low) or low > self.high:
-            return Outcome.FAILS
-        return Outcome.UNCLEAR
+        if self.sign == ">" and low >= -self.margin and high <= self.margin:
+            return Outcome.LEVEL
+        if high < -self.margin or low > self.high:
+            return Outcome.REVERSED
+        if sum(low < edge < high for edge in {self.low, -self.margin, self.high}) > 1:
+            return Outcome.UNCERTAIN
+        wanted = mean > self.low if self.sign == ">" else self.low <= mean <= self.high
+        return Outcome.LEANS_TO if wanted else Outcome.LEANS_AGAINST
 
 
 def parse(text: str) -> list[Statement]:
@@ -86,7 +122,6 @@ def parse(text: str) -> list[Statement]:
     sign = signs.pop()
     if not re.search(rf"\s{_LIMIT[sign]}\s", text):
         raise ClaimsError(f"a margin of {sign} must follow the word {_LIMIT[sign]!r}; got {text!r}")
-    low, high = {">": (margin, math.inf), ">=": (-margin, math.inf), "~": (-margin, margin)}[sign]
     steps = []
     for left, right in zip(sides[::2], sides[2::2], strict=False):
         terms, constant = _sum(left, text)
@@ -95,7 +130,7 @@ def parse(text: str) -> list[Statement]:
             terms[metric] = terms.get(metric, 0.0) - factor
         constant -= number
         step = f"{left.strip()} {sign} {right.strip()} {_LIMIT[sign]} {margin:g}"
-        steps.append(Statement(step, terms, constant, low, high, strict=sign == ">"))
+        steps.append(Statement(step, terms, constant, sign, margin))
     return steps
 
 

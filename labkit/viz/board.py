@@ -14,7 +14,7 @@ from labkit.viz.figures.labels import PLOT
 from labkit.viz.style import FONT, INK, PALETTE, QUIET, Figure, finish
 from labkit.viz.tables import OUTCOMES
 
-_LIGHT = {PALETTE[4], PALETTE[5]}  # too light for white signs
+_LIGHT = {"leans to it", "level", "leans against it", "can't tell here"}  # too light for white signs
 HEIGHT = 560  # of a `trade_off_chart`, in pixels
 _TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
@@ -49,7 +49,7 @@ def verdict_tiles(papers: Mapping[str, Sequence[Mapping[str, str]]], *, title: s
                 name=f"{sign} {outcome} ({len(tiles)})",
                 mode="markers+text",
                 marker={"symbol": "square", "size": 26, "color": colour},
-                textfont={"size": 15, "color": INK if colour in _LIGHT else "white"},
+                textfont={"size": 15, "color": INK if outcome in _LIGHT else "white"},
             )
     longest = max(map(len, rows.values()))
     figure.update_xaxes(visible=False, range=[0.4, max(longest, 12) + 0.6])
@@ -149,7 +149,17 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
     )
 
 
-_SYMBOLS = {"holds": "circle", "fails": "x", "unclear": "diamond", "stale": "square", "not yet run": "circle-open"}
+_SYMBOLS = {
+    "holds": "circle",
+    "leans to it": "triangle-up",
+    "level": "square",
+    "leans against it": "triangle-down",
+    "the other way round": "x",
+    "can't tell here": "diamond",
+    "condition absent": "hash",
+    "stale": "square-open",
+    "not yet run": "circle-open",
+}
 
 
 def margins_beyond(one: Mapping[str, Any]) -> tuple[float, float, float] | None:

@@ -13,7 +13,13 @@ from IPython.display import HTML, display
 # Okabe & Ito (2008), "Color Universal Design", reordered so that neighbours differ most; yellow is left out on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SEQUENTIAL = "Cividis"  # even in lightness, the same to red-green-blind eyes
-DIVERGING = [[0.0, "#2166AC"], [0.25, "#92C5DE"], [0.5, "#F7F7F7"], [0.75, "#FDB863"], [1.0, "#B35806"]]
+DIVERGING: list[tuple[float, str]] = [
+    (0.0, "#2166AC"),
+    (0.25, "#92C5DE"),
+    (0.5, "#F7F7F7"),
+    (0.75, "#FDB863"),
+    (1.0, "#B35806"),
+]
 INK, QUIET, PAPER = "#22262B", "#6B7280", "#FFFFFF"
 DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"

@@ -15,14 +15,18 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any
 
-from labkit.viz.style import FONT, PALETTE, QUIET
+from labkit.viz.style import DIVERGING, FONT, PALETTE, QUIET
 
-# Outcome of a claim: its sign and its colour.
+# Outcome of a claim: its sign and its colour, from what speaks for it to what speaks against it.
 OUTCOMES = {
-    "holds": ("✓", PALETTE[2]),
-    "fails": ("✗", PALETTE[1]),
-    "unclear": ("?", PALETTE[4]),
-    "stale": ("↻", PALETTE[5]),
+    "holds": ("✓", DIVERGING[0][1]),
+    "leans to it": ("↗", DIVERGING[1][1]),
+    "level": ("=", "#B4B9C2"),
+    "leans against it": ("↘", DIVERGING[3][1]),
+    "the other way round": ("✗", DIVERGING[4][1]),
+    "can't tell here": ("?", "#E3E6EB"),
+    "condition absent": ("∅", PALETTE[3]),
+    "stale": ("↻", "#8C93A0"),
     "not yet run": ("·", QUIET),
 }
 

@@ -25,17 +25,17 @@ def system(name, value=50.0, size=1.0, kind="frames", **costs):
 
 def test_there_is_a_tile_for_each_claim_sorted_by_outcome():
     figure = verdict_tiles(
-        {"02": [told("a", "fails"), told("b", "holds"), told("c", "holds")], "03": [told("d", "unclear")]},
+        {"02": [told("a", "level"), told("b", "holds"), told("c", "holds")], "03": [told("d", "can't tell here")]},
         title="Claims",
         alt="Tiles.",
     )
     places = {trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert places == {
         "✓ holds (2)": [(1, "02"), (2, "02")],
-        "✗ fails (1)": [(3, "02")],
-        "? unclear (1)": [(1, "03")],
+        "= level (1)": [(3, "02")],
+        "? can't tell here (1)": [(1, "03")],
     }
-    assert "02: 2 holds, 1 fails; 03: 1 unclear." in figure.alt
+    assert "02: 2 holds, 1 level; 03: 1 can't tell here." in figure.alt
     assert figure.data[1].customdata[0].startswith("a: It is better.<br>a &gt; b by 1")
     long = verdict_tiles({"02": [told("a", "holds", says="word " * 60)], "03": []}, title="t", alt="a")
     assert max(map(len, long.data[0].customdata[0].split("<br>"))) <= 90
@@ -73,19 +73,19 @@ def test_the_forest_has_a_point_with_its_interval_for_each_statement():
     figure = forest_plot(
         [
             statement(3.0, 2.0, 12.0),
-            statement(0.0, -9.0, 0.5, outcome="fails", text="c > d by 1"),
+            statement(0.0, -9.0, 0.5, outcome="leans against it", text="c > d by 1"),
             statement(NAN, NAN, NAN, outcome="not yet run", claim="p.two", text="e > f by 1"),
         ],
         title="Forest",
         alt="Points.",
     )
-    holds, fails = figure.data
-    assert (holds.x[0], fails.x[0]) == pytest.approx((math.asinh(2), math.asinh(-1)))
+    holds, leans = figure.data
+    assert (holds.x[0], leans.x[0]) == pytest.approx((math.asinh(2), math.asinh(-1)))
     assert (holds.x[0] + holds.error_x.array[0], holds.x[0] - holds.error_x.arrayminus[0]) == pytest.approx(
         (math.asinh(11), math.asinh(1))
     )
-    assert fails.x[0] - fails.error_x.arrayminus[0] == pytest.approx(math.asinh(-10))
-    assert (holds.y[0], fails.y[0]) == (0, 1)
+    assert leans.x[0] - leans.error_x.arrayminus[0] == pytest.approx(math.asinh(-10))
+    assert (holds.y[0], leans.y[0]) == (0, 1)
     texts = [annotation.text for annotation in figure.layout.annotations]
     assert texts[0] == "<b>p.one</b>  a &gt; b by 1"
     assert "p.one" not in texts[1]  # said once
@@ -96,7 +96,7 @@ def test_the_forest_has_a_point_with_its_interval_for_each_statement():
         {"-10": math.asinh(-10), "-3": math.asinh(-3), "-1": math.asinh(-1), "margin": 0}
         | {"+1": math.asinh(1), "+3": math.asinh(3), "+10": math.asinh(10)}
     )
-    assert "p.one, c > d by 1: fails; p.two, e > f by 1: not yet run." in figure.alt
+    assert "p.one, c > d by 1: leans against it; p.two, e > f by 1: not yet run." in figure.alt
     assert not forest_plot([statement(NAN, NAN, NAN, outcome="not yet run")], title="t", alt="a").data
 
 
@@ -156,7 +156,7 @@ def test_no_label_covers_another():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: verdict_tiles({"02": [told("a", "wins")]}, title="t", alt="a"), "outcomes of holds, fails"),
+        (lambda: verdict_tiles({"02": [told("a", "wins")]}, title="t", alt="a"), "outcomes of holds, leans to it"),
         (lambda: verdict_tiles({}, title="t", alt="a"), "got none"),
         (lambda: margins_beyond(statement(1.0, 0.0, 2.0, least=-INF)), "must want something"),
         (lambda: forest_plot([], title="t", alt="a"), "at least one"),

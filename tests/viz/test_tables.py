@@ -15,7 +15,13 @@ ROWS = [
 ]
 TOLD = [
     {"id": "p.a", "outcome": "holds", "says": "A < B.", "reason": "a > b by 1: +2.00\nb > c by 1: +3.00"},
-    {"id": "p.b", "outcome": "fails", "says": "B.", "reason": "b > c by 1: -1.00", "cause": "too few clips"},
+    {
+        "id": "p.b",
+        "outcome": "the other way round",
+        "says": "B.",
+        "reason": "b > c by 1: -1.00",
+        "cause": "too few clips",
+    },
 ]
 
 
@@ -121,7 +127,11 @@ def test_verdicts_are_words_before_colours():
     assert html.count('class="measured"') == 4  # two statements; one statement and a cause
     assert "Why: too few clips" in html
     assert "<ul" not in table().html
-    assert len({sign for sign, _ in OUTCOMES.values()}) == len({colour for _, colour in OUTCOMES.values()}) == 5
+    assert (
+        len({sign for sign, _ in OUTCOMES.values()})
+        == len({colour for _, colour in OUTCOMES.values()})
+        == len(OUTCOMES)
+    )
 
 
 def test_the_ledger_and_the_table_use_the_same_words_and_signs():
