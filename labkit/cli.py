@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import os
 import re
 import sys
@@ -92,7 +93,9 @@ def _add_study(commands: Any) -> None:
     for action in (run, listing):
         action.add_argument("number", metavar="NN", help="number of the notebook")
         action.add_argument("--profile", default="study", choices=["smoke", "lesson", "study", "paper"])
-        action.add_argument("--seeds", type=_numbers, default=[0, 1, 2], metavar="N,N", help="e.g. 0,1,2 or 10-19")
+        action.add_argument(
+            "--seeds", type=_numbers, default=None, metavar="N,N", help="e.g. 0,1,2 or 10-19; default: those that judge"
+        )
         action.add_argument("--dataset", default="world", help="or a real data set")
         action.add_argument("--data-root", default="", metavar="FOLDER", help="where that data set is")
         action.add_argument("--network", default="", help="which network; default: the paper's first")
@@ -103,7 +106,10 @@ def _add_study(commands: Any) -> None:
     run.add_argument("--precision", default="no", choices=["no", "bf16", "fp16"], help="of training; default: float32")
     run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
     run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")
-    run.add_argument("--again", action="store_true", help="run rows that have records already as well")
+    run.add_argument(
+        "--again", default="", metavar="WHY", help="run rows that have records already as well; it is noted"
+    )
+    run.add_argument("--minutes", type=float, default=math.inf, metavar="N", help="start no further row after so long")
 
 
 def _numbers(text: str) -> list[int]:
@@ -114,6 +120,14 @@ def _numbers(text: str) -> list[int]:
     if backward := [span for span in spans if int(span[0]) > int(span[-1])]:
         raise argparse.ArgumentTypeError(f"expected ranges from low to high; got {'-'.join(backward[0])}")
     return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
+
+
+def _judging(number: str) -> tuple[int, ...]:
+    """The seeds that judge a notebook's claims: the frozen ones, if there are any."""
+    from labkit.claims import ledger
+
+    frozen = [paper.confirm.seeds for paper in ledger().values() if paper.notebook == number and paper.confirm]
+    return frozen[0] if frozen else (0, 1, 2)
 
 
 def _names(text: str) -> list[str]:
@@ -128,6 +142,7 @@ def _study(options: argparse.Namespace) -> int:
     from labkit.studies import command
 
     settings = {name: value for name, value in vars(options).items() if name not in ("command", "action", "number")}
+    settings["seeds"] = settings["seeds"] or _judging(options.number)
     try:
         if options.action == "list":
             print(command.listing(options.number, **settings))

@@ -8,13 +8,12 @@
 - `labkit.claims.report`: verdicts for a terminal, and tables with the paper's numbers beside ours.
 """
 
-from labkit.claims.judge import ENOUGH, LEVEL, Check, Verdict, interval, verdict
-from labkit.claims.ledger import ledger, load
-from labkit.claims.paper import Claim, Column, Condition, Entry, Paper, Row
+from labkit.claims.judge import LEVEL, RISK, Check, Verdict, interval, verdict
+from labkit.claims.ledger import DEVELOPMENT, ENOUGH, FRESH, ledger, load
+from labkit.claims.paper import Claim, Column, Condition, Confirm, Entry, Paper, Row
 from labkit.claims.provenance import provenance
 from labkit.claims.records import (
     COUNTING,
-    DEVELOPMENT,
     PROFILES,
     Record,
     pack_hits,
@@ -32,14 +31,17 @@ __all__ = [
     "DECIDED",
     "DEVELOPMENT",
     "ENOUGH",
+    "FRESH",
     "LEVEL",
     "PROFILES",
+    "RISK",
     "SYMBOLS",
     "Check",
     "Claim",
     "ClaimsError",
     "Column",
     "Condition",
+    "Confirm",
     "Entry",
     "Outcome",
     "Paper",

@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import Any
 
 from labkit.claims.paper import Claim
 from labkit.claims.records import Record
@@ -22,7 +21,6 @@ from labkit.claims.statement import Outcome, Statement
 
 LEVEL = 0.90  # of the two-sided interval
 RISK = (1 - LEVEL) / 2  # on either side
-ENOUGH = 3  # seeds
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,10 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
     """
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
-    checks = _shared_risk([_check(statement, claim.exact, fresh, every) for statement in claim.statements])
-    numbers = selection.paper.numbers
-    checks = tuple(_beside(check, numbers) for check in checks)
+    enough, thawed = 1 if claim.exact else selection.enough, _thawed(selection)
+    checks = _shared_risk([_check(statement, enough, thawed, fresh, every) for statement in claim.statements])
+    explored = selection.exploration().values(measured) if selection.frozen else {}
+    checks = tuple(_beside(check, selection.paper.numbers, explored) for check in checks)
     worst = min(checks, key=lambda check: _SEVERITY.index(check.outcome))
     if claim.absent and selection.dataset == "world":
         return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset)
@@ -121,15 +120,32 @@ _SEVERITY = (
 )
 
 
-def _check(
-    statement: Statement, exact: bool, fresh: Mapping[int, Mapping[str, float]], every: Mapping[int, Any]
-) -> Check:
-    def complete(seeds: Mapping[int, Mapping[str, float]]) -> list[Mapping[str, float]]:
-        return [values for values in seeds.values() if statement.terms.keys() <= values.keys()]
+def _thawed(selection: Selection) -> str:
+    """Why a frozen batch cannot judge any more: the study or the world is another one; empty if it can."""
+    frozen = selection.frozen
+    now = (selection.version, selection.world)
+    if frozen is None or None in now or now == (frozen.study, frozen.world):
+        return ""
+    return f"frozen for the study's version {frozen.study} and the world's {frozen.world}; now {now[0]} and {now[1]}"
 
-    paired, nan, enough = complete(fresh), math.nan, 1 if exact else ENOUGH
+
+def _complete(statement: Statement, seeds: Mapping[int, Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """The values of the seeds that have every metric of a statement."""
+    return [values for values in seeds.values() if statement.terms.keys() <= values.keys()]
+
+
+def _check(
+    statement: Statement,
+    enough: int,
+    thawed: str,
+    fresh: Mapping[int, Mapping[str, float]],
+    every: Mapping[int, Mapping[str, float]],
+) -> Check:
+    paired, nan = _complete(statement, fresh), math.nan
+    if thawed:
+        return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, thawed)
     if len(paired) < enough:
-        if len(complete(every)) >= enough:
+        if len(_complete(statement, every)) >= enough:
             reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
         reason = f"{len(paired)} of {enough} seeds have every metric of it"
@@ -143,13 +159,20 @@ def _check(
     return Check(statement, outcome, len(paired), mean, low, high, reason, differences)
 
 
-def _beside(check: Check, numbers: Mapping[str, float]) -> Check:
-    """With the paper's own difference, if its tables have one."""
-    if math.isnan(check.mean) or not check.statement.terms.keys() <= numbers.keys():
+def _beside(check: Check, numbers: Mapping[str, float], explored: Mapping[int, Mapping[str, float]]) -> Check:
+    """With the paper's own difference, if its tables have one, and with what other seeds had said before."""
+    if math.isnan(check.mean):
         return check
-    with_paper = replace(check, paper=check.statement.difference(numbers))
-    where = "" if with_paper.finds_the_papers else ", outside"
-    return replace(with_paper, reason=f"{check.reason}; the paper's {with_paper.paper:+.2f}{where}")
+    statement = check.statement
+    if statement.terms.keys() <= numbers.keys():
+        check = replace(check, paper=statement.difference(numbers))
+        where = "" if check.finds_the_papers else ", outside"
+        check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
+    if before := _complete(statement, explored):
+        mean = fmean(statement.difference(values) for values in before)
+        sign = "the same sign" if mean * check.mean > 0 else "another sign"
+        check = replace(check, reason=f"{check.reason}; explored {mean:+.2f} on {len(before)} other seeds, {sign}")
+    return check
 
 
 def _shared_risk(checks: Sequence[Check]) -> tuple[Check, ...]:

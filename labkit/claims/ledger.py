@@ -24,6 +24,9 @@ The margins are in points of the metric (percent, unless the metric says otherwi
     at least as good, no loss      >= ... within 1 (within 3 for "little loss")
 
 They change only with a reason in the commit's message, and never after looking at the seeds that judge.
+
+``[confirm]`` freezes a paper: its ``seeds``, from 10 on, judge it all together or not at all, measured with the
+versions ``study`` and ``world``. Seeds 0 to 2 were looked at while the lab was built; they stand beside it.
 """
 
 import re
@@ -33,8 +36,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.claims.paper import Claim, Condition, Entry, Paper, Row
+from labkit.claims.paper import Claim, Condition, Confirm, Entry, Paper, Row
 from labkit.claims.statement import METRIC, ClaimsError, parse
+
+DEVELOPMENT = 1000  # seeds from here on shape the world and the recipes; they judge nothing
+FRESH = 10  # seeds below were looked at while the lab was built
+ENOUGH = 3  # seeds, below which nothing is judged
 
 
 @cache
@@ -65,6 +72,7 @@ def _read(path: Path) -> Paper:
 
 def _paper(name: str, content: Any) -> Paper:
     optional = {"link": "", "datasets": [], "networks": {}, "metrics": {}, "table": [], "figure": [], "condition": []}
+    optional["confirm"] = {}
     fields = _take(content, name, {"notebook": str, "title": str, "claim": list}, optional)
     datasets = ("world", *fields["datasets"])
     entries = [
@@ -105,6 +113,7 @@ def _paper(name: str, content: Any) -> Paper:
         entries=tuple(entry for entry, _ in entries),
         claims=claims,
         conditions=conditions,
+        confirm=_confirm(name, fields["confirm"]) if fields["confirm"] else None,
     )
 
 
@@ -202,6 +211,19 @@ def _condition(paper: str, content: Any) -> Condition:
     if odd := [value for value in fields["values"] if isinstance(value, bool) or not isinstance(value, int | float)]:
         raise ClaimsError(f"{place}: values must be numbers; got {odd[0]!r}")
     return Condition(**{**fields, "values": tuple(f"{value:g}" for value in fields["values"])}, paper=paper)
+
+
+def _confirm(paper: str, content: Any) -> Confirm:
+    place = f"{paper}, confirm"
+    fields = _take(content, place, {"seeds": list, "study": int, "world": int}, {})
+    seeds = fields["seeds"]
+    if odd := [seed for seed in seeds if type(seed) is not int or not FRESH <= seed < DEVELOPMENT]:
+        raise ClaimsError(
+            f"{place}: seeds must be from {FRESH} to {DEVELOPMENT - 1}, others were looked at; got {odd[0]}"
+        )
+    if len(seeds) < ENOUGH or len(set(seeds)) < len(seeds):
+        raise ClaimsError(f"{place}: seeds must be {ENOUGH} or more, each once; got {seeds}")
+    return Confirm(tuple(seeds), fields["study"], fields["world"])
 
 
 def _claim(paper: str, content: Any) -> Claim:

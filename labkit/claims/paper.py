@@ -140,6 +140,21 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """The frozen batch that judges a paper's claims in the world: fresh seeds, and the versions it is measured with.
+
+    Args:
+        seeds: all of them together, or nothing.
+        study: version of the study.
+        world: version of the world.
+    """
+
+    seeds: tuple[int, ...]
+    study: int
+    world: int
+
+
+@dataclass(frozen=True)
 class Paper:
     """A paper of the lab: its notebook, its metrics (with unit and meaning), its tables and figures, its claims.
 
@@ -155,6 +170,7 @@ class Paper:
         entries: its tables and figures.
         claims: none, where this is no paper but a table of the lab's own, whose rows have no cells of a paper.
         conditions: of the world, by name.
+        confirm: what judges its claims; None as long as nothing is frozen: then all records that count do.
     """
 
     name: str
@@ -168,6 +184,7 @@ class Paper:
     entries: tuple[Entry, ...]
     claims: tuple[Claim, ...]
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    confirm: Confirm | None = None
 
     @cached_property
     def numbers(self) -> dict[str, float]:

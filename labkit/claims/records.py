@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 PROFILES = ("smoke", "lesson", "study", "paper")
 COUNTING = ("study", "paper")  # the profiles whose numbers judge
-DEVELOPMENT = 1000  # seeds from here on shaped the world and the recipes; they judge nothing
 
 _NAME = r"\w*"  # of what stands in the name of a file between two dots
 
@@ -55,6 +54,7 @@ class Record:
         test_listed: number of test clips that the lists of the data set name.
         precision: of training, "bf16" or "fp16"; empty for float32.
         seconds: that the row took, its trainings included; 0 where they were not noted.
+        again: why it replaces an earlier record, where it does.
         version: of the study, an integer raised by hand.
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.
         labkit: version of labkit; this and the next two are from `labkit.claims.provenance`.
@@ -79,6 +79,7 @@ class Record:
     test_listed: int = 0
     precision: str = ""
     seconds: float = 0.0
+    again: str = ""
     version: int
     world: int = 0
     labkit: str

@@ -1,11 +1,12 @@
 """Which records of a paper count, and the values they give for each seed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-from labkit.claims.paper import Paper
-from labkit.claims.records import COUNTING, DEVELOPMENT, Record
+from labkit.claims.ledger import DEVELOPMENT, ENOUGH
+from labkit.claims.paper import Confirm, Paper
+from labkit.claims.records import COUNTING, Record
 from labkit.claims.statement import ClaimsError
 
 
@@ -21,6 +22,7 @@ class Selection:
             and records without a network.
         world: the version of the embedded world today; records with a lower one are stale. None: none is.
         version: the version of the study today, in the same way.
+        exploring: take the seeds that do not judge.
 
     Raises:
         ClaimsError: a profile whose numbers mean nothing.
@@ -32,6 +34,7 @@ class Selection:
     network: str = ""
     world: int | None = None
     version: int | None = None
+    exploring: bool = False
 
     def __post_init__(self) -> None:
         if self.profile not in COUNTING:
@@ -39,8 +42,25 @@ class Selection:
                 f"profile must be one of {', '.join(COUNTING)}; got {self.profile!r}: its numbers judge nothing"
             )
 
+    @property
+    def frozen(self) -> Confirm | None:
+        """The batch that judges, where there is one: of the world alone."""
+        return self.paper.confirm if self.dataset == "world" and not self.exploring else None
+
+    @property
+    def enough(self) -> int:
+        """How many seeds a verdict takes: all that are frozen."""
+        return len(self.frozen.seeds) if self.frozen else ENOUGH
+
+    def exploration(self) -> "Selection":
+        """What was seen before the batch was frozen: all other seeds, of whatever version."""
+        return replace(self, exploring=True, world=None, version=None)
+
     def counts(self, record: Record) -> bool:
-        """Whether it is a result: of all clips of the set, of a split that the metric is about, no development seed."""
+        """Whether it is a result: of all clips of the set, a split that the metric is about, a seed that judges."""
+        confirm = self.paper.confirm
+        if confirm and self.dataset == "world" and (record.seed in confirm.seeds) == self.exploring:
+            return False
         return (
             (record.dataset, record.profile) == (self.dataset, self.profile)
             and self._is_of_network(record)

@@ -1,6 +1,8 @@
 """``labkit study``: run the rows of a study, and say which there are and what is kept of them."""
 
+import math
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -24,7 +26,8 @@ def run(
     *,
     profile: str,
     out: Path | None,
-    again: bool = False,
+    again: str = "",
+    minutes: float = math.inf,
     **settings: Any,
 ) -> int:
     """Run rows, for every seed and split, and write their records down as soon as each is measured.
@@ -38,7 +41,8 @@ def run(
         splits: official splits; empty: those that each row is measured on.
         profile: of the study.
         out: folder of artefacts and records; None: ``build/studies`` for the former, the clone's ledger for the latter.
-        again: whether rows that have records are run as well.
+        again: why rows that have records are run as well; it stays in their new records. Empty: they are not.
+        minutes: after which no further row is started.
         settings: see `Study`.
 
     Returns:
@@ -56,16 +60,20 @@ def run(
             due = [name for name in here if again or not recorded(study, name, _folder(out))]
             runs += [(study, due)] if due else []
     if not runs:
-        print("nothing to run: all of these rows have their records (--again runs them again)")
+        print("nothing to run: all of these rows have their records (--again WHY runs them again)")
     if problems := dict.fromkeys(problem for study, due in runs for problem in preflight(study, due)):
         print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
         return 1
-    failures = 0
+    failures, end = 0, time.monotonic() + 60 * minutes
     while runs:  # a study that has run is let go, with its clips
         study, due = runs.pop(0)
         for name in due:
+            if time.monotonic() > end:
+                left = len(due) - due.index(name) + sum(len(names) for _, names in runs)
+                print(f"{minutes:g} minutes are over: {left} rows are left, the same command continues")
+                return 1 if failures else 0
             if again or not recorded(study, name, _folder(out)):  # by another process, since we have looked
-                failures += not _run_row(study, name, _folder(out))
+                failures += not _run_row(study, name, _folder(out), again)
                 study.release()
     return 1 if failures else 0
 
@@ -88,12 +96,12 @@ def _places(kind: type[Study], patterns: Sequence[str], splits: Sequence[int]) -
     return {split: [declared.name for declared in rows if split in declared.splits] for split in asked}
 
 
-def _run_row(study: Study, name: str, folder: Path | None) -> bool:
+def _run_row(study: Study, name: str, folder: Path | None, again: str) -> bool:
     """Measure a row and file its records; whether that went well."""
     place = f"{name}, split {study.split}, seed {study.seed}"
     try:
         values = study.measure(name)
-        lines = records(study, name)
+        lines = records(study, name, again)
         claims.write(lines, folder)
     except Exception as error:  # whatever it is, the other rows are run
         notes = " ".join(getattr(error, "__notes__", []))

@@ -7,8 +7,14 @@ from labkit.studies.study import Study
 from labkit.world import VERSION as WORLD
 
 
-def records(study: Study, name: str) -> list[claims.Record]:
-    """Everything that is to be written down of a row that a study has measured, a record a metric."""
+def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
+    """Everything that is to be written down of a row that a study has measured, a record a metric.
+
+    Args:
+        study: that has measured it.
+        name: of the row.
+        again: why it was measured once more, if it was.
+    """
     lines = []
     for metric, measure in study.measures[name].items():
         (train, train_listed), (test, test_listed) = study.clip_counts(metric)
@@ -31,6 +37,7 @@ def records(study: Study, name: str) -> list[claims.Record]:
                 test_listed=test_listed,
                 precision="" if study.precision == "no" else study.precision,
                 seconds=round(study.seconds[name], 1),
+                again=again,
                 version=study.version,
                 world=WORLD if study.dataset == "world" else 0,
                 **claims.provenance(),

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from puppets import a_record, measured, one_claim, verdict
+from puppets import a_record, measured, one_claim, puppets, verdict
 
 from labkit import claims
 from labkit.claims import DECIDED, ClaimsError, Outcome, Selection, interval, ledger
@@ -95,6 +95,41 @@ def test_the_papers_own_difference_stands_beside_the_interval():
         claim, [replace(r, value=r.value + 9 * (r.metric == "temporal.l10")) for r in inside], Selection(paper)
     )
     assert apart.checks[0].reason.endswith(", outside")
+
+
+FROZEN = {"seeds": (10, 11, 12, 13), "study": 5, "world": 2}
+
+
+def frozen(lines, version=5, world=2):
+    paper = replace(puppets(), confirm=claims.Confirm(**FROZEN))
+    return claims.verdict(one_claim("a > b by 1"), lines, Selection(paper, version=version, world=world))
+
+
+def batch(a, b, seeds):
+    made = {"seeds": seeds, "version": 5, "world": 2}
+    return measured("a", *a, **made) + measured("b", *b, **made)
+
+
+def test_a_frozen_batch_is_judged_whole_or_not_at_all():
+    explored = batch([9, 9, 9], [1, 1, 1], [0, 1, 2])
+    assert frozen(explored).outcome is Outcome.NOT_RUN
+    part = batch([9, 9, 9], [1, 1, 1], [10, 11, 12])
+    assert (frozen(part).outcome, frozen(part).reason) == (Outcome.NOT_RUN, "3 of 4 seeds have every metric of it")
+    other = batch([9], [1], [14])  # a seed that is not frozen does not fill the gap
+    assert frozen(part + other).outcome is Outcome.NOT_RUN
+    whole = part + batch([8], [1], [13])
+    assert frozen(whole).outcome is Outcome.HOLDS
+    assert frozen(whole).checks[0].seeds == 4
+    assert frozen(whole + explored).reason.endswith("over 4 seeds; explored +8.00 on 3 other seeds, the same sign")
+    assert frozen(whole + batch([1], [9], [0])).reason.endswith("explored -8.00 on 1 other seeds, another sign")
+
+
+def test_a_frozen_batch_does_not_judge_another_version():
+    whole = batch([9, 9, 9, 8], [1, 1, 1, 1], [10, 11, 12, 13])
+    newer = frozen(whole, version=6)
+    reason = "frozen for the study's version 5 and the world's 2; now 6 and 2"
+    assert (newer.outcome, newer.reason) == (Outcome.STALE, reason)
+    assert frozen(whole, world=3).outcome is Outcome.STALE
 
 
 def test_of_a_fact_one_seed_is_enough_and_an_absent_condition_is_named():

@@ -157,6 +157,10 @@ def test_reading_by_hand(tmp_path):
     assert table.rows[1] == claims.Row("theirs only", ("fast", 2), ("", ""), "not rebuilt")
     assert (table.id, figure.id, figure.shows) == ("table 1", "figure 1", "A stage.")
     assert paper.claims[0].statements == tuple(parse("a > b by 1"))
+    assert paper.confirm is None
+    frozen = LEDGER.replace("[metrics]", "[confirm]\nseeds = [10, 12, 11]\nstudy = 5\nworld = 2\n[metrics]")
+    (tmp_path / "puppets.toml").write_text(frozen)
+    assert load(tmp_path)["puppets"].confirm == claims.Confirm((10, 12, 11), study=5, world=2)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +199,15 @@ def test_reading_by_hand(tmp_path):
         ('fair = "Fair"', 'fair = "Pier"', "table 2: a data set must have one of the columns .* got 'Pier'"),
         ('"the world\'s stage"', '["seats", "a", "b"]', "headings of world must be one where columns are data sets"),
         ('"-"], ours = "e"', '"-"], ours = ["", "e", "f"]', "ours must be the same metric for all data sets"),
+        *(
+            ("[metrics]", f"[confirm]\nseeds = {seeds}\nstudy = 5\nworld = 2\n[metrics]", message)
+            for seeds, message in (
+                ("[2, 10, 11]", "puppets, confirm: seeds must be from 10 to 999, others were looked at; got 2"),
+                ("[10, 11, 1000]", "got 1000"),
+                ("[10, 11]", "seeds must be 3 or more, each once"),
+                ("[10, 10, 11]", "seeds must be 3 or more, each once"),
+            )
+        ),
     ],
 )
 def test_a_faulty_ledger_is_named(tmp_path, old, new, message):

@@ -87,8 +87,16 @@ def test_every_row_on_its_splits_once_a_seed(study_run, tmp_path):
     ]
     status, out, err = study_run("--seeds", "5,6")
     assert (status, err) == (0, [])
-    assert out == ["nothing to run: all of these rows have their records (--again runs them again)"]
-    assert len(study_run("--seeds", "5,5", "--again")[1]) == 3
+    assert out == ["nothing to run: all of these rows have their records (--again WHY runs them again)"]
+    assert len(study_run("--seeds", "5,5", "--again", "the rate was wrong")[1]) == 3
+    again = {line.seed: line.again for line in claims.records("two_stream", tmp_path / "out" / "results")}
+    assert again == {5: "the rate was wrong", 6: ""}
+
+
+def test_it_stops_after_so_many_minutes_and_continues(study_run, tmp_path):
+    status, out, err = study_run("--seeds", "5", "--minutes", "0")
+    assert (status, out, err) == (0, ["0 minutes are over: 3 rows are left, the same command continues"], [])
+    assert len(study_run("--seeds", "5", "--minutes", "60")[1]) == 3
 
 
 @pytest.mark.parametrize(
