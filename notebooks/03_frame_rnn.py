@@ -134,10 +134,11 @@ figures.pipeline()
 
 # %% [markdown]
 # > Our clips are 64 pixels wide. So unless the profile is `paper`, a small CNN-M is used instead of AlexNet. It was
-# > trained on stills of *things* of the lab's world, and never on an action. With `network = "lite0"` the codes come from
-# > EfficientNet-Lite0 instead ([efficientnet_lite.py](../labkit/backbones/efficientnet_lite.py)): the mean of each of its
-# > 1,280 last feature maps. Like the paper's network it has seen a million photos of ImageNet, and no puppet; but it is
-# > ten years younger, smaller and better, so it is not the paper's.
+# > trained on stills of the lab's world, 24 classes of things and postures, and never on an action. With
+# > `network = "lite0"` the codes come from EfficientNet-Lite0 instead
+# > ([efficientnet_lite.py](../labkit/backbones/efficientnet_lite.py)): the mean of each of its 1,280 last feature maps.
+# > Like the paper's network it has seen a million photos of ImageNet, and no puppet; but it is ten years younger, smaller
+# > and better, so it is not the paper's.
 #
 # What does the first layer respond to? **The paper** shows "a subset of CaffeNet learned filters" in its Figure 3: edges
 # and colours, general enough for another task. Each image below is one filter of our network, its weights as red, green
@@ -417,7 +418,8 @@ board.condition("order")
 
 # %% [markdown]
 # > Bars are means, dots are worlds of their own. Every reversed pair costs Average half of its answers there; compare what
-# > it costs the others. UCF101 is at the left end of this slider, if the paper is right about it.
+# > it costs the others. UCF101 is at the left end of this slider, if the paper is right about it. Two of the bars read codes
+# > of a network that knows *things* and no postures: what is not in the codes, no recurrence finds there.
 #
 # ### Codes of a network that has seen ImageNet
 #

@@ -395,11 +395,31 @@ figures.confusions(study.confusions())
 # %% [markdown]
 # > In the lab's world hardly any hammer is in the forest, so the trap catches nothing. Eight hammers of ten are in the
 # > workshop, the others are spread over nine scenes: on average one in forty-five is in the forest, with some seeds none.
-# > Where nothing misleads, nothing can be repaired. So these bars say nothing about the method; an honest trap is still to be
-# > built.
+# > Where nothing misleads, nothing can be repaired. So these bars say nothing about the method.
 # >
 # > Two questions to put to any such bars: is there a bias at all after fine-tuning? And if NB-TL has less of it, do the
 # > controls as well? (**The paper** names a confusion too, drumming taken for hammering, and compares with another network.)
+#
+# ### A deeper trap
+#
+# So let us help the bias as far as we can. A second source task knows the very actions of the target task, but has seen each
+# of them where its *look-alike* is at home: hammering in the forest, for one.
+
+# %%
+figures.source_class(study.misleading(), "hammer")
+
+# %% [markdown]
+# Only the last layer learns on top of it, from four clips of each of the six actions that have a home. They are filmed
+# anywhere, so nothing in them says that the source was wrong; at the test everybody is at home. The control is a source task
+# that was filmed anywhere, too. **Predict:** how many clips does the bias cost? Are they taken for the look-alike? And who
+# gives them back: NB-TL, or as many neurons dropped at random?
+
+# %%
+board.condition("bias", start=-1)
+
+# %% [markdown]
+# > Slide to the left, and watch two things apart: how many clips are right, and how many are taken for the look-alike. A bias
+# > need not show as the one confusion that its maker had in mind. (From a study of the lab's world; `labkit study` ran it.)
 #
 # ## 4.6 · Beside others (Table 3)
 

@@ -359,9 +359,13 @@ class BackDropout(Study):
         names = {"before": "fine-tuned", "after": "NB-TL", "further": "continued", "random": "at random"}
         return {f"bias.{metric}": Measure(confusions[first][name]) for metric, name in names.items()}
 
+    def misleading(self, bias: float = 1.0) -> Clips:
+        """Stills of a source task that shows the actions of the target task where their look-alikes are at home."""
+        return world.SwappedHomes(seed=self.seed, part="train", groups=self.scale.biased[0], bias=bias)
+
     def biased_network(self, bias: float) -> CNNM:
-        """A network that has learned the very actions of the target task, where their look-alikes are at home."""
-        stills = world.SwappedHomes(seed=self.seed, part="train", groups=self.scale.biased[0], bias=bias)
+        """A network that has learned them."""
+        stills = self.misleading(bias)
         network = self.initialised(lambda: back_dropout.cnn_m(len(stills.classes), size="tiny"))
         recipe = Recipe(**shortened(SOURCE_RECIPE, self.scale.steps, self.scale.batch), seed=self.seed)
         return self.train(f"source.{bias:g}", network, classification_loss, stills.map(STILLS.train), recipe)

@@ -134,7 +134,8 @@ class Comparison(Study):
 
     def _on_these_clips(self, kind: type[Any], scale: Mapping[str, Any], **clips: Any) -> Any:
         """A study of a paper, with some settings of its scale changed, on other clips than its own."""
-        study = kind(self.profile, **{**self._settings, "network": "", "out": self.store.folder})
+        settings = {**self._settings, "network": "", "source": self.source, "out": self.store.folder}
+        study = kind(self.profile, **settings)
         study.scale = study.scale._replace(**scale)
         for name, value in clips.items():
             setattr(study, name, value)

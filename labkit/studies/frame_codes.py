@@ -94,6 +94,7 @@ class FrameCodes(Study):
     """
 
     networks = ("alexnet", "lite0")
+    usual_source = "postures"  # codes of things alone do not tell what a body does, so nothing could be read in order
     scale: Scale
 
     @property

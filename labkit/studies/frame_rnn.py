@@ -247,15 +247,18 @@ class FrameRNN(FrameCodes):
     def share_of_order(self, order: float) -> dict[str, Measure]:
         """Ours: trained and tested on twelve classes, of which a fraction differ from another in order alone.
 
-        One training with one setting in every profile, as in a lesson: three values take twelve of them.
+        One training with one setting in every profile, as in a lesson: three values take twelve of them. The control
+        reads codes that do not know postures.
         """
-        kind = f"ordered{ORDERED[f'{order:g}']}"
-        test = self.codes(kind).test
+        kind, blind = f"ordered{ORDERED[f'{order:g}']}", self.sibling(source="things")
+
+        def accuracy(study: FrameRNN, model: str) -> Measure:
+            test = study.codes(kind).test
+            return self.mean_accuracy([study.reader(model, kind)], test.codes, test.labels)
+
         return {
-            f"condition.order.{order:g}.{model}": self.mean_accuracy(
-                [self.reader(model, kind)], test.codes, test.labels
-            )
-            for model in FOUR_MODELS
+            **{f"condition.order.{order:g}.{model}": accuracy(self, model) for model in FOUR_MODELS},
+            **{f"condition.order.{order:g}.{model}_things": accuracy(blind, model) for model in ("average", "rnn")},
         }
 
     # --- what codes are, before anything is trained

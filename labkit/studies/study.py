@@ -49,7 +49,7 @@ class Study(ABC):
         network: which of the `networks` to study; the first one if empty.
         device: "cpu", "cuda", "mps", or "auto" for the best there is.
         source: what the lab's own small networks have learned, where a paper starts from ImageNet: ``"things"``, or
-            ``"postures"`` as well, see `labkit.backbones.source_weights`.
+            ``"postures"`` as well, see `labkit.backbones.source_weights`; the `usual_source` if empty.
         precision: of training: "no" (float32), "bf16" or "fp16".
         workers: processes that load data.
         missing: of a real data set: "error", or "skip" to use the clips that are there.
@@ -64,6 +64,7 @@ class Study(ABC):
         scales: for each profile, what it changes.
         networks: what can be studied with the profile paper, by name; smaller profiles have their tiny versions.
         whole: those of them that smaller profiles take as they are.
+        usual_source: what the small networks have learned unless something else is asked for.
         gigabytes: of one network of the paper's size on the disk, with its checkpoint.
         painted: whether the profile paper takes what the world draws as well.
         live: metric and value, measured by this object.
@@ -81,6 +82,7 @@ class Study(ABC):
     scales: ClassVar[Mapping[str, Any]]
     networks: ClassVar[tuple[str, ...]]
     whole: ClassVar[tuple[str, ...]] = ()
+    usual_source: ClassVar[str] = SOURCES[0]
     gigabytes: ClassVar[float] = 1.5
     painted: ClassVar[bool] = False
 
@@ -94,7 +96,7 @@ class Study(ABC):
         seed: int = 0,
         network: str = "",
         device: str = "cpu",
-        source: str = "things",
+        source: str = "",
         precision: str = "no",
         workers: int = 0,
         missing: str = "error",
@@ -105,7 +107,7 @@ class Study(ABC):
         require_among("profile", profile, self.scales)
         require_among("dataset", dataset, claims.ledger()[self.paper].datasets)
         require_among("network", network or self.networks[0], self.networks)
-        require_among("source", source, SOURCES)
+        require_among("source", source or self.usual_source, SOURCES)
         if dataset != "world" and not data_root:
             raise ValueError(f"data_root must be the folder of {dataset}; got none")
         if dataset == "world" and data_root:
@@ -116,7 +118,7 @@ class Study(ABC):
         network = network or self.networks[0]
         self.network = network + ("" if self.size == "paper" or network in self.whole else "_tiny")
         self.device, self.precision, self.workers = device, precision, workers
-        self.source, self.missing = source, missing
+        self.source, self.missing = source or self.usual_source, missing
         self.progress = profile != "smoke" if progress is None else progress
         if out is None and profile in claims.COUNTING:
             out = Path(__file__).resolve().parents[2] / "build" / "studies"
@@ -134,7 +136,7 @@ class Study(ABC):
         clips = self.dataset + f"{WORLD}" * (self.dataset == "world") + "-partial" * (self.missing == "skip")
         scale = hashlib.sha256(repr(self.scale).encode()).hexdigest()[:8]
         settings = f"{clips}-{self.profile}-{scale}" + f"-{self.precision}" * (self.precision != "no")
-        settings += f"-{self.source}" * (self.source != SOURCES[0])
+        settings += f"-{self.source}" * (self.source != self.usual_source)
         return Path(f"{self.paper}-v{self.version}", settings, f"{self.network}-split{self.split}-seed{self.seed}")
 
     @property
