@@ -57,13 +57,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim, why in a line, the statements it rests on, and on the records of which data set."""
+    """What became of a claim, why in a line, the statements it rests on, of which data set; and other statements."""
 
     claim: Claim
     outcome: Outcome
     reason: str
     checks: tuple[Check, ...]
     dataset: str = "world"
+    also: tuple[Check, ...] = ()
 
     @property
     def cause(self) -> str:
@@ -78,7 +79,9 @@ class Verdict:
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
-        reason = "\n".join(dict.fromkeys(check.reason for check in self.checks))
+        measured = [check for check in self.also if not math.isnan(check.mean)]
+        lines = [check.reason for check in self.checks] + [f"beside it: {check.reason}" for check in measured]
+        reason = "\n".join(dict.fromkeys(lines))
         plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
         return plain | ({"cause": self.cause} if self.cause else {})
 
@@ -99,13 +102,17 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
     enough, thawed = 1 if claim.exact else selection.enough, _thawed(selection)
-    checks = _shared_risk([_check(statement, enough, thawed, fresh, every) for statement in claim.statements])
     explored = selection.exploration().values(measured) if selection.frozen else {}
-    checks = tuple(_beside(check, selection.paper.numbers, explored) for check in checks)
+
+    def checked(statements: Sequence[Statement]) -> list[Check]:
+        found = (_check(statement, enough, thawed, fresh, every) for statement in statements)
+        return [_beside(check, selection.paper.numbers, explored) for check in found]
+
+    checks, also = _shared_risk(checked(claim.statements)), tuple(checked(claim.also))
     worst = min(checks, key=lambda check: _SEVERITY.index(check.outcome))
     if claim.absent and selection.dataset == "world":
-        return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset)
-    return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset)
+        return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset, also)
+    return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset, also)
 
 
 _SEVERITY = (

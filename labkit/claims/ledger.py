@@ -1,9 +1,9 @@
 """The ledger: every table and figure that the lab re-creates, and every claim of the papers.
 
-This folder has one ``<paper>.toml`` for each paper. A claim is a list of statements (see `labkit.claims.statement`),
-all of which must hold. A row of a table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in
-``ours`` the metrics that belong beside them. A row without a metric says why; ``why`` of a table or figure holds for
-all of its rows that have none.
+This folder has one ``<paper>.toml`` for each paper. A claim has one or two primary statements in ``holds_if`` (see
+`labkit.claims.statement`), all of which must hold; those in ``also`` are shown beside and judge nothing. A row of a
+table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours`` the metrics that belong beside
+them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
 
 Where columns are data sets, ``datasets`` names them (``{ oxford5k = "Oxford" }``) and ``ours`` may be one metric,
 measured on each; ``headings`` names columns for data sets that are not the paper's. ``splits = 3`` in a table, or in a
@@ -15,13 +15,10 @@ A condition is something that the world has more or less of, on which an effect 
 among them a control, what was measured of each of the ``systems``. Its metrics are ``condition.ID.VALUE.SYSTEM``; they
 are measured on development seeds and judge nothing.
 
-The margins are in points of the metric (percent, unless the metric says otherwise) and were written before any run::
-
-    better, helps                  > ... by 0 where the paper claims a direction, by 1 where it claims a difference
-    clearly, significantly, far    > ... by 5 (by 2 where the paper's own gap is smaller than 5)
-    slightly, a little             > ... by 0 together with ~ ... within 3
-    about equal, marginal          ~ ... within 3 (within 1 or 2 where the paper is that narrow)
-    at least as good, no loss      >= ... within 1 (within 3 for "little loss")
+A margin is the smallest difference that counts, in points of the metric (percent, unless the metric says otherwise),
+and ``counts`` says why: one point or two, or half of the paper's own gap where that is smaller. A claim of equality has
+a margin that is not larger than what the paper calls equal. What no seed changes, or what is true by construction, is
+``exact`` and is not counted; ``absent`` names the condition that a claim is about, where the world lacks it.
 
 They change only with a reason in the commit's message, and never after looking at the seeds that judge.
 
@@ -96,7 +93,7 @@ def _paper(name: str, content: Any) -> Paper:
         raise ClaimsError(f"{name}: a metric is lower case, digits, '_' and '.'; got {odd[0]!r}")
     claims = tuple(_claim(name, claim) for claim in fields["claim"])
     for claim in claims:
-        for metric in (metric for statement in claim.statements for metric in statement.terms):
+        for metric in (metric for statement in (*claim.statements, *claim.also) for metric in statement.terms):
             if metric not in metrics:
                 raise ClaimsError(
                     f"{claim.id}: unknown metric {metric!r}: add it to a row or to [metrics] of {name}.toml"
@@ -229,16 +226,18 @@ def _confirm(paper: str, content: Any) -> Confirm:
 def _claim(paper: str, content: Any) -> Claim:
     place = f"{paper}, claim {_id(content)}"
     required = {"id": str, "says": str, "where": str, "holds_if": list}
-    fields = _take(content, place, required, {"numbers": "", "cause": "", "exact": False, "absent": ""})
+    optional = {"numbers": "", "cause": "", "counts": "", "exact": False, "absent": "", "also": []}
+    fields = _take(content, place, required, optional)
     if not fields["holds_if"]:
         raise ClaimsError(f"{place}: holds_if must list at least one statement; got none")
     try:
-        statements = tuple(step for text in fields["holds_if"] for step in parse(text))
+        statements, also = (
+            tuple(step for text in fields[name] for step in parse(text)) for name in ("holds_if", "also")
+        )
     except ClaimsError as error:
         raise ClaimsError(f"{place}: {error}") from error
-    return Claim(
-        **{name: value for name, value in fields.items() if name != "holds_if"}, paper=paper, statements=statements
-    )
+    written = {name: value for name, value in fields.items() if name not in ("holds_if", "also")}
+    return Claim(**written, paper=paper, statements=statements, also=also)
 
 
 def _take(content: Any, place: str, required: Mapping[str, type], optional: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ class Claim:
         paper: of the ledger.
         says: the claim in our words.
         where: in the paper.
-        statements: all of which must hold.
+        statements: the primary ones, all of which must hold.
         numbers: the paper's, in words.
         cause: why the world speaks against it.
         exact: it is a fact that no seed changes, or true by construction: one seed suffices, and it does not count.
         absent: the condition that the claim is about, if the world lacks it.
+        also: further statements, which are shown and judge nothing.
+        counts: why the margins are the smallest differences that count.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Claim:
     cause: str = ""
     exact: bool = False
     absent: str = ""
+    also: tuple[Statement, ...] = ()
+    counts: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
         lines.append(head + shorten(verdict.claim.says, width - len(head), placeholder=" …"))
         if any(check.outcome is not Outcome.NOT_RUN or check.seeds for check in verdict.checks):
             lines += [f"      {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.checks]
+            lines += [
+                f"      beside it: {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.also if check.seeds
+            ]
         if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
             lines.append(f"      cause: {verdict.cause}")
     counting = [verdict for verdict in verdicts if not verdict.claim.exact]
