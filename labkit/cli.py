@@ -87,11 +87,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_study(commands: Any) -> None:
     study = commands.add_parser("study", help="the papers' experiments, row by row: run them, or list them")
-    actions = study.add_subparsers(dest="action", required=True, metavar="run|list")
+    actions = study.add_subparsers(dest="action", required=True, metavar="run|list|plan")
     run = actions.add_parser("run", help="run rows, and write their records down; an interrupted run continues")
     listing = actions.add_parser("list", help="the rows: what each needs, what is kept, what is measured")
+    planning = actions.add_parser(
+        "plan", help="what a batch of seeds would cost, and how likely it is to decide claims"
+    )
+    planning.add_argument("numbers", nargs="*", metavar="NN", help="numbers of notebooks; default all")
+    planning.add_argument("--count", type=int, default=10, metavar="N", help="how many seeds, where none are frozen")
+    run.add_argument("number", nargs="?", metavar="NN", help="number of the notebook; none with --frozen")
+    listing.add_argument("number", metavar="NN", help="number of the notebook")
     for action in (run, listing):
-        action.add_argument("number", metavar="NN", help="number of the notebook")
         action.add_argument("--profile", default="study", choices=["smoke", "lesson", "study", "paper"])
         action.add_argument(
             "--seeds", type=_numbers, default=None, metavar="N,N", help="e.g. 0,1,2 or 10-19; default: those that judge"
@@ -109,6 +115,7 @@ def _add_study(commands: Any) -> None:
     run.add_argument(
         "--again", default="", metavar="WHY", help="run rows that have records already as well; it is noted"
     )
+    run.add_argument("--frozen", action="store_true", help="the frozen batches of all papers, a seed of each in turn")
     run.add_argument("--minutes", type=float, default=math.inf, metavar="N", help="start no further row after so long")
 
 
@@ -120,6 +127,18 @@ def _numbers(text: str) -> list[int]:
     if backward := [span for span in spans if int(span[0]) > int(span[-1])]:
         raise argparse.ArgumentTypeError(f"expected ranges from low to high; got {'-'.join(backward[0])}")
     return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
+
+
+def _plan(numbers: Sequence[str], count: int) -> int:
+    from labkit.claims import ledger
+    from labkit.studies.plan import plan
+
+    papers = [paper for paper in ledger().values() if paper.claims]
+    if unknown := set(numbers) - {paper.notebook for paper in papers}:
+        print(f"✗ no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims/", file=sys.stderr)
+        return 2
+    print(plan([paper for paper in papers if not numbers or paper.notebook in numbers], count))
+    return 0
 
 
 def _judging(number: str) -> tuple[int, ...]:
@@ -141,9 +160,21 @@ def _names(text: str) -> list[str]:
 def _study(options: argparse.Namespace) -> int:
     from labkit.studies import command
 
+    if options.action == "plan":
+        return _plan(options.numbers, options.count)
     settings = {name: value for name, value in vars(options).items() if name not in ("command", "action", "number")}
-    settings["seeds"] = settings["seeds"] or _judging(options.number)
     try:
+        if settings.pop("frozen", False):
+            if options.number or options.rows or options.seeds or options.splits:
+                raise ValueError(
+                    "--frozen must stand without a notebook, rows, seeds and splits: they are in the ledger"
+                )
+            return command.run_frozen(
+                **{name: settings[name] for name in settings if name not in ("rows", "seeds", "splits")}
+            )
+        if not options.number:
+            raise ValueError("NN must be the number of a notebook; got none: labkit study run 02, or --frozen")
+        settings["seeds"] = settings["seeds"] or _judging(options.number)
         if options.action == "list":
             print(command.listing(options.number, **settings))
             return 0

@@ -49,6 +49,14 @@ class Check:
     differences: tuple[float, ...] = ()
     paper: float | None = None
 
+    @classmethod
+    def of(cls, statement: Statement, differences: Sequence[float]) -> "Check":
+        """What the differences of some seeds say."""
+        values = tuple(differences)
+        mean, low, high = interval(values) if len(values) > 1 else 3 * values
+        reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(values)} seeds"
+        return cls(statement, statement.judge(mean, low, high), len(values), mean, low, high, reason, values)
+
     @property
     def finds_the_papers(self) -> bool:
         """Whether the paper's own difference lies in our interval."""
@@ -109,10 +117,19 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
         return [_beside(check, selection.paper.numbers, explored) for check in found]
 
     checks, also = _shared_risk(checked(claim.statements)), tuple(checked(claim.also))
-    worst = min(checks, key=lambda check: _SEVERITY.index(check.outcome))
+    worst = _worst(checks)
     if claim.absent and selection.dataset == "world":
         return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset, also)
     return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset, also)
+
+
+def judge_all(checks: Sequence[Check]) -> Outcome:
+    """What the statements of a claim say together."""
+    return _worst(_shared_risk(checks)).outcome
+
+
+def _worst(checks: Sequence[Check]) -> Check:
+    return min(checks, key=lambda check: _SEVERITY.index(check.outcome))
 
 
 _SEVERITY = (
@@ -159,11 +176,7 @@ def _check(
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
             reason = f"no record of {', '.join(missing)}"
         return Check(statement, Outcome.NOT_RUN, len(paired), nan, nan, nan, reason)
-    differences = tuple(statement.difference(values) for values in paired)
-    mean, low, high = interval(differences) if len(differences) > 1 else 3 * differences
-    outcome = statement.judge(mean, low, high)
-    reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(paired)} seeds"
-    return Check(statement, outcome, len(paired), mean, low, high, reason, differences)
+    return Check.of(statement, [statement.difference(values) for values in paired])
 
 
 def _beside(check: Check, numbers: Mapping[str, float], explored: Mapping[int, Mapping[str, float]]) -> Check:

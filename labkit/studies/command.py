@@ -13,6 +13,7 @@ from typing import Any
 from labkit import claims
 from labkit.studies import study_of
 from labkit.studies.filing import recorded, records
+from labkit.studies.plan import judging_rows
 from labkit.studies.preflight import preflight
 from labkit.studies.rows import Row
 from labkit.studies.study import Study
@@ -76,6 +77,30 @@ def run(
                 failures += not _run_row(study, name, _folder(out), again)
                 study.release()
     return 1 if failures else 0
+
+
+def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
+    """Run the frozen batches of all papers, a seed of each in turn: the rows whose metrics stand in claims.
+
+    Args:
+        minutes: after which no further row is started.
+        settings: of `run`.
+
+    Returns:
+        The exit status: 0 if every row that was run has its records.
+    """
+    frozen = [(paper, paper.confirm.seeds) for paper in claims.ledger().values() if paper.confirm]
+    if not frozen:
+        print("nothing to run: no paper is frozen, see [confirm] in labkit/claims")
+    end, status = time.monotonic() + 60 * minutes, 0
+    for turn in range(max((len(seeds) for _, seeds in frozen), default=0)):
+        for paper, seeds in frozen:
+            left = (end - time.monotonic()) / 60
+            if turn < len(seeds) and left > 0:
+                rows = judging_rows(paper, study_of(paper.notebook))
+                print(f"{paper.notebook}, seed {seeds[turn]}", flush=True)
+                status |= run(paper.notebook, rows, [seeds[turn]], [], minutes=left, **settings)
+    return status
 
 
 def _places(kind: type[Study], patterns: Sequence[str], splits: Sequence[int]) -> dict[int, list[str]]:

@@ -1,0 +1,51 @@
+"""What a batch of seeds would cost, and what it would decide: ``labkit study plan``."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from labkit import claims
+from labkit.claims.power import chances
+from labkit.studies import study_of
+from labkit.studies.study import Study
+
+
+def judging_rows(paper: claims.Paper, kind: type[Study]) -> list[str]:
+    """The rows whose metrics stand in the claims of a paper: what a batch has to run."""
+    asked = {term for claim in paper.claims for s in (*claim.statements, *claim.also) for term in s.terms}
+    return [name for name, declared in kind.rows().items() if asked & set(declared.metrics)]
+
+
+def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
+    """Of each paper: its claims, the chance that they are decided, and the time of its rows; as text.
+
+    Args:
+        papers: of the ledger.
+        seeds: of a batch; a frozen paper has its own number.
+    """
+    lines, expected, counted, hours = [], 0.0, 0, 0.0
+    for paper in papers:
+        batch = len(paper.confirm.seeds) if paper.confirm else seeds
+        measured = claims.records(paper.name)
+        known = chances(claims.Selection(paper), measured, batch)
+        decided = sum(one.decided for one in known if not math.isnan(one.decided))
+        late = sum(math.isnan(one.decided) for one in known)
+        minutes, untimed = _minutes(judging_rows(paper, study_of(paper.notebook)), measured)
+        unknown = f", {late} never measured" * bool(late)
+        lines.append(
+            f"{paper.notebook}  {paper.name}: {batch} seeds decide {decided:.1f} of {len(known)} claims{unknown}; "
+            f"{minutes:.0f} minutes a seed" + f", without {untimed} rows that have no time yet" * bool(untimed)
+        )
+        for one in known:
+            chance = "never measured" if math.isnan(one.decided) else f"{one.decided:4.0%}  most likely: {one.outcome}"
+            lines.append(f"      {one.claim.id:24} {chance}")
+        expected, counted, hours = expected + decided, counted + len(known), hours + batch * minutes / 60
+    facts = sum(claim.exact for paper in papers for claim in paper.claims)
+    lines.append(f"{counted} claims and {facts} facts; {expected:.0f} claims will be decided, in {hours:.0f} hours")
+    return "\n".join(lines)
+
+
+def _minutes(rows: Sequence[str], measured: Sequence[claims.Record]) -> tuple[float, int]:
+    """What rows have taken, the median over their runs, and how many have no time."""
+    times = [[r.seconds for r in measured if r.row == name and r.seconds > 0] for name in rows]
+    return sum(median(of) for of in times if of) / 60, sum(not of for of in times)

@@ -1,0 +1,75 @@
+"""What a batch costs: the rows that claims ask for, and the median of their times."""
+
+from dataclasses import replace
+
+import pytest
+from puppets import a_record, one_claim
+
+from labkit import claims, cli
+from labkit.studies import command, plan, study_of
+
+
+def test_a_batch_runs_the_rows_of_the_claims_and_no_others():
+    paper = claims.ledger()["two_stream"]
+    rows = plan.judging_rows(paper, study_of("02"))
+    assert {"temporal.l10", "spatial.scratch_d5"} <= set(rows)
+    assert not [name for name in rows if name.startswith("condition.")]
+    assert len(rows) < len(study_of("02").rows())
+
+
+def test_times_are_medians_and_rows_without_one_are_counted():
+    lines = [a_record(row="quick", seconds=seconds) for seconds in (60, 120, 600)] + [a_record(row="slow", seconds=0)]
+    assert plan._minutes(["quick", "slow", "never"], lines) == (2.0, 2)
+
+
+def test_the_plan_adds_up(monkeypatch):
+    paper = replace(
+        claims.ledger()["two_stream"],
+        claims=(replace(one_claim("temporal.l10 > temporal.l5 by 1"), id="p.clear"),),
+        confirm=claims.Confirm((10, 11, 12, 13), 5, 2),
+    )
+    lines = [
+        a_record(metric, seed, value, row=metric, seconds=90.0, paper="two_stream", network="cnn_m_tiny")
+        for metric, values in {"temporal.l10": (90, 91, 92), "temporal.l5": (80, 81, 82)}.items()
+        for seed, value in enumerate(values)
+    ]
+    monkeypatch.setattr(claims, "records", lambda name: lines)
+    text = plan.plan([paper], seeds=10)
+    assert text.startswith("02  two_stream: 4 seeds decide 1.0 of 1 claims; 3 minutes a seed\n")
+    assert "p.clear" in text
+    assert "100%  most likely: holds" in text
+    assert text.endswith("1 claims and 0 facts; 1 claims will be decided, in 0 hours")
+
+
+def test_the_command_prints_it_and_names_an_unknown_notebook(capsys):
+    assert cli.main(["study", "plan", "09"]) == 0
+    assert capsys.readouterr().out.startswith("09  back_dropout: 10 seeds decide ")
+    assert cli.main(["study", "plan", "99"]) == 2
+    assert "no paper has the notebook 99" in capsys.readouterr().err
+
+
+def test_frozen_batches_are_run_a_seed_of_each_paper_in_turn(monkeypatch, capsys):
+    two = {name: replace(claims.ledger()[name], confirm=None) for name in ("two_stream", "frame_rnn", "conv_vlad")}
+    two["two_stream"] = replace(two["two_stream"], confirm=claims.Confirm((10, 11, 12), 5, 2))
+    two["frame_rnn"] = replace(two["frame_rnn"], confirm=claims.Confirm((20, 21, 22, 23), 3, 2))
+    monkeypatch.setattr(claims, "ledger", lambda: two)
+    ran = []
+    monkeypatch.setattr(command, "run", lambda number, rows, seeds, splits, **more: ran.append((number, *seeds)) or 0)
+    assert command.run_frozen(profile="study", out=None) == 0
+    assert ran == [("02", 10), ("03", 20), ("02", 11), ("03", 21), ("02", 12), ("03", 22), ("03", 23)]
+    ran.clear()
+    assert command.run_frozen(minutes=0, profile="study", out=None) == 0
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frozen", "--seeds", "3"], "--frozen must stand without"),
+        (["02", "--frozen"], "--frozen must stand without"),
+        ([], "NN must be the number of a notebook; got none"),
+    ],
+)
+def test_what_to_run_is_said_once(arguments, message, capsys):
+    assert cli.main(["study", "run", *arguments]) == 2
+    assert message in capsys.readouterr().err
