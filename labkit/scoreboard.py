@@ -20,9 +20,20 @@ from typing import Any, Protocol
 
 from labkit import claims
 from labkit.claims import COUNTING, ClaimsError, Entry, Record, Row, Selection
+from labkit.claims.power import outcome_shares
 from labkit.studies import study_of
 from labkit.studies.conditions import reached
-from labkit.viz import Figure, Table, claims_list, condition_slider, contents, folded, forest_plot, paper_table
+from labkit.viz import (
+    Figure,
+    Table,
+    claims_list,
+    condition_slider,
+    contents,
+    folded,
+    forest_plot,
+    outcome_bars,
+    paper_table,
+)
 
 Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
 
@@ -208,6 +219,30 @@ class Scoreboard:
         """All claims of the paper with what the records make of them, as data; see `verdicts`."""
         measured = self._records()
         return [claims.verdict(claim, measured, self._selection) for claim in self.paper.claims]
+
+    @staticmethod
+    def how_sure(text: str, spread: float) -> Figure:
+        """How often made-up seeds end in each outcome, by the true difference; a slider for their number.
+
+        Args:
+            text: a statement of one step, e.g. ``"a > b by 2"``.
+            spread: standard deviation of the difference from seed to seed, in points.
+        """
+        (statement,) = claims.parse(text)
+        steps = {
+            f"{count} seeds": {
+                f"{effect:+d}" if effect else "0": {str(outcome): share for outcome, share in shares.items()}
+                for effect, shares in outcome_shares(statement, range(-4, 7), [count], spread=spread)[count].items()
+            }
+            for count in (3, 5, 10, 20)
+        }
+        return outcome_bars(
+            steps,
+            title=f"What is said of “{text}”, if the truth is known",
+            alt="How often a batch of seeds ends in each outcome, for true differences from -4 to +6 points.",
+            x_title="true difference (points)",
+            slider="judged on",
+        )
 
     def overview(self) -> list[Any]:
         """To display one after the other: a forest plot of all statements; folded, the claims in words; the tables."""

@@ -336,7 +336,7 @@ study.measure("layers.scale1", "layers.scale2")  # best: chosen on other queries
 # lies beyond the margin on the wrong side, it is *the other way round*. An interval across such an edge only *leans*.
 
 # %%
-board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2"))
+board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2", "vlad.scale2_depth", "vlad.scale2_gap"))
 
 # %% [markdown]
 # One objection: a layer in the middle has more locations than the last one, so more features for its words. What remains

@@ -343,7 +343,7 @@ board.table("table 1", claimed=("nb.last_two", "nb.ratio"))
 # %%
 board.table(
     "table 2",
-    claimed=("nb.size", "nb.vs_finetune", "nb.vs_random"),
+    claimed=("nb.size", "nb.learned", "nb.vs_finetune", "nb.vs_further", "nb.vs_random"),
     computed={"NB-TL, all penalty clips": [penalty.num_clips, board.live["size.full"]]},
 )
 

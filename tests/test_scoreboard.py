@@ -93,7 +93,9 @@ def test_verdicts_are_listed(tmp_path):
         recorded(tmp_path, seed, **values, spatial__fine_tune_d5=61, spatial__fine_tune_d9=60)
     board = Scoreboard(Run(), tmp_path)
     html = board.verdicts().html
-    assert "1 holds, 1 the other way round, 12 not yet run" in html  # ts.last_layer: 60 and 51 are no equals
+    assert (
+        "1 holds, 1 the other way round, 1 condition absent, 15 not yet run" in html
+    )  # ts.last_layer: 60 and 51 are no equals
     assert "ts.temporal" in html
     below = board.table("table 1", claimed=("ts.temporal",)).html
     assert "ts.temporal" in below
@@ -180,7 +182,7 @@ def test_records_alone_are_those_of_the_data_set_with_the_most(tmp_path):
 
 def test_an_overview_draws_statements_and_folds_what_they_are_about(tmp_path):
     words, claimed, tables = Scoreboard.of_records("two_stream", folder=tmp_path).overview()
-    assert "14 claims" in words.html
+    assert "18 claims" in words.html
     assert "not yet run" in words.html
     assert "ts.temporal" in claimed.html
     assert "tables, ours beside the paper" in tables.html

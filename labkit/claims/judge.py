@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from labkit.claims.paper import Claim
+from labkit.claims.paper import Claim, Paper
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
 from labkit.claims.statement import Outcome, Statement
+from labkit.claims.words import in_words
 
 LEVEL = 0.90  # of the two-sided interval
 RISK = (1 - LEVEL) / 2  # on either side
@@ -37,6 +38,7 @@ class Check:
         reason: all that in a line.
         differences: the value of each seed.
         paper: the difference of the paper's own numbers; None where its tables lack one of them.
+        words: the same for somebody who does not know the names of metrics.
     """
 
     statement: Statement
@@ -48,6 +50,7 @@ class Check:
     reason: str
     differences: tuple[float, ...] = ()
     paper: float | None = None
+    words: str = ""
 
     @classmethod
     def of(cls, statement: Statement, differences: Sequence[float]) -> "Check":
@@ -56,6 +59,11 @@ class Check:
         mean, low, high = interval(values) if len(values) > 1 else 3 * values
         reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(values)} seeds"
         return cls(statement, statement.judge(mean, low, high), len(values), mean, low, high, reason, values)
+
+    @property
+    def told(self) -> str:
+        """The words, where there are any, then the reason."""
+        return f"{self.words} ({self.reason})" if self.words else self.reason
 
     @property
     def finds_the_papers(self) -> bool:
@@ -88,7 +96,7 @@ class Verdict:
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         measured = [check for check in self.also if not math.isnan(check.mean)]
-        lines = [check.reason for check in self.checks] + [f"beside it: {check.reason}" for check in measured]
+        lines = [check.told for check in self.checks] + [f"beside it: {check.told}" for check in measured]
         reason = "\n".join(dict.fromkeys(lines))
         plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
         return plain | ({"cause": self.cause} if self.cause else {})
@@ -114,7 +122,7 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
 
     def checked(statements: Sequence[Statement]) -> list[Check]:
         found = (_check(statement, enough, thawed, fresh, every) for statement in statements)
-        return [_beside(check, selection.paper.numbers, explored) for check in found]
+        return [_beside(check, selection.paper, explored) for check in found]
 
     checks, also = _shared_risk(checked(claim.statements)), tuple(checked(claim.also))
     worst = _worst(checks)
@@ -179,13 +187,14 @@ def _check(
     return Check.of(statement, [statement.difference(values) for values in paired])
 
 
-def _beside(check: Check, numbers: Mapping[str, float], explored: Mapping[int, Mapping[str, float]]) -> Check:
-    """With the paper's own difference, if its tables have one, and with what other seeds had said before."""
+def _beside(check: Check, paper: Paper, explored: Mapping[int, Mapping[str, float]]) -> Check:
+    """With words, the paper's own difference, if its tables have one, and what other seeds had said before."""
     if math.isnan(check.mean):
         return check
     statement = check.statement
-    if statement.terms.keys() <= numbers.keys():
-        check = replace(check, paper=statement.difference(numbers))
+    check = replace(check, words=in_words(statement, check.differences, paper))
+    if statement.terms.keys() <= paper.numbers.keys():
+        check = replace(check, paper=statement.difference(paper.numbers))
         where = "" if check.finds_the_papers else ", outside"
         check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
     if before := _complete(statement, explored):

@@ -7,13 +7,13 @@ judged.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 import torch
 
-from labkit.claims.judge import Check, judge_all
+from labkit.claims.judge import Check, interval, judge_all
 from labkit.claims.paper import Claim
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
@@ -72,3 +72,27 @@ def _chance(claim: Claim, known: Mapping[str, list[float]], shared: float, seeds
     ]
     likeliest = max(dict.fromkeys(outcomes), key=outcomes.count)
     return Chance(claim, sum(outcome in DECIDED for outcome in outcomes) / BATCHES, likeliest)
+
+
+def outcome_shares(
+    statement: Statement, effects: Iterable[float], seeds: Sequence[int], *, spread: float, batches: int = BATCHES
+) -> dict[int, dict[float, dict[Outcome, float]]]:
+    """How often made-up batches end in each outcome, by their number of seeds and by the true difference.
+
+    Args:
+        statement: that is judged.
+        effects: true differences, in points.
+        seeds: numbers of seeds.
+        spread: standard deviation of the difference from seed to seed, in points.
+        batches: made up for each of them; all effects see the same noise.
+    """
+    shares: dict[int, dict[float, dict[Outcome, float]]] = {}
+    effects = list(effects)
+    for count in seeds:
+        noise = spread * torch.randn(batches, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        ends = [interval(batch) for batch in noise.tolist()]  # of a true difference of zero: others lie beside it
+        shares[count] = {}
+        for effect in effects:
+            found = [statement.judge(*(end + effect for end in three)) for three in ends]
+            shares[count][effect] = {outcome: found.count(outcome) / batches for outcome in Outcome if outcome in found}
+    return shares

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import Any
 
 from labkit.claims.judge import RISK, Verdict
@@ -37,7 +37,7 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
                 f"      beside it: {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.also if check.seeds
             ]
         if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
-            lines.append(f"      cause: {verdict.cause}")
+            lines += wrap(f"cause: {verdict.cause}", width, initial_indent=6 * " ", subsequent_indent=13 * " ")
     counting = [verdict for verdict in verdicts if not verdict.claim.exact]
     counts = Counter(verdict.outcome for verdict in counting)
     summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])

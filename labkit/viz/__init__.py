@@ -1,7 +1,7 @@
 """Figures and widgets: take arrays, return something to look at."""
 
 from labkit.viz.attention import AttentionExplorer
-from labkit.viz.board import System, forest_plot, trade_off_chart, verdict_tiles
+from labkit.viz.board import System, forest_plot, outcome_bars, trade_off_chart, verdict_tiles
 from labkit.viz.browse import confusion_browser
 from labkit.viz.classes import class_sheet, confusion_switch, recall_chart, recall_slider, recalls
 from labkit.viz.colour import colour_wheel, flow_to_rgb, heat_to_rgb, overlay, signed_to_rgb, typical_speed
@@ -83,6 +83,7 @@ __all__ = [
     "line_chart",
     "marked_locations",
     "mean_subtraction_layers",
+    "outcome_bars",
     "overlay",
     "paper_table",
     "quiver",

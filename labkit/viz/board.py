@@ -196,6 +196,48 @@ def _read_out(rows: Sequence[tuple[Mapping[str, Any], Any]]) -> str:
     return "; ".join(parts) + "."
 
 
+def outcome_bars(
+    steps: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str, alt: str, x_title: str, slider: str
+) -> Figure:
+    """How often something ends in each outcome: stacked bars, with a slider.
+
+    Args:
+        steps: a label of the slider's position, for each bar there the fraction of each of the `OUTCOMES`.
+        title: above the figure.
+        alt: what there is to see; how often the first outcome is met is read out after it.
+        x_title: what the bars are.
+        slider: what the slider sets, shown before its value.
+
+    Raises:
+        ValueError: no steps, or an unknown outcome.
+    """
+    met = {outcome for bars in steps.values() for shares in bars.values() for outcome in shares}
+    if not steps or met - set(OUTCOMES):
+        raise ValueError(f"steps must have outcomes of {', '.join(OUTCOMES)}; got {sorted(met) or 'none'}")
+    chosen = [outcome for outcome in OUTCOMES if outcome in met]
+    heights = {
+        label: [[100 * shares.get(outcome, 0.0) for shares in bars.values()] for outcome in chosen]
+        for label, bars in steps.items()
+    }
+    first = next(iter(steps))
+    figure = go.Figure()
+    for outcome, height in zip(chosen, heights[first], strict=True):
+        sign, colour = OUTCOMES[outcome]
+        figure.add_bar(x=list(steps[first]), y=height, name=f"{sign} {outcome}", marker_color=colour)
+    figure.update_traces(hovertemplate="%{y:.0f} %<extra>%{fullData.name}</extra>")
+    moves = [{"label": label, "method": "restyle", "args": [{"y": rows}]} for label, rows in heights.items()]
+    figure.update_layout(
+        barmode="stack",
+        sliders=[{"active": 0, "steps": moves, "currentvalue": {"prefix": f"{slider}: "}, "pad": {"t": 64}}],
+    )
+    figure.update_xaxes(title=x_title, type="category", showgrid=False)
+    figure.update_yaxes(title="of all batches (%)", range=[0, 100], gridcolor="#E5E7EB")
+    shares = ", ".join(f"{label} {height[0][-1]:.0f} %" for label, height in heights.items())
+    told = f"{alt} At the last bar it {chosen[0]}, {slider} {shares}."
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+    return finish(figure, title=title, alt=told, height=490, margin={"t": 78}, legend=legend, showlegend=True)
+
+
 @dataclass(frozen=True)
 class System:
     """A point of a `trade_off_chart`.

@@ -1,0 +1,57 @@
+"""Statements as sentences, with the names that tables have."""
+
+from dataclasses import replace
+
+import pytest
+from puppets import measured, one_claim, puppets, verdict
+
+from labkit.claims import ledger, parse
+from labkit.claims.words import in_words, name_of
+
+PAPER = replace(
+    puppets(),
+    metrics={
+        "a": "% accuracy: (b) ten fields: accuracy",
+        "b": "% accuracy: one field: accuracy",
+        "c": "% accuracy: one field: recall",
+        "d": "megabytes",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "differences", "sentence"),
+    [
+        ("a > b by 1", (2, 1, -0.3), "ten fields against one field: 0.9 points more on average, more in 2 of 3 worlds"),
+        ("a > b by 1", (-2, 1, 0), "ten fields against one field: 0.3 points less on average, less in 1 of 3 worlds"),
+        (
+            "a > c by 1",
+            (3, 3, 3),
+            "ten fields, accuracy against one field, recall: 3.0 points more on average, more in 3 of 3 worlds",
+        ),
+        ("a > d by 1", (3, 3, 3), "a > d by 1: +3.00 on average, more in 3 of 3 worlds"),
+        ("a > 5 by 1", (3, 3, 3), "a > 5 by 1: +3.00 on average, more in 3 of 3 worlds"),
+        ("a - b > c by 1", (3, 3, 3), "a - b > c by 1: +3.00 on average, more in 3 of 3 worlds"),
+        ("2 * a > b by 1", (3, 3, 3), "2 * a > b by 1: +3.00 on average, more in 3 of 3 worlds"),
+    ],
+)
+def test_sentences_by_hand(statement, differences, sentence):
+    (parsed,) = parse(statement)
+    assert in_words(parsed, differences, PAPER) == sentence
+
+
+def test_words_come_before_the_numbers():
+    found = verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 5, 5, 5))
+    words, _, numbers = found.plain()["reason"].partition(" (")
+    assert words == "a > b by 1: +4.00 on average, more in 3 of 3 worlds"  # of metrics without a meaning
+    assert numbers.startswith("a > b by 1: +4.00 [+4.00, +4.00] over 3 seeds")
+
+
+def test_every_metric_of_a_claim_has_a_name_without_its_unit():
+    for paper in ledger().values():
+        for claim in paper.claims:
+            for statement in (*claim.statements, *claim.also):
+                for metric in statement.terms:
+                    name = name_of(metric, paper)
+                    assert name.strip(), metric
+                    assert not name.startswith(("%: ", "(a) ")), metric
