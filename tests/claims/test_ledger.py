@@ -20,22 +20,25 @@ ENTRIES = {
 CLAIMS = re.findall(
     r"\S+",
     """
-    ts.pretrain ts.last_layer ts.dropout ts.dropout_last ts.stack ts.mean ts.traj ts.bidir ts.temporal ts.slow_fusion
-    ts.complementary ts.complementary_small ts.svm ts.multitask ts.added_classes ts.multitask_large ts.crops ts.filters
-    rnn.avg_strong rnn.recurrent rnn.lstm_worst rnn.birnn rnn.order rnn.conv1d rnn.overfit rnn.fc6
-    rnn.dual rnn.cluster
-    vlad.middle vlad.scale2 vlad.scale2_depth vlad.scale2_gap vlad.repetitive vlad.patches vlad.intra vlad.128 vlad.multi vlad.vs_pool vlad.vs_sift
-    long.convpool long.late long.tdconv long.maxpool long.googlenet long.fps long.testaug long.more_frames long.finetune
-    long.expand long.gain long.gain_faster long.inference long.flow_alone long.flow_clean long.flow_noisy
-    long.flow_pooling long.rgb_init
-    long.lstm_flow long.lstm_pooling long.many_clean long.lstm_alexnet
-    afn.flow_helps afn.multitask afn.multitask16 afn.forgetting afn.motion_features afn.stacked afn.chairs afn.stacked_lt_flow afn.upsampling
-    afn.small_motion afn.appearance afn.multi_frame afn.headline afn.classes afn.regions afn.compact afn.as_stacked afn.future
-    afn.future_own afn.epe_not_accuracy afn.no_overhead
+    ts.pretrain ts.last_layer ts.dropout ts.dropout_last ts.stack ts.mean ts.traj ts.bidir ts.temporal
+    ts.slow_fusion ts.complementary ts.complementary_small ts.svm ts.multitask ts.added_classes ts.multitask_large
+    ts.crops ts.filters
+    rnn.avg_strong rnn.recurrent rnn.lstm_worst rnn.birnn rnn.order rnn.conv1d rnn.overfit rnn.fc6 rnn.dual
+    rnn.cluster
+    vlad.middle vlad.scale2 vlad.scale2_depth vlad.scale2_gap vlad.repetitive vlad.patches vlad.intra vlad.128
+    vlad.multi vlad.vs_pool vlad.vs_sift
+    long.convpool long.late long.tdconv long.maxpool long.googlenet long.fps long.testaug long.more_frames
+    long.finetune long.expand long.gain long.gain_faster long.inference long.flow_alone long.flow_clean
+    long.flow_noisy long.flow_pooling long.rgb_init long.lstm_flow long.lstm_pooling long.many_clean
+    long.lstm_alexnet
+    afn.flow_helps afn.multitask afn.multitask16 afn.forgetting afn.motion_features afn.stacked afn.chairs
+    afn.stacked_lt_flow afn.upsampling afn.small_motion afn.appearance afn.multi_frame afn.headline afn.classes
+    afn.regions afn.compact afn.as_stacked afn.future afn.future_own afn.epe_not_accuracy afn.no_overhead
     tdn.rgb tdn.motion_only tdn.second tdn.search tdn.flow_marginal tdn.features tdn.mixing tdn.levels
     tdn.complementary tdn.actions tdn.cam tdn.background
-    att.shift att.unatt att.unatt_mean att.unatt_actions att.unatt_finetune att.finetune_unatt att.finetune_unatt_mean att.energynet
-    att.few att.fewer att.few_unatt att.web att.noisy att.voting att.word att.fisher att.mining
+    att.shift att.unatt att.unatt_mean att.unatt_actions att.unatt_finetune att.finetune_unatt
+    att.finetune_unatt_mean att.energynet att.few att.fewer att.few_unatt att.web att.noisy att.voting att.word
+    att.fisher att.mining
     nb.last_two nb.ratio nb.size nb.learned nb.vs_finetune nb.vs_further nb.vs_random nb.planted nb.profile
     nb.category_bias
     """,
