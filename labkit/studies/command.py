@@ -53,24 +53,31 @@ def run(
     if out is None and profile not in claims.COUNTING:
         raise ValueError(f"profile must be study or paper without --out; got {profile!r}: give a folder")
     places = _places(kind, rows, splits)
-    runs: list[tuple[Study, list[str]]] = []
+
+    def build(seed: int, split: int) -> Study:
+        return kind(profile, seed=seed, split=split, out=out, progress=sys.stderr.isatty(), **settings)
+
+    runs: list[tuple[int, int, list[str]]] = []
+    problems: dict[str, None] = {}
     for seed in dict.fromkeys(seeds):
         for split, names in places.items():
-            study = kind(profile, seed=seed, split=split, out=out, progress=sys.stderr.isatty(), **settings)
+            study = build(seed, split)  # each for a moment: studies hold the clips that they have looked at
             here = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
-            due = [name for name in here if again or not recorded(study, name, _folder(out))]
-            runs += [(study, due)] if due else []
+            if due := [name for name in here if again or not recorded(study, name, _folder(out))]:
+                runs.append((seed, split, due))
+                problems |= dict.fromkeys(preflight(study, due))
     if not runs:
         print("nothing to run: all of these rows have their records (--again WHY runs them again)")
-    if problems := dict.fromkeys(problem for study, due in runs for problem in preflight(study, due)):
+    if problems:
         print(*(f"✗ {problem}" for problem in problems), sep="\n", file=sys.stderr)
         return 1
     failures, end = 0, time.monotonic() + 60 * minutes
-    while runs:  # a study that has run is let go, with its clips
-        study, due = runs.pop(0)
+    while runs:
+        seed, split, due = runs.pop(0)
+        study = build(seed, split)
         for name in due:
             if time.monotonic() > end:
-                left = len(due) - due.index(name) + sum(len(names) for _, names in runs)
+                left = len(due) - due.index(name) + sum(len(names) for _, _, names in runs)
                 print(f"{minutes:g} minutes are over: {left} rows are left, the same command continues")
                 return 1 if failures else 0
             if again or not recorded(study, name, _folder(out)):  # by another process, since we have looked

@@ -140,8 +140,19 @@ class Comparison(Study):
         for name, value in clips.items():
             setattr(study, name, value)
         study.asked, study._keeper.clock = self.asked, self._keeper.clock
-        self._siblings[kind.__name__] = study
+        self._papers.append(study)
         return study
+
+    @cached_property
+    def _papers(self) -> list[Study]:
+        """The studies of the papers that have been asked for."""
+        return []
+
+    def release(self) -> None:
+        """As `Study.release`, of the papers' studies as well."""
+        super().release()
+        for study in self._papers:
+            study.release()
 
     @cached_property
     def two_stream(self) -> TwoStream:

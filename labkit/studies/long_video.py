@@ -68,7 +68,7 @@ class LongVideo(VideoNetworks):
     """All rows of the paper's tables."""
 
     paper = "long_video"
-    version = 3
+    version = 4
     networks = ("googlenet_alexnet", SUBSTITUTED)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(

@@ -244,10 +244,12 @@ class Study(ABC):
         return self.compute(name, scored, facts_of_scores(model, data))["scores"]
 
     def release(self) -> None:
-        """Let go of networks, scores and features that are kept on the disk; they are read again when asked for."""
+        """Let go of networks, scores and features that are kept on the disk; they are read again when asked for.
+
+        Siblings go altogether, with their clips: a row that needs one builds it again.
+        """
         self._keeper.release()
-        for sibling in self._siblings.values():
-            sibling.release()
+        self._siblings.clear()
 
     @staticmethod
     def accuracy(scores: Tensor, labels: Tensor) -> Measure:

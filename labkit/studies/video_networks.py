@@ -34,8 +34,6 @@ HEADS: Mapping[str, Any] = {
     "fc": long_video.FullyConnectedPooling,
     "lstm": long_video.DeepLSTM,
 }
-CLEAN_DIFFICULTY = world.Difficulty(camera=1.0, clutter=2.0, home=0.4, jitter=2.0)
-"""Of the clean set: else a single frame tells nearly all."""
 SUBSTITUTED = "googlenet_torchvision_alexnet"  # the network with torchvision's AlexNet instead of the thesis's
 
 
@@ -183,7 +181,6 @@ class VideoNetworks(Study):
                 "clips": 1,
             }
             size |= {"classes": self.scale.clean_classes, "frames": self.scale.clean_frames, "split": self.split}
-            size |= {"difficulty": CLEAN_DIFFICULTY}
             return TwoParts(*(self._drawn(world.SecondActions, part, **size) for part in ("train", "test")))
         root, missing = Path(self.data_root, "ucf101"), self.missing
         return TwoParts(*(data.UCF101(root, self.split, part, missing=missing) for part in ("train", "test")))  # type: ignore[arg-type]

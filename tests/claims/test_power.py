@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from puppets import measured, one_claim, puppets
 
-from labkit.claims import Outcome, Selection
-from labkit.claims.power import chances
+from labkit.claims import Outcome, Selection, parse
+from labkit.claims.power import chances, outcome_shares
 
 
 def chances_of(lines, *claims, seeds=10):
@@ -52,3 +52,12 @@ def test_a_lucky_spread_is_shared_with_the_others():
     beside = chances_of(lucky + wild, one_claim("a > b by 1"), one_claim("c > d by 1"))[0]
     assert alone.decided == 1.0
     assert beside.decided < 0.3
+
+
+def test_shares_of_made_up_batches_add_up_and_follow_the_truth():
+    (statement,) = parse("a > b by 1")
+    shares = outcome_shares(statement, [-3, 0, 3], [5, 20], spread=1.0, batches=200)
+    assert all(sum(of.values()) == pytest.approx(1) for effects in shares.values() for of in effects.values())
+    assert shares[20][3][Outcome.HOLDS] > shares[5][3][Outcome.HOLDS] > 0.8
+    assert shares[20][0][Outcome.LEVEL] > shares[5][0].get(Outcome.LEVEL, 0.0)
+    assert shares[20][-3][Outcome.REVERSED] > 0.99

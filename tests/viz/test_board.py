@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from labkit.viz import System, forest_plot, trade_off_chart, verdict_tiles
+from labkit.viz import System, forest_plot, outcome_bars, trade_off_chart, verdict_tiles
 from labkit.viz.board import margins_beyond
 
 INF, NAN = math.inf, math.nan
@@ -100,6 +100,23 @@ def test_the_forest_has_a_point_with_its_interval_for_each_statement():
     assert not forest_plot([statement(NAN, NAN, NAN, outcome="not yet run")], title="t", alt="a").data
 
 
+# How often something ends in each outcome
+
+
+def test_bars_are_stacked_by_outcome_and_the_slider_sets_all_of_them():
+    few = {"0": {"holds": 0.1, "can't tell here": 0.9}, "+1": {"holds": 1.0}}
+    many = {"0": {"level": 1.0}, "+1": {"holds": 0.5, "level": 0.5}}
+    words = {"title": "Sure", "alt": "Bars.", "x_title": "difference", "slider": "judged on"}
+    figure = outcome_bars({"3 seeds": few, "20 seeds": many}, **words)
+    assert figure.layout.barmode == "stack"
+    assert [trace.name for trace in figure.data] == ["✓ holds", "= level", "? can't tell here"]
+    assert [list(trace.y) for trace in figure.data] == [[10, 100], [0, 0], [90, 0]]
+    moves = figure.layout.sliders[0].steps
+    assert [step.label for step in moves] == ["3 seeds", "20 seeds"]
+    assert moves[1].args[0]["y"] == [[0, 50], [100, 50], [0, 0]]
+    assert figure.alt == "Bars. At the last bar it holds, judged on 3 seeds 100 %, 20 seeds 50 %."
+
+
 # The trade-off
 
 
@@ -161,6 +178,8 @@ def test_no_label_covers_another():
         (lambda: margins_beyond(statement(1.0, 0.0, 2.0, least=-INF)), "must want something"),
         (lambda: forest_plot([], title="t", alt="a"), "at least one"),
         (lambda: forest_plot([statement(1.0, 0.0, 2.0, outcome="wins")], title="t", alt="a"), "outcomes of holds"),
+        (lambda: outcome_bars({}, title="t", alt="a", x_title="x", slider="s"), "steps must have outcomes"),
+        (lambda: outcome_bars({"3": {"0": {"wins": 1.0}}}, title="t", alt="a", x_title="x", slider="s"), "'wins'"),
         (lambda: chart([]), "the same costs above 0"),
         (lambda: chart([system("free", ms=0.0)]), "the same costs above 0"),
         (lambda: chart([system("one", ms=1.0), system("two", s=1.0)]), "the same costs above 0"),
