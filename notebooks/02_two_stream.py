@@ -306,7 +306,17 @@ viz.recall_chart(streams, large.test, title="Recall from one frame, and from ten
 
 # %%
 board.table(
-    "table 1", claimed=("ts.pretrain", "ts.last_layer", "ts.dropout", "ts.dropout_last", "ts.stack", "ts.mean", "ts.traj", "ts.temporal")
+    "table 1",
+    claimed=(
+        "ts.pretrain",
+        "ts.last_layer",
+        "ts.dropout",
+        "ts.dropout_last",
+        "ts.stack",
+        "ts.mean",
+        "ts.traj",
+        "ts.temporal",
+    ),
 )
 
 # %% [markdown]

@@ -341,9 +341,8 @@ study.measure("average", "rnn", "lstm", "birnn")
 board.table("table results", claimed=("rnn.recurrent", "rnn.lstm_worst", "rnn.birnn"))
 
 # %% [markdown]
-# > On UCF101 all four lie within five points, and in the paper's own test column the RNN is *below* Average. Here the
-# > bidirectional model is far ahead; how far the forward ones are, the table says. Two thirds of our classes need motion to
-# > be told apart, and a third differs in nothing but order.
+# > On UCF101 all four lie within five points, and in the paper's own test column the RNN is *below* Average. How far apart
+# > are they here? Two thirds of our classes need motion to be told apart, and a third differs in nothing but order.
 #
 # **Predict:** a forward model has seen one frame at its first step and ten at its last. What does it cost to weight both
 # equally? And does the number of a step mean anything to the bidirectional model?
@@ -485,12 +484,11 @@ figures.both_streams(code_reading.both_streams(study, names[3]), name=names[3])
 # **Predict** which of these helps most, then compare. All rows but the first were measured by studies only.
 
 # %%
-board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6"))
+board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6", "rnn.dual"))
 
 # %% [markdown]
-# > In our records motion helps most, as a second stream or as a second direction in time. A second layer and other codes do
-# > not: perhaps because all layers of a network that was trained on stills know about postures and things, and none
-# > about motion.
+# > Two of the rows bring in something new, motion as a second stream and a second direction in time; the others only read
+# > the same stills in another way. Which of the two kinds gains more?
 # >
 # > The budgets are not equal. With augmentation there are five times as many clips, for the same number of steps.
 # > Fine-tuning continues with a trained RNN for further steps, and is one training where the others are the mean of three.

@@ -382,7 +382,17 @@ study.measure("inference")
 # samples, and a fifth as many clips were tested.
 
 # %%
-claims = ["flow_helps", "multitask", "stacked", "chairs", "multitask16", "multi_frame", "headline", "as_stacked", "appearance"]
+claims = [
+    "flow_helps",
+    "multitask",
+    "stacked",
+    "chairs",
+    "multitask16",
+    "multi_frame",
+    "headline",
+    "as_stacked",
+    "appearance",
+]
 board.table("table 4.1", claimed=tuple(f"afn.{name}" for name in claims))
 
 # %% [markdown]
