@@ -502,7 +502,7 @@ board.verdicts()
 # %% [markdown]
 # ### How sure is sure?
 #
-# A verdict can be wrong by chance. Say that "A beats B by more than 2 points" is judged, that the difference varies by 3
+# A verdict can be wrong through bad luck. Say that "A beats B by more than 2 points" is judged, that the difference varies by 3
 # points from seed to seed, and that we *knew* the true difference. **Predict:** if A and B are truly equal, how often do
 # three seeds say that it *holds*? How often do they find the two level? And from how many seeds on is a true difference of 4
 # points found nine times out of ten?

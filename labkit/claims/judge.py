@@ -5,7 +5,7 @@ interval lies says what became of it: see `Statement.judge`. All metrics of a st
 what a seed makes easy or hard for both sides drops out.
 
 A claim holds if all of its statements do, each at a risk of 5 %. One statement that is level or the other way round
-suffices against it. So that a claim of many statements is not refuted by chance more easily than one of few, the risk
+suffices against it. So that a claim of many statements is not refuted by bad luck more easily than one of few, the risk
 is shared among them (Holm 1979): the clearest of k statements has to stand at 5 / k %, the next at 5 / (k - 1) %.
 """
 

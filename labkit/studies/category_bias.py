@@ -1,4 +1,4 @@
-"""A source task that misleads: what is left of its bias when only the last layer learns, from a few clips.
+"""A source task that misleads: how much of its bias remains when only the last layer learns, from a few clips.
 
 Negative back-dropout is meant against *category bias*: a category of the source task that means something else in the
 target task. Here the source task knows the very actions of the target task, but has seen each of them where its
@@ -6,7 +6,7 @@ look-alike is at home: hammering in the forest, chopping in the workshop. The cl
 anywhere, so nothing in them says that the source was wrong; at the test everybody is at home. The control is a source
 task that was itself filmed anywhere.
 
-The network stays as it is, and its last layer learns anew, the baseline of section 4.5, from so few clips that it
+The network stays as it is, and its last layer learns from the beginning, the baseline of section 4.5, from so few clips that it
 leans on what the network knows. Then it loses neurons of fc7, and learns once more. Several draws of these clips are
 averaged.
 """
