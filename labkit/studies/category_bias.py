@@ -6,8 +6,9 @@ look-alike is at home: hammering in the forest, chopping in the workshop. The cl
 anywhere, so nothing in them says that the source was wrong; at the test everybody is at home. The control is a source
 task that was itself filmed anywhere.
 
-The network stays as it is, and only a new last layer learns, the baseline of section 4.5, from so few clips that it leans
-on what the network knows. Then it loses neurons of fc7, and learns once more. Several draws of these clips are averaged.
+The network stays as it is, and only a new last layer learns, the baseline of section 4.5, from so few clips that it
+leans on what the network knows. Then it loses neurons of fc7, and learns once more. Several draws of these clips are
+averaged.
 """
 
 import copy
