@@ -254,6 +254,7 @@ class Scoreboard:
                 "outcome": str(check.outcome),
                 **{"mean": check.mean, "low": check.low, "high": check.high},
                 **{"least": check.statement.low, "most": check.statement.high},
+                "values": check.differences,
             }
             for claim, check in checks
         ]

@@ -14,7 +14,7 @@ from labkit.viz.figures.labels import PLOT
 from labkit.viz.style import FONT, INK, PALETTE, QUIET, Figure, finish
 from labkit.viz.tables import OUTCOMES
 
-_LIGHT = {"leans to it", "level", "leans against it", "can't tell here"}  # too light for white signs
+_LIGHT = {"leans to it", "leans against it", "can't tell here", "not yet run"}  # too light for white signs
 HEIGHT = 560  # of a `trade_off_chart`, in pixels
 _TICKS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
@@ -77,8 +77,8 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
 
     Args:
         statements: for each ``claim``, its id; ``text``; ``outcome``, one of `OUTCOMES`; ``mean``, ``low`` and ``high``
-            of the difference, NaN where it was not measured; and ``least`` and ``most``, the range that it should lie
-            in, one of them perhaps infinite.
+            of the difference, NaN where it was not measured; ``least`` and ``most``, the range that it should lie
+            in, one of them perhaps infinite; and optionally ``values``, the difference of each seed.
         title: above the figure.
         alt: what there is to see.
 
@@ -111,6 +111,17 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
                 hovertemplate="%{customdata[0]}<br>difference %{customdata[1]:+.2f} [%{customdata[2]:+.2f}, "
                 f"%{{customdata[3]:+.2f}}]: {outcome}<extra></extra>",
             )
+    dots = [
+        (_scaled(min(value - one["least"], one["most"] - value)), y)
+        for y, (one, beyond) in enumerate(rows)
+        if beyond
+        for value in one.get("values", ())
+    ]
+    if dots:
+        look = {"size": 5, "color": "white", "line": {"color": INK, "width": 1}}
+        at, rows_of_dots = zip(*dots, strict=True)
+        words = {"name": "one seed each", "hoverinfo": "skip"}
+        figure.add_scatter(x=list(at), y=[y + 0.18 for y in rows_of_dots], mode="markers", marker=look, **words)
     notes, rules, before = [], [], ""
     for y, (one, beyond) in enumerate(rows):
         head = f"<b>{escape(one['claim'])}</b>  " if one["claim"] != before else "      "
@@ -121,7 +132,8 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
             across = {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": y - 0.62, "y1": y - 0.62}
             rules.append({**across, "line": {"color": "#D1D5DB", "width": 1}})
         before = one["claim"]
-    reach = max([1.0, *(abs(end) for _, beyond in rows if beyond is not None for end in beyond)])
+    ends = [abs(end) for _, beyond in rows if beyond is not None for end in beyond]
+    reach = max([1.0, *ends, *(math.sinh(abs(x)) for x, _ in dots)])
     ticks = sorted({sign * tick for tick in _TICKS if tick <= 1.1 * reach for sign in (-1, 1)})
     side = 1.04 * _scaled(reach)
     figure.update_layout(annotations=notes, shapes=rules)
@@ -143,7 +155,7 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
         title=title,
         alt=f"{alt} {_read_out(rows)}",
         height=44 * len(rows) + 130,
-        margin={"l": 16, "t": 62},
+        margin={"l": 16, "t": 92},
         legend=legend,
         showlegend=True,
     )

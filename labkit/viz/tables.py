@@ -15,19 +15,19 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any
 
-from labkit.viz.style import DIVERGING, FONT, PALETTE, QUIET
+from labkit.viz.style import DIVERGING, FONT, PALETTE
 
 # Outcome of a claim: its sign and its colour, from what speaks for it to what speaks against it.
 OUTCOMES = {
     "holds": ("✓", DIVERGING[0][1]),
     "leans to it": ("↗", DIVERGING[1][1]),
-    "level": ("=", "#B4B9C2"),
+    "level": ("=", "#5F6773"),
     "leans against it": ("↘", DIVERGING[3][1]),
     "the other way round": ("✗", DIVERGING[4][1]),
-    "can't tell here": ("?", "#E3E6EB"),
+    "can't tell here": ("?", "#BFC4CD"),
     "condition absent": ("∅", PALETTE[3]),
     "stale": ("↻", "#8C93A0"),
-    "not yet run": ("·", QUIET),
+    "not yet run": ("·", "#E3E6EB"),
 }
 
 # & stands for the table, twice by its class: so these rules outweigh JupyterLab's own for tables and lists.

@@ -100,6 +100,15 @@ def test_the_forest_has_a_point_with_its_interval_for_each_statement():
     assert not forest_plot([statement(NAN, NAN, NAN, outcome="not yet run")], title="t", alt="a").data
 
 
+def test_each_seed_is_a_dot_beside_the_interval():
+    seen = statement(3.0, 2.0, 4.0) | {"values": (2.0, 5.0)}
+    late = statement(NAN, NAN, NAN, outcome="not yet run") | {"values": (1.0,)}  # of too few seeds
+    figure = forest_plot([seen, late], title="t", alt="a")
+    assert [trace.name for trace in figure.data] == ["✓ holds", "one seed each"]
+    assert list(figure.data[1].x) == pytest.approx([math.asinh(1), math.asinh(4)])
+    assert max(figure.layout.xaxis.range) > math.asinh(4)
+
+
 # How often something ends in each outcome
 
 
