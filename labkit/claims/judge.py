@@ -99,7 +99,8 @@ class Verdict:
         lines = [check.told for check in self.checks] + [f"beside it: {check.told}" for check in measured]
         reason = "\n".join(dict.fromkeys(lines))
         plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
-        return plain | ({"cause": self.cause} if self.cause else {})
+        late = self.outcome in (Outcome.STALE, Outcome.NOT_RUN)
+        return plain | ({"cause": self.cause} if self.cause and not late else {})
 
 
 def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> Verdict:

@@ -211,6 +211,9 @@ def test_a_refuted_claim_wants_a_cause():
     assert verdict(one_claim("a > b by 1"), lines).lacks_cause
     assert not verdict(one_claim("a > b by 1", cause="the world is too small"), lines).lacks_cause
     assert not verdict(one_claim("b > a by 1"), lines).lacks_cause
+    told = one_claim("a > b by 1", cause="the world is too small")
+    assert verdict(told, lines).plain()["cause"] == "the world is too small"
+    assert "cause" not in verdict(told, []).plain()  # nothing to explain yet
     real = measured("a", 1, 1, 1, dataset="ucf101") + measured("b", 9, 9, 9, dataset="ucf101")
     elsewhere = verdict(one_claim("a > b by 1", cause="the world is too small"), real, dataset="ucf101")
     assert elsewhere.outcome is Outcome.REVERSED
