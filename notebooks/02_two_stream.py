@@ -494,7 +494,8 @@ board.table("table 4", claimed=("ts.svm", "ts.complementary_small"))
 # - Appearance can be learned from images; for motion, a small set of videos can use a large one.
 # - Subtracting the mean takes out the camera's part of a field; whether that helps depends on how much the camera moves.
 #
-# What became of the paper's claims on this data, over several seeds:
+# **Predict:** which claim of this paper needs the exact flow of our world, and which might fail *because* the world is so
+# small? What became of the paper's claims on this data, over several seeds:
 
 # %%
 board.verdicts()

@@ -502,7 +502,8 @@ board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6", "rnn.dual"))
 #   an LSTM make remembering easy.
 # - Whether a recurrent network is worth it is a question about the data.
 #
-# What became of the paper's claims on this data, over several seeds:
+# **Predict:** which model do several worlds place last, and on which classes? What became of the paper's claims on this
+# data, over several seeds:
 
 # %%
 board.verdicts()

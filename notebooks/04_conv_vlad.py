@@ -566,7 +566,8 @@ viz.RetrievalBrowser(photos, rankings, title="Who finds what", alt=alt, **option
 #
 # ## Verdicts
 #
-# What longer runs (profile `study`, several seeds) make of the paper's claims:
+# **Predict:** does the middle of the network still win once other photos and other starts are asked? What longer runs
+# (profile `study`, several seeds) make of the paper's claims:
 
 # %%
 board.verdicts()

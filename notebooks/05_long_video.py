@@ -463,7 +463,8 @@ board.table("table 3.5", claimed=("long.lstm_flow",))
 # - An LSTM reads in order and predicts at every frame; how these predictions become one is a choice of detail.
 # - Motion that is lost at one frame a second comes back as flow.
 #
-# What became of the paper's claims on this data, over several seeds:
+# **Predict:** the differences of Table 3.1 are of a point or two. How many of them can be told from noise here? What became
+# of the paper's claims on this data, over several seeds:
 
 # %%
 board.verdicts()

@@ -476,7 +476,8 @@ viz.folded("Tables of our own: training clips, probes, errors on the puppet", *m
 # - A mean error hides where the error is: on the puppet, a tiny FlowNet knows less than its mean suggests.
 # - A linear probe shows what a network knows before it is trained for a task, and how strong a rival is.
 #
-# What became of the claims on this data, over several seeds:
+# **Predict:** what is flow worth that was learned from other things than people? What became of the claims on this data,
+# over several seeds:
 
 # %%
 board.verdicts()

@@ -434,7 +434,8 @@ board.table("table mixing", claimed=("tdn.mixing",))
 # - A baseline has to start where the rival starts, see what it sees, and train for as long.
 # - A network that is given flow already has much of what differences tell.
 #
-# What became of the claims on this data, over several seeds:
+# **Predict:** for which of its claims does the TDN need classes that only motion tells? What became of the claims on this
+# data, over several seeds:
 
 # %%
 board.verdicts()

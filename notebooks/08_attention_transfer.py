@@ -484,7 +484,8 @@ figures.rescued(frames.images, frames.attention, frames.concepts, frames.energie
 #   show nothing; compared with a mean of scores instead of a vote, much less of its lead remains.
 # - EnergyNet learns from labelled videos, and from hard quadruplets of them, which energy each attention map deserves.
 #
-# What became of the claims on this data, over several seeds:
+# **Predict:** attention against a plain mean of the scores: on how many worlds of three is it ahead? What became of the
+# claims on this data, over several seeds:
 
 # %%
 board.verdicts()

@@ -439,7 +439,8 @@ board.table("table 3")
 # - A gain is worth what it is compared with: give the baseline the same time, and let the choice beat a random one.
 # - A point on a few hundred clips is not a finding. Say how much chance alone can do.
 #
-# What this run says, and what became of the claims over several seeds:
+# **Predict:** which gain is left once dropping at random and training for as long stand beside it? What this run says, and
+# what became of the claims over several seeds:
 
 # %%
 print(f"NB-TL against the fine-tuned network: {gain_in_words(*gains['all together'])}.")
