@@ -56,12 +56,17 @@ class NameTicks(NamedTuple):
 
 
 def name_ticks(names: Sequence[str]) -> NameTicks:
-    """How names stand below an axis without running into each other: level, aslant, upright, or upright and small."""
+    """How names stand below an axis without running into each other: level, aslant, upright, or upright and small.
+
+    A name may have several lines, with ``<br>`` between them.
+    """
     slot = PLOT / max(len(names), 1)
-    longest = max(map(len, names), default=0)
+    lines = [name.split("<br>") for name in names]
+    longest = max((len(line) for of_name in lines for line in of_name), default=0)
+    further = 15 * (max(map(len, lines), default=1) - 1)  # pixels of the lines below the first one
     if 1.1 * 12 * LETTER * longest <= slot:
-        return NameTicks(0, 12, SHORT)
+        return NameTicks(0, 12, SHORT + further)
     if slot >= 28:  # slanted lines lie half of it apart
-        return NameTicks(30, 12, SHORT + math.ceil(12 * LETTER * longest / 2))
+        return NameTicks(30, 12, SHORT + further + math.ceil(12 * LETTER * longest / 2))
     size = max(min(12, int(slot) - 1), 7)
-    return NameTicks(90, size, 8 + math.ceil(size * LETTER * longest))
+    return NameTicks(90, size, 8 + further + math.ceil(size * LETTER * longest))
