@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from labkit.claims.paper import Claim, Paper
+from labkit.claims.paper import Claim
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
 from labkit.claims.statement import Outcome, Statement
@@ -123,7 +123,7 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
 
     def checked(statements: Sequence[Statement]) -> list[Check]:
         found = (_check(statement, enough, thawed, fresh, every) for statement in statements)
-        return [_beside(check, selection.paper, explored) for check in found]
+        return [_beside(check, selection, explored) for check in found]
 
     checks, also = _shared_risk(checked(claim.statements)), tuple(checked(claim.also))
     worst = _worst(checks)
@@ -188,12 +188,13 @@ def _check(
     return Check.of(statement, [statement.difference(values) for values in paired])
 
 
-def _beside(check: Check, paper: Paper, explored: Mapping[int, Mapping[str, float]]) -> Check:
+def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[str, float]]) -> Check:
     """With words, the paper's own difference, if its tables have one, and what other seeds had said before."""
     if math.isnan(check.mean):
         return check
-    statement = check.statement
-    check = replace(check, words=in_words(statement, check.differences, paper))
+    statement, paper = check.statement, selection.paper
+    runs = "worlds" if selection.dataset == "world" else "seeds"
+    check = replace(check, words=in_words(statement, check.differences, paper, runs))
     if statement.terms.keys() <= paper.numbers.keys():
         check = replace(check, paper=statement.difference(paper.numbers))
         where = "" if check.finds_the_papers else ", outside"

@@ -13,24 +13,25 @@ def name_of(metric: str, paper: Paper) -> str:
     return re.sub(r"^\([a-z]\) ", "", meaning.partition(": ")[2] or meaning)
 
 
-def in_words(statement: Statement, differences: Sequence[float], paper: Paper) -> str:
+def in_words(statement: Statement, differences: Sequence[float], paper: Paper, runs: str = "worlds") -> str:
     """A sentence such as "A against B: 1.4 points more on average, more in 8 worlds of 10".
 
     Args:
         statement: about two metrics in percent; of another one the text is kept.
         differences: the value of each seed, at least one.
         paper: whose metrics they are.
+        runs: what a seed is: in the lab's world it is another world.
     """
     mean = sum(differences) / len(differences)
     than, sign = ("more", 1) if mean >= 0 else ("less", -1)
     agree = sum(sign * value > 0 for value in differences)
-    worlds = f"{than} in {agree} of {len(differences)} worlds"
+    agreed = f"{than} in {agree} of {len(differences)} {runs}"
     left, right = ([metric for metric, factor in statement.terms.items() if factor == side] for side in (1, -1))
     two = len(left) == len(right) == 1 and len(statement.terms) == 2 and not statement.constant
     if not two or not all(paper.metrics.get(metric, "").startswith("%") for metric in statement.terms):
-        return f"{statement.text}: {mean:+.2f} on average, {worlds}"
+        return f"{statement.text}: {mean:+.2f} on average, {agreed}"
     first, second = _shortened(name_of(left[0], paper), name_of(right[0], paper))
-    return f"{first} against {second}: {abs(mean):.1f} points {than} on average, {worlds}"
+    return f"{first} against {second}: {abs(mean):.1f} points {than} on average, {agreed}"
 
 
 def _shortened(first: str, second: str) -> tuple[str, str]:

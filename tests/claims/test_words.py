@@ -40,6 +40,12 @@ def test_sentences_by_hand(statement, differences, sentence):
     assert in_words(parsed, differences, PAPER) == sentence
 
 
+def test_on_real_data_a_seed_is_no_world():
+    real = [replace(r, dataset="ucf101", world=0) for r in measured("a", 9, 9, 9) + measured("b", 5, 5, 5)]
+    found = verdict(one_claim("a > b by 1"), real, dataset="ucf101")
+    assert found.checks[0].words.endswith("more in 3 of 3 seeds")
+
+
 def test_words_come_before_the_numbers():
     found = verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 5, 5, 5))
     words, _, numbers = found.plain()["reason"].partition(" (")
