@@ -181,8 +181,9 @@ def test_networks_of_imagenet_get_the_colours_that_they_expect(root):
 
 
 class InShort(LongVideo):
-    """The paper's networks, for two steps of one clip, on ten frames and two."""
+    """The paper's networks, for two steps of one clip, on ten frames and two; few of them are kept."""
 
+    gigabytes = 0.1
     scales: ClassVar = {
         "paper": Scale(few=2, many=10, rate=12.0, min_frames=12, high=12.0, low=6.0, steps=1e-5, batch=1, whole_batch=1)
         ._replace(examples=2, starts=1, watch=1)
