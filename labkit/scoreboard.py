@@ -231,10 +231,10 @@ class Scoreboard:
         (statement,) = claims.parse(text)
         steps = {
             f"{count} seeds": {
-                f"{effect:+d}" if effect else "0": {str(outcome): share for outcome, share in shares.items()}
-                for effect, shares in outcome_shares(statement, range(-4, 7), [count], spread=spread)[count].items()
+                f"{effect:+g}" if effect else "0": {str(outcome): share for outcome, share in shares.items()}
+                for effect, shares in effects.items()
             }
-            for count in (3, 5, 10, 20)
+            for count, effects in outcome_shares(statement, range(-4, 7), (3, 5, 10, 20), spread=spread).items()
         }
         return outcome_bars(
             steps,

@@ -505,16 +505,16 @@ board.verdicts()
 #
 # A verdict can be wrong through bad luck. Say that "A beats B by more than 2 points" is judged, that the difference varies by 3
 # points from seed to seed, and that we *knew* the true difference. **Predict:** if A and B are truly equal, how often do
-# three seeds say that it *holds*? How often do they find the two level? And from how many seeds on is a true difference of 4
-# points found nine times out of ten?
+# three seeds say that it *holds*? How often do they find the two level? And how many seeds does it take to find a true
+# difference of 4 points more often than not?
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # four hundred made-up batches for each number of seeds and each true difference, judged as the lab judges
 board.how_sure("a > b by 2", spread=3.0)
 
 # %% [markdown]
-# > Move the slider. With few seeds nearly everything leans, and little is wrong: the rule would rather say nothing. More seeds
-# > do not make the truth more favourable, only clearer.
+# > Move the slider. With few seeds most batches say nothing or lean, and hardly any decide wrongly: the rule would rather say
+# > nothing. More seeds do not make the truth more favourable, only clearer.
 #
 # ## On the real data
 #

@@ -162,9 +162,9 @@ def _thawed(selection: Selection) -> str:
     return f"frozen for the study's version {frozen.study} and the world's {frozen.world}; now {now[0]} and {now[1]}"
 
 
-def _complete(statement: Statement, seeds: Mapping[int, Mapping[str, float]]) -> list[Mapping[str, float]]:
-    """The values of the seeds that have every metric of a statement."""
-    return [values for values in seeds.values() if statement.terms.keys() <= values.keys()]
+def differences(statement: Statement, seeds: Mapping[int, Mapping[str, float]]) -> list[float]:
+    """The number that a statement is about, for each of the seeds that have every metric of it."""
+    return [statement.difference(values) for values in seeds.values() if statement.terms.keys() <= values.keys()]
 
 
 def _check(
@@ -174,18 +174,18 @@ def _check(
     fresh: Mapping[int, Mapping[str, float]],
     every: Mapping[int, Mapping[str, float]],
 ) -> Check:
-    paired, nan = _complete(statement, fresh), math.nan
+    paired, nan = differences(statement, fresh), math.nan
     if thawed:
         return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, thawed)
     if len(paired) < enough:
-        if len(_complete(statement, every)) >= enough:
+        if len(differences(statement, every)) >= enough:
             reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
         reason = f"{len(paired)} of {enough} seeds have every metric of it"
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
             reason = f"no record of {', '.join(missing)}"
         return Check(statement, Outcome.NOT_RUN, len(paired), nan, nan, nan, reason)
-    return Check.of(statement, [statement.difference(values) for values in paired])
+    return Check.of(statement, paired)
 
 
 def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[str, float]]) -> Check:
@@ -199,8 +199,8 @@ def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[s
         check = replace(check, paper=statement.difference(paper.numbers))
         where = "" if check.finds_the_papers else ", outside"
         check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
-    if before := _complete(statement, explored):
-        mean = fmean(statement.difference(values) for values in before)
+    if before := differences(statement, explored):
+        mean = fmean(before)
         sign = "the same sign" if mean * check.mean > 0 else "another sign"
         check = replace(check, reason=f"{check.reason}; explored {mean:+.2f} on {len(before)} other seeds, {sign}")
     return check

@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 import torch
 
-from labkit.claims.judge import Check, interval, judge_all
+from labkit.claims.judge import Check, differences, interval, judge_all
 from labkit.claims.paper import Claim
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
@@ -45,14 +45,10 @@ def chances(selection: Selection, measured: Iterable[Record], seeds: int) -> lis
     """
     values = selection.exploration().values(measured)
     counted = [claim for claim in selection.paper.claims if not claim.exact and not claim.absent]
-    known = {s.text: _seen(s, values) for claim in counted for s in claim.statements}
+    known = {s.text: differences(s, values) for claim in counted for s in claim.statements}
     spreads = [stdev(seen) for seen in known.values() if len(seen) > 1 and stdev(seen) > 0]
     shared = math.sqrt(fmean(spread**2 for spread in spreads)) if spreads else 0.0
     return [_chance(claim, known, shared, seeds) for claim in counted]
-
-
-def _seen(statement: Statement, values: Mapping[int, Mapping[str, float]]) -> list[float]:
-    return [statement.difference(of) for of in values.values() if statement.terms.keys() <= of.keys()]
 
 
 def _chance(claim: Claim, known: Mapping[str, list[float]], shared: float, seeds: int) -> Chance:
@@ -75,7 +71,7 @@ def _chance(claim: Claim, known: Mapping[str, list[float]], shared: float, seeds
 
 
 def outcome_shares(
-    statement: Statement, effects: Iterable[float], seeds: Sequence[int], *, spread: float, batches: int = BATCHES
+    statement: Statement, effects: Sequence[float], seeds: Sequence[int], *, spread: float, batches: int = BATCHES
 ) -> dict[int, dict[float, dict[Outcome, float]]]:
     """How often made-up batches end in each outcome, by their number of seeds and by the true difference.
 
@@ -87,7 +83,6 @@ def outcome_shares(
         batches: made up for each of them; all effects see the same noise.
     """
     shares: dict[int, dict[float, dict[Outcome, float]]] = {}
-    effects = list(effects)
     for count in seeds:
         noise = spread * torch.randn(batches, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         ends = [interval(batch) for batch in noise.tolist()]  # of a true difference of zero: others lie beside it

@@ -376,7 +376,7 @@ class BackDropout(Study):
     def category_bias(self, bias: float) -> dict[str, Measure]:
         """Ours: the last layer alone, from few clips, on a source task that misleads."""
         network = self.biased_network(bias).eval()
-        target = Target.seen_by(network, back_dropout.frame_view(crop_size=56), self.seed, self.scale.biased[1])
+        target = Target.seen_by(network, self.view, self.seed, self.scale.biased[1])
         return {
             f"condition.bias.{bias:g}.{way}{suffix}": Measure(100 * value)
             for way, outcome in misled(network, target, seed=self.seed).items()

@@ -43,7 +43,7 @@ FRAMES = 4  # of a clip
 WAYS = ("last_layer", "nb", "random")
 
 
-class Outcome(NamedTuple):
+class Answers(NamedTuple):
     """Of the clips at home, the fractions that are taken for what they are, and for their look-alike."""
 
     right: float
@@ -109,16 +109,16 @@ def learned(network: CNNM, known: Activations, units: Units) -> CNNM:
 
 
 @torch.no_grad()
-def outcome(network: CNNM, test: Activations) -> Outcome:
+def outcome(network: CNNM, test: Activations) -> Answers:
     """What the last layer of a network makes of clips, by the mean softmax of their frames."""
     scores = network.classifier(test.fc7).softmax(1).unflatten(0, (-1, FRAMES)).mean(1)  # (N, 6)
     predicted, labels = scores.argmax(1), test.labels[::FRAMES]
     names = list(LOOK_ALIKES)
     others = torch.tensor([names.index(LOOK_ALIKES[name]) for name in names])
-    return Outcome(*((predicted == wanted).double().mean().item() for wanted in (labels, others[labels])))
+    return Answers(*((predicted == wanted).double().mean().item() for wanted in (labels, others[labels])))
 
 
-def misled(network: CNNM, target: Target, *, seed: int) -> Mapping[str, Outcome]:
+def misled(network: CNNM, target: Target, *, seed: int) -> Mapping[str, Answers]:
     """What becomes of the clips at home, by the way in which the last layer has learned: the mean over all draws.
 
     Args:
@@ -131,11 +131,11 @@ def misled(network: CNNM, target: Target, *, seed: int) -> Mapping[str, Outcome]
         out; for ``"random"``, after as many were dropped at random.
     """
     generator = torch.Generator().manual_seed(seed)
-    outcomes: dict[str, list[Outcome]] = {way: [] for way in WAYS}
+    outcomes: dict[str, list[Answers]] = {way: [] for way in WAYS}
     for _ in range(DRAWS):
         few, held_out = draw(target.known, generator)
         start = learned(network, few, {})
         voted = negative_back_dropout(start, mistakes(start, held_out), ("fc7",), RATIO)
         for way, units in (("last_layer", {}), ("nb", voted), ("random", random_units(start, voted, generator))):
             outcomes[way].append(outcome(learned(network, few, units), target.test))
-    return {way: Outcome(*torch.tensor(several).mean(0).tolist()) for way, several in outcomes.items()}
+    return {way: Answers(*torch.tensor(several).mean(0).tolist()) for way, several in outcomes.items()}

@@ -112,8 +112,8 @@ class FrameCodes(Study):
         if self.dataset == "ucf101":
             root, missing = Path(self.data_root, "ucf101"), self.missing
             return data.UCF101(root, self.split, part, missing=missing)  # type: ignore[arg-type]
-        size: dict[str, Any] = {"groups": self.scale.groups, "clips": self.scale.clips, "frames": 24}  # 2 seconds
-        size["test_groups"] = self.scale.test_groups
+        size: dict[str, Any] = {"groups": self.scale.groups, "test_groups": self.scale.test_groups}
+        size |= {"clips": self.scale.clips, "frames": 24}  # two seconds
         return self.prepared(world.Actions(seed=self.seed, split=self.split, part=part, **size))
 
     @property
