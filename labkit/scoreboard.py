@@ -245,27 +245,35 @@ class Scoreboard:
         )
 
     def overview(self) -> list[Any]:
-        """To display one after the other: a forest plot of all statements; folded, the claims in words; the tables."""
+        """To display one after the other: a forest plot for each unit; folded, the claims in words; the tables."""
         checks = [(verdict.claim.id, check) for verdict in self.judged() for check in verdict.checks]
-        statements = [
-            {
-                "claim": claim,
-                "text": check.statement.text,
-                "outcome": str(check.outcome),
-                **{"mean": check.mean, "low": check.low, "high": check.high},
-                **{"least": check.statement.low, "most": check.statement.high},
-                "values": check.differences,
-            }
-            for claim, check in checks
-        ]
-        counted = f"{len(self.paper.claims)} claims, {len(statements)} statements"
+        by_unit: dict[str, list[dict[str, Any]]] = {}
+        for claim, check in checks:
+            by_unit.setdefault(claims.unit_of(check.statement, self.paper), []).append(
+                {
+                    "claim": claim,
+                    "text": check.statement.text,
+                    "outcome": str(check.outcome),
+                    **{"mean": check.mean, "low": check.low, "high": check.high},
+                    **{"least": check.statement.low, "most": check.statement.high},
+                    "values": check.differences,
+                }
+            )
+        counted = f"{len(self.paper.claims)} claims, {len(checks)} statements"
         seeds = max((check.seeds for _, check in checks), default=0)
         outcomes = dict.fromkeys(str(check.outcome) for _, check in checks)
         shown: list[Any] = [Table(f"<p>{counted}: {' or '.join(outcomes)}</p>")]
         if seeds:
-            title = f"{self.paper.title}<br>{counted}, at most {seeds} seeds, data set {self.dataset}"
+            titles = {unit: f"{self.paper.title}<br>Statements in {unit}" for unit in by_unit}
+            titles[max(by_unit, key=lambda unit: len(by_unit[unit]))] = (
+                f"{self.paper.title}<br>{counted}, at most {seeds} seeds, data set {self.dataset}"
+            )
             alt = "For each statement of the paper's claims the difference beyond its margin, with its interval."
-            shown = [forest_plot(statements, title=title, alt=alt)]
+            finest = {"pixels": 0.05}
+            shown = [
+                forest_plot(those, title=titles[unit], alt=alt, unit=unit, finest=finest.get(unit, 1.0))
+                for unit, those in by_unit.items()
+            ]
         tables = [self.table(entry.id) for entry in self.paper.entries if entry.rows]
         shown.append(folded("The claims in words, and why where they do not hold", self.verdicts()))
         shown.append(folded(f"{len(tables)} of its tables, ours beside the paper's", *tables))

@@ -7,6 +7,7 @@ from puppets import note
 
 from labkit import claims
 from labkit.scoreboard import Scoreboard
+from labkit.studies import study_of
 from labkit.studies.two_stream import TwoStream
 from labkit.world import VERSION
 
@@ -178,6 +179,19 @@ def test_records_alone_are_those_of_the_data_set_with_the_most(tmp_path):
     assert [board.dataset for board in boards] == ["oxford5k", "oxford5k", "holidays"]
     assert Scoreboard.of_records("conv_vlad", folder=tmp_path).dataset == "world"
     assert boards[0].live == {}
+
+
+def test_each_unit_has_a_forest_of_its_own(tmp_path):
+    version = study_of("06").version
+    for seed in range(3):
+        values = {"fine_tune.large": 60 + seed, "scratch.large": 40, "small_epe.chairs": 0.5 + seed / 100}
+        values["small_epe.target"] = 0.3
+        note(tmp_path, values, paper="action_flow_net", seed=seed, version=version, world=VERSION)
+    shown = Scoreboard.of_records("action_flow_net", folder=tmp_path).overview()
+    points, pixels, _count = (figure.layout.xaxis for figure in shown[:-2])
+    assert ("so many points" in points.title.text, "so many pixels" in pixels.title.text) == (True, True)
+    assert "+0.05" in pixels.ticktext  # fine enough for hundredths of a pixel
+    assert "+10" in points.ticktext
 
 
 def test_an_overview_draws_statements_and_folds_what_they_are_about(tmp_path):

@@ -25,6 +25,7 @@ from labkit.claims.records import (
 from labkit.claims.report import beside, report
 from labkit.claims.selection import Selection
 from labkit.claims.statement import DECIDED, SYMBOLS, ClaimsError, Outcome, Statement, parse
+from labkit.claims.words import unit_of
 
 __all__ = [
     "COUNTING",
@@ -60,6 +61,7 @@ __all__ = [
     "records",
     "report",
     "results_folder",
+    "unit_of",
     "unpack_hits",
     "verdict",
     "write",

@@ -5,6 +5,9 @@ This folder has one ``<paper>.toml`` for each paper. A claim has one or two prim
 table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours`` the metrics that belong beside
 them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
 
+A table has one ``unit``, or a list of one for each column, with which the meanings of its metrics begin; each meaning
+under ``[metrics]`` begins with its own.
+
 Where columns are data sets, ``datasets`` names them (``{ oxford5k = "Oxford" }``) and ``ours`` may be one metric,
 measured on each; ``headings`` names columns for data sets that are not the paper's. ``splits = 3`` in a table, or in a
 metric ``{ meaning = "...", splits = 3 }``, says that a value is the mean over so many official splits; where data sets
@@ -125,7 +128,7 @@ def _of_tables(name: str, entries: Sequence[tuple[Entry, _Splits]]) -> tuple[dic
         for row in entry.rows:
             for column, metric in zip(entry.columns, row.ours, strict=True):
                 if metric:
-                    parts = (entry.unit, row.name, "" if column in entry.datasets.values() else column)
+                    parts = (entry.unit_of(column), row.name, "" if column in entry.datasets.values() else column)
                     meanings.setdefault(metric, ": ".join(filter(None, parts)))
                     if counts != splits.setdefault(metric, counts):
                         raise ClaimsError(
@@ -137,7 +140,7 @@ def _of_tables(name: str, entries: Sequence[tuple[Entry, _Splits]]) -> tuple[dic
 def _entry(paper: str, kind: str, content: Any, datasets: Sequence[str], claimed: bool) -> tuple[Entry, _Splits]:
     place = f"{paper}, {kind} {_id(content)}"
     required = {"id": str, "title": str, "where": str} | ({"shows": str} if kind == "figure" else {"rows": list})
-    optional: dict[str, Any] = {"unit": "", "columns": [], "rows": [], "shows": "", "note": "", "why": ""}
+    optional: dict[str, Any] = {"unit": ("", []), "columns": [], "rows": [], "shows": "", "note": "", "why": ""}
     optional |= {"datasets": {}, "headings": {}, "splits": (1, {})}
     fields = _take(content, place, required, optional)
     columns = tuple(fields["columns"])
@@ -145,6 +148,9 @@ def _entry(paper: str, kind: str, content: Any, datasets: Sequence[str], claimed
         raise ClaimsError(f"{place}: a data set must be one of {', '.join(datasets)}; got {odd[0]!r}")
     if odd := [column for column in fields["datasets"].values() if column not in columns]:
         raise ClaimsError(f"{place}: a data set must have one of the columns {list(columns)}; got {odd[0]!r}")
+    units = fields["unit"]
+    if isinstance(units, list) and len(units) != len(columns):
+        raise ClaimsError(f"{place}: unit must be one, or one for each of the {len(columns)} columns; got {units}")
     headings = {name: (text,) if isinstance(text, str) else tuple(text) for name, text in fields["headings"].items()}
     if odd := [name for name, text in headings.items() if len(text) != (1 if fields["datasets"] else len(columns))]:
         raise ClaimsError(f"{place}: headings of {odd[0]} must be one where columns are data sets, else one a column")
@@ -154,7 +160,7 @@ def _entry(paper: str, kind: str, content: Any, datasets: Sequence[str], claimed
         paper=paper,
         title=fields["title"],
         where=fields["where"],
-        unit=fields["unit"],
+        units=tuple(units) if isinstance(units, list) else (units,) * max(len(columns), 1),
         columns=columns,
         rows=tuple(
             _row(f"{place}, row {number}", row, of_data_sets, fields["why"], claimed)

@@ -75,13 +75,22 @@ class Entry:
     paper: str
     title: str
     where: str
-    unit: str
+    units: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     shows: str
     note: str
     datasets: Mapping[str, str]
     headings: Mapping[str, tuple[str, ...]]
+
+    @property
+    def unit(self) -> str:
+        """Of all columns; several in words."""
+        return ", ".join(dict.fromkeys(filter(None, self.units)))
+
+    def unit_of(self, column: str) -> str:
+        """Of one of the columns."""
+        return self.units[self.columns.index(column)]
 
     def our_columns(self, dataset: str) -> list[Column]:
         """The columns of our numbers: a column that belongs to a data set has numbers of that one alone.

@@ -4,13 +4,22 @@ import re
 from collections.abc import Sequence
 
 from labkit.claims.paper import Paper
-from labkit.claims.statement import Statement
+from labkit.claims.statement import ClaimsError, Statement
 
 
 def name_of(metric: str, paper: Paper) -> str:
     """What a metric is of, without its unit: the row of the table, and the column where it says something."""
     meaning = paper.metrics.get(metric, metric)
     return re.sub(r"^\([a-z]\) ", "", meaning.partition(": ")[2] or meaning)
+
+
+def unit_of(statement: Statement, paper: Paper) -> str:
+    """What the difference of a statement is measured in: of percent, points; else what the meanings begin with."""
+    meaning = paper.metrics[next(iter(statement.terms))]
+    unit = re.match(r"%|[a-z]+( x 100)?", meaning)
+    if unit is None:
+        raise ClaimsError(f"{paper.name}: the meaning of a metric must begin with its unit; got {meaning!r}")
+    return {"%": "points"}.get(unit[0], unit[0].replace(" x 100", ", hundredths"))
 
 
 def in_words(statement: Statement, differences: Sequence[float], paper: Paper, runs: str = "worlds") -> str:

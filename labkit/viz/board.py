@@ -69,11 +69,14 @@ def _wrapped(*texts: str) -> str:
     return "<br>".join(map(escape, lines))
 
 
-def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str) -> Figure:
+def forest_plot(
+    statements: Sequence[Mapping[str, Any]], *, title: str, alt: str, unit: str = "points", finest: float = 1.0
+) -> Figure:
     """Statements about differences, one below the other: how far each lies beyond its margin, with its interval.
 
     Zero is the margin, whatever it is: right of it a difference is as the statement says, left of it it is not. Of "at
-    most 3 apart" that is the distance to the nearer end. Far from zero the axis is logarithmic, on either side.
+    most 3 apart" that is the distance to the nearer end. Far from zero the axis is logarithmic, on either side. All of
+    them are in one unit: a hundredth of a pixel and a point of accuracy cannot be compared.
 
     Args:
         statements: for each ``claim``, its id; ``text``; ``outcome``, one of `OUTCOMES`; ``mean``, ``low`` and ``high``
@@ -81,6 +84,8 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
             in, one of them perhaps infinite; and optionally ``values``, the difference of each seed.
         title: above the figure.
         alt: what there is to see.
+        unit: of the differences.
+        finest: up to where the axis is linear.
 
     Raises:
         ValueError: no statements, an unknown outcome, or a statement that wants nothing.
@@ -88,11 +93,15 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
     if not statements or any(one["outcome"] not in OUTCOMES for one in statements):
         raise ValueError(f"statements must be at least one, with outcomes of {', '.join(OUTCOMES)}; got {statements}")
     figure = go.Figure()
+
+    def scaled(value: float) -> float:
+        return math.asinh(value / finest)
+
     rows = [(one, margins_beyond(one)) for one in statements]
     for outcome, (sign, colour) in OUTCOMES.items():
         chosen = [(y, one, beyond) for y, (one, beyond) in enumerate(rows) if one["outcome"] == outcome and beyond]
         if chosen:
-            middle, low, high = ([_scaled(beyond[end]) for _, _, beyond in chosen] for end in range(3))
+            middle, low, high = ([scaled(beyond[end]) for _, _, beyond in chosen] for end in range(3))
             figure.add_scatter(
                 x=middle,
                 y=[y for y, _, _ in chosen],
@@ -112,7 +121,7 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
                 f"%{{customdata[3]:+.2f}}]: {outcome}<extra></extra>",
             )
     dots = [
-        (_scaled(min(value - one["least"], one["most"] - value)), y)
+        (scaled(min(value - one["least"], one["most"] - value)), y)
         for y, (one, beyond) in enumerate(rows)
         if beyond
         for value in one.get("values", ())
@@ -133,17 +142,17 @@ def forest_plot(statements: Sequence[Mapping[str, Any]], *, title: str, alt: str
             rules.append({**across, "line": {"color": "#D1D5DB", "width": 1}})
         before = one["claim"]
     ends = [abs(end) for _, beyond in rows if beyond is not None for end in beyond]
-    reach = max([1.0, *ends, *(math.sinh(abs(x)) for x, _ in dots)])
-    ticks = sorted({sign * tick for tick in _TICKS if tick <= 1.1 * reach for sign in (-1, 1)})
-    side = 1.04 * _scaled(reach)
+    reach = max([finest, *ends, *(finest * math.sinh(abs(x)) for x, _ in dots)])
+    ticks = sorted({sign * finest * tick for tick in _TICKS if finest * tick <= 1.1 * reach for sign in (-1, 1)})
+    side = 1.04 * scaled(reach)
     figure.update_layout(annotations=notes, shapes=rules)
     figure.add_vrect(x0=0, x1=side, fillcolor=PALETTE[2], opacity=0.07, line_width=0, layer="below")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     figure.update_xaxes(
         range=[-side, side],
-        tickvals=[_scaled(tick) for tick in ticks],
-        ticktext=[f"{tick:+d}" if tick else "margin" for tick in ticks],
-        title={"text": "← not as stated · beyond the margin by so many points · as stated →", "standoff": 6},
+        tickvals=[scaled(tick) for tick in ticks],
+        ticktext=[f"{tick:+g}" if tick else "margin" for tick in ticks],
+        title={"text": f"← not as stated · beyond the margin by so many {unit} · as stated →", "standoff": 6},
         showgrid=True,
         gridcolor="#EEF0F3",
         zeroline=False,
@@ -196,11 +205,6 @@ def margins_beyond(one: Mapping[str, Any]) -> tuple[float, float, float] | None:
     middle = (least + most) / 2
     inside = not math.isinf(middle) and one["low"] <= middle <= one["high"]
     return beyond(one["mean"]), min(ends), beyond(middle) if inside else max(ends)
-
-
-def _scaled(value: float) -> float:
-    """Linear below 1, logarithmic above, the same on either side of zero."""
-    return math.asinh(value)
 
 
 def _read_out(rows: Sequence[tuple[Mapping[str, Any], Any]]) -> str:

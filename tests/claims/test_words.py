@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from puppets import measured, one_claim, puppets, verdict
 
-from labkit.claims import ledger, parse
-from labkit.claims.words import in_words, name_of
+from labkit.claims import ClaimsError, ledger, parse
+from labkit.claims.words import in_words, name_of, unit_of
 
 PAPER = replace(
     puppets(),
@@ -61,3 +61,18 @@ def test_every_metric_of_a_claim_has_a_name_without_its_unit():
                     name = name_of(metric, paper)
                     assert name.strip(), metric
                     assert not name.startswith(("%: ", "(a) ")), metric
+
+
+def test_a_difference_has_the_unit_that_the_meaning_of_its_metrics_begins_with():
+    paper = replace(PAPER, metrics=PAPER.metrics | {"e": "cosine x 100 of neighbours", "f": "Hit@1"})
+    texts = ("a > b by 1", "a > 50 by 1", "d > 3 by 1", "e > 2 by 1")
+    assert [unit_of(*parse(text), paper) for text in texts] == ["points", "points", "megabytes", "cosine, hundredths"]
+    with pytest.raises(ClaimsError, match="must begin with its unit; got 'Hit@1'"):
+        unit_of(*parse("f > 2 by 1"), paper)
+
+
+@pytest.mark.parametrize("paper", ledger().values(), ids=lambda paper: paper.name)
+def test_the_differences_of_all_claims_have_known_units(paper):
+    statements = [s for claim in paper.claims for s in (*claim.statements, *claim.also)]
+    known = {"points", "pixels", "count", "correlation, hundredths", "cosine, hundredths"}
+    assert {unit_of(statement, paper) for statement in statements} <= known
