@@ -110,9 +110,9 @@ print(f"{sum(len(board.paper.entries) for board in boards.values())} tables and 
 #
 # Each row of the next figures is a statement: a point for the mean of its difference over the seeds, a line for the 90 %
 # interval, and in the middle of the figure the margin that was asked for. On its right a statement is "as stated". The axis
-# is linear near the margin, and logarithmic far from it; pixels, or correlations, have a figure of their own. The lines below
-# unfold: the claims in words, with the
-# causes where one does not hold, and the tables, the paper's numbers beside ours.
+# is linear near the margin, and logarithmic far from it; pixels, or correlations, have a figure of their own. The lines
+# below unfold: the claims in words, with the causes where one does not hold, and the tables, the paper's numbers beside
+# ours.
 #
 # ### 02 · Two streams
 #
