@@ -109,7 +109,12 @@ def _add_study(commands: Any) -> None:
     run.add_argument("--rows", type=_names, default=[], metavar="ROW,ROW", help="names, * for anything; default: all")
     run.add_argument("--splits", type=_numbers, default=[], metavar="N,N", help="default: those each row is made of")
     run.add_argument("--device", default="auto", help="cpu, cuda, mps; default: the best there is")
-    run.add_argument("--precision", default="no", choices=["no", "bf16", "fp16"], help="of training; default: float32")
+    run.add_argument(
+        "--precision",
+        default="",
+        choices=["no", "bf16", "fp16"],
+        help="of training; default: float32, in the profile study bf16 where convolutions are trained",
+    )
     run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
     run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")
     run.add_argument(

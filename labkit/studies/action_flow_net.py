@@ -95,7 +95,8 @@ class AFN(ActionFlowModels):
     """All rows of the chapter's tables."""
 
     paper = "action_flow_net"
-    version = 4
+    version = 5
+    usual_precision = {"study": "bf16"}
     networks = ("resnet18",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(9, (10, 4), 1, 0.0, 6, 10, "dis", 1, True, 8),

@@ -83,7 +83,8 @@ class BackDropout(Study):
     """All rows of the paper's tables and figures."""
 
     paper = "back_dropout"
-    version = 1
+    version = 2
+    usual_precision = {"study": "bf16"}
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16, (6, 24)),

@@ -32,7 +32,7 @@ class ConvVLAD(PhotoEncodings):
     """All rows of the paper's tables and figures; arguments as `PhotoEncodings`."""
 
     paper = "conv_vlad"
-    version = 2
+    version = 3
     networks = ("googlenet", "vgg16", "lite0")
     whole = ("lite0",)
     painted = True

@@ -44,7 +44,7 @@ class FrameRNN(FrameCodes):
     """All rows of the paper's tables."""
 
     paper = "frame_rnn"
-    version = 3
+    version = 4
     painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 20, ONE, 1, 2, 2, enlarged=32),

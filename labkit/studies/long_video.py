@@ -68,7 +68,8 @@ class LongVideo(VideoNetworks):
     """All rows of the paper's tables."""
 
     paper = "long_video"
-    version = 4
+    version = 5
+    usual_precision = {"study": "bf16"}
     networks = ("googlenet_alexnet", SUBSTITUTED)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(

@@ -94,7 +94,8 @@ class TemporalDifference(Study):
     """All rows of the thesis's tables."""
 
     paper = "temporal_difference"
-    version = 4
+    version = 5
+    usual_precision = {"study": "bf16"}
     networks = ("resnet50",)
     gigabytes = 0.8
     scales: ClassVar[Mapping[str, Scale]] = {

@@ -78,7 +78,8 @@ class TwoStreamModels(Study):
     """Clips and networks; `labkit.studies.two_stream.TwoStream` measures them."""
 
     paper = "two_stream"
-    version = 5
+    version = 6
+    usual_precision = {"study": "bf16"}
     scale: Scale
     # --- data
 
