@@ -96,7 +96,7 @@ class AFN(ActionFlowModels):
 
     paper = "action_flow_net"
     version = 5
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     networks = ("resnet18",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(9, (10, 4), 1, 0.0, 6, 10, "dis", 1, True, 8),

@@ -140,7 +140,7 @@ class AttentionTransfer(PhotosAndVideos):
 
     paper = "attention_transfer"
     version = 4
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     networks = ("resnet101_vgg16",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(3, 2, 1, 1, 4, 4, 0.01, ("hammer", "guitar", "ski", "wave"), "mean", torch.float32),

@@ -84,7 +84,7 @@ class BackDropout(Study):
 
     paper = "back_dropout"
     version = 2
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16, (6, 24)),

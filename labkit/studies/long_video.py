@@ -69,7 +69,7 @@ class LongVideo(VideoNetworks):
 
     paper = "long_video"
     version = 5
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     networks = ("googlenet_alexnet", SUBSTITUTED)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(

@@ -95,7 +95,7 @@ class TemporalDifference(Study):
 
     paper = "temporal_difference"
     version = 5
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     networks = ("resnet50",)
     gigabytes = 0.8
     scales: ClassVar[Mapping[str, Scale]] = {

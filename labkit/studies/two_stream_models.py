@@ -79,7 +79,7 @@ class TwoStreamModels(Study):
 
     paper = "two_stream"
     version = 6
-    usual_precision = {"study": "bf16"}
+    study_precision = "bf16"
     scale: Scale
     # --- data
 

@@ -34,8 +34,9 @@ def computed(number):
     study = study_of(number)("smoke", seed=1000)
     values = study.measure(ROWS[number])
     trained = [training.name for training in study.asked]
-    networks = {name: study._keeper.memory[name][0] for name in trained if name in study._keeper.memory}
-    sums = {name: float(sum(p.detach().double().abs().sum() for p in net.parameters())) for name, net in networks.items()}
+    kept = study._keeper.memory
+    nets = {name: kept[name][0] for name in trained if name in kept}
+    sums = {name: sum(p.detach().double().abs().sum().item() for p in net.parameters()) for name, net in nets.items()}
     return {"version": study.version, "row": ROWS[number], "values": dict(values), "weights": sums}
 
 
