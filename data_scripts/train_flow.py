@@ -98,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("net", choices=NETS, help="which network, trained on what")
     parser.add_argument("--number", type=int, choices=range(NUMBERS), default=0, help="of the file (default 0)")
     parser.add_argument("--steps", type=int, help="default 15000, of many frames 1875")
+    parser.add_argument("--precision", default="no", choices=["no", "bf16"], help="of training; default float32")
     parser.add_argument("--checkpoint", type=Path, help="file to save to, and to resume from")
     parser.add_argument("--out", type=Path, help="file to write; default the one that comes with the lab")
     given = parser.parse_args(arguments)
@@ -110,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
     network = net.build()  # its classifier is not used
     recipe = recipe_of(given.steps or net.steps, seed)
     examples: ConcatDataset[Any] = ConcatDataset([clips.map(net.view.train) for clips in train])
-    fit(network, recipe, examples, afn.flow_loss, checkpoint=given.checkpoint)
+    fit(network, recipe, examples, afn.flow_loss, checkpoint=given.checkpoint, precision=given.precision)
 
     out = given.out or SOURCE_FOLDER / f"{net.weights}.{net.source}.{given.number}.safetensors"
     out.parent.mkdir(exist_ok=True)
@@ -129,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
         "puppet_epe": round(inside[0], 4),
         "puppet_epe_zero": round(inside[1], 4),
         "measured_puppets": f"puppets and their things in {len(puppets())} clips of the actions",
-        "recipe": str(recipe),
+        "recipe": str(recipe) + ", in bfloat16" * (given.precision == "bf16"),
         "made_by": f"data_scripts/train_flow.py {given.net} --number {given.number}",
     }
     saved = save_weights(out, network, card, eight_bits=True)

@@ -132,13 +132,14 @@ class Scoreboard:
         return self.live.get(metric, sum(values) / len(values) if values else None)
 
     def recorded(self, metric: str) -> list[float]:
-        """The values of a number in the records of earlier runs, one for each seed.
+        """The values of a number in the records of earlier runs, one for each seed: those that judge, else others.
 
         Raises:
             ClaimsError: the ledger knows no such metric.
         """
         self._require(metric)
-        by_seed = self._selection.values(record for record in self._records() if record.metric == metric)
+        records = [record for record in self._records() if record.metric == metric]
+        by_seed = self._selection.values(records) or self._selection.exploration().values(records)
         return [values[metric] for values in by_seed.values()]
 
     def table(

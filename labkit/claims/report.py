@@ -63,19 +63,22 @@ def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> li
     Returns:
         A dict for each row: ``name``; ``paper``, the cells as the paper has them; ``ours``, for each of the columns
         `Entry.our_columns` a list of values over seeds or None; ``why``, the reason where ours is missing; ``source``,
-        which says so where a version is out of date.
+        which says so where a version is out of date, or the seeds are not those that judge.
     """
     measured = list(measured)
     columns = entry.our_columns(selection.dataset)
     rows = []
     for row in entry.rows:
         ours: list[list[float] | None] = []
-        stale = False
+        stale = explored = False
         for column in columns:
             wanted = replace(selection, dataset=column.dataset, network=row.network or selection.network)
             records = [record for record in measured if record.metric == row.ours[column.index]]
             stale |= any(wanted.counts(record) and wanted.is_stale(record) for record in records)
             values = wanted.values(records).values()
+            if wanted.frozen and not values:  # what was seen before stands there until the frozen seeds are measured
+                values = wanted.exploration().values(records).values()
+                explored |= bool(values)
             ours.append([value for metrics in values for value in metrics.values()] or None)
         rows.append(
             {
@@ -83,7 +86,14 @@ def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> li
                 "paper": list(row.paper),
                 "ours": ours,
                 "why": row.why or ("" if any(ours) else "not yet run"),
-                "source": f"{SYMBOLS[Outcome.STALE]} measured with an earlier version" if stale else "",
+                "source": f"{SYMBOLS[Outcome.STALE]} {source}" if (source := _source(stale, explored)) else "",
             }
         )
     return rows
+
+
+def _source(stale: bool, explored: bool) -> str:
+    """What is odd about recorded numbers, in words."""
+    if explored:
+        return "other seeds, measured before"
+    return "measured with an earlier version" if stale else ""

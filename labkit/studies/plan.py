@@ -27,7 +27,7 @@ def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
     for paper in papers:
         batch = len(paper.confirm.seeds) if paper.confirm else seeds
         measured = claims.records(paper.name)
-        known = chances(claims.Selection(paper), measured, batch)
+        known = chances(claims.Selection(paper, exploring=paper.confirm is not None), measured, batch)
         decided = sum(one.decided for one in known if not math.isnan(one.decided))
         late = sum(math.isnan(one.decided) for one in known)
         minutes, untimed = _minutes(judging_rows(paper, study_of(paper.notebook)), measured)

@@ -8,7 +8,7 @@ from labkit.claims import Outcome, Selection, ledger, load
 
 
 def test_beside_puts_ours_in_the_papers_cells():
-    paper = ledger()["back_dropout"]
+    paper = replace(ledger()["back_dropout"], confirm=None)
     table = next(entry for entry in paper.entries if entry.id == "table 2")
     rows = claims.beside(
         table, measured("size.full", 80, 82) + measured("size.third", 1, profile="lesson"), Selection(paper)
@@ -28,6 +28,17 @@ def test_beside_puts_ours_in_the_papers_cells():
     assert rows[1]["ours"] == [None, None]
     others = next(entry for entry in paper.entries if entry.id == "table 3")
     assert claims.beside(others, [], Selection(paper))[0]["why"] == "other people's result, not rebuilt here"
+
+
+def test_until_the_frozen_seeds_are_measured_a_table_shows_others_and_says_so():
+    paper = ledger()["back_dropout"]
+    table = next(entry for entry in paper.entries if entry.id == "table 2")
+    explored = measured("size.full", 80, 82, seeds=[0, 1], version=1)
+    row = claims.beside(table, explored, Selection(paper, version=2))[3]
+    assert (row["ours"], row["source"]) == ([None, [80.0, 82.0]], "↻ other seeds, measured before")
+    frozen = measured("size.full", 70, seeds=paper.confirm.seeds[:1], version=2)
+    row = claims.beside(table, explored + frozen, Selection(paper, version=2))[3]
+    assert (row["ours"], row["source"]) == ([None, [70.0]], "")
 
 
 def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_not():

@@ -43,7 +43,7 @@ def test_the_plan_adds_up(monkeypatch):
 
 def test_the_command_prints_it_and_names_an_unknown_notebook(capsys):
     assert cli.main(["study", "plan", "09"]) == 0
-    assert capsys.readouterr().out.startswith("09  back_dropout: 10 seeds decide ")
+    assert capsys.readouterr().out.startswith("09  back_dropout: 5 seeds decide ")
     assert cli.main(["study", "plan", "99"]) == 2
     assert "no paper has the notebook 99" in capsys.readouterr().err
 
