@@ -113,7 +113,7 @@ def _add_study(commands: Any) -> None:
         "--precision",
         default="",
         choices=["no", "bf16", "fp16"],
-        help="of training; default: float32, in the profile study bf16 where convolutions are trained",
+        help="of training; default: float32, in the profile study bf16 for ResNets",
     )
     run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
     run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")

@@ -139,8 +139,7 @@ class AttentionTransfer(PhotosAndVideos):
     """All rows of the paper's tables."""
 
     paper = "attention_transfer"
-    version = 4
-    study_precision = "bf16"
+    version = 5
     networks = ("resnet101_vgg16",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(3, 2, 1, 1, 4, 4, 0.01, ("hammer", "guitar", "ski", "wave"), "mean", torch.float32),

@@ -83,8 +83,7 @@ class BackDropout(Study):
     """All rows of the paper's tables and figures."""
 
     paper = "back_dropout"
-    version = 2
-    study_precision = "bf16"
+    version = 3
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16, (6, 24)),

@@ -68,8 +68,7 @@ class LongVideo(VideoNetworks):
     """All rows of the paper's tables."""
 
     paper = "long_video"
-    version = 5
-    study_precision = "bf16"
+    version = 6
     networks = ("googlenet_alexnet", SUBSTITUTED)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(

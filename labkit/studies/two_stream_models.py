@@ -78,8 +78,7 @@ class TwoStreamModels(Study):
     """Clips and networks; `labkit.studies.two_stream.TwoStream` measures them."""
 
     paper = "two_stream"
-    version = 6
-    study_precision = "bf16"
+    version = 7
     scale: Scale
     # --- data
 
