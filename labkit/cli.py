@@ -1,4 +1,4 @@
-"""The command ``labkit``: lab, course, export, notebooks, study, claims, doctor."""
+"""The command ``labkit``: lab, course, export, notebooks, study, claims, start, hand-in, teach, doctor."""
 
 import argparse
 import contextlib
@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from labkit.teaching.options import add_parsers as add_teaching
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +46,10 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             return _notebooks(options.number, options.from_ipynb, options.discard)
         case "study":
             return _study(options)
+        case "start" | "hand-in" | "teach":
+            from labkit.teaching import command
+
+            return command.run(options)
         case "claims":
             return _claims(options.only, options.dataset, options.profile, options.results)
         case _:
@@ -81,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument(
         "--results", type=Path, metavar="FOLDER", help="judge records of this folder, not the lab's own"
     )
+    add_teaching(commands)
     commands.add_parser("doctor", help="is this machine ready? what mends it?")
     return parser
 

@@ -6,6 +6,9 @@ from puppets import note
 
 from labkit import cli
 from labkit.claims import ledger
+from labkit.studies import study_of
+
+NOW = {"version": study_of("09").version}
 
 
 @pytest.fixture
@@ -26,10 +29,10 @@ def test_the_command_without_any_result(results, capsys):
     assert max(map(len, lines)) <= 120
 
 
-def test_the_command_with_results(results, capsys):
+def test_the_command_with_results(results, thawed, capsys):
     for seed in range(3):
         values = {"size.full": 70 + seed, "size.two_thirds": 60, "size.third": 50, "control.random": 90}
-        note(results, values | {"profile.recall": 40, "profile.precision": 40}, seed=seed)
+        note(results, values | {"profile.recall": 40, "profile.precision": 40}, seed=seed, **NOW)
     assert cli.main(["claims", "--only", "09"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"✓ nb\.size +holds", out)
@@ -41,10 +44,10 @@ def test_the_command_with_results(results, capsys):
     assert "A written cause is missing in labkit/claims for nb.vs_random, nb.profile" in out
 
 
-def test_the_command_judges_records_of_another_folder(results, tmp_path, capsys):
+def test_the_command_judges_records_of_another_folder(results, thawed, tmp_path, capsys):
     other = tmp_path / "other"
     for seed in range(3):
-        note(other, {"size.full": 70, "size.two_thirds": 60, "size.third": 50}, seed=seed, row="size")
+        note(other, {"size.full": 70, "size.two_thirds": 60, "size.third": 50}, seed=seed, row="size", **NOW)
     assert cli.main(["claims", "--only", "09", "--results", str(other)]) == 0
     assert re.search(r"✓ nb\.size +holds", capsys.readouterr().out)
     assert cli.main(["claims", "--only", "09"]) == 0

@@ -1,7 +1,6 @@
 """A board shows what a run measures beside the paper's numbers and those of records."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from puppets import note
@@ -28,11 +27,7 @@ class Run:
         return (5, 5), ((self.there, 9) if metric.startswith(("pool.max", "temporal.")) else (9, 9))
 
 
-@pytest.fixture(autouse=True)
-def thawed(monkeypatch):
-    """The papers as they are before a batch is frozen: seeds 0 to 2 judge."""
-    papers = {name: replace(paper, confirm=None) for name, paper in claims.ledger().items()}
-    monkeypatch.setattr(claims, "ledger", lambda: papers)
+pytestmark = pytest.mark.usefixtures("thawed")
 
 
 def recorded(folder, seed=0, **values):

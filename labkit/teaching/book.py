@@ -1,0 +1,244 @@
+"""The grade book: what the machine found, marks by hand, late days and extensions, joined each time.
+
+Nothing of it is stored in a result, so an extension that is granted afterwards, or a mark that is changed, counts
+immediately.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.files import written_whole
+from labkit.teaching import tables
+from labkit.teaching.archive import time_of
+from labkit.teaching.cells import Assignment
+from labkit.teaching.classroom import Classroom
+from labkit.teaching.grade import Result, load_result
+
+BOOK = ("student", "name", "assignment", "auto", "by_hand", "raw", "late_percent", "total", "of", "open", "notes")
+MARKS = ("student", "question", "points", "comment", "marker", "digest")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a person gave.
+
+    Attributes:
+        points: from 0 to those of the question.
+        comment: for the student.
+        marker: who gave it.
+        digest: of the answer that was marked.
+    """
+
+    points: float
+    comment: str
+    marker: str
+    digest: str
+
+
+def marks(classroom: Classroom, assignment: Assignment) -> dict[tuple[str, str], Mark]:
+    """All marks by hand, by student and question; lines without points are not marked yet.
+
+    Raises:
+        TableError: a file that is none, points that cannot be, or a question that nobody asks; names the line.
+    """
+    found: dict[tuple[str, str], Mark] = {}
+    most = {question.name: question.points for question in assignment.questions}
+    for path in sorted(classroom.of(assignment.number, "marks").glob("*.csv")):
+        for number, line in enumerate(tables.read(path.read_text(encoding="utf-8"), MARKS), start=2):
+            if not line["points"].strip():
+                continue
+            place = f"{path}, line {number}"
+            if line["question"] not in most:
+                raise tables.TableError(f"{place}: question must be one of {', '.join(most)}; got {line['question']!r}")
+            points = _points(line["points"], most[line["question"]], place)
+            found[line["student"], line["question"]] = Mark(points, line["comment"], line["marker"], line["digest"])
+    return found
+
+
+def _points(text: str, most: int, place: str) -> float:
+    try:
+        points = float(text.replace(",", "."))
+    except ValueError:
+        points = -1.0
+    if not 0 <= points <= most:
+        raise tables.TableError(f"{place}: points must be a number from 0 to {most}; got {text!r}")
+    return points
+
+
+def results(classroom: Classroom, number: str) -> dict[str, Result]:
+    """The results of an assignment by the number of a team's first member."""
+    paths = sorted(classroom.of(number, "results").glob("*.json"))
+    return {path.stem: result for path in paths if (result := load_result(path))}
+
+
+def late_percent(classroom: Classroom, number: str, student: str, received: str) -> float:
+    """What a student loses for the day that a version came; 0 without a deadline."""
+    due, time = classroom.due.get(number), time_of(received)
+    if due is None or time is None:
+        return 0.0
+    days = (time - due).total_seconds() / 86400 - classroom.extensions.get(student, 0.0)
+    return classroom.late.percent(days)
+
+
+def book(assignment: Assignment, classroom: Classroom) -> list[dict[str, Any]]:
+    """A line for each student of the roster, and for others who have a result."""
+    by_hand, found = marks(classroom, assignment), results(classroom, assignment.number)
+    students = dict.fromkeys([*classroom.roster, *(who for one in found.values() for who in one["students"])])
+    return [_line(assignment, classroom, student, found, by_hand) for student in students]
+
+
+def _line(
+    assignment: Assignment,
+    classroom: Classroom,
+    student: str,
+    found: Mapping[str, Result],
+    by_hand: Mapping[tuple[str, str], Mark],
+) -> dict[str, Any]:
+    name = classroom.roster[student].name if student in classroom.roster else ""
+    line: dict[str, Any] = dict.fromkeys(BOOK, 0.0) | {"student": student, "name": name, "assignment": assignment.stem}
+    level = classroom.level(student)
+    line |= {
+        "of": sum(question.points for question in assignment.asked(level)),
+        "open": "",
+        "notes": "nothing handed in",
+    }
+    result = next((one for one in found.values() if student in one["students"]), None)
+    if result is None:
+        return line
+    auto, marked, left, notes = 0.0, 0.0, [], list(result["notes"])
+    for question, about in result["questions"].items():
+        mark = by_hand.get((result["students"][0], question))
+        if mark and mark.digest in ("", about["digest"]):
+            marked += mark.points
+        elif about["points"] is None:
+            left.append(question)
+            if mark:
+                notes.append(f"{question}: the mark is for an earlier answer")
+        else:
+            auto += about["points"]
+    late = late_percent(classroom, assignment.number, student, result["received"])
+    raw = auto + marked
+    return line | {
+        "auto": auto,
+        "by_hand": marked,
+        "raw": raw,
+        "late_percent": late,
+        "total": round(raw * (1 - late / 100), 2),
+        "open": " ".join(left),
+        "notes": "; ".join(notes),
+    }
+
+
+def write_book(assignment: Assignment, classroom: Classroom) -> Path:
+    """Write ``book.csv``."""
+    path = classroom.of(assignment.number, "book.csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, tables.written(BOOK, book(assignment, classroom)))
+    return path
+
+
+def fill(
+    assignment: Assignment, classroom: Classroom, table: Path, column: str, id_column: str
+) -> tuple[Path, tables.Filled]:
+    """Fill in a learning platform's own table; the new one is written beside it, ``NAME.filled.csv``."""
+    grades = {line["student"]: line["total"] for line in book(assignment, classroom)}
+    names = {one.student: (one.moodle, one.canvas, one.email, one.name) for one in classroom.roster.values()}
+    content = table.read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise tables.TableError(f"{table} must be in UTF-8; {error}: export it again") from error
+    filled = tables.fill(text, grades, names, column, id_column)
+    path = table.with_suffix(".filled.csv")
+    with written_whole(path) as file:
+        file.write(filled.text.encode())
+    return path, filled
+
+
+# --- marks by hand
+
+
+def write_marks(assignment: Assignment, classroom: Classroom) -> list[Path]:
+    """For each question that a person marks a table with a line for each answer; marks that are there stay."""
+    given, paths = marks(classroom, assignment), []
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for who, result in results(classroom, assignment.number).items():
+        for question, about in result["questions"].items():
+            mark = given.get((who, question))
+            if about["digest"] or mark:
+                line = {"student": who, "question": question, "digest": about["digest"]}
+                if mark and mark.digest in ("", about["digest"]):
+                    line |= {"points": f"{mark.points:g}", "comment": mark.comment, "marker": mark.marker}
+                elif mark:
+                    line["comment"] = f"(for an earlier answer: {mark.points:g} points) {mark.comment}"
+                lines.setdefault(question, []).append(line)
+    folder = classroom.of(assignment.number, "marks")
+    folder.mkdir(parents=True, exist_ok=True)
+    for question, rows in lines.items():
+        paths.append(folder / f"{question}.csv")
+        _write(paths[-1], tables.written(MARKS, rows))
+    return paths
+
+
+def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Path]) -> list[str]:
+    """Take over the marks of several markers; where two disagree neither counts.
+
+    Returns:
+        The clashes, a line each.
+    """
+    taken: dict[tuple[str, str], dict[str, str]] = {}
+    clashes: list[str] = []
+    for path in files:
+        for line in tables.read(path.read_text(encoding="utf-8"), MARKS):
+            key = line["student"], line["question"]
+            before = taken.get(key)
+            if not line["points"].strip():
+                continue
+            if before and float(before["points"]) != float(line["points"]):
+                clashes.append(
+                    f"{key[1]}, {key[0]}: {before['marker'] or 'one'} gives {before['points']}, "
+                    f"{line['marker'] or 'the other'} {line['points']}: agree"
+                )
+                taken[key] = before | {"points": "", "comment": clashes[-1]}
+            elif before is None:
+                taken[key] = line
+    folder = classroom.of(assignment.number, "marks")
+    folder.mkdir(parents=True, exist_ok=True)
+    for question in dict.fromkeys(question for _, question in taken):
+        path = folder / f"{question}.csv"
+        rows = {
+            line["student"]: line
+            for line in (tables.read(path.read_text(encoding="utf-8"), MARKS) if path.exists() else [])
+        }
+        rows |= {student: line for (student, asked), line in taken.items() if asked == question}
+        _write(path, tables.written(MARKS, list(rows.values())))
+    marks(classroom, assignment)  # whatever is wrong in them is said now
+    return clashes
+
+
+def statistics(assignment: Assignment, classroom: Classroom) -> Iterator[dict[str, Any]]:
+    """For each question how many answered it, the mean of the points, and how often each known mistake was made."""
+    found = list(results(classroom, assignment.number).values())
+    for question in assignment.questions:
+        judged = [one["questions"][question.name] for one in found if question.name in one["questions"]]
+        points = [about["points"] for about in judged if about["points"] is not None]
+        mistakes: dict[str, int] = {}
+        for about in judged:
+            if about["mistake"]:
+                mistakes[about["mistake"]] = mistakes.get(about["mistake"], 0) + 1
+        yield {
+            "question": question.name,
+            "of": question.points,
+            "minutes": question.minutes,
+            "graded": len(points),
+            "blank": sum(about["says"] == "not answered" for about in judged),
+            "mean": sum(points) / len(points) if points else None,
+            "mistakes": dict(sorted(mistakes.items(), key=lambda item: -item[1])),
+        }
+
+
+def _write(path: Path, text: str) -> None:
+    with written_whole(path) as file:
+        file.write(text.encode())

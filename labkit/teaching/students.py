@@ -1,0 +1,95 @@
+"""What students do: get an assignment, and hand it in."""
+
+import contextlib
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from labkit.files import written_whole
+from labkit.teaching.box import Answers, Job, Probe, answer
+from labkit.teaching.cells import Assignment
+from labkit.teaching.classroom import STUDENT
+from labkit.teaching.limits import Limits
+from labkit.teaching.release import same_student, variant_of, write
+from labkit.teaching.submission import Submission, read_submission
+
+
+class WorkError(ValueError):
+    """Something that a student asked for cannot be done; the message says what to do."""
+
+
+def start(assignment: Assignment, student: str, folder: Path) -> list[Path]:
+    """Write an assignment for a student, in a world of their own; a file that is there is never touched.
+
+    Args:
+        assignment: which.
+        student: their number, or those of a group with commas between them.
+        folder: where to write.
+
+    Raises:
+        WorkError: no such number can be, or the assignment has been started already.
+    """
+    members = [member.strip() for member in student.split(",")]
+    if not all(STUDENT.fullmatch(member) for member in members):
+        raise WorkError(f"--student must be a student's number, letters and digits and _ . @ + -; got {student!r}")
+    there = [path for path in (folder / f"{assignment.stem}.ipynb", folder / f"{assignment.stem}.py") if path.exists()]
+    if there:
+        raise WorkError(f"{there[0]} is there already: continue with it, or move it away")
+    who = same_student(student)
+    return write(assignment, folder, who, variant_of("", assignment.number, who))
+
+
+def hand_in(assignment: Assignment, work: Path, student: str = "") -> tuple[list[str], Path]:
+    """Run an assignment, say what is there and what is missing, and pack it.
+
+    Args:
+        assignment: which.
+        work: the notebook, or the folder that it lies in.
+        student: their number; the one in the notebook if empty.
+
+    Returns:
+        Lines that say how it stands, and the archive.
+
+    Raises:
+        SubmissionError: it cannot be read.
+        WorkError: nobody's number is in it.
+    """
+    first = read_submission(work, assignment, student, 0)
+    who = same_student(student or first.student_said)
+    if not who:
+        raise WorkError(f'{first.path}: student must be your number, in the cell `student = ""`; or give --student')
+    variant = first.variant_said or variant_of("", assignment.number, who)
+    submission = read_submission(work, assignment, who, variant, "grad")
+    if all(submission.found[question.name] == "missing" for question in assignment.questions if question.level):
+        submission = read_submission(work, assignment, who, variant)  # it is none for graduate students
+    probes = [Probe("handed_in", "", ("variant",))]
+    with tempfile.TemporaryDirectory(prefix="labkit-") as folder:
+        answers = answer(
+            Job(submission.notebook, probes), Path(folder), Limits(), trust=True
+        )  # it is the student's own
+    lines = [*_states(submission), *_errors(answers), *submission.notes, *answers.notes]
+    archive = submission.path.parent / f"{assignment.stem}_{who.replace(', ', '+')}.zip"
+    with written_whole(archive) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(
+            {submission.path, submission.path.with_suffix(".ipynb"), submission.path.with_suffix(".py")}
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                packed.writestr(path.name, path.read_bytes())
+    answered = sum(state == "found" for state in submission.found.values())
+    lines.append(f"{answered} of {len(submission.found)} answers · runs in {answers.cpu:.0f} s of computing")
+    return lines, archive
+
+
+def _states(submission: Submission) -> Iterator[str]:
+    words = {"found": "✓ {}", "blank": "✗ {}: not answered yet", "missing": "? {}: its cell is not where it should be"}
+    yield from (words[state].format(name) for name, state in submission.found.items())
+
+
+def _errors(answers: Answers) -> Iterator[str]:
+    """The cells that end with an error, as the student's own machine may tell the student."""
+    for number, cell in enumerate(answers.notebook.cells if answers.notebook else [], start=1):
+        for output in cell.get("outputs", []):
+            if output.get("output_type") == "error":
+                first = cell.source.partition("\n")[0][:60]
+                yield f"✗ cell {number} ({first}) ends with {output.get('ename')}: {str(output.get('evalue'))[:200]}"

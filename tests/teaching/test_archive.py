@@ -1,0 +1,122 @@
+"""Archives of learning platforms: sorted by student, and nothing leaves the folder."""
+
+import io
+import stat
+import zipfile
+from pathlib import PurePosixPath
+
+import pytest
+
+from labkit.teaching import archive
+from labkit.teaching.archive import ArchiveError, collect, name_of, owner, time_of
+from labkit.teaching.classroom import Classroom, Student
+
+ROSTER = {
+    one.student: one
+    for one in (
+        Student("s1", "Ada Lovelace", "ada@example.org", "1001", "77"),
+        Student("s2", "Émile du Châtelet", moodle="1002", canvas="78"),
+        Student("s3", "Ada Lovelace"),  # the same name
+    )
+}
+
+
+@pytest.fixture
+def classroom(tmp_path):
+    return Classroom(tmp_path / "teach", "Course", "a secret of many letters", roster=ROSTER)
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("Ada Lovelace_1001_assignsubmission_file/02_two_stream.ipynb", "s1"),
+        ("Ada Lovelace_9999_assignsubmission_file/02_two_stream.ipynb", ""),  # two of that name
+        ("Émile du Châtelet_5_assignsubmission_file/x.py", "s2"),
+        ("lovelaceada_late_77_12345_02_two_stream.ipynb", "s1"),
+        ("chteletmiledu_78_12345_02_two_stream-1.py", "s2"),
+        ("s2/anything.ipynb", "s2"),
+        ("ada@example.org/anything.ipynb", "s1"),
+        ("02_two_stream_s1.zip/02_two_stream.ipynb", "s1"),
+        ("02_two_stream_S2.ipynb", "s2"),
+        ("s1/02_two_stream_s2.ipynb", ""),  # whose is it?
+        ("nobody/02_two_stream.ipynb", ""),
+    ],
+)
+def test_a_path_names_its_student(path, student):
+    assert owner(PurePosixPath(path), ROSTER.values()) == student
+
+
+def test_an_archive_is_sorted_and_a_second_time_nothing_changes(tmp_path, classroom):
+    inner = io.BytesIO()
+    zipped(inner, {"02_two_stream.ipynb": "{}", "02_two_stream.py": "# %%"})
+    source = zipped(
+        tmp_path / "all of them.zip",
+        {
+            "Ada Lovelace_1001_assignsubmission_file/02_two_stream_s1.zip": inner.getvalue(),
+            "s2/02_two_stream.ipynb": "{}",
+            "s2/notes.docx": "x",
+            "who/02_two_stream.ipynb": "{}",
+            "__MACOSX/s2/._02_two_stream.ipynb": "x",
+        },
+    )
+    found = collect(source, classroom, "02")
+    assert {student: len(folders) for student, folders in found.filed.items()} == {"s1": 1, "s2": 1}
+    assert sorted(path.name for path in found.filed["s1"][0].iterdir()) == ["02_two_stream.ipynb", "02_two_stream.py"]
+    assert time_of(found.filed["s1"][0].name) is not None
+    assert found.unknown == ["who/02_two_stream.ipynb"]
+    assert found.odd == ["s2/notes.docx"]
+    assert found.lacking == ["s3"]
+    assert not collect(source, classroom, "02").filed
+
+
+def test_a_folder_and_one_archive_of_hand_in(tmp_path, classroom):
+    (tmp_path / "got" / "s2").mkdir(parents=True)
+    (tmp_path / "got" / "s2" / "02_x.py").write_text("# %%")
+    one = zipped(tmp_path / "got" / "02_two_stream_s1.zip", {"02_two_stream.ipynb": "{}"})
+    assert set(collect(tmp_path / "got", classroom, "02").filed) == {"s1", "s2"}
+    assert set(collect(one, classroom, "03").filed) == {"s1"}
+
+
+@pytest.mark.parametrize("name", ["../02_x.ipynb", "/etc/02_x.ipynb", "s1/../../02_x.py", "C:\\02_x.py"])
+def test_a_path_that_leads_out_of_the_archive_is_refused(tmp_path, classroom, name):
+    source = zipped(tmp_path / "evil.zip", {"s1/02_x.ipynb": "{}", name: "{}"})
+    with pytest.raises(ArchiveError, match="leads out of it: nothing was taken"):
+        collect(source, classroom, "02")
+    assert not classroom.of("02").exists()
+
+
+def test_links_bombs_and_things_that_are_no_archive_are_refused(tmp_path, classroom, monkeypatch):
+    link = zipfile.ZipInfo("s1/02_x.ipynb")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as packed:
+        packed.writestr(link, "/etc/passwd")
+    with pytest.raises(ArchiveError, match="holds a link"):
+        collect(tmp_path / "link.zip", classroom, "02")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "02_x.ipynb").symlink_to("/etc/passwd")
+    with pytest.raises(ArchiveError, match="is a link"):
+        collect(tmp_path / "folder", classroom, "02")
+    (tmp_path / "no.zip").write_text("no")
+    with pytest.raises(ArchiveError, match=r"must be a \.zip archive"):
+        collect(tmp_path / "no.zip", classroom, "02")
+    with pytest.raises(ArchiveError, match="there is no such thing"):
+        collect(tmp_path / "nowhere", classroom, "02")
+    monkeypatch.setattr(archive, "MOST_OF_ONE", 1000)
+    source = zipped(tmp_path / "large.zip", {"s1/02_x.ipynb": "x" * 2000})
+    assert collect(source, classroom, "02").odd == ["s1/02_x.ipynb"]
+    monkeypatch.setattr(archive, "MOST_BYTES", 1000)
+    with pytest.raises(ArchiveError, match="take it apart"):
+        collect(source, classroom, "02")
+
+
+def test_times_name_folders_and_back():
+    time = time_of("2026-12-04T20-58-03")
+    assert name_of(time) == "2026-12-04T20-58-03"
+    assert time_of("yesterday") is None

@@ -1,0 +1,95 @@
+"""A teacher's folder: what stands in it, and one clear line for what cannot be."""
+
+import pytest
+
+from labkit.teaching.classroom import COLUMNS, ClassroomError, Late, create, open_classroom
+
+HEAD = ",".join(COLUMNS) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    create(tmp_path)
+    return tmp_path
+
+
+def test_a_new_course_has_a_secret_of_its_own_and_is_not_written_twice(tmp_path):
+    first, second = tmp_path / "one", tmp_path / "two"
+    assert [path.name for path in create(first)] == ["course.toml", "roster.csv"]
+    create(second)
+    assert len(open_classroom(first).secret) >= 16
+    assert open_classroom(first).secret != open_classroom(second).secret
+    assert create(first) == []
+
+
+def test_everything_that_a_course_says(folder):
+    text = (folder / "course.toml").read_text()
+    text = text.replace("# [assignment.02]\n# due", "[assignment.02]\ndue").replace("# s1001 = 3", "s1 = 2")
+    (folder / "course.toml").write_text(text)
+    (folder / "roster.csv").write_text(
+        "\ufeff" + HEAD + "s1,Ada,a@b.c,1,2,grad,blue\ns2,Émile,,,,,blue\n s3 ,Zoë,,,,,\n", encoding="utf-8"
+    )
+    course = open_classroom(folder)
+    assert course.due["02"].isoformat() == "2026-12-04T22:00:00+01:00"
+    assert (course.extensions, course.late.per_day, course.cpu) == ({"s1": 2}, 10, 120)
+    assert course.team("s2") == ("s1", "s2")
+    assert course.teams() == [("s1", "s2"), ("s3",)]
+    assert (course.level("s1"), course.level("s2"), course.level("s9")) == ("grad", "", "")
+    assert course.overlay("02") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("secret", "secrte", "unknown name 'secrte'; known are name, secret"),
+        ("per_day = 10", "per_day = -1", "per_day must be a number from 0 on; got -1"),
+        ("per_day = 10", 'per_day = "ten"', "must be a number"),
+        ("most_days", "max_days", r"\[late\]: unknown name 'max_days'"),
+        (
+            "# [assignment.02]\n# due = 2026-12-04T22:00:00+01:00",
+            "[assignment.02]\ndue = 2026-12-04T22:00:00",
+            "time zone",
+        ),
+        (
+            "# [assignment.02]\n# due = 2026-12-04T22:00:00+01:00",
+            '[assignment.02]\ndue = "soon"',
+            "due must be a datetime",
+        ),
+        ("# s1001 = 3", "s1001 = 3", r"s1001 is not on the roster"),
+        ("[late]", "[late", "must be TOML"),
+    ],
+)
+def test_what_cannot_be_in_a_course_is_said(folder, old, new, words):
+    text = (folder / "course.toml").read_text()
+    assert old in text
+    (folder / "course.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ClassroomError, match=words):
+        open_classroom(folder)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("../x,,,,,,\n", "line 2: student must be 1 to 64 letters"),
+        (",Ada,,,,,\n", "line 2: student must be"),
+        ("s1,,,,,,\nS1,,,,,,\n", "line 3: S1 is there twice"),
+        ("s1,,,,,phd,\n", "level must be empty or grad; got 'phd'"),
+    ],
+)
+def test_what_cannot_be_on_a_roster_is_said(folder, lines, words):
+    (folder / "roster.csv").write_text(HEAD + lines)
+    with pytest.raises(ClassroomError, match=words):
+        open_classroom(folder)
+
+
+def test_a_folder_without_a_course_says_how_to_make_one(tmp_path):
+    with pytest.raises(ClassroomError, match="labkit teach new"):
+        open_classroom(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "percent"),
+    [(-60, 0), (15, 0), (16, 10), (15 + 1440, 10), (16 + 1440, 20), (15 + 5 * 1440, 50), (16 + 5 * 1440, 100)],
+)
+def test_what_being_late_costs(minutes, percent):
+    assert Late().percent(minutes / 1440) == percent
