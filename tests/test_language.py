@@ -16,7 +16,16 @@ import jupytext
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = ("*.md", "benchmarks/*.md", "data_scripts/*.py", "labkit/**/*.py", "labkit/**/*.js", "notebooks/*.py")
+FILES = (
+    "*.md",
+    "assignments/*.py",
+    "benchmarks/*.md",
+    "course/*.md",
+    "data_scripts/*.py",
+    "labkit/**/*.py",
+    "labkit/**/*.js",
+    "notebooks/*.py",
+)
 EXCEPT = {  # where the words mean something else: windows of houses, of Lucas and Kanade, of Microsoft; places to find
     "labkit/files.py",
     "labkit/flow/local.py",
@@ -125,7 +134,7 @@ def check(path: Path) -> list[str]:
         files = sorted(file for file in path.rglob("*") if file.suffix in (".py", ".js"))
         return [message for file in files for message in check(file)]
     readers = {".md": in_markdown, ".js": in_script, ".py": in_python}
-    read = in_notebook if path.parent.name == "notebooks" else readers[path.suffix]
+    read = in_notebook if path.parent.name in ("assignments", "notebooks") else readers[path.suffix]
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     findings = sorted(read(path.read_text(encoding="utf-8")))
     return [f"{name}:{line}: {word!r}: write {write.replace('**', '')}" for line, word, write in findings]
