@@ -2,12 +2,12 @@
 
     python data_scripts/train_flow.py target             # two frames of the actions: about 25 minutes on one core
     python data_scripts/train_flow.py chairs --number 1  # two frames of flying things, another training: about 30
-    python data_scripts/train_flow.py target_multi       # eight frames of the actions: about 15
+    python data_scripts/train_flow.py target_multi       # eight frames of the actions: about 25
 
 No label is used. "target" learns from the clips of three worlds of the same kind as the one whose actions are to be
 named: other actors, other scenes. "chairs" learns from things that fly about three times as fast as in FlyingChairs
-made as small as the image: faster than people move, as in FlyingChairs. Each network sees 240,000 fields of flow,
-whether one at a time or eight. Each ``--number`` is a training of its own, in other worlds and from another start.
+made as small as the image: faster than people move, as in FlyingChairs. Networks of two frames see 240,000 pairs of
+them, those of eight 112,000 clips: with as many fields as the others they know the puppets' motion less well. Each ``--number`` is a training of its own, in other worlds and from another start.
 
 The files go to ``labkit/backbones/source``, rounded to eight bits, with a model card: data, seed, end-point error, how
 it was trained, a hash. The error is that of the file on test clips the network has not seen, and that on the puppets of
@@ -62,7 +62,7 @@ TWO, MULTI = (partial(build, 1, size="tiny") for build in (afn.two_frame_network
 NETS = {
     "target": Net(TWO, "flownet", "target", afn.clip_view(2, **CROPS, **SCALES, **afn.FLOW), 15_000),
     "chairs": Net(TWO, "flownet", "chairs", afn.clip_view(**{**afn.CHAIRS, **CROPS}, crop_scales=(48,)), 15_000),
-    "target_multi": Net(MULTI, "flownet_multi", "target", afn.clip_view(8, **CROPS, **SCALES, **afn.FLOW), 1_875),
+    "target_multi": Net(MULTI, "flownet_multi", "target", afn.clip_view(8, **CROPS, **SCALES, **afn.FLOW), 7_000),
 }
 
 
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("net", choices=NETS, help="which network, trained on what")
     parser.add_argument("--number", type=int, choices=range(NUMBERS), default=0, help="of the file (default 0)")
-    parser.add_argument("--steps", type=int, help="default 15000, of many frames 1875")
+    parser.add_argument("--steps", type=int, help="default 15000, of many frames 7000")
     parser.add_argument("--precision", default="no", choices=["no", "bf16"], help="of training; default float32")
     parser.add_argument("--checkpoint", type=Path, help="file to save to, and to resume from")
     parser.add_argument("--out", type=Path, help="file to write; default the one that comes with the lab")

@@ -95,8 +95,7 @@ class AFN(ActionFlowModels):
     """All rows of the chapter's tables."""
 
     paper = "action_flow_net"
-    version = 5
-    study_precision = "bf16"
+    version = 6
     networks = ("resnet18",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(9, (10, 4), 1, 0.0, 6, 10, "dis", 1, True, 8),

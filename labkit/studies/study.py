@@ -67,7 +67,8 @@ class Study(ABC):
         whole: those of them that smaller profiles take as they are.
         usual_source: what the small networks have learned unless something else is asked for.
         study_precision: of training in the profile study: "bf16" where measured on development seeds to name as many
-            clips rightly: ResNets do, in two thirds of the time. CNN-M on flow loses four points, so it is "no" there.
+            clips rightly: the ResNets of 07 do, in two thirds of the time. CNN-M on flow lost up to five points, and a
+            FlowNet ended in numbers that are not finite, so it is "no" there.
         gigabytes: of one network of the paper's size on the disk, with its checkpoint.
         painted: whether the profile paper takes what the world draws as well.
         live: metric and value, measured by this object.

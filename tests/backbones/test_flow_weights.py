@@ -37,7 +37,7 @@ def test_a_file_is_what_its_card_says(script, name, number):
     assert str(script.recipe_of(net.steps, facts["seed"])) == facts["recipe"]
     assert (facts["size"], facts["strides"]) == (net.view.crop_size, strides(network))
     assert facts["epe"] < 0.75 * facts["epe_zero"]
-    most = {"target": 0.5, "target_multi": 0.6, "chairs": 1.0}[name]
+    most = {"target": 0.5, "target_multi": 0.5, "chairs": 1.0}[name]
     assert facts["puppet_epe"] <= most * facts["puppet_epe_zero"], "it knows how puppets move"
 
 
@@ -59,9 +59,12 @@ def test_the_errors_on_the_card_are_measured_again(script, monkeypatch, name):
     assert zero == pytest.approx(facts["puppet_epe_zero"], rel=0.25)
 
 
-def test_every_network_sees_as_many_fields(script):
-    fields = {"target": 1, "chairs": 1, "target_multi": 8}
-    assert {16 * script.NETS[name].steps * fields[name] for name in fields} == {240_000}
+def test_networks_of_two_frames_see_as_many_pairs_and_those_of_eight_fewer_clips(script):
+    assert {name: 16 * net.steps for name, net in script.NETS.items()} == {
+        "target": 240_000,
+        "chairs": 240_000,
+        "target_multi": 112_000,
+    }
 
 
 def test_the_rate_rises_and_falls(script):
