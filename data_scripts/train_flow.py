@@ -7,7 +7,8 @@
 No label is used. "target" learns from the clips of three worlds of the same kind as the one whose actions are to be
 named: other actors, other scenes. "chairs" learns from things that fly about three times as fast as in FlyingChairs
 made as small as the image: faster than people move, as in FlyingChairs. Networks of two frames see 240,000 pairs of
-them, those of eight 112,000 clips: with as many fields as the others they know the puppets' motion less well. Each ``--number`` is a training of its own, in other worlds and from another start.
+them, those of eight 112,000 clips: with as many fields as the others they know the puppets' motion less well. Each
+``--number`` is a training of its own, in other worlds and from another start.
 
 The files go to ``labkit/backbones/source``, rounded to eight bits, with a model card: data, seed, end-point error, how
 it was trained, a hash. The error is that of the file on test clips the network has not seen, and that on the puppets of
