@@ -225,6 +225,15 @@ print(doctor.report(findings))
 assert doctor.healthy(findings), "see the lines marked with a cross: each names the command that mends it"
 
 # %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("00")
+
+# %% [markdown]
 # ## Where to go
 #
 # **Try it.** Set `seed = 1` above, and run the notebook again. Which of the actions look different, and which ideas still

@@ -475,6 +475,15 @@ figures.storage_errors(field[t], error[t], top)
 # - A temporal stream sees $L$ fields as $2L$ channels: read at fixed locations or along paths, ahead or both ways.
 # - As JPEG, flow takes a small part of its size, and loses most where it jumps.
 #
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("01")
+
+# %% [markdown]
 # **Try it.** Set `seed = 1`, or `video` to `"bunny"` (a rabbit of fur gets out of bed) or to a clip of yours, and run again. What do the estimators of section 5 make of it?
 #
 # **Next:** [02_two_stream](02_two_stream.ipynb), where a network sees these volumes, and nothing else.

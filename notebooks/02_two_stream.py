@@ -516,6 +516,15 @@ board.how_sure("a > b by 2", spread=3.0)
 # > Move the slider. With few seeds most batches say nothing or lean, and hardly any decide wrongly: the rule would rather say
 # > nothing. More seeds do not make the truth more favourable, only clearer.
 #
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("02")
+
+# %% [markdown]
 # ## On the real data
 #
 # Fetch both sets and compute their flow, in both directions for the bi-directional rows, about 40 GB a direction for UCF101:

@@ -509,6 +509,15 @@ board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6", "rnn.dual"))
 board.verdicts()
 
 # %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("03")
+
+# %% [markdown]
 # ## On the real data
 #
 # Fetch UCF101 and compute the codes of AlexNet (and the flow, for the second stream):

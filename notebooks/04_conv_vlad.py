@@ -573,6 +573,15 @@ viz.RetrievalBrowser(photos, rankings, title="Who finds what", alt=alt, **option
 board.verdicts()
 
 # %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("04")
+
+# %% [markdown]
 # ## On your own photos, and on the real sets
 #
 # A folder of photos, with a sub-folder or a common beginning of the file names for each thing:

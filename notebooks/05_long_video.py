@@ -55,7 +55,7 @@ from labkit.papers import long_video
 from labkit.scoreboard import Scoreboard
 from labkit.studies import video_reading as reading
 from labkit.studies.long_video import LongVideo
-from labkit.viz import show
+from labkit.viz import quiz, show
 from labkit.viz.papers import long_video as figures
 from labkit.viz.towers import layers_of
 
@@ -468,6 +468,15 @@ board.table("table 3.5", claimed=("long.lstm_flow",))
 
 # %%
 board.verdicts()
+
+# %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+quiz("05")
 
 # %% [markdown]
 # ## On the real data

@@ -483,6 +483,15 @@ viz.folded("Tables of our own: training clips, probes, errors on the puppet", *m
 board.verdicts()
 
 # %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("06")
+
+# %% [markdown]
 # ## On the real data
 #
 # The scripts `ucf101.py`, `hmdb51.py`, `flying_chairs.py` and `sintel.py` of `data_scripts/` fetch the data, here to

@@ -441,6 +441,15 @@ board.table("table mixing", claimed=("tdn.mixing",))
 board.verdicts()
 
 # %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("07")
+
+# %% [markdown]
 # ## On the real data
 #
 # HMDB51, and its flow:

@@ -59,7 +59,7 @@ from labkit.scoreboard import Scoreboard
 from labkit.studies import attention_reading as reading
 from labkit.studies.attention_transfer import AttentionTransfer
 from labkit.studies.own_photo import recognise
-from labkit.viz import show
+from labkit.viz import quiz, show
 from labkit.viz.papers import attention_transfer as figures
 
 # %%
@@ -489,6 +489,15 @@ figures.rescued(frames.images, frames.attention, frames.concepts, frames.energie
 
 # %%
 board.verdicts()
+
+# %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+quiz("08")
 
 # %% [markdown]
 # ## On the real data

@@ -55,7 +55,7 @@ from labkit.scoreboard import Scoreboard
 from labkit.studies import culprits, neurons
 from labkit.studies.back_dropout import BackDropout
 from labkit.studies.gains import gain_in_words
-from labkit.viz import show
+from labkit.viz import quiz, show
 from labkit.viz.papers import back_dropout as figures
 
 # %%
@@ -448,6 +448,15 @@ print(f"What remains for the choice of the penalty set: {gain_in_words(*gains['t
 
 # %%
 board.verdicts()
+
+# %% [markdown]
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+quiz("09")
 
 # %% [markdown]
 # ## On the real data

@@ -292,6 +292,15 @@ figures.families(titles, known)
 # - On the same clips the question is less *which network* than *what it gets to see*, and what it has seen before.
 # - Costs belong beside accuracies. A point of accuracy that costs ten times as much is worth less.
 #
+# ## Check yourself
+#
+# Five questions on this lesson. An option is explained as soon as you choose it, the wrong ones too. Your browser remembers what
+# you have answered.
+
+# %%
+viz.quiz("10")
+
+# %% [markdown]
 # ## Run it yourself
 #
 # ```

@@ -27,6 +27,7 @@ from labkit.viz.occluder import Covered, Occluder
 from labkit.viz.pairs import PairExplorer
 from labkit.viz.patches import PatchExplorer
 from labkit.viz.player import ClipPlayer, Layer, Panel
+from labkit.viz.quiz import Quiz, quiz
 from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.scatter import ClipScatter
 from labkit.viz.source import show
@@ -51,6 +52,7 @@ __all__ = [
     "PairExplorer",
     "Panel",
     "PatchExplorer",
+    "Quiz",
     "Reading",
     "RetrievalBrowser",
     "System",
@@ -87,6 +89,7 @@ __all__ = [
     "overlay",
     "paper_table",
     "quiver",
+    "quiz",
     "recall_chart",
     "recall_slider",
     "recalls",
