@@ -28,6 +28,7 @@ from labkit.papers.frame_rnn import ReLURecurrence""",
 viz.ClipPlayer({"noise": noise}, title="Noise", alt="Grey noise.")""",
     'viz.frame_strip(noise, title="Frames", alt="Five frames of noise.")',
     "viz.show(ReLURecurrence)",
+    'viz.quiz("03")',
 ]
 
 
@@ -87,7 +88,14 @@ def test_in_jupyterlab_widgets_are_live_figures_are_drawn_and_source_code_leads_
         page.locator(".labkit-player[aria-busy=false]").first.wait_for(timeout=120_000)
         page.locator(".js-plotly-plot").first.wait_for(timeout=120_000)
         scrub(page.locator(".labkit-player").first, page)
-        assert page.locator(".labkit-player-place").count() == 0, "JupyterLab should show the live widget"
+        assert page.locator("[class^=labkit-][class$=-place]").count() == 0, "JupyterLab should show the live widgets"
+        question = page.locator(".labkit-quiz form").first
+        question.locator("input").first.focus()
+        page.keyboard.press("ArrowDown")  # JupyterLab would choose another cell
+        assert question.locator(".lz-why").is_hidden()
+        page.keyboard.press("Space")
+        assert question.locator("input").nth(1).is_checked()
+        assert question.locator(".lz-why").inner_text()[0] in "✓✗"
         assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
         page.locator(".labkit-source a").click(timeout=60_000)
         page.locator(".jp-FileEditor .cm-line").first.wait_for(timeout=60_000)

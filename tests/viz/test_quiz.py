@@ -3,17 +3,25 @@
 import base64
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import jupytext
 import pytest
+import torch
 import traitlets
 from pages import opened, state
 from test_language import replaced
+from torch import nn
 
 from labkit import course
+from labkit.metrics import end_point_error
+from labkit.papers.attention_transfer import triplet_loss
+from labkit.papers.long_video import ConvPooling
+from labkit.papers.temporal_difference import weighted_fusion
 from labkit.viz import Quiz, quiz
 from labkit.viz.quiz import COUNT, FOLDER, MIX, ROUNDS, Option, Question, keys, lessons, read
+from labkit.vlad import vlad
 
 LESSONS = [source.stem[:2] for source in course.sources()]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS)
@@ -92,6 +100,39 @@ def test_the_right_option_is_not_known_by_its_length_or_its_position():
     assert longest <= 0.4 * count
     assert shortest <= 0.4 * count
     assert all(0.12 * count <= positions.count(position) <= 0.4 * count for position in range(4))
+
+
+def right(lesson, kind):
+    """The right option of the first question of a kind."""
+    question = next(question for question in read(lesson) if question.kind == kind)
+    return next(option.text for option in question.options if option.right)
+
+
+def test_the_right_numbers_are_what_the_code_of_the_papers_computes():
+    lstm = nn.LSTM(512, 128, bias=False)
+    assert right("03", "number") == f"{sum(weight.numel() for weight in lstm.parameters()):,}"
+    words, features = torch.rand(100, 512), torch.rand(28 * 28, 512)
+    assert right("04", "number") == f"{vlad(features, words).numel():,}"
+    assert right("06", "number") == f"{end_point_error(flow_of(3, 1), flow_of(0, -3)).item():g}"
+    fused = weighted_fusion(torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, 3.0]]))[0].tolist()
+    assert right("07", "number") == " and ".join(f"{score:g}" for score in fused)
+    at = {cosine: torch.tensor([[cosine, math.sqrt(1 - cosine**2)]]) for cosine in (1.0, 0.8, 0.6)}
+    assert right("08", "number") == f"{triplet_loss(at[1.0], at[0.8], at[0.6]).mean().item():.2g}"
+
+
+def flow_of(dx, dy):
+    return torch.tensor([float(dx), float(dy)])[:, None, None]
+
+
+def test_the_right_predictions_are_what_the_code_of_the_papers_does():
+    conv = ConvPooling((8, 3, 3), 4, 30, hidden=(16, 16), dropout=0.5).eval()
+    clip = torch.rand(1, 30, 8, 3, 3)
+    assert right("05", "prediction") == "Not at all"
+    assert torch.equal(conv(clip), conv(torch.cat([clip, clip], dim=1)))
+    assert right("06", "prediction").startswith("None")
+    futures = torch.tensor([3.0, -3.0, 0.0])
+    errors = {guess: (futures - guess).abs().mean().item() for guess in (3.0, 1.5, 0.0)}
+    assert errors == {3.0: 3.0, 1.5: 2.5, 0.0: 2.0}  # as the explanations have them
 
 
 def test_the_questions_are_packaged():
