@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import math
 import os
 import re
@@ -11,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from labkit import folders
 from labkit.teaching.options import add_parsers as add_teaching
+
+# What JupyterLab's file browser leaves out: the .py of each notebook, and what it leaves out anyway.
+_HIDDEN = ("[0-9][0-9]_*.py", "__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     match options.command:
         case "lab":
-            return _lab(rest)
+            return _lab(rest, options.copy_only)
         case "course":
             parameters = {"profile": options.profile} if options.profile != "lesson" else {}
             parameters |= {"seed": options.seed} if options.seed is not None else {}
@@ -61,7 +66,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="labkit", description="How machines came to understand video, paper by paper."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    commands.add_parser("lab", help="open JupyterLab on the first notebook; further arguments go to `jupyter lab`")
+    lab = commands.add_parser(
+        "lab",
+        help="open JupyterLab on the first notebook; further arguments go to `jupyter lab`",
+        usage="labkit lab [-h] [--copy-only] [FOLDER] [arguments of jupyter lab]",
+        description="Open JupyterLab on the first notebook. An installed labkit, which has no clone, first copies the "
+        f"lessons to FOLDER, by default {folders.LEARNERS}; what is there already is never overwritten.",
+        allow_abbrev=False,
+    )
+    lab.add_argument("--copy-only", action="store_true", help="copy the lessons, and do not open JupyterLab")
     course = commands.add_parser("course", help="run the notebooks and export them to HTML")
     course.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks; default all")
     course.add_argument("--profile", default="lesson", choices=["smoke", "lesson", "study", "paper"])
@@ -184,6 +197,10 @@ def _study(options: argparse.Namespace) -> int:
             return command.run_frozen(
                 **{name: settings[name] for name in settings if name not in ("rows", "seeds", "splits")}
             )
+        if options.action == "run" and options.out is None and not folders.clone():
+            raise ValueError(
+                "--out must be a folder where labkit has no clone; got none: say where trainings and records go"
+            )
         if not options.number:
             raise ValueError("NN must be the number of a notebook; got none: labkit study run 02, or --frozen")
         settings["seeds"] = settings["seeds"] or _judging(options.number)
@@ -196,11 +213,28 @@ def _study(options: argparse.Namespace) -> int:
         return 2
 
 
-def _lab(further: Sequence[str]) -> int:
+def _lab(further: Sequence[str], copy_only: bool = False) -> int:
     from labkit.course import notebooks_folder, sources
     from labkit.pairing import State, compare, write_notebook
 
-    pairs = [compare(source) for source in sources()]
+    notebooks = None
+    if not folders.clone():
+        home = folders.home()
+        default = home if folders.has_lessons(home) else Path(folders.LEARNERS)
+        named = bool(further) and not further[0].startswith("-")
+        home = (Path(further[0]).expanduser() if named else default).absolute()
+        further, notebooks = further[named:], home / "notebooks"
+        try:
+            _copy_lessons(home)
+        except OSError as error:
+            print(f"✗ {error}", file=sys.stderr)
+            return 2
+    elif copy_only:
+        print(
+            f"--copy-only needs an installed labkit; this one has its lessons in {notebooks_folder()}", file=sys.stderr
+        )
+        return 2
+    pairs = [compare(source) for source in (sources(notebooks) if notebooks else sources())]
     if edited := [pair for pair in pairs if pair.state is State.EDITED]:
         for pair in edited:
             print(f"✗ {pair.report(3)}", file=sys.stderr)
@@ -210,18 +244,54 @@ def _lab(further: Sequence[str]) -> int:
             write_notebook(pair.source, outputs=True)
         with contextlib.suppress(PermissionError):
             pair.source.touch()  # both have the same cells; JupyterLab refuses a .py that is older than its .ipynb
-    command = lab_command(notebooks_folder())
+    if copy_only:
+        return 0
+    command = lab_command(notebooks or notebooks_folder())
     os.execv(command[0], [*command, *further])
 
 
+def _copy_lessons(home: Path) -> None:
+    from labkit.lessons import copy_lessons
+
+    copied = copy_lessons(home)
+    print(f"{len(copied.added)} files added to {home}" if copied.added else f"the lessons are in {home}", flush=True)
+    if copied.kept:
+        names = ", ".join(copied.kept)
+        print(
+            f"kept as they are, though this labkit has others: {names} (rename one, and it is copied again)", flush=True
+        )
+    if copied.unlinked:
+        print(f"! {copied.unlinked}", file=sys.stderr, flush=True)
+
+
 def lab_command(folder: Path) -> list[str]:
-    """What opens JupyterLab on the first notebook of a folder; links from there to the folders beside it work."""
+    """What opens JupyterLab on the first notebook of a folder; links from there to the folders beside it work.
+
+    The file browser leaves out the ``.py`` of each notebook, and the table of contents is open (`_workspaces`).
+    JupyterLab does not look for news or for later versions of itself.
+    """
     first = f"/lab/tree/{folder.name}/00_start_here.ipynb"
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}", f"--LabApp.default_url={first}"]
     command.append("--ContentsManager.pre_save_hook=labkit.pairing.keep_digest")
+    command += [f"--ContentsManager.hide_globs={pattern}" for pattern in _HIDDEN]
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with contextlib.suppress(OSError):  # a folder that cannot be written to: JupyterLab opens as it always does
+        command.append(f"--LabApp.workspaces_dir={_workspaces(folder.parent)}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container, most likely; JupyterLab would refuse
         command.append("--allow-root")
     return command
+
+
+def _workspaces(home: Path) -> Path:
+    """Where JupyterLab keeps which tabs and which side bar are open; the first time, that is the table of contents."""
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    folder = home / ".jupyter" / "workspaces"
+    if not any(folder.glob("default*")):
+        layout = {"left": {"collapsed": False, "current": "@jupyterlab/toc:plugin", "widgets": []}}
+        workspace = {"data": {"layout-restorer:data": layout}, "metadata": {"id": "default"}}
+        WorkspacesManager(str(folder)).save("default", json.dumps(workspace))
+    return folder
 
 
 def _chosen(numbers: Sequence[str]) -> list[Path]:
@@ -270,6 +340,9 @@ def _notebooks(numbers: Sequence[str], from_ipynb: bool, discard: bool) -> int:
     from labkit.pairing import State, adopt, compare, write_notebook
 
     if not (chosen := _chosen(numbers)):
+        return 2
+    if folders.CARRIED in chosen[0].parents:
+        print("✗ there are no lessons here: `labkit lab --copy-only` copies them", file=sys.stderr)
         return 2
     failures = 0
     for source in chosen:

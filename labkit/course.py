@@ -24,6 +24,7 @@ from plotly.offline import get_plotlyjs
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
+from labkit import folders
 from labkit.pairing import notebook_of as notebook_of
 from labkit.pairing import write_notebook as write_notebook
 from labkit.pairing import write_text
@@ -75,20 +76,20 @@ class NotebookError(RuntimeError):
 
 
 def notebooks_folder() -> Path:
-    """The folder ``notebooks/`` of the clone this package was installed from.
+    """The folder of the notebooks: see `labkit.folders.notebooks_folder`.
 
     Raises:
         NotebookError: labkit was installed without its notebooks.
     """
-    folder = Path(__file__).resolve().parents[1] / "notebooks"
+    folder = folders.notebooks_folder()
     if not folder.is_dir():
-        raise NotebookError(f"the notebooks must lie in {folder}; there is no such folder: run labkit from a clone")
+        raise NotebookError(f"the notebooks must lie in {folder}; there is no such folder: install labkit again")
     return folder
 
 
-def sources() -> list[Path]:
-    """The ``.py`` sources of all notebooks, in order."""
-    return sorted(notebooks_folder().glob("[0-9][0-9]_*.py"))
+def sources(folder: Path | None = None) -> list[Path]:
+    """The ``.py`` sources of all notebooks of a folder, in order; default `notebooks_folder`."""
+    return sorted((folder or notebooks_folder()).glob("[0-9][0-9]_*.py"))
 
 
 def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: int | None = None) -> Path:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.folders import clone, mended_by
+
 FREE_DISK = 2e9  # bytes: notebooks and their exports are small, the environment is there already
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -59,21 +61,20 @@ def _examined(check: Callable[[], Finding]) -> Finding:
         return check()
     except Exception as error:
         name = check.__name__.strip("_")
-        return Finding(name, f"broken: {type(error).__name__}: {error}", "rm -rf .venv && make setup")
+        return Finding(name, f"broken: {type(error).__name__}: {error}", mended_by())
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    remedy = "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer, then make setup PYTHON=python3.12"
+    fits = (3, 11) <= sys.version_info < (3, 14)
+    remedy = "" if fits else "install Python 3.11, 3.12 or 3.13, then make setup PYTHON=python3.12"
     return Finding("python", f"{version} at {sys.executable}", remedy)
 
 
 def _packages() -> Finding:
-    lock = Path(__file__).resolve().parents[1] / "requirements.lock"
-    if not lock.is_file():
-        return Finding(
-            "packages", "no requirements.lock beside the package: labkit runs outside its clone", needed=False
-        )
+    if not (root := clone()):
+        return _requirements()
+    lock = root / "requirements.lock"
     wanted: dict[str, set[str]] = {}  # a package may be locked at several versions, for several Pythons
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), flags=re.M):
         wanted.setdefault(_normal(name), set()).add(version)
@@ -89,6 +90,25 @@ def _packages() -> Finding:
     return Finding("packages", f"{len(wanted.keys() & present)} at their locked versions")
 
 
+def _requirements() -> Finding:
+    """Without a clone there is no lock file: does every package have a version that labkit can work with?"""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in importlib.metadata.requires("labkit") or []]
+    astray = []
+    for requirement in wanted:
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            astray.append(f"{requirement.name} missing")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            astray.append(f"{requirement.name} {version}, not {requirement.specifier}")
+    if astray:
+        return Finding("packages", ", ".join(astray[:5]), "pip install --upgrade labkit")
+    return Finding("packages", f"{len(wanted)} that labkit asks for, each at a version that it knows")
+
+
 def _opencv() -> Finding:
     import cv2
 
@@ -96,7 +116,7 @@ def _opencv() -> Finding:
     installed = sorted(name for name in names if name.startswith("opencv"))
     remedy = ""
     if installed != ["opencv-contrib-python-headless"] or not hasattr(cv2, "optflow"):
-        remedy = "rm -rf .venv && make setup   (several OpenCV packages overwrite each other's files)"
+        remedy = f"{mended_by()}   (several OpenCV packages overwrite each other's files)"
     tv_l1 = "with TV-L1" if hasattr(cv2, "optflow") else "without TV-L1"
     return Finding("opencv", f"{cv2.__version__} {tv_l1} ({', '.join(installed)})", remedy)
 
@@ -125,7 +145,7 @@ def _jupyter() -> Finding:
     missing = [name for name in needed if not any((folder / name).is_dir() for folder in folders)]
     if missing or "python3" not in kernels:
         lacks = missing + ([] if "python3" in kernels else ["the python3 kernel"])
-        return Finding("jupyterlab", f"{version}, without {', '.join(lacks)}", "rm -rf .venv && make setup")
+        return Finding("jupyterlab", f"{version}, without {', '.join(lacks)}", mended_by())
     return Finding("jupyterlab", f"{version} with widgets and the python3 kernel")
 
 
@@ -143,7 +163,7 @@ def _codecs() -> Finding:
             write_video(path, frames, fps=8)
             if len(read_video(path).frames) == 3:
                 works.append(suffix)
-    remedy = "" if len(works) == 2 else "rm -rf .venv && make setup   (PyAV's wheel brings FFmpeg along)"
+    remedy = "" if len(works) == 2 else f"{mended_by()}   (PyAV's wheel brings FFmpeg along)"
     return Finding("codecs", f"writes and reads {' and '.join(works) or 'nothing'}", remedy)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import jupytext
 import nbformat
 
+from labkit import folders
 from labkit.files import written_whole
 
 _KEPT = (
@@ -57,7 +58,7 @@ class Pair:
 
     def report(self, most: int | None = None) -> str:
         """What is the matter with an edited ``.ipynb``, and what to do, in one line; of many cells, at most so many."""
-        name, command = self.source.with_suffix(".ipynb").name, f".venv/bin/labkit notebooks {self.source.name[:2]}"
+        name, command = self.source.with_suffix(".ipynb").name, f"{folders.command()} notebooks {self.source.name[:2]}"
         if self.damage:
             return f"{name} cannot be read as a notebook ({self.damage}): repair it, or {command} --discard replaces it"
         shown = self.differences[:most]
@@ -120,6 +121,11 @@ def compare(source: Path) -> Pair:
         return Pair(source, State.OLDER)
     both = agreed is not None and agreed != _digest(theirs)
     return Pair(source, State.EDITED, tuple(_differences(notebook, theirs)), both)
+
+
+def same_cells(first: str, second: str) -> bool:
+    """Whether two texts of a ``.py`` are the same notebook, whatever their headers are."""
+    return _cells(jupytext.reads(first, fmt="py:percent")) == _cells(jupytext.reads(second, fmt="py:percent"))
 
 
 def adopt(source: Path) -> None:

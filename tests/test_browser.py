@@ -40,13 +40,14 @@ def lab(tmp_path):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, CELLS)], metadata=kernel)
     nbformat.write(notebook, folder / "42_cells.ipynb")
+    (folder / "42_cells.py").write_text("# its twin", encoding="utf-8")
     (tmp_path / "labkit").symlink_to(CLONE / "labkit")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     options = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    options += [f"--IdentityProvider.token={TOKEN}", f"--LabApp.workspaces_dir={tmp_path / 'workspaces'}"]
+    options += [f"--IdentityProvider.token={TOKEN}"]
     options += [f"--LabApp.user_settings_dir={tmp_path / 'settings'}"]
     log = (tmp_path / "lab.log").open("w")
     server = subprocess.Popen([*cli.lab_command(folder), *options], stdout=log, stderr=subprocess.STDOUT)
@@ -83,6 +84,10 @@ def test_in_jupyterlab_widgets_are_live_figures_are_drawn_and_source_code_leads_
         page.goto(f"{lab}/lab/tree/notebooks/42_cells.ipynb?token={TOKEN}")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+        assert page.locator(".jp-TableOfContents").is_visible()
+        page.get_by_role("tab", name="File Browser").click()
+        page.locator(".jp-DirListing-item", has_text="42_cells.ipynb").wait_for()
+        assert page.locator(".jp-DirListing-item", has_text="42_cells.py").count() == 0
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
         page.locator(".labkit-player[aria-busy=false]").first.wait_for(timeout=120_000)

@@ -235,5 +235,7 @@ def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, 
     assert commands[0][1:3] == ["-m", "jupyterlab"]
     assert f"--notebook-dir={tmp_path.parent}" in commands[0]  # so that links to ../labkit work
     assert f"--LabApp.default_url=/lab/tree/{tmp_path.name}/00_start_here.ipynb" in commands[0]
+    assert "--ContentsManager.hide_globs=[0-9][0-9]_*.py" in commands[0]
+    assert f"--LabApp.workspaces_dir={tmp_path.parent / '.jupyter' / 'workspaces'}" in commands[0]
     assert commands[0][-1] == "--no-browser"
     assert commands[1][-2:] == ["--port", "9999"]

@@ -103,7 +103,7 @@ def efficientnet_lite0() -> EfficientNetLite0:
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
             f"the weights of EfficientNet-Lite0 come in the package {_PACKAGE.replace('_', '-')}; it is not installed: "
-            "run `make setup` in the folder of the lab"
+            "run `make setup` in a clone of the lab, or install labkit again"
         )
     path = Path(spec.origin).parent / "models" / _FILE
     require_file_hash(path, _FILE.removesuffix(".pth").rsplit("-", 1)[-1])

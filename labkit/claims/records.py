@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.claims.ledger import ledger
 from labkit.claims.statement import METRIC, ClaimsError
 from labkit.files import lock, written_whole
+from labkit.folders import results_folder as results_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,11 +121,6 @@ def unpack_hits(text: str, count: int) -> "Tensor":
 
 
 # Writing and reading
-
-
-def results_folder() -> Path:
-    """Where the lab's own results are: ``notebooks/results`` of the clone this package was installed from."""
-    return Path(__file__).resolve().parents[2] / "notebooks" / "results"
 
 
 def write(measured: Iterable[Record], folder: Path | None = None) -> None:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from labkit import claims, metrics
+from labkit import claims, folders, metrics
 from labkit.backbones import source_weights
 from labkit.clips import Clips
 from labkit.studies.clock import Training
@@ -127,7 +127,7 @@ class Study(ABC):
         self.source, self.missing = source or self.usual_source, missing
         self.progress = profile != "smoke" if progress is None else progress
         if out is None and profile in claims.COUNTING:
-            out = Path(__file__).resolve().parents[2] / "build" / "studies"
+            out = folders.home() / "build" / "studies"
         self.store = Store(out and out.absolute() / "artefacts" / self._address())
         self.live: dict[str, float] = {}
         self.measures: dict[str, dict[str, Measure]] = {}
