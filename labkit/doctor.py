@@ -95,17 +95,17 @@ def _requirements() -> Finding:
     from packaging.requirements import Requirement
 
     wanted = [Requirement(line) for line in importlib.metadata.requires("labkit") or []]
-    astray = []
+    astray, remedies = [], []
     for requirement in wanted:
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
-            astray.append(f"{requirement.name} missing")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            astray.append(f"{requirement.name} {version}, not {requirement.specifier}")
+            version = ""
+        if not version or not requirement.specifier.contains(version, prereleases=True):
+            astray.append(f"{requirement.name} {version or 'missing'}")
+            remedies.append(f"'{requirement}'")
     if astray:
-        return Finding("packages", ", ".join(astray[:5]), "pip install --upgrade labkit")
+        return Finding("packages", "not as needed: " + ", ".join(astray[:5]), f"pip install {' '.join(remedies)}")
     return Finding("packages", f"{len(wanted)} that labkit asks for, each at a version that it knows")
 
 

@@ -51,5 +51,5 @@ def command() -> str:
 
 
 def mended_by() -> str:
-    """The command that builds the environment again."""
-    return "rm -rf .venv && make setup" if clone() else "pip install --force-reinstall labkit in a new environment"
+    """What builds the environment again."""
+    return "rm -rf .venv && make setup" if clone() else "pip install the wheel of labkit in a new environment"

@@ -68,3 +68,14 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
     finding = next(f for f in doctor.examine() if f.name == "disk")
     assert "OSError: no such device" in finding.found
     assert finding.remedy
+
+
+def test_without_a_clone_every_package_is_compared_with_what_labkit_asks_for(monkeypatch):
+    monkeypatch.setattr("labkit.doctor.clone", lambda: None)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=2", "pillow>=9000", "no-such-thing>=1"])
+    finding = next(f for f in doctor.examine() if f.name == "packages")
+    assert finding.found.startswith("not as needed: pillow ")
+    assert finding.found.endswith(", no-such-thing missing")
+    assert finding.remedy == "pip install 'pillow>=9000' 'no-such-thing>=1'"
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=2"])
+    assert doctor.healthy([next(f for f in doctor.examine() if f.name == "packages")])
