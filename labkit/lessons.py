@@ -69,6 +69,6 @@ def _link(link: Path, package: Path) -> str:
             link.unlink()
         if not link.is_symlink() and not link.exists():
             link.symlink_to(package, target_is_directory=True)
-    except OSError as error:  # Windows asks for developer mode
+    except OSError as error:  # not every system lets everyone make links
         return f"links to files of labkit do not open here ({error.strerror}): read them in {package}"
     return ""
