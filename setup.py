@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: a wheel carries the lessons, the recorded results and the data scripts.
+"""What pyproject.toml cannot say: a wheel carries lessons, recorded results, assignments, data scripts.
 
 They lie beside the package, for in a clone a learner opens them there. Mapped as packages of their own they would be
 called ``labkit._clone.notebooks``, and an editable installation would need an import hook; so they are copied when
@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-CARRIED = ("notebooks/[0-9][0-9]_*.py", "notebooks/results/*.jsonl", "data_scripts/*.py")
+CARRIED = ("notebooks/[0-9][0-9]_*.py", "notebooks/results/*.jsonl", "assignments/*.py", "data_scripts/*.py")
 
 
 class BuildWithLessons(build_py):

@@ -45,6 +45,11 @@ def results_folder() -> Path:
     return (clone() or CARRIED) / "notebooks" / "results"
 
 
+def assignments_folder() -> Path:
+    """Where the sources of assignments are: ``assignments`` of the clone, or the copy that the package carries."""
+    return (clone() or CARRIED) / "assignments"
+
+
 def command() -> str:
     """How a learner calls ``labkit`` in a terminal."""
     return ".venv/bin/labkit" if clone() else "labkit"

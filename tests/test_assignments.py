@@ -2,13 +2,14 @@
 
 import pytest
 
+from labkit.folders import assignments_folder
 from labkit.teaching import contain
 from labkit.teaching.check import check
-from labkit.teaching.command import find, sources
+from labkit.teaching.command import find
 from labkit.teaching.grade import Box
 from labkit.teaching.limits import Limits
 
-NUMBERS = sorted(path.name[:2] for path in sources().glob("*.py"))
+NUMBERS = sorted(path.name[:2] for path in assignments_folder().glob("*.py"))
 
 
 def test_there_are_some():

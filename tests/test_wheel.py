@@ -28,7 +28,7 @@ def clone(tmp_path_factory):
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "requirements.lock"):
         shutil.copy(ROOT / name, folder)
     ignore = shutil.ignore_patterns("__pycache__", "*.ipynb", ".*")
-    for name in ("labkit", "notebooks", "data_scripts"):
+    for name in ("labkit", "notebooks", "assignments", "data_scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     (folder / "notebooks" / "scratch.py").touch()
     return folder
@@ -44,9 +44,15 @@ def files(folder, *patterns):
     return {path.relative_to(ROOT).as_posix() for pattern in patterns for path in (ROOT / folder).glob(pattern)}
 
 
+def sources():
+    """What a wheel has beside the package."""
+    lessons = files("notebooks", "[0-9][0-9]_*.py", "results/*.jsonl")
+    return lessons | files("assignments", "*.py") | files("data_scripts", "*.py")
+
+
 def test_a_wheel_carries_lessons_results_and_scripts_laid_out_like_a_clone(wheel):
     carried = {name.removeprefix("labkit/_clone/") for name in wheel if name.startswith("labkit/_clone/")}
-    wanted = files("notebooks", "[0-9][0-9]_*.py", "results/*.jsonl") | files("data_scripts", "*.py")
+    wanted = sources()
     assert len(wanted) > 30
     assert carried == wanted
 
@@ -65,7 +71,7 @@ def test_a_source_distribution_has_what_the_wheel_is_made_of(clone):
 
     with tarfile.open(build(clone, "sdist")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert files("notebooks", "[0-9][0-9]_*.py", "results/*.jsonl") | files("data_scripts", "*.py") <= names
+    assert sources() <= names
     assert {"setup.py", "pyproject.toml", "LICENSE"} <= names
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from labkit.folders import assignments_folder
 from labkit.teaching.cells import Assignment
 from labkit.teaching.classroom import Classroom, ClassroomError, create, open_classroom
 from labkit.teaching.source import AssignmentError, read
@@ -77,18 +78,13 @@ drawn = torch.randn(10, generator=torch.Generator().manual_seed(variant))
 '''
 
 
-def sources() -> Path:
-    """The folder ``assignments/`` of the clone."""
-    return Path(__file__).resolve().parents[2] / "assignments"
-
-
 def find(number: str, folder: Path | None = None, overlay: Path | None = None) -> Assignment:
     """The assignment with a number: a teacher's own source, or one that comes with the lab.
 
     Raises:
         AssignmentError: there is none, or it has faults.
     """
-    places = [place for place in (folder and folder / "sources", sources()) if place]
+    places = [place for place in (folder and folder / "sources", assignments_folder()) if place]
     found = [path for place in places for path in sorted(place.glob(f"{number}_*.py"))]
     if not found:
         known = ", ".join(sorted({path.name[:2] for place in places for path in place.glob("[0-9][0-9]_*.py")}))
@@ -142,7 +138,10 @@ def _course(options: argparse.Namespace) -> tuple[Assignment, Classroom]:
 
 def _new(options: argparse.Namespace) -> int:
     made = create(options.folder)
-    there = [*(options.folder / "sources").glob(f"{options.number}_*.py"), *sources().glob(f"{options.number}_*.py")]
+    there = [
+        *(options.folder / "sources").glob(f"{options.number}_*.py"),
+        *assignments_folder().glob(f"{options.number}_*.py"),
+    ]
     if not there:
         path = options.folder / "sources" / f"{options.number}_assignment.py"
         path.parent.mkdir(parents=True, exist_ok=True)
