@@ -5,6 +5,7 @@ Whatever a student wrote is shown as text. No page runs a script.
 
 import html
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ _PAGE = """<!doctype html>
   th, td {{ padding: .4rem .6rem; border-bottom: 1px solid #d1d5db; text-align: left; vertical-align: top; }}
   td.number {{ text-align: right; white-space: nowrap; }}
   article {{ margin: 1.5rem 0; padding: .5rem 1rem; border-left: 4px solid #56b4e9; background: #f8fafc; }}
-  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }}
+  article {{ overflow-wrap: anywhere; }}
   small {{ color: #4b5563; }}
 </style>
 </head>
@@ -102,19 +103,25 @@ def write_marking_pages(assignment: Assignment, classroom: Classroom) -> list[Pa
     for question in by_hand:
         answers = list(_answers(assignment, classroom, question))
         random.Random(question.name).shuffle(answers)
+        rubric = re.split(r"^- ", question.rubric.text if question.rubric else "", flags=re.M)
         body = [
-            f"<p>{html.escape(line)}</p>" for line in (question.rubric.text if question.rubric else "").splitlines()
+            "<ul>",
+            *(f"<li>{html.escape(' '.join(line.split()))}</li>" for line in rubric if line.strip()),
+            "</ul>",
         ]
         body.append(
             f"<p>Points and comments go into <code>{question.name}.csv</code>, by the digest of each answer.</p>"
         )
-        body += [
-            f"<article><small>{digest}</small><pre>{html.escape(text)}</pre></article>" for digest, text in answers
-        ]
+        body += [f"<article><small>{digest}</small>{_paragraphs(text)}</article>" for digest, text in answers]
         path = classroom.of(assignment.number, "marks", f"{question.name}.html")
         write_text(path, page(f"{assignment.title}: {question.heading}", "\n".join(body)))
         paths.append(path)
     return paths
+
+
+def _paragraphs(text: str) -> str:
+    """What a student wrote, as text: Markdown is not interpreted, but for its paragraphs."""
+    return "".join(f"<p>{html.escape(part)}</p>" for part in re.split(r"\n\s*\n", text) if part.strip())
 
 
 def _answers(assignment: Assignment, classroom: Classroom, question: Question) -> Any:
