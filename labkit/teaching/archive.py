@@ -5,13 +5,14 @@ Moodle's archives have a folder ``NAME_ID_assignsubmission_file`` for each stude
 platform number, mail address, name.
 """
 
+import io
 import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -71,9 +72,8 @@ def collect(source: Path, classroom: Classroom, number: str) -> Collected:
         ArchiveError: no archive and no folder; a path that leads out of it, a link, more than 2 GB.
     """
     collected = Collected()
-    by_version: dict[tuple[str, datetime], list[File]] = {}
     groups: dict[tuple[str, PurePosixPath], list[File]] = {}
-    for file in _files(source):
+    for file in _files(source, collected.odd):
         if file.path.suffix.lower() not in _ENDINGS or len(file.content) > MOST_OF_ONE:
             collected.odd.append(str(file.path))
         elif student := owner(file.path, classroom.roster.values()):
@@ -81,19 +81,27 @@ def collect(source: Path, classroom: Classroom, number: str) -> Collected:
         else:
             collected.unknown.append(str(file.path))
     for (student, _), files in groups.items():
-        by_version.setdefault((student, max(file.time for file in files)), []).extend(files)
-    for (student, time), files in by_version.items():
-        folder = classroom.of(number, "submitted", student, name_of(time))
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            for file in files:
-                with written_whole(folder / file.path.name) as output:
-                    output.write(file.content)
+        if folder := _filed(classroom.of(number, "submitted", student), files):
             collected.filed.setdefault(student, []).append(folder)
     for team in classroom.teams():
         if not any(classroom.of(number, "submitted", student).is_dir() for student in team):
             collected.lacking += team
     return collected
+
+
+def _filed(folder: Path, files: Sequence[File]) -> Path | None:
+    """Write a version below a student's folder; None if it is there. Another one of the same second comes after it."""
+    time = max(file.time for file in files)
+    contents = {file.path.name: file.content for file in files}
+    while (version := folder / name_of(time)).exists():
+        if {path.name: path.read_bytes() for path in version.iterdir() if path.is_file()} == contents:
+            return None
+        time += timedelta(seconds=1)
+    version.mkdir(parents=True)
+    for name, content in contents.items():
+        with written_whole(version / name) as output:
+            output.write(content)
+    return version
 
 
 def name_of(time: datetime) -> str:
@@ -112,6 +120,7 @@ def time_of(name: str) -> datetime | None:
 def owner(path: PurePosixPath, roster: Iterable[Student]) -> str:
     """The student that a path names, by a number if it has one, else by name; empty if nobody, or several."""
     words, roster = set(_words(path)), list(roster)
+    words |= {word.split("+")[0] for word in words}  # a group's archive, s1+s2: it came from one of them
     for named in (_numbers, _names):
         if found := {one.student for one in roster if words & {_plain(name) for name in named(one) if name.strip()}}:
             return found.pop() if len(found) == 1 else ""
@@ -133,7 +142,8 @@ def _words(path: PurePosixPath) -> Iterator[str]:
 
 def _ends(name: str) -> Iterator[str]:
     """The ends of ``02_two_stream_s1.zip``: ``two_stream_s1``, ``stream_s1``, ``s1``."""
-    pieces = re.sub(r"^\d\d_", "", name.rsplit(".", 1)[0]).split("_")
+    stem = re.sub(r" ?\(\d+\)$|(?<=\w)-\d$", "", name.rsplit(".", 1)[0])  # browsers number what they have twice
+    pieces = re.sub(r"^\d\d_", "", stem).split("_")
     yield from (_plain("_".join(pieces[start:])) for start in range(len(pieces)))
 
 
@@ -150,36 +160,50 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _files(source: Path) -> Iterator[File]:
+def _files(source: Path, odd: list[str]) -> Iterator[File]:
+    """All files; an archive in it that cannot be read is odd, and the rest is read."""
     if source.is_dir():
         total = 0
         for path in sorted(source.rglob("*")):
             if path.is_symlink():
                 raise ArchiveError(f"{path} is a link: a folder of submissions must hold files only")
-            if path.is_file():
+            if path.is_file() and not _skipped(PurePosixPath(path.relative_to(source).as_posix())):
                 total += path.stat().st_size
                 _require_small(total, source)
                 time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                relative = PurePosixPath(path.relative_to(source).as_posix())
-                if path.suffix.lower() == ".zip":
-                    with path.open("rb") as file:
-                        yield from _in_archive(file, relative, str(path))
-                else:
-                    yield File(
-                        relative,
-                        time,
-                        path.read_bytes() if path.stat().st_size <= MOST_OF_ONE else b" " * (MOST_OF_ONE + 1),
-                    )
+                with path.open("rb") as file:
+                    content = file.read(MOST_OF_ONE + 1)
+                yield from _opened(File(PurePosixPath(path.relative_to(source).as_posix()), time, content), odd)
     elif source.is_file():
+        time = datetime.fromtimestamp(source.stat().st_mtime, UTC)
+        one = bool(re.fullmatch(r"\d\d_\w+\.zip", source.name))  # as hand-in writes it
         with source.open("rb") as file:
-            inner = PurePosixPath(source.name) if re.fullmatch(r"\d\d_\w+\.zip", source.name) else PurePosixPath()
-            yield from _in_archive(file, inner, str(source))
+            prefix = PurePosixPath(source.name) if one else PurePosixPath()
+            for entry in _in_archive(file, prefix, str(source), time if one else None):
+                yield from _opened(entry, odd)
     else:
         raise ArchiveError(f"{source} must be an archive (.zip) or a folder; there is no such thing")
 
 
-def _in_archive(file: BinaryIO, prefix: PurePosixPath, name: str, depth: int = 2) -> Iterator[File]:
-    """The files of an archive, and of the archives in it."""
+def _skipped(path: PurePosixPath) -> bool:
+    """What editors and systems leave beside a notebook."""
+    return path.name.startswith("._") or bool({"__MACOSX", ".ipynb_checkpoints", "__pycache__"} & set(path.parts))
+
+
+def _opened(file: File, odd: list[str], depth: int = 2) -> Iterator[File]:
+    """A file, or what is in it if it is an archive; all of that has the time of the archive."""
+    if file.path.suffix.lower() != ".zip" or not depth or len(file.content) > MOST_OF_ONE:
+        yield file
+        return
+    try:
+        for inner in list(_in_archive(io.BytesIO(file.content), file.path, str(file.path), file.time)):
+            yield from _opened(inner, odd, depth - 1)
+    except ArchiveError as error:
+        odd.append(str(error))
+
+
+def _in_archive(file: BinaryIO, prefix: PurePosixPath, name: str, time: datetime | None) -> Iterator[File]:
+    """The files of an archive; without a time each has its own, taken for one of this machine's time zone."""
     try:
         archive = zipfile.ZipFile(file)
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -194,18 +218,21 @@ def _in_archive(file: BinaryIO, prefix: PurePosixPath, name: str, depth: int = 2
             raise ArchiveError(f"{name} holds a link, {entry.filename!r}: nothing was taken from it")
     for entry in entries:
         path = prefix / entry.filename.replace("\\", "/")
-        if path.name.startswith("._") or "__MACOSX" in path.parts:
+        if _skipped(path):
             continue
         try:
             content = _read(archive, entry)
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
             raise ArchiveError(f"{name}: {entry.filename!r} cannot be read; {error}") from error
-        if path.suffix.lower() == ".zip" and depth and len(content) <= MOST_OF_ONE:
-            import io
+        yield File(path, time or _time_of(entry), content)
 
-            yield from _in_archive(io.BytesIO(content), path, f"{name}, {entry.filename}", depth - 1)
-        else:
-            yield File(path, datetime(*entry.date_time).astimezone(), content)
+
+def _time_of(entry: zipfile.ZipInfo) -> datetime:
+    """When an entry was changed; where the archive does not say, long ago."""
+    try:
+        return datetime(*entry.date_time).astimezone()
+    except ValueError:
+        return datetime(1980, 1, 1, tzinfo=UTC)
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -45,16 +45,37 @@ def marks(classroom: Classroom, assignment: Assignment) -> dict[tuple[str, str],
     """
     found: dict[tuple[str, str], Mark] = {}
     most = {question.name: question.points for question in assignment.questions}
-    for path in sorted(classroom.of(assignment.number, "marks").glob("*.csv")):
-        for number, line in enumerate(tables.read(path.read_text(encoding="utf-8"), MARKS), start=2):
+    for question in most:
+        path = classroom.of(assignment.number, "marks", f"{question}.csv")
+        for number, line in enumerate(_lines(path), start=2):
             if not line["points"].strip():
                 continue
             place = f"{path}, line {number}"
-            if line["question"] not in most:
-                raise tables.TableError(f"{place}: question must be one of {', '.join(most)}; got {line['question']!r}")
-            points = _points(line["points"], most[line["question"]], place)
-            found[line["student"], line["question"]] = Mark(points, line["comment"], line["marker"], line["digest"])
+            if line["question"] != question:
+                raise tables.TableError(
+                    f"{place}: question must be {question!r}, as in the file's name; got {line['question']!r}"
+                )
+            who = _team_of(classroom, line["student"], place)
+            points = _points(line["points"], most[question], place)
+            found[who, question] = Mark(points, line["comment"], line["marker"], line["digest"])
     return found
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    """A table of marks; none where there is no file."""
+    try:
+        return tables.read(path.read_text(encoding="utf-8"), MARKS) if path.exists() else []
+    except (tables.TableError, UnicodeDecodeError) as error:
+        raise tables.TableError(f"{path}: {error}: save it as CSV in UTF-8") from error
+
+
+def _team_of(classroom: Classroom, student: str, place: str) -> str:
+    """The number that results of a student's team are under."""
+    if known := classroom.known(student):
+        return classroom.team(known)[0]
+    if classroom.roster:
+        raise tables.TableError(f"{place}: student must be one of the roster; got {student!r}")
+    return student.strip()
 
 
 def _points(text: str, most: int, place: str) -> float:
@@ -105,9 +126,12 @@ def _line(
         "notes": "nothing handed in",
     }
     result = next((one for one in found.values() if student in one["students"]), None)
-    if result is None:
-        return line
-    auto, marked, left, notes = 0.0, 0.0, [], list(result["notes"])
+    if result is None or tuple(result["students"]) != classroom.team(student):
+        there = [one for one in classroom.team(student) if classroom.of(assignment.number, "submitted", one).is_dir()]
+        return line | ({"open": "everything", "notes": "handed in and not graded: labkit teach grade"} if there else {})
+    auto, marked, left, notes = 0.0, 0.0, [], [*result["notes"], *result["private_notes"]]
+    if result["build"] != assignment.build:
+        notes.append(f"graded with build {result['build']}, the source is {assignment.build} now: grade again")
     for question, about in result["questions"].items():
         mark = by_hand.get((result["students"][0], question))
         if mark and mark.digest in ("", about["digest"]):
@@ -142,8 +166,12 @@ def write_book(assignment: Assignment, classroom: Classroom) -> Path:
 def fill(
     assignment: Assignment, classroom: Classroom, table: Path, column: str, id_column: str
 ) -> tuple[Path, tables.Filled]:
-    """Fill in a learning platform's own table; the new one is written beside it, ``NAME.filled.csv``."""
-    grades = {line["student"]: line["total"] for line in book(assignment, classroom)}
+    """Fill in a learning platform's own table; the new one is written beside it, ``NAME.filled.csv``.
+
+    Students who are not graded, or not marked, completely get nothing: their cells stay as they are.
+    """
+    lines = book(assignment, classroom)
+    grades = {line["student"]: line["total"] for line in lines if not line["open"]}
     names = {one.student: (one.moodle, one.canvas, one.email, one.name) for one in classroom.roster.values()}
     content = table.read_bytes()
     try:
@@ -161,24 +189,30 @@ def fill(
 
 
 def write_marks(assignment: Assignment, classroom: Classroom) -> list[Path]:
-    """For each question that a person marks a table with a line for each answer; marks that are there stay."""
-    given, paths = marks(classroom, assignment), []
-    lines: dict[str, list[dict[str, Any]]] = {}
+    """For each question that a person marks a table with a line for each answer; whatever is in it stays.
+
+    Points for an answer that has changed since become a comment.
+    """
+    wanted: dict[str, dict[str, str]] = {}  # by question the digest of each answer, by student
     for who, result in results(classroom, assignment.number).items():
         for question, about in result["questions"].items():
-            mark = given.get((who, question))
-            if about["digest"] or mark:
-                line = {"student": who, "question": question, "digest": about["digest"]}
-                if mark and mark.digest in ("", about["digest"]):
-                    line |= {"points": f"{mark.points:g}", "comment": mark.comment, "marker": mark.marker}
-                elif mark:
-                    line["comment"] = f"(for an earlier answer: {mark.points:g} points) {mark.comment}"
-                lines.setdefault(question, []).append(line)
-    folder = classroom.of(assignment.number, "marks")
-    folder.mkdir(parents=True, exist_ok=True)
-    for question, rows in lines.items():
-        paths.append(folder / f"{question}.csv")
-        _write(paths[-1], tables.written(MARKS, rows))
+            if about["digest"]:
+                wanted.setdefault(question, {})[who] = about["digest"]
+    paths = []
+    for question, digests in wanted.items():
+        path = classroom.of(assignment.number, "marks", f"{question}.csv")
+        rows = {}
+        for number, row in enumerate(_lines(path), start=2):
+            who = _team_of(classroom, row["student"], f"{path}, line {number}")
+            digest = digests.get(who, row["digest"])
+            if row["points"].strip() and row["digest"] not in ("", digest):
+                row |= {"comment": f"(for an earlier answer: {row['points']} points) {row['comment']}", "points": ""}
+            rows[who] = row | {"student": who, "digest": digest}
+        for who, digest in digests.items():
+            rows.setdefault(who, dict.fromkeys(MARKS, "") | {"student": who, "question": question, "digest": digest})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, tables.written(MARKS, list(rows.values())))
+        paths.append(path)
     return paths
 
 
@@ -188,34 +222,34 @@ def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Pa
     Returns:
         The clashes, a line each.
     """
+    most = {question.name: question.points for question in assignment.questions}
     taken: dict[tuple[str, str], dict[str, str]] = {}
-    clashes: list[str] = []
+    given: dict[tuple[str, str], float] = {}
+    clashes: dict[tuple[str, str], str] = {}
     for path in files:
-        for line in tables.read(path.read_text(encoding="utf-8"), MARKS):
-            key = line["student"], line["question"]
-            before = taken.get(key)
+        if not path.exists():
+            raise tables.TableError(f"{path} must be a table of marks; there is no such file")
+        for number, line in enumerate(_lines(path), start=2):
             if not line["points"].strip():
                 continue
-            if before and float(before["points"]) != float(line["points"]):
-                clashes.append(
-                    f"{key[1]}, {key[0]}: {before['marker'] or 'one'} gives {before['points']}, "
-                    f"{line['marker'] or 'the other'} {line['points']}: agree"
-                )
-                taken[key] = before | {"points": "", "comment": clashes[-1]}
-            elif before is None:
-                taken[key] = line
-    folder = classroom.of(assignment.number, "marks")
-    folder.mkdir(parents=True, exist_ok=True)
+            place = f"{path}, line {number}"
+            if line["question"] not in most:
+                raise tables.TableError(f"{place}: question must be one of {', '.join(most)}; got {line['question']!r}")
+            key = _team_of(classroom, line["student"], place), line["question"]
+            points = _points(line["points"], most[key[1]], place)
+            if given.setdefault(key, points) != points:
+                one, other = taken[key]["marker"] or "one", line["marker"] or "the other"
+                clashes[key] = f"{key[1]}, {key[0]}: {one} gives {given[key]:g}, {other} {points:g}: agree"
+            taken.setdefault(key, line | {"student": key[0]})
+    for key, clash in clashes.items():
+        taken[key] |= {"points": "", "comment": clash}
     for question in dict.fromkeys(question for _, question in taken):
-        path = folder / f"{question}.csv"
-        rows = {
-            line["student"]: line
-            for line in (tables.read(path.read_text(encoding="utf-8"), MARKS) if path.exists() else [])
-        }
+        path = classroom.of(assignment.number, "marks", f"{question}.csv")
+        rows = {_team_of(classroom, line["student"], str(path)): line for line in _lines(path)}
         rows |= {student: line for (student, asked), line in taken.items() if asked == question}
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, tables.written(MARKS, list(rows.values())))
-    marks(classroom, assignment)  # whatever is wrong in them is said now
-    return clashes
+    return list(clashes.values())
 
 
 def statistics(assignment: Assignment, classroom: Classroom) -> Iterator[dict[str, Any]]:

@@ -16,19 +16,21 @@ import csv
 import re
 import secrets
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from labkit.files import written_whole
+from labkit.teaching.release import variant_of
 
 COLUMNS = ("student", "name", "email", "moodle", "canvas", "level", "group")
 STUDENT = re.compile(r"[\w@+-][\w.@+-]{0,63}")  # names a folder
 
 _COURSE = """\
 name = "How machines came to understand video"
+personal = true  # students get their files from you (teach release); false: they make them with labkit start
 secret = "{secret}"  # from it come the students' worlds and the hidden ones: do not lose it, do not show it
 
 # [assignment.02]
@@ -108,6 +110,8 @@ class Classroom:
         folder: of the teacher.
         name: of the course.
         secret: of the course.
+        personal: whether students' worlds come from the secret; else they come from their numbers, as ``labkit start``
+            has it.
         due: by the number of the assignment; with a time zone.
         late: what a late submission costs.
         extensions: days, by student.
@@ -125,6 +129,7 @@ class Classroom:
     cpu: float = 120
     megabytes: float = 4000
     roster: Mapping[str, Student] = field(default_factory=dict)
+    personal: bool = True
 
     def of(self, number: str, *parts: str) -> Path:
         """A place of an assignment, ``classroom.of("02", "results")``."""
@@ -146,8 +151,17 @@ class Classroom:
         return list(dict.fromkeys(self.team(student) for student in self.roster))
 
     def level(self, student: str) -> str:
-        """``"grad"`` or empty; of somebody who is not on the roster empty."""
-        return self.roster[student].level if student in self.roster else ""
+        """``"grad"`` if a student, and everyone who hands in together with them, is a graduate student; else empty."""
+        levels = {self.roster[one].level if one in self.roster else "" for one in self.team(student)}
+        return levels.pop() if len(levels) == 1 else ""
+
+    def variant(self, number: str, student: str) -> int:
+        """The seed of a student's or team's world in an assignment."""
+        return variant_of(self.secret if self.personal else "", number, ", ".join(self.team(student)))
+
+    def known(self, student: str) -> str:
+        """The number on the roster that a name in a table means, whatever its case and spaces; empty if none."""
+        return next((one for one in self.roster if one.casefold() == student.strip().casefold()), "")
 
 
 def create(folder: Path) -> list[Path]:
@@ -177,7 +191,15 @@ def open_classroom(folder: Path) -> Classroom:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClassroomError(f"{path} must be TOML; {error}") from error
-    known = {"name": str, "secret": str, "assignment": dict, "late": dict, "extensions": dict, "limits": dict}
+    known = {
+        "name": str,
+        "secret": str,
+        "personal": bool,
+        "assignment": dict,
+        "late": dict,
+        "extensions": dict,
+        "limits": dict,
+    }
     _require_known(said, known, f"{path}")
     if len(str(said.get("secret", ""))) < 16:
         raise ClassroomError(f"{path}: secret must have 16 characters or more; make one: delete the file, teach new")
@@ -189,12 +211,24 @@ def open_classroom(folder: Path) -> Classroom:
     if unknown := sorted(extensions.keys() - roster.keys()):
         raise ClassroomError(f"{path}, [extensions]: {unknown[0]} is not on the roster: mend one of them")
     return Classroom(
-        folder, str(said.get("name", "")), said["secret"], due, Late(**late), extensions, **limits, roster=roster
+        folder,
+        str(said.get("name", "")),
+        said["secret"],
+        due,
+        Late(**late),
+        extensions,
+        **limits,
+        roster=roster,
+        personal=said.get("personal", True),
     )
 
 
 def _due_dates(said: Mapping[str, Any], path: Path) -> Iterator[tuple[str, datetime]]:
     for number, about in said.items():
+        if not re.fullmatch(r"\d\d", number):
+            raise ClassroomError(
+                f"{path}, [assignment.{number}]: the number must have two digits, as in [assignment.02]"
+            )
         _require_known(about, {"due": datetime}, f"{path}, [assignment.{number}]")
         if "due" in about:
             if about["due"].tzinfo is None:
@@ -226,21 +260,38 @@ def _roster(path: Path) -> Sequence[Student]:
     if not path.is_file():
         return ()
     try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ClassroomError(f"{path} must be a table with commas in UTF-8; {error}") from error
+    headings = [cell.strip().lower() for cell in rows[0]] if rows else list(COLUMNS)
+    if len(headings) == 1 and ";" in headings[0]:
+        raise ClassroomError(
+            f"{path} must have commas between its cells; it has semicolons: save it as CSV with commas"
+        )
+    if odd := [name for name in headings if name and (name not in COLUMNS or headings.count(name) > 1)]:
+        raise ClassroomError(f"{path}: the columns must be {', '.join(COLUMNS)}, each once; got {odd[0]!r}")
+    if "student" not in headings:
+        raise ClassroomError(f"{path}: the column student is missing; the columns are {', '.join(headings)}")
     students: dict[str, Student] = {}
-    for number, line in enumerate(lines, start=2):
-        cells = {column: (line.get(column) or "").strip() for column in COLUMNS}
-        place = f"{path}, line {number}"
-        if not STUDENT.fullmatch(cells["student"]):
-            raise ClassroomError(
-                f"{place}: student must be 1 to 64 letters, digits and _ . @ + -, as it names a folder; got "
-                f"{cells['student']!r}"
-            )
-        if cells["level"] not in ("", "grad"):
-            raise ClassroomError(f"{place}: level must be empty or grad; got {cells['level']!r}")
-        if cells["student"].casefold() in (other.casefold() for other in students):
-            raise ClassroomError(f"{place}: {cells['student']} is there twice: give one of them another number")
-        students[cells["student"]] = Student(**cells)
+    for number, row in enumerate(rows[1:], start=2):
+        said = {name: cell.strip() for name, cell in zip(headings, row, strict=False) if name}
+        if any(said.values()):
+            one = _student(dict.fromkeys(COLUMNS, "") | said, f"{path}, line {number}", students.values())
+            students[one.student] = one
     return list(students.values())
+
+
+def _student(cells: Mapping[str, str], place: str, others: Collection[Student]) -> Student:
+    if not STUDENT.fullmatch(cells["student"]):
+        raise ClassroomError(
+            f"{place}: student must be 1 to 64 letters, digits and _ . @ + -, as it names a folder; got "
+            f"{cells['student']!r}"
+        )
+    if cells["level"] not in ("", "grad"):
+        raise ClassroomError(f"{place}: level must be empty or grad; got {cells['level']!r}")
+    one = Student(**{**cells, "group": cells["group"].casefold()})
+    for column in ("student", "moodle", "canvas", "email"):
+        value = getattr(one, column).casefold()
+        if value and value in (getattr(other, column).casefold() for other in others):
+            raise ClassroomError(f"{place}: {value} is there twice in the column {column}: mend one of them")
+    return one

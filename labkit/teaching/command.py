@@ -179,7 +179,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _release(options: argparse.Namespace) -> int:
     from labkit.teaching.check import SECRET
-    from labkit.teaching.release import hidden_seed, leaks, variant_of, write
+    from labkit.teaching.release import hidden_seed, leaks, write
 
     assignment, classroom = _course(options)
     if not classroom.roster:
@@ -194,7 +194,7 @@ def _release(options: argparse.Namespace) -> int:
     chosen = options.only or list(classroom.roster)
     for student in chosen:
         who = ", ".join(classroom.team(student))
-        variant = variant_of(classroom.secret, assignment.number, who)
+        variant = classroom.variant(assignment.number, student)
         folder = classroom.of(assignment.number, "release", student)
         write(assignment, folder, who, variant, classroom.level(student))
         if found := leaks(folder, assignment, secrets):
@@ -258,7 +258,7 @@ def _feedback(options: argparse.Namespace) -> int:
 
 
 def _book(options: argparse.Namespace) -> int:
-    from labkit.teaching.book import fill, write_book
+    from labkit.teaching.book import book, fill, write_book
 
     assignment, classroom = _course(options)
     print(write_book(assignment, classroom))
@@ -267,7 +267,12 @@ def _book(options: argparse.Namespace) -> int:
             raise ValueError("--fill must say which column takes the grades: --column NAME")
         path, filled = fill(assignment, classroom, options.fill, options.column, options.id_column)
         print(path)
-        for label, names in (("no grade for", filled.unknown), ("not in the table", filled.left)):
+        late = [line["student"] for line in book(assignment, classroom) if line["open"]]
+        for label, names in (
+            ("no grade for", filled.unknown),
+            ("not in the table", filled.left),
+            ("not graded or marked completely, their cells stay as they were:", late),
+        ):
             if names:
                 print(f"! {label} {', '.join(names)}")
     return 0
@@ -302,6 +307,9 @@ def _doctor(options: argparse.Namespace) -> int:
     )
     for number, due in sorted(classroom.due.items()):
         print(f"assignment {number} is due {due.isoformat()}")
+    if not classroom.roster:
+        print(f"✗ {options.folder / 'roster.csv'} names no student: fill it in")
+        return 1
     if not {"network", "files"} <= set(held):
         print("✗ this machine cannot keep submissions from the network and your files: use --container when you grade")
         return 1

@@ -19,6 +19,7 @@ from typing import Any
 
 from labkit.files import written_whole
 from labkit.teaching import judge
+from labkit.teaching.archive import time_of
 from labkit.teaching.box import Answers, Failure, Job, Probe, answer
 from labkit.teaching.cells import Assignment, Question
 from labkit.teaching.classroom import Classroom
@@ -26,10 +27,12 @@ from labkit.teaching.exchange import ExchangeError, pack, unpack
 from labkit.teaching.judge import Judgement
 from labkit.teaching.limits import Limits
 from labkit.teaching.reference import Reference
-from labkit.teaching.release import hidden_seed, variant_of
+from labkit.teaching.release import hidden_seed
 from labkit.teaching.submission import Submission, SubmissionError, read_submission
 
 Result = dict[str, Any]
+_NEEDED = {"questions", "students", "student", "received", "notes", "private_notes", "build", "auto", "open"}
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # a spreadsheet would take 12e901 for a number
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def received(classroom: Classroom, number: str, *, first: bool = False) -> list[
     """The version of each team that counts: the last one in time, or the first one."""
     chosen: dict[tuple[str, ...], Received] = {}
     for folder in sorted(classroom.of(number, "submitted").glob("*/*"), key=lambda folder: folder.name, reverse=first):
-        if folder.is_dir():
+        if folder.is_dir() and time_of(folder.name):  # whatever else lies there is the teacher's own
             student = folder.parent.name
             team = classroom.team(student)
             chosen[team] = Received(team, student, folder)
@@ -90,7 +93,7 @@ def load_result(path: Path) -> Result | None:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return result if isinstance(result, dict) and "questions" in result else None
+    return result if isinstance(result, dict) and result.keys() >= _NEEDED else None
 
 
 def grade(
@@ -123,6 +126,7 @@ def grade(
     chosen = [one for one in received(classroom, number, first=first) if not only or set(only) & set(one.team)]
     if unknown := [student for student in only if not any(student in one.team for one in chosen)]:
         raise ValueError(f"nothing was handed in by {', '.join(unknown)}: see {classroom.of(number, 'submitted')}")
+    _put_aside(classroom, number)
     one_by_one = partial(_graded, assignment, classroom, box, again=again)
     failed: list[str] = []
     for one, outcome, seconds in _each(one_by_one, chosen, jobs):
@@ -137,6 +141,16 @@ def grade(
     for line in name_copies(assignment, classroom):
         say(line)
     return failed
+
+
+def _put_aside(classroom: Classroom, number: str) -> None:
+    """Move away results of teams that are others by now."""
+    for path in classroom.of(number, "results").glob("*.json"):
+        result = load_result(path)
+        if result and tuple(result["students"]) != classroom.team(path.stem):
+            old = path.parent / "of earlier teams"
+            old.mkdir(exist_ok=True)
+            path.replace(old / path.name)
 
 
 def _each(
@@ -166,15 +180,20 @@ def _graded(
     path = result_path(classroom, assignment.number, one.team)
     before = load_result(path)
     who, level = ", ".join(one.team), classroom.level(one.student)
-    variant = variant_of(classroom.secret, assignment.number, who)
+    variant = classroom.variant(assignment.number, one.student)
+    private = classroom.of(assignment.number, "private", one.team[0])
     try:
         submission: Submission | SubmissionError = read_submission(one.folder, assignment, who, variant, level)
     except SubmissionError as error:
         submission = error
     digest = submission.digest if isinstance(submission, Submission) else _digest(str(submission))
     key = _digest(assignment.build, classroom.secret, digest, version("labkit"), _world(), asdict(box.limits))
-    if before and before.get("key") == key and not again:
-        return {**before, "received": one.folder.name}, None
+    if before and before.get("key") == key and private.is_dir() and not again:
+        if before["received"] != one.folder.name:  # the same was handed in twice
+            before |= {"received": one.folder.name, "student": one.student}
+            save_result(path, before)
+        return before, None
+    private.mkdir(parents=True, exist_ok=True)
     result = {
         "assignment": assignment.stem,
         "build": assignment.build,
@@ -189,7 +208,6 @@ def _graded(
         "key": key,
         "limits": asdict(box.limits),
     }
-    private = classroom.of(assignment.number, "private", one.team[0])
     result |= _judged(assignment, classroom, box, submission, who, variant, level, private)
     save_result(path, result)
     return result, time.perf_counter() - started
@@ -215,13 +233,15 @@ def _judged(
     """What each question earns, notes, and sums."""
     questions = assignment.asked(level)
     if isinstance(submission, SubmissionError):
-        digest = _digest(str(submission))
+        digest = _digest(str(submission))[:12].translate(_LETTERS)
         outcomes = {question.name: judge.missing(question, digest) for question in questions}
-        return {**_sums(outcomes), "notes": [f"it could not be read: {submission}"], "contained": [], "cpu": 0.0}
+        told = {"notes": ["it could not be read"], "private_notes": [str(submission)]}
+        return {**_sums(outcomes), **told, "contained": [], "cpu": 0.0}
     outcomes, notes, answers = judge_submission(
         assignment, submission, classroom.secret, box, who, variant, level, private=private
     )
-    return {**_sums(outcomes), "notes": notes, "contained": list(answers.contained), "cpu": answers.cpu}
+    about = {"notes": notes, "private_notes": [], "contained": list(answers.contained), "cpu": answers.cpu}
+    return {**_sums(outcomes), **about}
 
 
 def judge_submission(
@@ -292,7 +312,7 @@ def _outcome(
     seeds: Mapping[str, int],
 ) -> Judgement:
     state, text = submission.found[question.name], submission.texts.get(question.name, "")
-    digest = _digest(question.name, text or submission.digest)[:12]
+    digest = _digest(question.name, text or submission.digest)[:12].translate(_LETTERS)
     if state == "blank":
         return judge.unanswered(question)
     if state == "missing":
@@ -353,7 +373,7 @@ def name_copies(assignment: Assignment, classroom: Classroom) -> Iterable[str]:
                 note = f"{question.name}: the value is that of {' or '.join(whose)}'s world"
                 about |= {"points": 0.0, "right": 0, "mistake": "", "says": "it is right for another world than yours"}
                 earned = [one["points"] for one in result["questions"].values() if one["points"] is not None]
-                result |= {"notes": list(dict.fromkeys([*result["notes"], note])), "auto": sum(earned)}
+                result |= {"private_notes": list(dict.fromkeys([*result["private_notes"], note])), "auto": sum(earned)}
                 save_result(classroom.of(number, "results", f"{who}.json"), result)
                 yield f"! {who}: {note}"
 

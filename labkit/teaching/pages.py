@@ -14,7 +14,7 @@ from labkit.pairing import write_text
 from labkit.teaching.book import book, marks, results, statistics
 from labkit.teaching.cells import Assignment, Question
 from labkit.teaching.classroom import Classroom
-from labkit.teaching.grade import Result, received
+from labkit.teaching.grade import Result
 from labkit.teaching.release import variant_of
 from labkit.teaching.submission import SubmissionError, read_submission
 
@@ -125,20 +125,19 @@ def _paragraphs(text: str) -> str:
 
 
 def _answers(assignment: Assignment, classroom: Classroom, question: Question) -> Any:
-    found = results(classroom, assignment.number)
-    for one in received(classroom, assignment.number):
-        result = found.get(one.team[0])
-        if result is None or not result["questions"].get(question.name, {}).get("digest"):
+    for result in results(classroom, assignment.number).values():
+        digest = result["questions"].get(question.name, {}).get("digest")
+        if not digest:
             continue
-        who = ", ".join(one.team)
-        variant = variant_of(classroom.secret, assignment.number, who)
+        who, student = ", ".join(result["students"]), result["student"]
+        folder = classroom.of(assignment.number, "submitted", student, result["received"])  # the version that is graded
+        variant = classroom.variant(assignment.number, student)
         try:
-            submission = read_submission(one.folder, assignment, who, variant, classroom.level(one.student))
-        except SubmissionError as error:
-            yield result["questions"][question.name]["digest"], f"(cannot be read: {error})"
+            submission = read_submission(folder, assignment, who, variant, classroom.level(student))
+        except (SubmissionError, OSError) as error:
+            yield digest, f"(cannot be read: {error})"
             continue
-        where = f"(look into {one.folder})"
-        yield result["questions"][question.name]["digest"], submission.texts.get(question.name, where)
+        yield digest, submission.texts.get(question.name, f"(look into {folder})")
 
 
 def write_statistics(assignment: Assignment, classroom: Classroom) -> Path:

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from labkit.files import written_whole
@@ -68,7 +68,8 @@ def hand_in(assignment: Assignment, work: Path, student: str = "") -> tuple[list
         answers = answer(
             Job(submission.notebook, probes), Path(folder), Limits(), trust=True
         )  # it is the student's own
-    lines = [*_states(submission), *_errors(answers), *submission.notes, *answers.notes]
+    errors = dict(_errors(answers))
+    lines = [*_states(submission, set(errors.values())), *errors, *submission.notes, *answers.notes]
     archive = submission.path.parent / f"{assignment.stem}_{who.replace(', ', '+')}.zip"
     with written_whole(archive) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(
@@ -77,19 +78,22 @@ def hand_in(assignment: Assignment, work: Path, student: str = "") -> tuple[list
             with contextlib.suppress(FileNotFoundError):
                 packed.writestr(path.name, path.read_bytes())
     answered = sum(state == "found" for state in submission.found.values())
+    lines.append(f"packed {submission.path.name}, and its twin if there is one")
     lines.append(f"{answered} of {len(submission.found)} answers · runs in {answers.cpu:.0f} s of computing")
     return lines, archive
 
 
-def _states(submission: Submission) -> Iterator[str]:
+def _states(submission: Submission, failing: Collection[str]) -> Iterator[str]:
     words = {"found": "✓ {}", "blank": "✗ {}: not answered yet", "missing": "? {}: its cell is not where it should be"}
-    yield from (words[state].format(name) for name, state in submission.found.items())
+    for name, state in submission.found.items():
+        yield f"✗ {name}: its cell ends with an error" if name in failing else words[state].format(name)
 
 
-def _errors(answers: Answers) -> Iterator[str]:
-    """The cells that end with an error, as the student's own machine may tell the student."""
+def _errors(answers: Answers) -> Iterator[tuple[str, str]]:
+    """The cells that end with an error, as the student's own machine may tell the student, and their questions."""
     for number, cell in enumerate(answers.notebook.cells if answers.notebook else [], start=1):
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 first = cell.source.partition("\n")[0][:60]
-                yield f"✗ cell {number} ({first}) ends with {output.get('ename')}: {str(output.get('evalue'))[:200]}"
+                says = f"✗ cell {number} ({first}) ends with {output.get('ename')}: {str(output.get('evalue'))[:200]}"
+                yield says, first.removeprefix("# answer: ")

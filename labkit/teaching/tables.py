@@ -43,7 +43,8 @@ def fill(
     Args:
         text: of the table, with its byte-order mark and line ends.
         grades: by student.
-        names: what else each student may be called in the table.
+        names: what else each student may be called in the table: numbers, and last the name, which counts only where
+            no column has numbers, and where nobody else has it.
         column: that takes the grades; Canvas writes ``Title (id)``, of which the title suffices.
         id_column: that names the students; empty: the one in which most of them are found.
 
@@ -55,14 +56,12 @@ def fill(
         raise TableError("a table with a line of headings was expected; it is empty")
     headings = [cell.value for cell in rows[0]]
     at = _column(headings, column)
-    called = {
-        name.strip().casefold(): student
-        for student, others in names.items()
-        for name in (student, *others)
-        if name.strip()
-    }
+    numbers = _called({student: (student, *others[:-1]) for student, others in names.items()})
+    called = _called({student: others[-1:] for student, others in names.items()}) | numbers
     places = [_column(headings, id_column)] if id_column else range(len(headings))
-    hits = {place: sum(_value(row, place).casefold() in called for row in rows[1:]) for place in places}
+    hits = {place: sum(_value(row, place).casefold() in numbers for row in rows[1:]) for place in places}
+    if not any(hits.values()):
+        hits = {place: sum(_value(row, place).casefold() in called for row in rows[1:]) for place in places}
     place = max(hits, key=lambda index: hits[index])
     if not hits[place]:
         raise TableError(f"no column names the student among {', '.join(headings)}: say which, --id-column")
@@ -80,6 +79,15 @@ def fill(
         pieces += [text[before : row[at].start], f"{quote}{grades[student]:g}{quote}"]
         before = row[at].end
     return Filled("".join([*pieces, text[before:]]), unknown, sorted(grades.keys() - filled))
+
+
+def _called(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The student by each name that only one of them has."""
+    owners: dict[str, set[str]] = {}
+    for student, others in names.items():
+        for name in filter(None, (other.strip().casefold() for other in others)):
+            owners.setdefault(name, set()).add(student)
+    return {name: students.pop() for name, students in owners.items() if len(students) == 1}
 
 
 def _column(headings: Sequence[str], name: str) -> int:
@@ -146,8 +154,10 @@ def read(text: str, columns: Sequence[str]) -> list[dict[str, str]]:
     Raises:
         TableError: a column that is missing.
     """
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
-    there = set(rows[0]) if rows else set(next(csv.reader([text.removeprefix("\ufeff")]), []))
+    text = text.removeprefix("\ufeff")
+    separator = max(",;\t", key=text.split("\n", 1)[0].count)  # as spreadsheets of many countries save it
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+    there = set(rows[0]) if rows else set(next(csv.reader([text], delimiter=separator), []))
     if lacking := [column for column in columns if column not in there]:
         raise TableError(f"the columns must be {', '.join(columns)}; {lacking[0]} is missing")
     return [{column: (row[column] or "").removeprefix("'") for column in columns} for row in rows]

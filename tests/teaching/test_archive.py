@@ -45,6 +45,8 @@ def zipped(path, files):
         ("ada@example.org/anything.ipynb", "s1"),
         ("02_two_stream_s1.zip/02_two_stream.ipynb", "s1"),
         ("02_two_stream_S2.ipynb", "s2"),
+        ("02_two_stream_s2 (1).zip/02_two_stream.ipynb", "s2"),
+        ("02_two_stream_s2+s3.zip/02_two_stream.ipynb", "s2"),
         ("s1/02_two_stream_s2.ipynb", ""),  # whose is it?
         ("nobody/02_two_stream.ipynb", ""),
     ],
@@ -74,6 +76,30 @@ def test_an_archive_is_sorted_and_a_second_time_nothing_changes(tmp_path, classr
     assert found.odd == ["s2/notes.docx"]
     assert found.lacking == ["s3"]
     assert not collect(source, classroom, "02").filed
+
+
+def test_versions_of_the_same_second_and_checkpoints_and_damaged_ones(tmp_path, classroom):
+    files = {"s1/a/02_x.ipynb": "{}", "s1/b/02_x.ipynb": "[]", "s2/.ipynb_checkpoints/02_x-checkpoint.ipynb": "{}"}
+    late = zipped(tmp_path / "one.zip", files | {"s3/02_x_s3.zip": "no archive"})
+    found = collect(late, classroom, "02")
+    assert [len(folders) for folders in found.filed.values()] == [2]  # both of s1's, nothing of s2's
+    assert found.odd == ["s3/02_x_s3.zip must be a .zip archive; File is not a zip file: fetch it again"]
+    assert not collect(late, classroom, "02").filed
+    again = collect(zipped(tmp_path / "two.zip", {"s1/02_x.ipynb": "[1]"}), classroom, "02")
+    assert len(again.filed["s1"]) == 1
+
+
+def test_the_platforms_clock_counts_and_not_the_students(tmp_path, classroom):
+    inner = io.BytesIO()
+    zipped(inner, {"02_x.ipynb": "{}"})
+    entry = zipfile.ZipInfo("s1/02_x_s1.zip", (2026, 12, 20, 12, 0, 0))
+    with zipfile.ZipFile(tmp_path / "platform.zip", "w") as packed:
+        packed.writestr(entry, inner.getvalue())
+    (folder,) = collect(tmp_path / "platform.zip", classroom, "02").filed["s1"]
+    assert folder.name.startswith("2026-12-20T")
+    odd = zipfile.ZipInfo("s2/02_x.ipynb")
+    odd.date_time = (1980, 0, 0, 0, 0, 0)
+    assert archive._time_of(odd).year == 1980
 
 
 def test_a_folder_and_one_archive_of_hand_in(tmp_path, classroom):

@@ -22,6 +22,7 @@ ROSTER = {
         Student("s4", "Late", level="grad"),
     )
 }
+BUILD = "b" * 8
 DUE = datetime(2026, 12, 4, 21, tzinfo=UTC)
 
 
@@ -57,8 +58,9 @@ def result(classroom, students, received="2026-12-04T20-00-00", **questions):
         "received": received,
         "questions": about,
         "notes": ["<b>a note</b>"],
+        "private_notes": [],
     }
-    made |= {"build": "b" * 8, "labkit": "1", "world": 2, "variant": 10_001, "auto": 0.0, "of": 4, "open": []}
+    made |= {"build": BUILD, "labkit": "1", "world": 2, "variant": 10_001, "auto": 0.0, "of": 4, "open": []}
     path = classroom.of("07", "results", f"{students[0]}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made))
@@ -114,6 +116,43 @@ def test_late_days_by_the_deadline_and_without_one(classroom):
     assert late_percent(classroom, "08", "s1", "2026-12-12T21-00-00") == 0
 
 
+def test_what_markers_have_typed_stays(assignment, classroom):
+    result(classroom, ["s1"], why=None)
+    result(classroom, ["s2", "s3"], why=None)
+    lines = [
+        ("s1", "why", "", "a draft", "ann", "abc"),
+        (" S3 ", "why", "3,5", "", "ann", "abc"),  # of the team, by its other member
+        ("s4", "why", "2", "handed in on paper", "ann", ""),
+    ]
+    path = marked(classroom, "why", lines)
+    path.write_bytes(("\ufeff" + path.read_text().replace(",", ";").replace("3;5", "3,5")).encode())  # a spreadsheet's
+    for _ in range(2):
+        write_marks(assignment, classroom)
+        rows = {row["student"]: row for row in read(path.read_text(), MARKS)}
+        assert (rows["s1"]["comment"], rows["s2"]["points"], rows["s4"]["comment"]) == (
+            "a draft",
+            "3,5",
+            "handed in on paper",
+        )
+    assert lines_of(assignment, classroom)["s3"]["by_hand"] == 3.5
+    marked(classroom, "why", [("s9", "why", "3", "", "ann", "abc")])
+    with pytest.raises(TableError, match="line 2: student must be one of the roster; got 's9'"):
+        marks(classroom, assignment)
+
+
+def test_a_result_of_another_team_or_build_counts_no_more_or_is_told(assignment, classroom):
+    result(classroom, ["s2"], scale=4.0)  # before they were a team
+    classroom.of("07", "submitted", "s2").mkdir(parents=True)
+    lines = lines_of(assignment, classroom)
+    assert (lines["s3"]["total"], lines["s3"]["open"]) == (0, "everything")
+    assert lines["s2"]["notes"] == "handed in and not graded: labkit teach grade"
+    result(classroom, ["s1"], scale=4.0)
+    assert (
+        f"graded with build {BUILD}, the source is {assignment.build} now"
+        in lines_of(assignment, classroom)["s1"]["notes"]
+    )
+
+
 def test_two_markers_merge_and_their_clashes_are_named(assignment, classroom, tmp_path):
     result(classroom, ["s1"], why=None)
     result(classroom, ["s2", "s3"], why=None)
@@ -130,7 +169,7 @@ def test_two_markers_merge_and_their_clashes_are_named(assignment, classroom, tm
     [
         (("s1", "why", 5, "", "", ""), "line 2: points must be a number from 0 to 4; got '5'"),
         (("s1", "why", "many", "", "", ""), "got 'many'"),
-        (("s1", "whey", 1, "", "", ""), "question must be one of scale, means, guess, chart, why; got 'whey'"),
+        (("s1", "whey", 1, "", "", ""), "question must be 'why', as in the file's name; got 'whey'"),
     ],
 )
 def test_marks_that_cannot_be_are_said(assignment, classroom, line, words):
@@ -146,6 +185,9 @@ def test_a_platforms_table_is_filled_from_the_book(assignment, classroom, tmp_pa
     path, filled = book.fill(assignment, classroom, table, "Grade", "")
     assert path.read_bytes() == "\ufeffID number,Grade\r\n1001,3.5\r\n1002,0\r\n9,\r\n".encode()
     assert (filled.unknown, filled.left) == (["9"], ["s3", "s4"])
+    result(classroom, ["s2", "s3"], scale=4.0, why=None)  # not marked completely
+    path, filled = book.fill(assignment, classroom, table, "Grade", "")
+    assert b"1002,\r" in path.read_bytes()
     table.write_bytes(b"\xff\xfe")
     with pytest.raises(TableError, match="must be in UTF-8"):
         book.fill(assignment, classroom, table, "Grade", "")
@@ -190,4 +232,6 @@ def test_a_value_of_somebody_elses_world_is_named(assignment, classroom):
     copied = json.loads(classroom.of("07", "results", "s2.json").read_text())
     assert copied["questions"]["means"]["points"] == 0
     assert copied["questions"]["means"]["says"] == "it is right for another world than yours"
-    assert (copied["auto"], copied["notes"][-1]) == (2.0, "means: the value is that of s1's world")
+    assert (copied["auto"], copied["private_notes"]) == (2.0, ["means: the value is that of s1's world"])
+    pages.write_feedback(assignment, classroom)
+    assert "s1" not in classroom.of("07", "feedback", "s2.html").read_text()  # whose it is concerns the teacher

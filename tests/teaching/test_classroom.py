@@ -3,6 +3,7 @@
 import pytest
 
 from labkit.teaching.classroom import COLUMNS, ClassroomError, Late, create, open_classroom
+from labkit.teaching.release import variant_of
 
 HEAD = ",".join(COLUMNS) + "\n"
 
@@ -27,14 +28,15 @@ def test_everything_that_a_course_says(folder):
     text = text.replace("# [assignment.02]\n# due", "[assignment.02]\ndue").replace("# s1001 = 3", "s1 = 2")
     (folder / "course.toml").write_text(text)
     (folder / "roster.csv").write_text(
-        "\ufeff" + HEAD + "s1,Ada,a@b.c,1,2,grad,blue\ns2,Émile,,,,,blue\n s3 ,Zoë,,,,,\n", encoding="utf-8"
+        "\ufeff" + HEAD + "s1,Ada,a@b.c,1,2,grad,Blue\r\ns2,Émile,,,,,blue\r\n s3 ,Zoë,,,,grad,\r\n,,,,,,\r\n",
+        encoding="utf-8",
     )
     course = open_classroom(folder)
     assert course.due["02"].isoformat() == "2026-12-04T22:00:00+01:00"
     assert (course.extensions, course.late.per_day, course.cpu) == ({"s1": 2}, 10, 120)
     assert course.team("s2") == ("s1", "s2")
     assert course.teams() == [("s1", "s2"), ("s3",)]
-    assert (course.level("s1"), course.level("s2"), course.level("s9")) == ("grad", "", "")
+    assert (course.level("s1"), course.level("s3"), course.level("s9")) == ("", "grad", "")  # s2 is none
     assert course.overlay("02") is None
 
 
@@ -57,6 +59,7 @@ def test_everything_that_a_course_says(folder):
         ),
         ("# s1001 = 3", "s1001 = 3", r"s1001 is not on the roster"),
         ("[late]", "[late", "must be TOML"),
+        ("[late]", "[assignment.7]\n\n[late]", "the number must have two digits"),
     ],
 )
 def test_what_cannot_be_in_a_course_is_said(folder, old, new, words):
@@ -72,7 +75,8 @@ def test_what_cannot_be_in_a_course_is_said(folder, old, new, words):
     [
         ("../x,,,,,,\n", "line 2: student must be 1 to 64 letters"),
         (",Ada,,,,,\n", "line 2: student must be"),
-        ("s1,,,,,,\nS1,,,,,,\n", "line 3: S1 is there twice"),
+        ("s1,,,,,,\nS1,,,,,,\n", "line 3: s1 is there twice in the column student"),
+        ("s1,,,77,,,\ns2,,,77,,,\n", "line 3: 77 is there twice in the column moodle"),
         ("s1,,,,,phd,\n", "level must be empty or grad; got 'phd'"),
     ],
 )
@@ -80,6 +84,29 @@ def test_what_cannot_be_on_a_roster_is_said(folder, lines, words):
     (folder / "roster.csv").write_text(HEAD + lines)
     with pytest.raises(ClassroomError, match=words):
         open_classroom(folder)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (HEAD.replace(",", ";"), "it has semicolons: save it as CSV with commas"),
+        (HEAD.replace("group", "team"), "the columns must be student, name, .*; got 'team'"),
+        (HEAD.replace("name", "student"), "each once; got 'student'"),
+        ("name,email\n", "the column student is missing"),
+    ],
+)
+def test_headings_of_a_roster_are_checked(folder, head, words):
+    (folder / "roster.csv").write_text(head)
+    with pytest.raises(ClassroomError, match=words):
+        open_classroom(folder)
+
+
+def test_worlds_come_from_the_secret_or_from_the_number_alone(folder):
+    (folder / "roster.csv").write_text(HEAD + "s1,,,,,,\n")
+    secret = open_classroom(folder).variant("02", "s1")
+    text = (folder / "course.toml").read_text()
+    (folder / "course.toml").write_text(text.replace("personal = true", "personal = false"))
+    assert open_classroom(folder).variant("02", "s1") == variant_of("", "02", "s1") != secret
 
 
 def test_a_folder_without_a_course_says_how_to_make_one(tmp_path):

@@ -32,6 +32,17 @@ def test_canvas_names_its_column_with_a_number_and_has_lines_without_students():
     assert filled.left == ["s2"]  # who has a grade, and no line
 
 
+def test_numbers_come_before_names_and_names_that_two_share_count_for_nobody():
+    names = {"s1": ("1001", "", "", "Ann Lee"), "s5": ("1005", "", "", "Ann Lee")}
+    text = "Full name,ID number,Grade\nAnn Lee,1001,\nAnn Lee,1005,\n"
+    assert (
+        fill(text, {"s1": 7, "s5": 4}, names, "Grade").text
+        == "Full name,ID number,Grade\nAnn Lee,1001,7\nAnn Lee,1005,4\n"
+    )
+    with pytest.raises(TableError, match="no column names the student"):
+        fill("Full name,Grade\nAnn Lee,\n", {"s1": 7, "s5": 4}, names, "Grade")
+
+
 def test_semicolons_and_a_last_line_without_an_end():
     text = "id;Grade\ns1;\ns2;"
     assert fill(text, {"s1": 2, "s2": 0.25}, NAMES, "grade").text == "id;Grade\ns1;2\ns2;0.25"
