@@ -221,13 +221,15 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from labkit.teaching.contain import layers
+    from labkit.teaching.contain import layers, require_contained
     from labkit.teaching.grade import Box, grade
 
     assignment, classroom = _course(options)
     box = Box.of(classroom, trust=options.trust, container=options.container)
     held = f"a container ({options.container})" if options.container else ", ".join(layers()) or "nothing"
     print(f"{assignment.stem}, build {assignment.build}; submissions are held back by: {held}")
+    if not (options.trust or options.container):
+        require_contained()
     failed = grade(
         assignment, classroom, box, only=options.only, jobs=options.jobs, first=options.first, again=options.again
     )

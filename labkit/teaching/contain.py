@@ -63,6 +63,15 @@ class ContainError(RuntimeError):
     """Submissions cannot be contained here as asked; the message says what to do."""
 
 
+def require_contained() -> None:
+    """Raise a `ContainError` unless this machine keeps submissions from the network and from files."""
+    if not {"network", "files"} <= set(layers()):
+        raise ContainError(
+            "this machine cannot keep submissions from the network and your files: "
+            "use --container, or --trust if you know every author"
+        )
+
+
 def run(
     command: Sequence[str],
     folder: Path,
@@ -98,11 +107,8 @@ def run(
         from labkit.teaching.containers import run_in_container
 
         return run_in_container(container, command, folder, limits, _needed(readable))
-    if not trust and not {"network", "files"} <= set(layers()):
-        raise ContainError(
-            "this machine cannot keep submissions from the network and your files: "
-            "use --container, or --trust if you know every author"
-        )
+    if not trust:
+        require_contained()
     return run_in(_way(), command, folder, limits, readable)
 
 

@@ -8,6 +8,7 @@ import pytest
 import sample
 
 from labkit.cli import main
+from labkit.teaching import contain
 from labkit.teaching.check import solved
 from labkit.teaching.classroom import open_classroom
 from labkit.teaching.command import find
@@ -122,3 +123,12 @@ def test_the_source_to_begin_with_has_no_fault(folder, capsys):
     assert main(["teach", "new", "77", "--folder", str(folder)]) == 0
     status, said = run(capsys, "teach", "check", "77", "--folder", folder, "--students", "2", "--trust")
     assert (status, said.splitlines()[-1]) == (0, "✓ no fault · 20 minutes")
+
+
+def test_where_nothing_holds_submissions_back_nobody_is_graded(folder, capsys, monkeypatch):
+    course(folder)
+    monkeypatch.setattr(contain, "layers", lambda: ("time", "memory"))
+    status, said = run(capsys, "teach", "grade", "77", "--folder", folder)
+    assert status == 1
+    assert "held back by: time, memory" in said
+    assert said.splitlines()[-1].startswith("✗ this machine cannot keep submissions from the network and your files")
