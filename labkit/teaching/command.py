@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -331,8 +330,3 @@ _VERBS = {
     "solution": _solution,
     "doctor": _doctor,
 }
-
-
-def verbs() -> Sequence[str]:
-    """The verbs of ``labkit teach``."""
-    return tuple(_VERBS)
