@@ -8,7 +8,6 @@ import hashlib
 import json
 import multiprocessing
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -129,15 +128,15 @@ def grade(
     _put_aside(classroom, number)
     one_by_one = partial(_graded, assignment, classroom, box, again=again)
     failed: list[str] = []
-    for one, outcome, seconds in _each(one_by_one, chosen, jobs):
+    for one, outcome, fresh in _each(one_by_one, chosen, jobs):
         who = ", ".join(one.team)
         if isinstance(outcome, Exception):
             failed.append(f"{who}: {type(outcome).__name__}: {outcome}")
             say(f"✗ {failed[-1]}")
-        elif seconds is None:
-            say(f"· {who}: {summary(outcome)}, graded before")
-        else:
+        elif fresh:
             say(f"✓ {who}: {summary(outcome)} in {outcome['cpu']:.0f} s of computing")
+        else:
+            say(f"· {who}: {summary(outcome)}, graded before")
     for line in name_copies(assignment, classroom):
         say(line)
     return failed
@@ -154,29 +153,28 @@ def _put_aside(classroom: Classroom, number: str) -> None:
 
 
 def _each(
-    work: Callable[[Received], tuple[Result, float | None]], chosen: Sequence[Received], jobs: int
-) -> Iterator[tuple[Received, Any, float | None]]:
-    """What becomes of each, or the exception that it ended in."""
+    work: Callable[[Received], tuple[Result, bool]], chosen: Sequence[Received], jobs: int
+) -> Iterator[tuple[Received, Any, bool]]:
+    """What becomes of each, or the exception that it ended in; and whether it was graded now."""
     if jobs > 1 and len(chosen) > 1:
         context = multiprocessing.get_context("spawn")  # what one assignment imports does not reach the next
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
             futures = {pool.submit(work, one): one for one in chosen}
             for future in as_completed(futures):
                 error = future.exception()
-                yield (futures[future], error, None) if error else (futures[future], *future.result())
+                yield (futures[future], error, False) if error else (futures[future], *future.result())
         return
     for one in chosen:
         try:
             yield one, *work(one)
         except Exception as error:  # whatever it is, the others are graded
-            yield one, error, None
+            yield one, error, False
 
 
 def _graded(
     assignment: Assignment, classroom: Classroom, box: Box, one: Received, *, again: bool
-) -> tuple[Result, float | None]:
-    """The result of a version, and how many seconds it took; None if it was there."""
-    started = time.perf_counter()
+) -> tuple[Result, bool]:
+    """The result of a version, and whether it was graded now."""
     path = result_path(classroom, assignment.number, one.team)
     before = load_result(path)
     who, level = ", ".join(one.team), classroom.level(one.student)
@@ -192,7 +190,7 @@ def _graded(
         if before["received"] != one.folder.name:  # the same was handed in twice
             before |= {"received": one.folder.name, "student": one.student}
             save_result(path, before)
-        return before, None
+        return before, False
     private.mkdir(parents=True, exist_ok=True)
     result = {
         "assignment": assignment.stem,
@@ -210,7 +208,7 @@ def _graded(
     }
     result |= _judged(assignment, classroom, box, submission, who, variant, level, private)
     save_result(path, result)
-    return result, time.perf_counter() - started
+    return result, True
 
 
 def save_result(path: Path, result: Result) -> None:
