@@ -46,5 +46,5 @@ notebooks: setup  ## rewrite each .ipynb from its .py (discards outputs, no cell
 	$(BIN)/labkit notebooks
 
 lock:  ## recompile requirements.lock and benchmarks/requirements.lock
-	$(BIN)/uv pip compile $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
+	$(BIN)/uv pip compile $(COMPILE) pyproject.toml --group dev --group docs --output-file requirements.lock
 	$(BIN)/uv pip compile $(COMPILE) benchmarks/requirements.in --override benchmarks/overrides.txt --output-file benchmarks/requirements.lock

@@ -1,5 +1,6 @@
 """pyproject.toml says what the lab needs, requirements.lock pins it, environment.yml passes it on to conda users."""
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -21,7 +22,8 @@ def locked(name):
 
 
 def wanted():
-    return [Requirement(line) for line in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]]
+    lines = [*PROJECT["project"]["dependencies"], *itertools.chain.from_iterable(PROJECT["dependency-groups"].values())]
+    return [Requirement(line) for line in lines]
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=lambda requirement: requirement.name)
