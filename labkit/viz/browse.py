@@ -115,4 +115,5 @@ def _cell(
 def _strip(line: str, frames: Tensor) -> str:
     require_shape(frames, "T 3 H W", f"frames of {line!r}")
     wide = torch.cat(list(as_uint8(frames)), dim=-1)  # (3, H, T * W)
-    return f'<figure><figcaption>{escape(line)}</figcaption><img src="{data_uri(wide)}" alt="{escape(line)}"></figure>'
+    image = f'<img src="{data_uri(wide, quality=90)}" alt="{escape(line)}">'
+    return f"<figure><figcaption>{escape(line)}</figcaption>{image}</figure>"

@@ -85,7 +85,7 @@ _CONTENTS = """
 """.replace("&", "div.labkit-table.labkit-table.labkit-contents")  # outweighs the style of tables that follow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table as HTML; showing it in a notebook draws it."""
 
@@ -93,6 +93,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self.html
+
+    def __repr__(self) -> str:
+        return "a table, in HTML"  # a notebook keeps this beside it: all of it again would double the file
 
 
 def paper_table(
