@@ -183,14 +183,11 @@ def _first_line(text: str) -> str:
     return next((line.strip()[:80] for line in text.splitlines() if line.strip()), "")
 
 
-def export(executed: Path, page: Path) -> Path:
-    """Turn an executed notebook into one HTML file that works without a kernel and without a network.
+def published(executed: Path) -> nbformat.NotebookNode:
+    """An executed notebook whose outputs live in a page, without a kernel and without a network.
 
-    Widgets show the HTML they carry along, figures stay interactive, formulas become MathML; nothing is fetched from
-    elsewhere. Widgets that carry none, such as progress bars, which stand where they stood when they were drawn, are
-    left out.
-
-    A formula that MathML cannot express stays as it is written; a line on stderr names it.
+    Widgets show the HTML they carry along, and figures are HTML that wants plotly's script. Widgets that carry none,
+    such as progress bars, which stand where they stood when they were drawn, are left out.
 
     Raises:
         NotebookError: ``executed`` is missing or no notebook.
@@ -201,6 +198,28 @@ def export(executed: Path, page: Path) -> Path:
         raise NotebookError(f"{executed} must be an executed notebook; {error}: run it first") from error
     notebook.metadata.pop("widgets", None)
     notebook.metadata["title"] = _title(notebook, executed.stem)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
+        for output in cell.get("outputs", []):
+            if html := output.get("data", {}).get("text/html"):
+                output.data.pop("application/vnd.jupyter.widget-view+json", None)
+                output.data["text/html"] = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', html)
+            if figure := output.get("data", {}).pop(_PLOTLY, None):
+                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
+                output.data["text/html"] = html
+    return notebook
+
+
+def export(executed: Path, page: Path) -> Path:
+    """Turn an executed notebook into one HTML file, see `published`; formulas become MathML.
+
+    A formula that MathML cannot express stays as it is written; a line on stderr names it.
+
+    Raises:
+        NotebookError: ``executed`` is missing or no notebook.
+    """
+    notebook = published(executed)
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type == "markdown":
             text, unknown = with_mathml(cell.source)
@@ -211,22 +230,20 @@ def export(executed: Path, page: Path) -> Path:
                 )
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", text)
         if FOLDED in cell.metadata.get("tags", []):
-            cell.metadata["folded"] = f"Code: {_first_line(cell.source).lstrip('# ')}"
-        if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
-        for output in cell.get("outputs", []):
-            if html := output.get("data", {}).get("text/html"):
-                output.data["text/html"] = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', html)
-            if figure := output.get("data", {}).pop(_PLOTLY, None):
-                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
-                output.data["text/html"] = html
-                notebook.metadata["plotly_js"] = get_plotlyjs()
+            cell.metadata["folded"] = folded_title(cell)
+        if any("plotly-graph-div" in output.get("data", {}).get("text/html", "") for output in cell.get("outputs", [])):
+            notebook.metadata["plotly_js"] = get_plotlyjs()
     config = Config()
     config.NbConvertBase.display_data_priority = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
     html, _ = HTMLExporter(config=config, raw_template=_TEMPLATE).from_notebook_node(notebook)
     html = re.sub(r'(<div class="jp-[^>]*) tabindex="0"', r"\1", html)  # the tab key goes from player to player
     write_text(page, _with_files(html))
     return page
+
+
+def folded_title(cell: nbformat.NotebookNode) -> str:
+    """What a page shows in place of the code of a folded cell: its first line, a comment."""
+    return f"Code: {_first_line(cell.source).lstrip('# ')}"
 
 
 def _with_files(html: str) -> str:
