@@ -28,11 +28,18 @@ from labkit import folders
 from labkit.pairing import notebook_of as notebook_of
 from labkit.pairing import write_notebook as write_notebook
 from labkit.pairing import write_text
-from labkit.viz.source import CLONE, file_html
+from labkit.viz.source import CLONE, CODE_COLOURS, file_html
 
 FOLDED = "hide-input"  # the tag of a cell whose code is folded; its first line, a comment, says what it is
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
+# Plotly follows the window. A figure that was drawn before the page had its columns, or folded away, follows these too.
+_FOLLOW = """
+new ResizeObserver(([{ contentRect }]) => {
+  const plot = document.getElementById("{plot_id}");
+  if (contentRect.width && plot.clientWidth !== plot._fullLayout?.width) Plotly.Plots.resize(plot);
+}).observe(document.getElementById("{plot_id}"));
+"""
 
 # The page: the lab template without the scripts that nbconvert would fetch from elsewhere.
 _TEMPLATE = """
@@ -53,10 +60,17 @@ _TEMPLATE = """
   body.jp-Notebook .jp-RenderedHTMLCommon { font-size: 16px; line-height: 1.6; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }
   .jp-InputArea, .jp-OutputArea-output, .jp-InputArea-editor { overflow-x: auto; }
-  .js-plotly-plot { min-width: 760px; } /* on a narrow page, scroll rather than let labels overlap */
+  .js-plotly-plot { min-width: 680px; } /* on a narrow page, scroll rather than let labels overlap */
+  body.jp-Notebook { CODE_COLOURS --jp-mirror-editor-variable-color: #212121; --jp-content-link-color: #0B4FB3; }
+  .jp-RenderedHTMLCommon a, .labkit-source a, .labkit-contents a { text-decoration: underline; }
+  .jp-RenderedMarkdown details { margin: 1em 0; }
+  .jp-RenderedMarkdown summary { width: fit-content; padding: 2px 8px; cursor: pointer; font-weight: 600; }
+  .jp-RenderedMarkdown summary:hover { background: #F3F4F6; }
+  .jp-RenderedMarkdown summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
   .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: #374151; }
   .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; }
-  .labkit-code { flex: 1 1 auto; min-width: 0; }
+  .labkit-code { flex: 1 1 auto; min-width: 0; max-width: 100%; }
+  .labkit-code > .jp-InputArea-editor { max-width: 100%; }
   .labkit-code > summary { width: fit-content; padding: 2px 8px; cursor: pointer; font-size: 14px; color: #374151; }
   .labkit-code > summary:hover { background: #F3F4F6; }
   .labkit-code > summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
@@ -68,7 +82,9 @@ _TEMPLATE = """
   .labkit-file :target { background: #FFF3BF; scroll-margin-top: 30vh; }
 </style>
 {%- endblock -%}
-"""
+""".replace(
+    "CODE_COLOURS", " ".join(f"--jp-mirror-editor-{name}-color: {light};" for name, (light, _) in CODE_COLOURS.items())
+)
 
 
 class NotebookError(RuntimeError):
@@ -206,8 +222,7 @@ def published(executed: Path) -> nbformat.NotebookNode:
                 output.data.pop("application/vnd.jupyter.widget-view+json", None)
                 output.data["text/html"] = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', html)
             if figure := output.get("data", {}).pop(_PLOTLY, None):
-                html = plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG)
-                output.data["text/html"] = html
+                output.data["text/html"] = figure_html(figure)
     return notebook
 
 
@@ -244,6 +259,12 @@ def export(executed: Path, page: Path) -> Path:
 def folded_title(cell: nbformat.NotebookNode) -> str:
     """What a page shows in place of the code of a folded cell: its first line, a comment."""
     return f"Code: {_first_line(cell.source).lstrip('# ')}"
+
+
+def figure_html(figure: Mapping[str, Any]) -> str:
+    """A plotly figure as a piece of a page that has plotly's script. It stays as wide as its column."""
+    options = {"full_html": False, "include_plotlyjs": False, "config": _PLOTLY_CONFIG, "post_script": _FOLLOW}
+    return str(plotly.io.to_html(figure, **options))
 
 
 def _with_files(html: str) -> str:

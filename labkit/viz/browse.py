@@ -20,7 +20,9 @@ Examples = Mapping[tuple[int, int], Sequence[tuple[str, Tensor]]]
 
 _STYLE = """
 & { --ink: var(--jp-content-font-color1, #22262B); --line: var(--jp-border-color2, #D9DDE3); color: var(--ink);
-  font: 13px/1.4 FONT; margin: 12px 0 20px; display: flex; flex-wrap: wrap; gap: 8px 28px; align-items: flex-start; }
+  --most: 70%; font: 13px/1.4 FONT; margin: 12px 0 20px;
+  display: flex; flex-wrap: wrap; gap: 8px 28px; align-items: flex-start; }
+[data-jp-theme-light=false] & { --most: 52%; }
 & p { margin: 0; flex-basis: 100%; font-size: 15px; font-weight: 700; }
 & p small { display: block; font-size: 12px; font-weight: 400; opacity: .75; }
 & table { border-collapse: collapse; margin: 0; font: inherit; color: inherit; table-layout: fixed; width: auto; }
@@ -32,12 +34,14 @@ _STYLE = """
 & .matrix thead th { left: auto; top: -1px; z-index: 2; }
 & .matrix thead td { top: -1px; z-index: 3; }
 & thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: 4px 0 0; }
+& .right { --hue: #0072B2; } & .wrong { --hue: #D55E00; }
+& td[style] { background: color-mix(in srgb, var(--hue) calc(var(--part) * var(--most)), transparent); }
 & td { width: 26px; height: 22px; min-width: 26px; padding: 0; border: 1px solid var(--line); text-align: center; }
 & label { display: block; line-height: 22px; cursor: pointer; position: relative; }
 & label:hover { outline: 2px solid ACCENT; outline-offset: -2px; }
 & label:has(:checked), & label:has(:focus-visible) { outline: 3px solid ACCENT; outline-offset: -2px; }
 & input { position: absolute; opacity: 0; width: 100%; height: 100%; left: 0; top: 0; margin: 0; cursor: pointer; }
-& .clips { flex: 1; min-width: 320px; }
+& .clips { flex: 1; min-width: min(320px, 100%); }
 & .clips > div { display: none; }
 & figure { margin: 0 0 10px; } & figcaption { font-size: 12px; margin: 0 0 2px; }
 & figure img { display: block; max-width: 100%; height: auto; image-rendering: auto; border-radius: 4px; }
@@ -101,8 +105,7 @@ def _cell(
     strips: Mapping[tuple[int, int], str],
     chosen: tuple[int, int] | None,
 ) -> str:
-    colour = "0, 114, 178" if cell[0] == cell[1] else "213, 94, 0"
-    style = f' style="background: rgba({colour}, {0.85 * share:.2f}); color: {"white" if share > 0.6 else "inherit"}"'
+    style = f' class="{"right" if cell[0] == cell[1] else "wrong"}" style="--part: {share:.2f}"'
     if not count:
         return "<td></td>"
     if cell not in strips:

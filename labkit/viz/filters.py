@@ -15,7 +15,8 @@ from labkit.viz.figures.labels import LETTER, PAGE, wrapped_label
 from labkit.viz.style import DIVERGING, PALETTE, QUIET, Figure, finish
 
 LEFT = 64  # pixels for the labels of the rows
-DETAIL = 168  # pixels for a filter in detail
+DETAIL = 200  # pixels for a filter in detail
+FIRST = 150  # pixels across for what stands above its pattern, in a narrow page
 
 
 def filter_mosaic(
@@ -122,14 +123,14 @@ def filter_details(
         head
         for label, (_, _, fraction) in parts.items()
         for head in (
-            f"<b>{label}</b><br>pattern in space, {fraction:.0%} of it",
+            f"<b>{wrapped_label(label, FIRST)}</b><br>pattern in space:<br>{fraction:.0%} of it",
             "course over time",
             "frame",
             "response",
         )
     ]
     widths = {"column_widths": [0.2, 0.34, 0.23, 0.23], "horizontal_spacing": 0.04}
-    figure = make_subplots(len(filters), 4, subplot_titles=heads, vertical_spacing=0.3 / len(filters), **widths)
+    figure = make_subplots(len(filters), 4, subplot_titles=heads, vertical_spacing=0.42 / len(filters), **widths)
     for row, (label, (pattern, course, _)) in enumerate(parts.items(), start=1):
         _add_signed(figure, pattern, "pattern", row, 1)
         for number, (name, dash) in enumerate((("dx", "solid"), ("dy", "dash"))):
@@ -149,8 +150,8 @@ def filter_details(
         figure.layout.annotations[4 * number].update(x=0, xanchor="left", align="left")
     figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"})
     figure.update_layout(legend={"yref": "container", "yanchor": "top"})
-    height = DETAIL * len(filters) + 130
-    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "t": 110, "b": 50})
+    height = DETAIL * len(filters) + 150
+    return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 16, "t": 130, "b": 50})
 
 
 def _separated(weights: Tensor, label: str) -> tuple[Tensor, Tensor, float]:

@@ -174,14 +174,15 @@ function drawRow(most, choose) {
     const rank = index - 1;
     const canvas = h("canvas", { width: TILE, height: TILE, "aria-hidden": "true" });
     const lines = [h("b", {}), h("span", {})];
+    const [before, where] = [h("i", { class: "lab-hidden" }), h("i", { class: "lab-hidden" })]; // said, and not shown
     const goTo = () => choose(rank);
     const events = { onpointerenter: goTo, onfocus: goTo, onclick: goTo };
     const el = rank < 0 ? h("div", { class: "lx-tile lx-own" }) : h("button", { type: "button", class: "lx-tile", ...events });
-    el.append(canvas, ...lines);
-    return { el, canvas, lines };
+    el.append(before, canvas, lines[0], " ", lines[1], where);
+    return { el, canvas, lines, before, where };
   });
   const show = (images, { centres, side }, here, near, shown, name) => {
-    tiles.forEach(({ el, canvas, lines }, index) => {
+    tiles.forEach(({ el, canvas, lines, before, where }, index) => {
       const cell = index === 0 ? here : near[index - 1];
       el.hidden = !cell;
       if (!cell) return;
@@ -193,7 +194,7 @@ function drawRow(most, choose) {
       [lines[0].textContent, lines[1].textContent] = [words, name(cell)];
       el.title = `${name(cell)}, ${place(cell)}`;
       if (index === 0) return;
-      el.setAttribute("aria-label", `Neighbour ${index}: ${el.title}, distance ${short(cell.distance)}`);
+      [before.textContent, where.textContent] = ["Neighbour ", `, ${place(cell)}`];
       el.setAttribute("aria-pressed", index - 1 === shown);
     });
   };

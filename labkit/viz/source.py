@@ -1,8 +1,8 @@
 """Source code to read in a notebook: classes, functions and methods, printed from their files.
 
-The colours are those that JupyterLab gives to code cells, in its light and its dark theme and in exported pages. The
-line above the code is a link. In JupyterLab it opens the file in the editor, at that line; `labkit.course.export`
-turns it into a link within the page, to the whole file (`file_html`).
+The colours have enough contrast on a light and on a dark ground; `labkit.course` gives those of the light theme to the
+code cells of its pages, too. The line above the code is a link. In JupyterLab it opens the file in the editor, at that
+line; `labkit.course.export` turns it into a link within the page, to the whole file (`file_html`).
 """
 
 import ast
@@ -19,34 +19,55 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, get_lexer_for_filename
 from pygments.style import Style
-from pygments.token import Comment, Keyword, Name, Number, Operator, String
+from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String
 
 from labkit.viz.style import FONT
 
 CLONE = Path(__file__).resolve().parents[2]  # the folder above the package
 
 
+# What a piece of code is, and its colour in a light and in a dark theme: at least 4.5 to 1 on the grounds that cells
+# have there (WCAG 2.2, 1.4.3).
+CODE_COLOURS = {
+    "comment": ("#4F6367", "#A9BABD"),
+    "keyword": ("#1B6B20", "#8FD694"),
+    "operator": ("#7A1FA2", "#DDB0F7"),
+    "builtin": ("#1B6B20", "#8FD694"),
+    "def": ("#0B4FB3", "#9CC7FF"),
+    "meta": ("#7A1FA2", "#DDB0F7"),
+    "number": ("#1B6B20", "#8FD694"),
+    "string": ("#A31515", "#FFAB9E"),
+    "punctuation": ("#2F4F6F", "#C3D2E0"),
+}
+
+
 class _CodeColours(Style):
-    """The colours of JupyterLab's editor; elsewhere, some that can be read on white and on black."""
+    """`CODE_COLOURS`, of the theme at hand."""
 
     styles = {  # noqa: RUF012 - pygments' own interface
-        Comment: "italic var(--jp-mirror-editor-comment-color,#6B8E8E)",
-        Keyword: "bold var(--jp-mirror-editor-keyword-color,#3A8F3A)",
-        Operator: "var(--jp-mirror-editor-operator-color,#A64FD6)",
-        Operator.Word: "bold var(--jp-mirror-editor-keyword-color,#3A8F3A)",
-        Name.Builtin: "var(--jp-mirror-editor-builtin-color,#3A8F3A)",
-        Name.Class: "var(--jp-mirror-editor-def-color,#3B7DD8)",
-        Name.Decorator: "var(--jp-mirror-editor-meta-color,#A64FD6)",
-        Name.Function: "var(--jp-mirror-editor-def-color,#3B7DD8)",
-        Number: "var(--jp-mirror-editor-number-color,#3A8F3A)",
-        String: "var(--jp-mirror-editor-string-color,#C0504D)",
+        Comment: "italic var(--code-comment)",
+        Keyword: "bold var(--code-keyword)",
+        Operator: "var(--code-operator)",
+        Operator.Word: "bold var(--code-keyword)",
+        Name.Builtin: "var(--code-builtin)",
+        Name.Class: "var(--code-def)",
+        Name.Decorator: "var(--code-meta)",
+        Name.Function: "var(--code-def)",
+        Number: "var(--code-number)",
+        String: "var(--code-string)",
+        Punctuation: "var(--code-punctuation)",
     }
+
+
+def _variables(theme: int) -> str:
+    return " ".join(f"--code-{name}: {colours[theme]};" for name, colours in CODE_COLOURS.items())
 
 
 # The class stands twice in each selector: so these rules outweigh JupyterLab's own.
 _SCOPE = "div.labkit-source.labkit-source"
 _STYLE = (
-    """
+    f"& {{ {_variables(0)} }}\n[data-jp-theme-light=false] & {{ {_variables(1)} }}\n".replace("&", _SCOPE)
+    + """
 & { max-width: 960px; margin: 8px 0 16px; }
 & figure { margin: 0 0 12px; border: 1px solid var(--jp-cell-editor-border-color, #BDBDBD); border-radius: 4px;
   background: var(--jp-cell-editor-background, transparent); overflow: hidden; }

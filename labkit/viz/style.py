@@ -4,6 +4,7 @@
 reader meets it right behind the figure, in JupyterLab as in the exported HTML.
 """
 
+import re
 from html import escape
 from typing import Any
 
@@ -21,6 +22,7 @@ DIVERGING: list[tuple[float, str]] = [
     (1.0, "#B35806"),
 ]
 INK, QUIET, PAPER = "#22262B", "#6B7280", "#FFFFFF"
+NARROWEST = 680  # pixels: where a page is narrower, figures scroll
 DASHES = ("solid", "dash", "dot", "dashdot")  # a second cue beside the colour
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
@@ -60,6 +62,8 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
 
     Raises:
         ValueError: no title or no alt text.
+
+    A horizontal legend that does not fit beside the title, on the narrowest page, gets a line of its own.
     """
     if not title.strip() or not alt.strip():
         raise ValueError(f"a figure needs a title and an alt text; got {title!r} and {alt!r}: say what there is to see")
@@ -87,8 +91,19 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
         meta={"alt": alt},
     )
     top = 66 if second else 48
+    if _legend_meets_title(figure, first):
+        top += 22
     figure.update_layout(**(layout | {"margin": {"l": 60, "r": 24, "t": top, "b": 48} | layout.get("margin", {})}))
     notes = [note.to_plotly_json() for note in figure.layout.annotations]
     look = {"family": FONT, "size": 12, "color": INK}
     figure.layout.annotations = [{**note, "font": note.get("font", {}) | look} for note in notes]
     return Figure(figure)
+
+
+def _legend_meets_title(figure: go.Figure, title: str) -> bool:
+    """Whether the title and a horizontal legend at the right, of one line, do not fit side by side."""
+    legend = figure.layout.legend
+    if legend.orientation != "h" or legend.xanchor != "right" or figure.layout.showlegend is False:
+        return False
+    names = [re.sub("<[^>]+>", "", trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
+    return 9.5 * len(re.sub("<[^>]+>", "", title)) + sum(7 * len(name) + 46 for name in names) > NARROWEST - 40

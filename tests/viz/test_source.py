@@ -10,7 +10,7 @@ import torch
 from labkit import viz
 from labkit.flow import backward_warp
 from labkit.papers import frame_rnn
-from labkit.viz.source import CLONE, file_html, show
+from labkit.viz.source import CLONE, CODE_COLOURS, file_html, show
 
 MODULE = '''\
 import functools
@@ -92,7 +92,24 @@ def test_a_class_is_printed_as_its_file_has_it():
     assert source.text == repr(source) == inspect.getsource(frame_rnn.ReLURecurrence).rstrip()
     assert code_of(source._repr_html_()) == [source.text]
     assert re.search(r'<span class="k">class</span>.*<span class="nc">ReLURecurrence</span>', source.html)
-    assert "--jp-mirror-editor-keyword-color" in source.html  # of the light and of the dark theme
+    light, dark = CODE_COLOURS["keyword"]
+    assert re.search(rf"--code-keyword: {light};.*theme-light=false\][^}}]*--code-keyword: {dark};", source.html, re.S)
+
+
+@pytest.mark.parametrize("grounds", [["#FFFFFF", "#EEEEEE"], ["#000000", "#424242"]], ids=["light", "dark"])
+def test_code_can_be_read_on_the_grounds_of_its_theme(grounds):
+    """By the formula of WCAG 2.2 for contrast, between JupyterLab's and the pages' lightest and darkest grounds."""
+
+    def luminance(colour):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for name, colours in CODE_COLOURS.items():
+        colour = colours[grounds[0] == "#000000"]
+        for ground in grounds:
+            low, high = sorted(luminance(one) for one in (colour, ground))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground)
 
 
 def test_the_link_names_the_lines():

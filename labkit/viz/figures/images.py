@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.checks import require_finite, require_same_shape, require_shape
 from labkit.viz.colour import as_uint8, colour_wheel, data_uri, flow_to_rgb, shrunk, typical_speed
-from labkit.viz.figures.labels import PAGE, wrapped_label
+from labkit.viz.figures.labels import LETTER, PAGE, wrapped_label
 from labkit.viz.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, Figure, finish
 
 LONGEST_TILE = 480  # pixels; larger images are shrunk before they travel with the page
@@ -243,7 +243,7 @@ def heat_maps(
             "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
         }
     )
-    height = min(int(down / across * (PAGE - 110)) + 84, 520)
+    height = max(min(int(down / across * (PAGE - 110)) + 84, 520), 90 + int(12 * LETTER * len(unit)))
     return finish(figure, title=title, alt=alt, height=height, margin={"l": 16, "r": 90, "b": 16})
 
 
