@@ -61,7 +61,8 @@ from labkit.viz.papers import start_here as figures
 
 # %%
 scene = stroll(profile, seed)
-frames, fields = scene.frames, scene.forward  # (T, 3, H, W) and (T-1, 2, H, W): one arrow for each pixel
+frames = scene.frames  # (T, 3, H, W)
+fields = scene.forward  # (T-1, 2, H, W): an arrow for each pixel
 speed = viz.typical_speed(fields)
 figures.stroll(frames, fields, speed)
 
@@ -85,10 +86,16 @@ figures.actions([actions, meetings])
 figures.motions(actions, ["hammer", "chop", "walk_left", "walk_right", "sit_down", "stand_up"])
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Hammering and chopping are the same motion, so their flow looks much alike; but a single frame shows the tool and the
 # > scene. With the two walks it is the other way round: a frame hardly tells where somebody is going. Sitting down and
 # > standing up have the same postures, in the opposite order. The world is made of such pairs, so that every paper has
-# > something to be good at. Its [datasheet](../labkit/world/DATASHEET.md) says what it can show and what not.
+# > something to be good at.
+#
+# </details>
+#
+# The [datasheet](../labkit/world/DATASHEET.md) of this world says what it can show and what not.
 #
 # ## A taste of each paper
 #
@@ -126,7 +133,8 @@ figures.orders(frames[times], times)
 
 # %%
 side = frames.shape[2] // 6
-patches = frames[t].unfold(1, side, side).unfold(2, side, side).flatten(1, 2).movedim(0, 1)  # (N, 3, side, side)
+patches = frames[t].unfold(1, side, side).unfold(2, side, side)  # (3, rows, columns, side, side)
+patches = patches.flatten(1, 2).movedim(0, 1)  # (N, 3, side, side)
 darkest_first = patches.float().mean((1, 2, 3)).argsort()
 figures.bag(frames[t], patches[darkest_first])
 
@@ -139,8 +147,8 @@ figures.bag(frames[t], patches[darkest_first])
 
 # %%
 values = frames.float()  # (T, 3, H, W), 0 to 255
-moment = (values - values.mean(0)).abs().sum(1).argmax(0)  # (H, W), the index of a frame for each pixel
-unusual = values.gather(0, moment.expand(1, 3, -1, -1))[0]  # (3, H, W), each pixel from its own frame
+moment = (values - values.mean(0)).abs().sum(1).argmax(0)  # (H, W), a frame for each pixel
+unusual = values.gather(0, moment.expand(1, 3, -1, -1))[0]  # (3, H, W), each from its own frame
 figures.pooled(values.mean(0) / 255, unusual / 255)
 
 # %% [markdown]
@@ -157,7 +165,11 @@ future, _ = flow.backward_warp(values[t], scene.backward[t])
 figures.prediction(frames[t], future / 255, frames[t + 1])
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Nothing: what gets uncovered was not seen before. So the old hand is fetched once more, and the puppet gets a ghost of it.
+#
+# </details>
 #
 # ### 07 · Temporal difference networks: *what has changed?*
 #
@@ -186,8 +198,9 @@ figures.photos_and_frames(photos, meetings)
 # ## How to read a notebook
 #
 # - It opens with what you will see, what to know beforehand and how long it takes.
-# - **Predict** comes before an experiment. Answer before you run the cell: where you are wrong, you learn most. **Explore**
-#   comes before a figure that you can operate, **Try it** before a change that you can make.
+# - **Predict** comes before an experiment. Answer before you run the cell: where you are wrong, you learn most. Some answers
+#   are folded below the figure: *What happened* opens them. **Explore** comes before a figure that you can operate, **Try
+#   it** before a change that you can make.
 # - Our numbers stand beside the paper's, and it is always said which are whose. A number is *live* if this run has measured
 #   it, and *recorded* if a longer run did, once for each of several *seeds* (a seed is another world: other actors, scenes and
 #   motions). Compare live with live, and recorded with recorded. ↻ marks records that are older than the present code.
@@ -222,7 +235,7 @@ figures.photos_and_frames(photos, meetings)
 # %%
 findings = list(doctor.examine())
 print(doctor.report(findings))
-assert doctor.healthy(findings), "see the lines marked with a cross: each names the command that mends it"
+assert doctor.healthy(findings), "each line with a cross names the command that mends it"
 
 # %% [markdown]
 # ## Check yourself

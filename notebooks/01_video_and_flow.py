@@ -40,7 +40,7 @@
 profile = "lesson"  # smoke | lesson | study | paper: here they only set the size of the clip
 dataset = "world"  # the lab's own clips; a single video is read as well, see video
 data_root = ""  # a folder that video is relative to
-video = ""  # path of a clip, or "city" or "bunny", which come with the lab; empty: a puppet takes a stroll
+video = ""  # path of a clip, or "city" or "bunny", which come with the lab; empty: a puppet strolls
 start = -1  # first frame to take from the clip; -1: take the middle
 seed = 0
 device = "cpu"  # or "cuda"
@@ -69,7 +69,7 @@ from labkit.viz.papers import video_and_flow as figures
 
 # %%
 puppet = study.stroll(profile, seed)
-path = FILMS.get(video) or (parameters.user_path(data_root, video) if video else "")  # empty: the puppet
+path = FILMS.get(video) or (parameters.user_path(data_root, video) if video else "")
 footage = study.Footage.of(puppet, path, start=start, device=device)
 clip, name, kind = footage.clip, footage.name, footage.kind
 print(f"{name}: {tuple(clip.shape)}, {clip.dtype}, {footage.fps:.4g} frames per second")
@@ -100,8 +100,12 @@ row = footage.row
 figures.time_slice(clip, row, clip[:, :, row].movedim(0, 1))  # (3, T, W)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > In the puppet's clip the arm draws a zigzag, the wave; the trees draw slanted bands, the pan of the camera. No single frame
 # > tells that anything moves. Motion is between the frames, and how to find it is what the rest of this notebook is about.
+#
+# </details>
 #
 # ## 2 · What sampling loses
 #
@@ -111,13 +115,16 @@ figures.time_slice(clip, row, clip[:, :, row].movedim(0, 1))  # (3, T, W)
 # %%
 show(sampling.equally_spaced, docstring=False)
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# five rules, with numbers that fit a clip of this length
 count, fps, seconds = len(clip), footage.fps, min(2.0, len(clip) / footage.fps)
+first_seconds = sampling.over_first_seconds(count, fps, n=4, seconds=seconds)
+generator = torch.Generator().manual_seed(seed)
 rules = {
     "equally spaced (02: 25 frames)": sampling.equally_spaced(count, count // 2),
-    f"first {seconds:.2g} s (03: 10 frames of 2 s)": sampling.over_first_seconds(count, fps, n=4, seconds=seconds),
+    f"first {seconds:.2g} s (03: 10 frames of 2 s)": first_seconds,
     "3 segments, centre (07, testing)": sampling.tsn_segments(count, 3),
-    "3 segments, random (07, training)": sampling.tsn_segments(count, 3, generator=torch.Generator().manual_seed(seed)),
+    "3 segments, random (07, training)": sampling.tsn_segments(count, 3, generator=generator),
     f"{fps / 4:.3g} frames per second (05: 1 or 6)": sampling.at_frame_rate(count, fps, fps / 4),
 }
 figures.rules(rules, count)
@@ -135,10 +142,14 @@ time = torch.arange(len(puppet.frames))
 figures.frame_rates({stride: waving[:, time // stride * stride] for stride in (1, 2, 4, 8)})
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > At one frame in eight the hand no longer waves: it is caught at the same point of every swing, and only drifts along with
 # > the body. This is aliasing; because of it the wheels of a car can seem static in a movie. At the clip's 8 frames per
 # > second, one in eight is 1 frame per second, the rate that paper 05 takes from long videos. The paper knows what that costs,
 # > and brings motion back in another way: as flow.
+#
+# </details>
 #
 # ## 3 · What flow is
 #
@@ -150,7 +161,8 @@ figures.frame_rates({stride: waving[:, time // stride * stride] for stride in (1
 field = footage.forward  # (T-1, 2, H, W)
 top = viz.typical_speed(field)  # one colour scale for all figures of this field
 print(f"{kind} flow: {tuple(field.shape)}, {field.dtype}")
-print(f"99 % of the vectors are shorter than {top:.1f} pixels, the longest has {field.norm(dim=1).max():.1f}")
+longest = field.norm(dim=1).max()
+print(f"99 % of the vectors are shorter than {top:.1f} pixels, the longest has {longest:.1f}")
 
 # %% [markdown]
 # We look at one moment more closely, one with much motion, but without a cut: flow means nothing across a cut. Videos also
@@ -234,8 +246,10 @@ figures.partners(now, masks, kind)
 # %%
 velocities = {"A": (1.0, 0.0), "B": (0.0, 1.0), "C": (0.5, 0.5)}
 holes = {card: world.aperture(velocity, frames=12) for card, velocity in velocities.items()}
-uncovered = {card: world.aperture(velocity, frames=12, hole=False).frames for card, velocity in velocities.items()}
-figures.cards({card: hole.frames for card, hole in holes.items()}, uncovered)
+no_hole = {
+    card: world.aperture(velocity, frames=12, hole=False) for card, velocity in velocities.items()
+}
+figures.cards(*({card: of[card].frames for card in velocities} for of in (holes, no_hole)))
 
 # %% [markdown]
 # Nobody can tell: through the hole they are not just similar, they are equal, pixel by pixel. Anything that looks only through
@@ -280,12 +294,16 @@ figures.locations(now, chosen)
 # %%
 true = {location: field[t, :, y, x] for location, (x, y) in chosen.items()}  # (2,) each
 reach = max(4.0, *(velocity.abs().max().item() + 1 for velocity in true.values()))
-errors = {location: flow.matching_error(now, then, point, reach) * 255 for location, point in chosen.items()}
+errors = {at: flow.matching_error(now, then, point, reach) * 255 for at, point in chosen.items()}
 figures.matching(errors, true, reach, kind)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Flat: anything fits. Edge: a valley, and the flow lies somewhere along it. Corner: one pit. Only corners determine the
 # > motion; everywhere else an estimator must add an assumption of its own. Estimators differ in which.
+#
+# </details>
 #
 # ## 5 · Three estimators
 #
@@ -304,15 +322,16 @@ figures.matching(errors, true, reach, kind)
 
 # %%
 methods = {"Farnebäck": flow.farneback, "DIS": flow.dis, "TV-L1": flow.tvl1}
-estimates = {estimator: estimate(clip[:-1], clip[1:]) for estimator, estimate in methods.items()}  # (T-1, 2, H, W) each
+estimates = {name: estimate(clip[:-1], clip[1:]) for name, estimate in methods.items()}
 reference = footage.reference(estimates)
-errors = {estimator: metrics.end_point_error_map(flows, reference) for estimator, flows in estimates.items()}
+errors = {name: metrics.end_point_error_map(flows, reference) for name, flows in estimates.items()}
 figures.estimators({**footage.exact, **estimates}, errors, top, fps=fps, start=t)
 
 # %% [markdown]
 # With a truth we can also say where the error is, and compare it with that of a guess: nothing moves.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the mean error in each area of the image, that of the guess as well
 errors |= footage.guess
 table = {
     area: {estimator: error[mask].mean().item() for estimator, error in errors.items()}
@@ -334,21 +353,27 @@ figures.errors_by_area(table, kind)
 #
 # **Predict:** section 4 rebuilt a frame from the next one. How much of the change between two frames will that explain here?
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the clip of the towers, its estimated flow, and points to follow
 city = study.Footage.of(puppet, FILMS["city"], device=device)
 lit = flow.trajectories(city.forward, study.spread_points(city.clip))
-figures.motion(city.clip, city.forward, lit, name="towers at night", kind="estimated", **city.playback)
+towers = {"name": "towers at night", "kind": "estimated", **city.playback}
+figures.motion(city.clip, city.forward, lit, **towers)
 
 # %%
 for what, of in (("puppet", footage), ("towers", city)):
     warped, _ = flow.backward_warp(of.clip[1:], of.forward)
-    as_they_are, explained = ((image - of.clip[:-1]).abs().mean() * 255 for image in (of.clip[1:], warped))
-    print(f"{what}: mean difference {as_they_are:.2f} of 255 as they are, {explained:.2f} after warping")
+    after, before = ((image - of.clip[:-1]).abs().mean() * 255 for image in (warped, of.clip[1:]))
+    print(f"{what}: mean difference {before:.2f} of 255 as they are, {after:.2f} after warping")
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > What remains at the towers is light: a lamp that is switched on has no partner in the frame before. An estimator has to explain it
 # > by motion, and cannot. In video on the web, shadows, flashes and compression do the same. (With a clip of your own, the
 # > first line is about that clip.)
+#
+# </details>
 #
 # ## 6 · A moving camera, and mean subtraction
 #
@@ -370,9 +395,8 @@ figures.cameras({shot: (scene.frames, scene.forward) for shot, scene in scenes.i
 
 # %%
 before = {shot: study.background_speed(scene, scene.forward) for shot, scene in scenes.items()}
-after = {
-    shot: study.background_speed(scene, flow.mean_flow_subtraction(scene.forward)) for shot, scene in scenes.items()
-}
+without_mean = {shot: flow.mean_flow_subtraction(scene.forward) for shot, scene in scenes.items()}
+after = {shot: study.background_speed(scenes[shot], without_mean[shot]) for shot in scenes}
 figures.background_speed(before, after)
 
 # %% [markdown]
@@ -400,7 +424,12 @@ figures.without_mean(clip, field, name=name, kind=kind, start=t, **footage.playb
 # back; in the lab the forward half comes first, and both run outwards from $\tau$.
 
 # %%
-show(flow.optical_flow_stacking, flow.trajectory_stacking, flow.bidirectional_stacking, docstring=False)
+show(
+    flow.optical_flow_stacking,
+    flow.trajectory_stacking,
+    flow.bidirectional_stacking,
+    docstring=False,
+)
 
 # %%
 L = min(10, len(field) // 2 * 2)
@@ -413,7 +442,8 @@ volumes = {
     "bi-directional": flow.bidirectional_stacking(fields[L // 2 :], back),
     "stacking - mean": flow.mean_flow_subtraction(flow.optical_flow_stacking(fields)),
 }
-assert torch.equal(volumes["stacking"][:2], volumes["trajectories"][:2])  # at first both read at the same location
+# at first both read at the same location
+assert torch.equal(volumes["stacking"][:2], volumes["trajectories"][:2])
 {way: tuple(volume.shape) for way, volume in volumes.items()}  # 2L channels, height, width
 
 # %% [markdown]
@@ -446,16 +476,18 @@ figures.volumes(volumes, tau, middle)
 # %%
 show(study.through_disk, docstring=False)
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the fields at six qualities: their size, and what got lost
 stored = {quality: study.through_disk(field, quality) for quality in (50, 70, 80, 90, 95, 100)}
 size = {quality: copy.kilobytes for quality, copy in stored.items()}
-lost = {quality: metrics.end_point_error(copy.fields, field).item() for quality, copy in stored.items()}
+lost = {at: metrics.end_point_error(copy.fields, field).item() for at, copy in stored.items()}
 error = metrics.end_point_error_map(stored[90].fields, field)  # (T-1, H, W)
 uncompressed = field[0].numel() * 4 / 1000  # kilobytes per field as floating point
 print(f"quality 90: {uncompressed / size[90]:.0f} times smaller; the paper's {1500 / 27:.0f} times")
 print(f"mean error {lost[90]:.3f} pixels, the largest {error.max():.2f}")
 still = torch.zeros_like(field[:1])
-print("a field at rest comes back at rest:", torch.equal(study.through_disk(still, 95).fields, still))
+unchanged = torch.equal(study.through_disk(still, 95).fields, still)
+print("a field at rest comes back at rest:", unchanged)
 figures.storage(size, lost, uncompressed)
 
 # %%

@@ -60,8 +60,10 @@ from labkit.studies.two_stream import TwoStream
 from labkit.viz import show
 from labkit.viz.papers import two_stream as figures
 
-# %%
-study = TwoStream(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = TwoStream(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 large, small = study.large, study.small
 
@@ -75,7 +77,8 @@ large, small = study.large, study.small
 # down, stand up, open arms, close arms, pick up and put down, in another order. Which could you name from one frame?
 
 # %%
-viz.class_sheet(large.test, title="One frame of each action of the large set", named=False, seed=seed)
+large_set = "One frame of each action of the large set"
+viz.class_sheet(large.test, title=large_set, named=False, seed=seed)
 
 # %%
 {"large": large.counts(), "small": small.counts()}
@@ -274,9 +277,13 @@ one_frame = study.spatial_scores(best)
 viz.recall_chart({"one frame": one_frame}, large.test, title="Recall from one frame")
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Compare with what you predicted. Some actions can be told by a thing or a scene, others by a posture. Sitting down and
 # > standing up, however, consist of the same frames in reversed order, and so do the other pairs of this kind. Add the two
 # > bars of such a pair: about 100 % is what a network gets that cannot tell them apart and must answer one of the two.
+#
+# </details>
 #
 # ## 6 · The temporal stream (Table 1b)
 #
@@ -304,7 +311,8 @@ viz.recall_chart(streams, large.test, title="Recall from one frame, and from ten
 # across one of these edges only *leans*; across two of them one *can't tell here*. A claim is *stale* if a record is older
 # than the study is now.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# table 1, and the claims that rest on it
 board.table(
     "table 1",
     claimed=(
@@ -373,8 +381,14 @@ figures.filters(weights, kinds, fractions, FILTER_KINDS)
 figures.clearest_filters(weights, kinds, fractions, FILTER_KINDS, clip)
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # **The paper** sees both kinds: "some filters compute spatial derivatives of the optical flow", as MBH does; "Other filters
-# compute temporal derivatives". Count them, after training and before, in percent:
+# compute temporal derivatives".
+#
+# </details>
+#
+# Count the kinds, after training and before, in percent:
 
 # %%
 study.measure("filters", "filters.untrained")
@@ -400,17 +414,22 @@ study.measure("fusion.average")
 
 # %%
 weights_of_flow = torch.linspace(0, 1, 21).tolist()
-weighted = {weight: two_stream.average_fusion(one_frame, ten_fields, weight) for weight in weights_of_flow}
-viz.recall_slider(weighted, large.test, title="Two streams, weighted", slider="weight of the temporal stream")
+weighted = {w: two_stream.average_fusion(one_frame, ten_fields, w) for w in weights_of_flow}
+slider = "weight of the temporal stream"
+viz.recall_slider(weighted, large.test, title="Two streams, weighted", slider=slider)
 
 # %% [markdown]
 # Which weight is best? We must not choose it on the test clips. Choose it on the curve of the held-out clips; then see what
 # the test clips say, and how much the paper's one half loses.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the curves: of the held-out clips, and of the test clips
 known = study.spatial_scores(best, "held_out"), study.temporal_scores("l10", "held_out")
 held_out = {weight: two_stream.average_fusion(*known, weight) for weight in weighted}
-parts = {"held-out clips": (held_out, large.held_out.labels), "test clips": (weighted, large.test.labels)}
+parts = {
+    "held-out clips": (held_out, large.held_out.labels),
+    "test clips": (weighted, large.test.labels),
+}
 figures.fusion_curves(parts)
 
 # %% [markdown]
@@ -427,7 +446,8 @@ viz.confusion_switch(streams, large.test, title="Figure 5, on our data")
 # > confuses Hammering with HeadMassage", "the temporal ConvNet confuses Hammering with BrushingTeeth".
 
 # %%
-viz.recall_chart({"both": weighted[0.5]}, large.test, title="Figure 6, on our data: sorted", in_order=True)
+average = {"both": weighted[0.5]}
+viz.recall_chart(average, large.test, title="Figure 6, on our data: sorted", in_order=True)
 
 # %% [markdown]
 # ### An SVM in place of the average
@@ -509,12 +529,16 @@ board.verdicts()
 # difference of 4 points more often than not?
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
-# four hundred made-up batches for each number of seeds and each true difference, judged as the lab judges
+# four hundred made-up batches for each number of seeds and each difference, judged as ours are
 board.how_sure("a > b by 2", spread=3.0)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Move the slider. With few seeds most batches say nothing or lean, and hardly any decide wrongly: the rule would rather say
 # > nothing. More seeds do not make the truth more favourable, only clearer.
+#
+# </details>
 #
 # ## Check yourself
 #

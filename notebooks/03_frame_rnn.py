@@ -37,7 +37,7 @@ profile = "lesson"  # smoke | lesson | study | paper
 dataset = "world"  # or "ucf101"
 data_root = ""  # of the real set: the folder that holds ucf101/
 seed = 0
-network = "alexnet"  # or "lite0": codes of a network that has seen ImageNet; a minute or two more, the first time
+network = "alexnet"  # or "lite0": a network that has seen ImageNet; at first a minute or two more
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real set: "skip" takes the videos that are there
 
@@ -62,7 +62,8 @@ from labkit.studies.frame_rnn import FrameRNN
 from labkit.viz import show
 from labkit.viz.papers import frame_rnn as figures
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
 of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
 study = FrameRNN(profile, network=network, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
@@ -84,8 +85,12 @@ clips = study.clips
 # %%
 viz.class_sheet(clips.test, title="Figure 1, on our data: one frame of each action")
 
-# %%
-{part: f"{len(subset)} clips of {len(subset.groups.unique())} groups" for part, subset in clips._asdict().items()}
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# how many clips and groups each part has
+{
+    part: f"{len(subset)} clips of {len(subset.groups.unique())} groups"
+    for part, subset in clips._asdict().items()
+}
 
 # %% [markdown]
 # A group is one actor in one scene. The official split keeps groups whole. So do we when we hold out a quarter of each
@@ -172,8 +177,12 @@ study.measure("storage")
 board.table("table storage")
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > The paper's codes are 1700 times smaller than its videos. Our clips are small already, so that less is gained. What
 # > matters remains: everything below trains on these few megabytes, in seconds.
+#
+# </details>
 #
 # ### What codes know before anything is trained
 #
@@ -271,13 +280,17 @@ inits = {
     "random, std 0.1": lambda weight: nn.init.normal_(weight, std=0.1),
     "random, std 0.3": lambda weight: nn.init.normal_(weight, std=0.3),
 }
-reach = {name: influence_of_first_frame(codes.train.codes[:64], init) for name, init in inits.items()}
-figures.influence(reach)
+examples = codes.train.codes[:64]
+figures.influence({name: influence_of_first_frame(examples, init) for name, init in inits.items()})
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > With the identity the layer adds up its inputs: hardly anything fades, and nothing explodes. So we initialise it this
 # > way ([Le et al. 2015](https://arxiv.org/abs/1504.00941)). As training may leave that state, gradients are clipped to a
 # > norm of 5.
+#
+# </details>
 #
 # ### LSTM
 #
@@ -298,7 +311,8 @@ show(frame_rnn.LSTMRecurrence, docstring=False)
 
 # %%
 layer = models.lstm.directions[0].layers[0]
-torch.testing.assert_close(layer.gates(x).state, layer(x))  # the equations are what PyTorch's layer computes
+# the equations are what PyTorch's layer computes
+torch.testing.assert_close(layer.gates(x).state, layer(x))
 layer.gates(x).forget.shape
 
 # %% [markdown]
@@ -317,8 +331,12 @@ figures.unrolled("ReLU", both_directions=True)
 # %% [markdown]
 # You have read its code already: it is a `RecurrentClassifier` of two `Direction`s. How large are all these models?
 
-# %%
-{name: f"{sum(p.numel() for p in model.parameters()):,} parameters" for name, model in models._asdict().items()}
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the parameters of each model, counted
+{
+    name: f"{sum(p.numel() for p in model.parameters()):,} parameters"
+    for name, model in models._asdict().items()
+}
 
 # %% [markdown]
 # > The models are not equally large: the LSTM layer has four times as many parameters as the ReLU layer, and the
@@ -351,8 +369,12 @@ board.table("table results", claimed=("rnn.recurrent", "rnn.lstm_worst", "rnn.bi
 figures.one_step_alone(code_reading.at_each_step(study))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > It costs little: a step with little evidence spreads its probability over many classes and moves the mean little. The
 # > bidirectional model knows the whole clip at every step.
+#
+# </details>
 #
 # ### Overfitting, and a model that was given up
 #
@@ -396,7 +418,8 @@ figures.accuracies(code_reading.by_family(study), title="What each model is good
 # is how the paper describes UCF101, with the same recipe. **Predict** whether the differences between the models grow.
 
 # %%
-figures.accuracies(code_reading.all_classes_and_six(study), title="With and without classes that need motion or order")
+all_and_six = code_reading.all_classes_and_six(study)
+figures.accuracies(all_and_six, title="With and without classes that need motion or order")
 
 # %%
 board.table("table appearance")
@@ -436,12 +459,17 @@ board.table("table lite0")
 
 # %%
 asked = code_reading.recognised(study, names[1])
-figures.step_by_step(code_reading.read_in_orders(study, asked), clips.test.classes, shown=(names[1], names[0]))
+in_orders = code_reading.read_in_orders(study, asked)
+figures.step_by_step(in_orders, clips.test.classes, shown=(names[1], names[0]))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Run backwards, standing up *is* sitting down. Average does not change at all. Look at step 1 of the forward models,
 # > too: a model that knows that this frame is the *first* knows that somebody who sits there is about to stand up. One
 # > frame, ten times, is no action, but the models must name one: nothing in their training tells them to doubt.
+#
+# </details>
 #
 # How does the LSTM remember the order? We look for the cells whose contents at the last step differ most between all test
 # clips of the two classes, and watch these cells, and the gates of the first of them, while the LSTM reads this clip and one
@@ -463,7 +491,8 @@ figures.lstm_at_work(*code_reading.lstm_at_work(study, partner, cells), name=nam
 
 # %%
 reordered = code_reading.in_other_orders(study)
-figures.accuracies(reordered, title="What remains when the order changes", x_title="classes, order of the frames")
+axis = "classes, order of the frames"
+figures.accuracies(reordered, title="What remains when the order changes", x_title=axis)
 
 # %% [markdown]
 # > On the appearance pairs no order does much harm. A reversed pair that runs backwards is about as easy as any other clip

@@ -37,11 +37,11 @@
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
 dataset = "world"  # or "holidays", "oxford5k", "paris6k", or "folder": your own photos
-data_root = ""  # folder of the set; your own photos: a sub-folder for each thing, or names like tower_1.jpg
+data_root = ""  # folder of the set; of your own photos: sub-folders, or names like tower_1.jpg
 seed = 0
 device = "cpu"  # or "cuda"
-network = ""  # the profile's; or "lite0", trained on ImageNet, "googlenet", and in profile paper "vgg16"
-missing = "error"  # of the real sets: "skip" leaves photos out that are not there or damaged, and names them
+network = ""  # the profile's; or "lite0" of ImageNet, "googlenet"; in profile paper "vgg16" as well
+missing = "error"  # of the real sets: "skip" leaves out photos that are missing or damaged
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # imports, and a check of the parameters
@@ -50,7 +50,12 @@ from labkit import parameters
 datasets = ["world", "holidays", "oxford5k", "paris6k", "folder"]
 networks = ["", "lite0", "googlenet", "vgg16"]
 parameters.check(globals(), dataset=datasets, network=networks, missing=["error", "skip"])
-settings = {"dataset": dataset, "data_root": parameters.user_path(data_root), "seed": seed, "device": device}
+settings = {
+    "dataset": dataset,
+    "data_root": parameters.user_path(data_root),
+    "seed": seed,
+    "device": device,
+}
 
 import torch
 from torchvision import models
@@ -64,7 +69,8 @@ from labkit.studies.conv_vlad import ConvVLAD
 from labkit.viz import show
 from labkit.viz.papers import conv_vlad as figures
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, and its records
 study = ConvVLAD(profile, **settings, network=network, missing=missing)
 board = Scoreboard(study)
 
@@ -109,8 +115,9 @@ figures.query(images, kinds)
 
 # %%
 order = torch.tensor([[0, 1, 2, 3]])  # numbers of photos, the nearest first
-positives, junk = listed([[0, 3]], 4), listed([[1]], 4)  # (1, 4) bool each: which of the four photos
-print(f"{retrieval_average_precision(order, positives, junk).item():.4f}, and 19/24 is {19 / 24:.4f}")
+positives, junk = listed([[0, 3]], 4), listed([[1]], 4)  # (1, 4) bool each, of the four photos
+precision = retrieval_average_precision(order, positives, junk).item()
+print(f"{precision:.4f}, and 19/24 is {19 / 24:.4f}")
 
 # %% [markdown]
 # **Predict:** is AP lower or higher if the junk photo counts as wrong? And if the height of a strip is only the precision
@@ -121,8 +128,12 @@ print(f"junk counts as wrong: {retrieval_average_precision(order, positives).ite
 print(f"step rule: {retrieval_average_precision(order, positives, junk, rule='step').item():.4f}")
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Junk that counts pushes the second good photo down. The step rule is the more generous one: 5/6. Scores by different
 # > rules must not be compared.
+#
+# </details>
 #
 # The mean over all queries is **mAP**. How good are random descriptors, and how good is the mean colour of a photo?
 
@@ -175,7 +186,8 @@ print(f"locations of {middle} are {fields[middle].step} pixels apart")
 # %%
 for layer in (low, middle, last):
     n, channels = backbone.sizes()[layer]
-    print(f"{layer}: {n} x {n} = {n * n} features with {channels} values; each sees {fields[layer].size} pixels across")
+    print(f"{layer}: {n} x {n} = {n * n} features with {channels} values;", end=" ")
+    print(f"each sees {fields[layer].size} pixels across")
 
 # %% [markdown]
 # > A receptive field may be wider than the photo: then it sees all of it, and padding. A feature is local all the same,
@@ -184,12 +196,18 @@ for layer in (low, middle, last):
 # Table 2.1: the sizes of all layers of the real networks, worked out from their code without computing a single value.
 # Its $n$ is the side $n_l$ of a feature map.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the real networks, without their weights: the sizes of their layers
 with torch.device("meta"):
     googlenet, vgg16 = models.googlenet(init_weights=False), models.vgg16()
-networks = {"GoogLeNet": (googlenet, conv_vlad.GOOGLENET_LAYERS), "VGG-16": (vgg16, conv_vlad.VGG16_LAYERS)}
+networks = {
+    "GoogLeNet": (googlenet, conv_vlad.GOOGLENET_LAYERS),
+    "VGG-16": (vgg16, conv_vlad.VGG16_LAYERS),
+}
 sizes = {name: conv_vlad.ConvFeatures(*parts).sizes() for name, parts in networks.items()}
-computed = {f"{name} {layer}": size for name, layers in sizes.items() for layer, size in layers.items()}
+computed = {
+    f"{name} {layer}": size for name, layers in sizes.items() for layer, size in layers.items()
+}
 board.table("table 2.1", computed=computed)
 
 # %% [markdown]
@@ -225,7 +243,8 @@ show(vlad.vlad, docstring=False)
 
 # %%
 toy_words = torch.tensor([[0.0, 0.0], [4.0, 1.0], [1.0, 4.0]])
-toy = toy_words.repeat(6, 1) + torch.randn(18, 2, generator=torch.Generator().manual_seed(seed))  # (18, 2)
+noise = torch.randn(18, 2, generator=torch.Generator().manual_seed(seed))
+toy = toy_words.repeat(6, 1) + noise  # (18, 2)
 toy_nearest = assign(toy, toy_words)  # (18,)
 figures.residuals(toy, toy_words, toy_nearest)
 
@@ -262,8 +281,8 @@ figures.blocks(sums, names)
 show(vlad.intra_normalization, vlad.signed_square_root, docstring=False)
 
 # %%
-of_query = {"as summed": sums[0], "SSR": vlad.signed_square_root(sums[0]), "intra": vlad.intra_normalization(sums[0])}
-figures.lengths(of_query)
+ways = {"SSR": vlad.signed_square_root(sums[0]), "intra": vlad.intra_normalization(sums[0])}
+figures.lengths({"as summed": sums[0], **ways})
 
 # %% [markdown]
 # > Words that do not occur in the photo keep 0; all others get the same weight.
@@ -299,16 +318,23 @@ for name, candidate in zip(names[1:], candidates, strict=True):
 # the larger photo help?
 
 # %%
-scores = {scale: study.by_layer(scale) for scale in (1, 2)}  # average precision of each query, by layer
-curves = {f"scale {s}": {layer: 100 * ap.mean().item() for layer, ap in scores[s].items()} for s in (1, 2)}
+scores = {scale: study.by_layer(scale) for scale in (1, 2)}  # average precisions, by layer
+curves = {
+    f"scale {scale}": {layer: 100 * ap.mean().item() for layer, ap in of_layers.items()}
+    for scale, of_layers in scores.items()
+}
 figures.over_layers(curves, title="Figure 2.2: retrieval by layer", y_title="mAP (%)")
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # **The paper:** "The mAP first increases as we go deeper into the network because the convolutional features achieve more
 # invariance, until reaching a peak. However, the performance at higher layers gradually drops". On Holidays GoogLeNet has
 # 82.0 % at Inception 3a and 68.5 % at the last layer; the text prints no other number of its curves. The finer scale is
 # better "except VGG-16 on the Holidays dataset". Of GoogLeNet at scale 2 it says that on Holidays "the performance
 # difference between layers ... is smaller", and that on Oxford and Paris higher layers are better than lower ones.
+#
+# </details>
 #
 # > It is another network and another world, so compare the shape of the curves, not their level. Where do they peak, and
 # > does scale 2 change it?
@@ -336,7 +362,9 @@ study.measure("layers.scale1", "layers.scale2")  # best: chosen on other queries
 # lies beyond the margin on the wrong side, it is *the other way round*. An interval across such an edge only *leans*.
 
 # %%
-board.table("figure 2.2", claimed=("vlad.middle", "vlad.scale2", "vlad.scale2_depth", "vlad.scale2_gap"))
+board.table(
+    "figure 2.2", claimed=("vlad.middle", "vlad.scale2", "vlad.scale2_depth", "vlad.scale2_gap")
+)
 
 # %% [markdown]
 # One objection: a layer in the middle has more locations than the last one, so more features for its words. What remains
@@ -368,8 +396,12 @@ study.measure("norm.intra", "norm.ssr", "norm.none")
 # below, a reference patch is at the left; beside it are the patches of *other* photos whose features are nearest to its
 # feature, with their L2 distances. Ours: the references are random ones among those with much contrast.
 
-# %%
-panels = {f"{layer}{', scale 2' * (scale == 2)}": patches for (layer, scale), patches in study.patches.items()}
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the patches of each layer, by the name of the layer
+panels = {
+    f"{layer}{', scale 2' * (scale == 2)}": patches
+    for (layer, scale), patches in study.patches.items()
+}
 labels = list(panels)
 
 # %% [markdown]
@@ -403,8 +435,12 @@ figures.clusters(panels[labels[3]], labels[3], seed=seed)
 figures.rebuilt({label: panels[label] for label in labels[1:]})
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # **The paper** sees "many repetitive patterns" in Inception 5b, "more diverse patches" at scale 2, and in Inception 4a
 # "the edges in the images are better preserved".
+#
+# </details>
 #
 # > No patch covers a white margin: padding moves the centres of the receptive fields.
 #
@@ -418,12 +454,17 @@ study.measure("repetition")
 # **The paper** explains the pattern: "local features spatially close to each other are highly similar". That can be
 # measured as well, by the cosine of features side by side:
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the mean cosine of neighbours, at each layer and scale
 cosines = {
-    f"scale {s}": {layer: study.similarities(f"{layer}.scale{s}").mean().item() for layer in study.layers}
+    f"scale {s}": {
+        layer: study.similarities(f"{layer}.scale{s}").mean().item() for layer in study.layers
+    }
     for s in (1, 2)
 }
-figures.over_layers(cosines, title="How alike neighbouring features are", y_title="cosine of neighbours")
+figures.over_layers(
+    cosines, title="How alike neighbouring features are", y_title="cosine of neighbours"
+)
 
 # %%
 study.measure("alike")
@@ -474,7 +515,8 @@ show(vlad.PCAWhitening.__call__, docstring=False)
 
 # %%
 short = study.shortened(both_scales)
-print(f"{favourite}: {short.shape[1]} dimensions, {100 * search.average_precision(short).mean():.1f} % mAP")
+percent = 100 * search.average_precision(short).mean()
+print(f"{favourite}: {short.shape[1]} dimensions, {percent:.1f} % mAP")
 
 # %% [markdown]
 # **The paper** reports "minimal performance loss" with 128 dimensions. On Paris it is 10 points (Tables 2.2 and 2.3).
@@ -505,7 +547,8 @@ study.measure("same.vlad", "same.max", "same.sum")
 # **Predict:** who wins on walls with sharp corners, under shadows that fall differently in each photo: SIFT, made for
 # corners, or a network that has seen a million photos?
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# all ways to describe a photo, on the same queries
 study.measure("sift.vlad", "sift.bow")
 precisions = {"VLAD": study.by_layer()[favourite], **study.swapped_in(favourite)}
 precisions |= {"VLAD, two scales": search.average_precision(both_scales)}
@@ -542,15 +585,16 @@ board.table("table 2.3", claimed=("vlad.128", "vlad.vs_pool"))
 # **Explore.** Choose a query and two descriptors, and see which photos each ranks first. Right, wrong and junk photos have
 # different frames; above them is the curve of precision over recall.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the ranking of each descriptor
 rankings = {f"{layer}, VLAD": search.rank(study.descriptors(layer)) for layer in (favourite, last)}
-rankings |= {"two scales": search.rank(both_scales), f"two scales, {short.shape[1]} dimensions": search.rank(short)}
+rankings |= {
+    "two scales": search.rank(both_scales),
+    f"two scales, {short.shape[1]} dimensions": search.rank(short),
+}
 rankings["SIFT, VLAD"] = search.rank(study.sift("vlad"))
-
-# %%
 options = {"queries": search.queries, "names": search.names, **search.truth}
-alt = "A query and, for two methods side by side, the photos ranked first, each marked as right, wrong or skipped."
-viz.RetrievalBrowser(photos, rankings, title="Who finds what", alt=alt, **options)
+figures.who_finds_what(photos, rankings, **options)
 
 # %% [markdown]
 # > Look at what comes first when it is wrong. Is it a thing of the same *kind*, or one with the same bricks? Do two
@@ -593,7 +637,8 @@ viz.quiz("04")
 #
 # `.venv/bin/labkit study run 04 --profile paper --dataset holidays --data-root /data/holidays --network vgg16 --device cuda`
 #
-# **Try it.** Take away something that makes a house hard to find, and run the notebook again with this below `study = ...`:
+# **Try it.** Take away something that makes a house hard to find, and run the notebook again with this below `study = ...`, in the folded cell
+# that makes the study:
 #
 # ```
 # from labkit import world

@@ -59,8 +59,10 @@ from labkit.viz import quiz, show
 from labkit.viz.papers import long_video as figures
 from labkit.viz.towers import layers_of
 
-# %%
-study = LongVideo(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = LongVideo(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 
 # %% [markdown]
@@ -95,22 +97,29 @@ figures.overview()
 # | frame rates of the clean set (section 3.4.2) | 30 and 6 a second | 6 and 1.5 a second |
 # | LSTM | 5 layers of 512 cells, momentum | 2 layers of 128 cells, [Adam](https://arxiv.org/abs/1412.6980) |
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the clips, counted
 noisy = study.noisy
 two_labels = (noisy.test.multi_hot.sum(dim=1) > 1).double().mean()
-print(f"{len(noisy.train)} training and {len(noisy.test)} test clips, {two_labels:.0%} of these with two labels")
+print(f"{len(noisy.train)} training clips")
+print(f"{len(noisy.test)} test clips, {two_labels:.0%} of them with two labels")
 
 # %% [markdown]
 # **Predict:** you get one of these frames at random. How likely is it that you can name the action?
 
 # %%
 example = reading.example_clip(study)
-figures.player(example.frames, reading.flow_images(study, example), example.happening, example.names, study.scale.rate)
+fields = reading.flow_images(study, example)
+figures.player(example.frames, fields, example.happening, example.names, study.scale.rate)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > An action fills one stretch of five, so about one frame in five shows it (two in five if the clip has two labels). A model
 # > that is trained on single frames learns mostly from frames that do not show their label, and one that sees a few seconds
 # > may miss the action altogether.
+#
+# </details>
 #
 # ## 3.3 · One frame at a time
 #
@@ -187,11 +196,13 @@ order = torch.randperm(30)
 # has kernels of 3 x 3 across ten frames first. The drawing is made by running the modules, with widths of our small networks
 # (the paper's feature maps are 256 x 6 x 6, its layers 4096 wide).
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the five modules at the widths of our small networks, and GoogLeNet's
 names = ["ConvPooling", "LatePooling", "SlowPooling", "LocalPooling", "TimeDomainConvolution"]
 heads = {name: getattr(long_video, name)((128, 3, 3), 12, 120, **settings) for name in names}
 towers = {name: layers_of(head, (128, 3, 3), 120) for name, head in heads.items()}
-google = long_video.ConvPooling((256, 1, 1), 12, 120, **settings)  # GoogLeNet takes the mean over all locations
+# GoogLeNet takes the mean over all locations
+google = long_video.ConvPooling((256, 1, 1), 12, 120, **settings)
 figures.poolings(towers | {"GoogLeNet Conv Pooling": layers_of(google, (256, 1, 1), 120)})
 
 # %% [markdown]
@@ -205,7 +216,11 @@ figures.poolings(towers | {"GoogLeNet Conv Pooling": layers_of(google, (256, 1, 
 figures.gradients(reading.values_with_gradient(study))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > At most one frame in thirty at each location and channel: the one that won. The mean sends a gradient to every frame.
+#
+# </details>
 #
 # ### 3.3.3 · Network expansion
 #
@@ -306,7 +321,8 @@ show(long_video.DeepLSTM.steps, docstring=False)
 
 # %%
 deep = long_video.DeepLSTM((256, 1, 1), 12, num_layers=5, hidden_size=128)
-figures.deep_lstm({"LSTM": layers_of(deep, (256, 1, 1), 30), "Conv Pooling": layers_of(google, (256, 1, 1), 30)})
+models = {"LSTM": deep, "Conv Pooling": google}
+figures.deep_lstm({name: layers_of(model, (256, 1, 1), 30) for name, model in models.items()})
 
 # %% [markdown]
 # ### 3.3.3 · Training: a gain that rises
@@ -329,7 +345,8 @@ show(long_video.lstm_loss, docstring=False)
 study.measure("gain.linear", "gain.ones", "gain.last")
 
 # %%
-curves = {f"gain {kind}": study.curve(f"alexnet.lstm120.{kind}") for kind in ("linear", "ones", "last")}
+gains = ("linear", "ones", "last")
+curves = {f"gain {kind}": study.curve(f"alexnet.lstm120.{kind}") for kind in gains}
 figures.learning_curves(curves, title="Three gains<br>one example of each test clip")
 
 # %% [markdown]
@@ -371,7 +388,8 @@ figures.hit_rates(reading.by_frames(study), title="More frames, AlexNet with Con
 # video is seen once, and nothing is averaged.
 
 # %%
-board.table("table 3.2", claimed=("long.googlenet", "long.lstm_alexnet", "long.finetune", "long.testaug"))
+claims = ("long.googlenet", "long.lstm_alexnet", "long.finetune", "long.testaug")
+board.table("table 3.2", claimed=claims)
 
 # %% [markdown]
 # > Compare the two single-frame rows first. If our two small backbones are about equally good, there is no better one to
@@ -397,13 +415,20 @@ board.table("table 3.3", claimed=("long.more_frames", "long.lstm_pooling", "long
 study.measure("init.rgb", "init.scratch")
 
 # %%
-streams = {"from the image network": "alexnet.flow.single", "from scratch": "alexnet.scratch.single"}
-curves = {name: study.curve(training) for name, training in streams.items()}
-figures.learning_curves(curves, title="Flow, from images or from scratch<br>single flow images of test clips")
+title = "Flow, from images or from scratch<br>single flow images of test clips"
+trainings = {
+    "from the image network": "alexnet.flow.single",
+    "from scratch": "alexnet.scratch.single",
+}
+figures.learning_curves({name: study.curve(of) for name, of in trainings.items()}, title=title)
 
 # %% [markdown]
-# > **The paper's** answer: "features that can describe for raw frames like edges also help in classifying optical flow
-# > images". A flow image has outlines, too.
+# <details><summary>What the paper says</summary>
+#
+# > **The paper:** "features that can describe for raw frames like edges also help in classifying optical flow images". A
+# > flow image has outlines, too.
+#
+# </details>
 #
 # Then both streams, and the average of their scores. The next cell does it with AlexNet and Conv Pooling of all frames; the
 # table has GoogLeNet and few frames, as in the paper.
@@ -414,10 +439,15 @@ figures.learning_curves(curves, title="Flow, from images or from scratch<br>sing
 reading.both_streams(study)
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # > **The paper:** flow takes the LSTM from 72.1 to 73.1 %, pooling from 71.7 to 71.8 (Table 3.4).
+#
+# </details>
 
 # %%
-board.table("table 3.4", claimed=("long.flow_alone", "long.flow_noisy", "long.flow_pooling", "long.rgb_init"))
+claims = ("long.flow_alone", "long.flow_noisy", "long.flow_pooling", "long.rgb_init")
+board.table("table 3.4", claimed=claims)
 
 # %%
 board.table("table exact")

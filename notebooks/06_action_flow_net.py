@@ -37,7 +37,7 @@
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
 dataset = "world"  # or "ucf101", with HMDB51 as the small set
-data_root = ""  # of the real sets: the folder with ucf101/ and hmdb51/, and perhaps chairs/ and sintel/
+data_root = ""  # of the real sets: the folder with ucf101/, hmdb51/; and with chairs/, sintel/
 seed = 0
 device = "cpu"  # or "cuda"
 missing = "error"  # of the real sets: "skip" takes the videos that are there
@@ -60,9 +60,11 @@ from labkit.viz import show
 from labkit.viz.papers import action_flow_net as figures
 
 
-# %%
-torch.set_grad_enabled(False)  # networks are only looked at here; where one is trained, gradients are on
-study = AFN(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+torch.set_grad_enabled(False)  # networks are only looked at; where one is trained, gradients are on
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = AFN(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 large, small = study.large, study.small
 
@@ -99,10 +101,12 @@ viz.class_sheet(large.test, title="One frame of each action of the large set")
 network = study.flow_net("target_multi")  # comes with the lab; what it was trained on is told below
 clips = flow_lesson.clips_of(study, "multi_frame")
 stages = flow_lesson.stage_shapes(network, clips)
-tuple(clips.shape), stages  # (batch, time, channels, height, width); (channels, time, height, width)
+# (batch, time, channels, height, width); (channels, time, height, width)
+tuple(clips.shape), stages
 
 # %%
-figures.architecture(stages, f"{study.num_frames} frames", "as many<br>fields", title="Figure 4.1, on our network")
+labels = f"{study.num_frames} frames", "as many<br>fields"
+figures.architecture(stages, *labels, title="Figure 4.1, on our network")
 
 # %%
 show(afn.FlowDecoder3D.forward)
@@ -140,7 +144,8 @@ stages = flow_lesson.stage_shapes(network, pair)
 [tuple(flow.shape) for flow in network.flow(pair)]  # from coarse to fine
 
 # %%
-figures.architecture(stages, "2 frames", "one field,<br>four scales", title="Figure 4.3, on our network")
+labels = "2 frames", "one field,<br>four scales"
+figures.architecture(stages, *labels, title="Figure 4.3, on our network")
 
 # %% [markdown]
 # A network that is trained for flow alone is called a **FlowNet**; training it is *pre-training*, because no action is
@@ -182,7 +187,8 @@ show(afn.epe_loss, docstring=False)
 
 # %%
 # 2 pixels to the right, everywhere, on four scales
-off = [torch.full((1, 1, 2, side, side), 2.0) * torch.tensor([1.0, 0.0])[:, None, None] for side in (3, 6, 12, 24)]
+to_the_right = torch.tensor([2.0, 0.0])[:, None, None]
+off = [to_the_right.expand(1, 1, 2, side, side) for side in (3, 6, 12, 24)]
 afn.epe_loss(off, torch.zeros(1, 1, 2, 48, 48)).item()
 
 # %% [markdown]
@@ -218,7 +224,11 @@ jump, arms, wave = large.test.subset(large.test.examples(("jump", "open_arms", "
 figures.strip(*flow_lesson.flow_of(study, jump, "target_multi"))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Where several futures are possible, the guess with the smallest error lies between them: pale, and blurred.
+#
+# </details>
 #
 # Is it better than simple guesses? We compare three: nothing moves; everything continues as in the true field before;
 # everything continues as in the network's *own* field before. The last is the fairest, because the network does not know
@@ -246,8 +256,12 @@ figures.player(*flow_lesson.flow_of(study, arms, "target_multi"))
 figures.errors_by_region(flow_lesson.errors_by_region(study))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > The camera is the easy part. Limbs of a few pixels are hard for everybody, and flow at half the resolution loses their
 # > outlines (the last bars). Remember this for Stacked, which sees nothing but a FlowNet's flow.
+#
+# </details>
 #
 # ### 4.4.4 · Other motion (Figure 4.7)
 #
@@ -284,11 +298,15 @@ print(study.measure_here("probe.stills", "probe.postures"))
 figures.probes(flow_lesson.probes(study), chance=100 / len(large.test.classes))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Follow the lines from res2 to res5. Flow without a label already teaches something about actions that are motion. A
 # > single frame can tell appearance pairs; of a reversed pair it cannot be right about more than half.
 # >
 # > Compare the two networks from photos on actions that are motion only. A network that knows postures can name motion from
 # > one frame: so ask what a rival's photos have shown before you say that it does without motion. ImageNet's name things.
+#
+# </details>
 #
 # ## 4.4.3 · Few labels (Table 4.1)
 #
@@ -347,13 +365,19 @@ board.condition("length")
 figures.forgetting(flow_lesson.forgetting(study))
 
 # %% [markdown]
-# > With actions alone the error of flow rises, although nobody wants it to; the second task holds it down. Below are the
-# > errors of the FlowNet, after fine-tuning, and with both tasks: `epe.before`, `epe.after`, `lambda_epe.1`.
+# <details><summary>What happened</summary>
+#
+# > With actions alone the error of flow rises, although nobody wants it to; the second task holds it down.
+#
+# </details>
+#
+# The errors of the FlowNet, after fine-tuning, and with both tasks (`epe.before`, `epe.after`, `lambda_epe.1`):
 
 # %%
 errors = study.measure("epe.before", "epe.after", "lambda_epe.1")
 of_wave = flow_lesson.flow_of(study, wave, "target", "fine_tune", "multi2")
-figures.before_and_after(*of_wave, errors=dict(zip(of_wave.estimates, errors.values(), strict=True)))
+errors = dict(zip(of_wave.estimates, errors.values(), strict=True))
+figures.before_and_after(*of_wave, errors=errors)
 
 # %% [markdown]
 # ### How much should flow count?
@@ -362,7 +386,8 @@ figures.before_and_after(*of_wave, errors=dict(zip(of_wave.estimates, errors.val
 # twice as long: compare 0 with 1, and 0.1 with 10, not across. **Explore** what it does to actions and to flow.
 
 # %%
-figures.weights_of_flow(flow_lesson.weights_of_flow(board.known), no_motion=float(study.errors("target").zero))
+no_motion = float(study.errors("target").zero)
+figures.weights_of_flow(flow_lesson.weights_of_flow(board.known), no_motion=no_motion)
 
 # %% [markdown]
 # ### 4.3.2 · Inference costs nothing extra
@@ -381,7 +406,8 @@ study.measure("inference")
 # recorded with recorded. Rows marked ↻ are older than the study is now: there, networks of many frames saw a third as many
 # samples, and a fifth as many clips were tested.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# table 4.1, and the claims that rest on it
 claims = [
     "flow_helps",
     "multitask",
@@ -451,8 +477,10 @@ board.table("table regions", claimed=("afn.regions",))
 # from ImageNet: ActionFlowNet is ahead on "simple and discriminative motion", they are on "complex appearance". We use
 # the network from scratch instead of C3D.
 
-# %%
-ours, *others = (viz.recalls(study.model_scores(name), large.test) for name in ("multi2", "scratch", "images"))
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the recall of each class, of three networks
+names = ("multi2", "scratch", "images")
+ours, *others = (viz.recalls(study.model_scores(name), large.test) for name in names)
 rivals = dict(zip(("the network from scratch", "the one from still images"), others, strict=True))
 figures.gains(ours, rivals, name="ActionFlowNet-2F")
 
@@ -465,8 +493,8 @@ board.table("table families", claimed=("afn.classes",))
 
 # %%
 study.measure_here("puppet_epe", "rest_epe")
-ours = "table training", "table probe", "table puppet"
-viz.folded("Tables of our own: training clips, probes, errors on the puppet", *map(board.table, ours))
+tables = map(board.table, ("table training", "table probe", "table puppet"))
+viz.folded("Tables of our own: training clips, probes, errors on the puppet", *tables)
 
 # %% [markdown]
 # ## Recap
@@ -505,7 +533,7 @@ viz.quiz("06")
 #     --dataset ucf101 --data-root /data --device cuda --precision bf16 --workers 16
 # ```
 #
-# **Try it.** Does flow help more when there is less to learn from? In the cell that makes the study, insert
+# **Try it.** Does flow help more when there is less to learn from? In the folded cell that makes the study, insert
 # `study.scale = study.scale._replace(labels=(4, 4))` directly after `study = AFN(...)`, and run all cells again. Or train
 # with $\lambda = 10$: `study.measure("lambda_10")`.
 #

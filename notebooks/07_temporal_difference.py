@@ -59,8 +59,10 @@ from labkit.studies.temporal_difference import TemporalDifference
 from labkit.viz import show
 from labkit.viz.papers import temporal_difference as figures
 
-# %%
-study = TemporalDifference(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = TemporalDifference(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 train, test = study.first
 
@@ -79,8 +81,12 @@ train, test = study.first
 # %%
 viz.class_sheet(test, title="One frame of each action")
 
-# %%
-{name: f"{len(part)} clips of {len(part.groups.unique())} groups" for name, part in study.first._asdict().items()}
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# how many clips and groups each part has
+{
+    name: f"{len(part)} clips of {len(part.groups.unique())} groups"
+    for name, part in study.first._asdict().items()
+}
 
 # %% [markdown]
 # > A group shares the actor and, for each action, the scene; no group is on both sides of the split. With
@@ -105,14 +111,18 @@ td.eulerian_motion(torch.rand(2, 3, 64, 28, 28)).shape
 # you see of the puppet?
 
 # %%
-stills = study.initial_tdn()  # the network of section 5.3.2, pre-trained on stills, not yet on clips
+stills = study.initial_tdn()  # the network of section 5.3.2, so far trained on stills alone
 sitting = reading.pair(study, reading.example(study, "sit_down"), stills)
 figures.change(sitting.frames, sitting.times, reading.name_of(study, sitting.clip))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > In the lab's world there are two ghosts: where the puppet was, and where it is. The background draws its edges, because the
 # > camera shakes. The difference is zero, grey, only where both frames show the same colour: inside smooth areas. Nothing had
 # > to be estimated, however far the puppet moved.
+#
+# </details>
 #
 # **The thesis** then takes the same difference of *features*, where $f^{(\ell)}(I)$ is the output of a network at layer $\ell$:
 #
@@ -125,7 +135,8 @@ figures.change(sitting.frames, sitting.times, reading.name_of(study, sitting.cli
 # > scenes), never a posture or an action. The thesis starts from [ImageNet](https://www.image-net.org).
 
 # %%
-figures.change_by_level({level: reading.strength(motion) for level, motion in sitting.motion.items()})
+strengths = {level: reading.strength(motion) for level, motion in sitting.motion.items()}
+figures.change_by_level(strengths)
 
 # %% [markdown]
 # > Bright is much change. On the lowest levels every edge counts that the camera has shifted. Higher up the background
@@ -276,9 +287,13 @@ study.measure_here("gain")
 board.table("table gains", claimed=("tdn.motion_only", "tdn.actions"))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > The gain on reversed pairs was decided when we drew the classes: a network that knows the order of two frames must win
 # > there, because the sign of a difference is the direction of time. The gain on classes of *motion only* is the one that
 # > says something about the method. They can be told apart from unordered frames too, so a TSN is in the race.
+#
+# </details>
 #
 # **The thesis** names its five largest gains on FCVID: paper cutting, dumbbell workout, making ice cream, push-ups, making hot
 # dogs (+14, +13, +10, +10 and +10 points of average precision). It observes that "all of them are actions instead of scenes or
@@ -295,18 +310,24 @@ board.table("table gains", claimed=("tdn.motion_only", "tdn.actions"))
 # order. What changes in the prediction of the image subnetwork, what in that of the difference subnetwork?
 
 # %%
-figures.explorer(*reading.all_pairs(study, reading.recognised(study, "stand_up")), classes=test.classes)
+stand_up = reading.all_pairs(study, reading.recognised(study, "stand_up"))
+figures.explorer(*stand_up, classes=test.classes)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > With the frames exchanged the image subnetwork predicts the same, because a mean has no order. All differences change their
 # > sign (the heat shows their strength, so it stays the same). With one frame twice they are all zero: what remains is what
 # > the difference subnetwork predicts from nothing.
+#
+# </details>
 #
 # **Explore**, in the lab's world, an action that a single frame gives away: which of the two subnetworks needs the second
 # frame?
 
 # %%
-figures.explorer(*reading.all_pairs(study, reading.recognised(study, "guitar")), classes=test.classes)
+guitar = reading.all_pairs(study, reading.recognised(study, "guitar"))
+figures.explorer(*guitar, classes=test.classes)
 
 # %% [markdown]
 # ## 5.4.5 · Where both look (Figure 5.3)
@@ -318,7 +339,8 @@ figures.explorer(*reading.all_pairs(study, reading.recognised(study, "guitar")),
 
 # %%
 names = ("squat", "stand_up", "open_arms", "chop", "ski")
-figures.activation_maps([reading.pair(study, reading.recognised(study, name)) for name in names], test.classes)
+pairs = [reading.pair(study, reading.recognised(study, name)) for name in names]
+figures.activation_maps(pairs, test.classes)
 
 # %% [markdown]
 # Five clips prove nothing. The world knows which pixels have moved by themselves, and not with the camera, so both
@@ -388,7 +410,8 @@ board.table("table 5.2", claimed=("tdn.second",))
 # of the three is best, and by how much? (The thesis: 81.8 for the TSN, 83.7 for the TDN.)
 
 # %%
-study.measure_here("map.start", "map.tsn", "levels.res4")  # levels.res4: the TDN with all of its levels
+# levels.res4: the TDN with all of its levels
+study.measure_here("map.start", "map.tsn", "levels.res4")
 
 # %%
 board.table("table 5.3", claimed=("tdn.search",))
@@ -404,9 +427,13 @@ board.table("table 5.3", claimed=("tdn.search",))
 board.table("table 5.4", claimed=("tdn.levels", "tdn.features"))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > It could not compute *these* differences from pixels alone: the difference of two features is not the feature of the
 # > difference, because a ReLU comes between them. What the image subnetwork knows about things, the difference subnetwork
 # > would have to learn from differences of pixels.
+#
+# </details>
 #
 # ### Other ways to mix
 #

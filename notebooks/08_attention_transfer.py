@@ -62,8 +62,10 @@ from labkit.studies.own_photo import recognise
 from labkit.viz import quiz, show
 from labkit.viz.papers import attention_transfer as figures
 
-# %%
-study = AttentionTransfer(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = AttentionTransfer(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 
 # %% [markdown]
@@ -85,8 +87,12 @@ board = Scoreboard(study)
 figures.photos_and_frames(reading.photos_and_frames(study))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > In a photo they touch. In some frames of a video they do not yet, or no longer: in three quarters of the frames they are
 # > together, nearer than half of their way to each other.
+#
+# </details>
 #
 # ## 4.2 · A CNN learns from photos
 #
@@ -134,7 +140,8 @@ show(linear_grad_cam, docstring=False)
 # %%
 cnn, clip = study.photo_network().eval(), study.interactions.test[0]
 images = study.view().at(clip, range(4)).to(study.torch_device)
-with tapping(cnn.cnn, [cnn.layer], leaves=True) as taken:  # keeps the layer's feature maps, to ask for a gradient there
+# `taken` keeps the layer's feature maps, to ask for a gradient there
+with tapping(cnn.cnn, [cnn.layer], leaves=True) as taken:
     by_gradients = grad_cam(cnn(images), taken[cnn.layer])
 without_gradients = cnn.look(images).maps
 torch.testing.assert_close(by_gradients, without_gradients, rtol=1e-3, atol=1e-5)
@@ -145,7 +152,8 @@ tuple(by_gradients.shape)  # frames, concepts, height, width
 
 # %%
 frame = reading.clearest_frame(study, "hug")
-figures.concept_maps(frame.images[0], frame.attention[0], frame.energies["energy"][0], frame.concepts, frame.label)
+maps, energies = frame.attention[0], frame.energies["energy"][0]
+figures.concept_maps(frame.images[0], maps, energies, frame.concepts, frame.label)
 
 # %% [markdown]
 # > All four have one scale, and that is the point: only so can you see which concept has much to point at and which has
@@ -176,7 +184,12 @@ figures.recognised(*recognise(photo))
 # $$\mathrm{score}(F, c_i) = \frac{1}{N} \sum_F E(L(F, c_i)), \qquad (2) \qquad\qquad c_v = \mathrm{argmax}_{c_i}\; \mathrm{score}(F, c_i). \qquad (3)$$
 
 # %%
-show(attention_transfer.energy, attention_transfer.mean_over_frames, attention_transfer.unatt, docstring=False)
+show(
+    attention_transfer.energy,
+    attention_transfer.mean_over_frames,
+    attention_transfer.unatt,
+    docstring=False,
+)
 
 # %% [markdown]
 # Its rival, the *CNN*, lets every frame vote: "We select the majority frames that has the same class, and apply late fusion
@@ -186,7 +199,11 @@ show(attention_transfer.energy, attention_transfer.mean_over_frames, attention_t
 study.measure("photos.resnet_filtered")
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # > **The paper:** 89.7 for the vote, 94.3 for UnAtt.
+#
+# </details>
 #
 # These are mean average precisions (mAP), as **the paper** reports them for interactions; for actions it reports accuracy. For
 # each class the test videos are sorted by their score for it; average precision is 100 % if all of its videos come first.
@@ -252,7 +269,8 @@ show(attention_transfer.EnergyNet, attention_transfer.energy_scores, docstring=F
 # %%
 concepts = study.concepts("mean")
 energy_net = attention_transfer.EnergyNet(7 * 7, concepts)
-energies = energy_net(torch.rand(10, len(concepts), 7, 7))  # ten frames, an attention map for each concept
+maps = torch.rand(10, len(concepts), 7, 7)  # ten frames, an attention map for each concept
+energies = energy_net(maps)
 tuple(energies.shape), f"{sum(weights.numel() for weights in energy_net.parameters()):,} parameters"
 
 # %% [markdown]
@@ -264,7 +282,8 @@ tuple(energies.shape), f"{sum(weights.numel() for weights in energy_net.paramete
 # > words of a concept; in the profile `paper` it gets their Fisher vector.
 
 # %%
-figures.similarities({"mean of words": concepts, "Fisher vectors": study.concepts("fisher")}, reading.names_of(study))
+vectors = {"mean of words": concepts, "Fisher vectors": study.concepts("fisher")}
+figures.similarities(vectors, reading.names_of(study))
 
 # %% [markdown]
 # ### 3.4.1 and 3.4.3 · Two losses
@@ -289,7 +308,10 @@ figures.similarities({"mean of words": concepts, "Fisher vectors": study.concept
 
 # %%
 show(
-    attention_transfer.energy_loss, attention_transfer.cosine_distance, attention_transfer.triplet_loss, docstring=False
+    attention_transfer.energy_loss,
+    attention_transfer.cosine_distance,
+    attention_transfer.triplet_loss,
+    docstring=False,
 )
 
 # %% [markdown]
@@ -313,9 +335,13 @@ drawn = reading.quadruplets(study)
 figures.quadruplets(drawn.images, drawn.attention, drawn.concepts)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > The energy loss. Before anything is learned the energies of a row differ little, so by (6) it costs about the margin, 1.
 # > By (10) it would cost 0.5 if the positive and the negative were equally far from the anchor; on average it costs less,
 # > because the embedding also gets the concept, which anchor and positive share.
+#
+# </details>
 #
 # ### 3.4.2 · Hard negatives
 #
@@ -337,7 +363,11 @@ show(network.forward, network.mine, attention_transfer.siamese_loss, docstring=F
 study.measure("tuned.resnet_filtered", "rules.tuned", "energynet.resnet_filtered")
 
 # %% [markdown]
+# <details><summary>What the paper says</summary>
+#
 # > **The paper:** 92.6, 94.7 and 96.8 for the vote, UnAtt and EnergyNet; it gives no number for the mean.
+#
+# </details>
 #
 # The five ways to read a CNN, before and after fine-tuning. (Rows marked *live* are from this run: compare live with live, and
 # recorded with recorded. ↻ marks records that are older than the code.)
@@ -379,7 +409,8 @@ figures.explorer(video.images, video.attention, video.concepts, video.energies, 
 # **Predict:** are photos that nobody has looked at better or worse, if there are more of them? (Most rows are records.)
 
 # %%
-board.table("table 2", claimed=("att.unatt", "att.unatt_finetune", "att.finetune_unatt", "att.energynet", "att.noisy"))
+claims = ("unatt", "unatt_finetune", "finetune_unatt", "energynet", "noisy")
+board.table("table 2", claimed=tuple(f"att.{name}" for name in claims))
 
 # %% [markdown]
 # > In **the paper** the ResNet gains from noisy photos, and VGG loses a little. And remember that the rows called CNN are
@@ -470,7 +501,8 @@ board.table("table 5")
 
 # %%
 frames, notes = reading.rescued(study)
-figures.rescued(frames.images, frames.attention, frames.concepts, frames.energies["EnergyNet"], notes)
+energies = frames.energies["EnergyNet"]
+figures.rescued(frames.images, frames.attention, frames.concepts, energies, notes)
 
 # %% [markdown]
 # > Look where they shine, and where you would have pointed. An attention map tells what speaks for a concept *in this

@@ -58,8 +58,10 @@ from labkit.studies.gains import gain_in_words
 from labkit.viz import quiz, show
 from labkit.viz.papers import back_dropout as figures
 
-# %%
-study = BackDropout(profile, dataset=dataset, data_root=data_root, seed=seed, device=device, missing=missing)
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its clips, and its records
+of_videos = {"dataset": dataset, "data_root": data_root, "missing": missing}
+study = BackDropout(profile, seed=seed, device=device, **of_videos)
 board = Scoreboard(study)
 clips = study.clips
 
@@ -117,8 +119,12 @@ figures.taken_for(neurons.taken_for(study, "croquet"), "croquet")
 #
 # Of the training clips "we use 90% to learn the fine-tuned model, and use 10% to create penalty set".
 
-# %%
-{part: f"{len(subset)} clips of {len(subset.groups.unique())} groups" for part, subset in clips._asdict().items()}
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# how many clips and groups each part has
+{
+    part: f"{len(subset)} clips of {len(subset.groups.unique())} groups"
+    for part, subset in clips._asdict().items()
+}
 
 # %% [markdown]
 # > A group is one actor in one scene; no group is in the training and in the test part. The paper seems to hold out a tenth
@@ -145,8 +151,12 @@ study.measure("fine_tuned")
 figures.changes(neurons.changes(study))
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Mostly you see the learning rates: fc7 had ten times the rate of the layers before it. (So had the classifier, which is new
 # > and has nothing to compare with.)
+#
+# </details>
 #
 # ## 4.4 · The penalty set
 #
@@ -158,7 +168,9 @@ show(back_dropout.penalty_set, docstring=False)
 
 # %%
 penalty, tuned = study.penalty, study.fine_tuned()
-print(f"{len(penalty)} wrong images, of {penalty.num_clips} of the {len(clips.held_out)} held-out clips")
+print(
+    f"{len(penalty)} wrong images, from {penalty.num_clips} of {len(clips.held_out)} held-out clips"
+)
 figures.mistakes(*neurons.examples(study))
 
 # %% [markdown]
@@ -188,7 +200,8 @@ figures.mistakes(*neurons.examples(study))
 # The image that votes first, its class, and the wrong class that the network predicted:
 
 # %%
-votes = back_dropout.walk_back(tuned, penalty, max_votes=100)  # we read it below; here: who votes first?
+# we read `walk_back` below; here: who votes first?
+votes = back_dropout.walk_back(tuned, penalty, max_votes=100)
 image = int(votes.images[0])
 own, wrong = int(penalty.labels[image]), int(penalty.predicted[image])
 its_class, predicted = clips.test.classes[own], clips.test.classes[wrong]
@@ -215,22 +228,28 @@ to_neuron.abs().topk(3)
 
 # %%
 same_class = penalty.predicted[votes.images] == wrong
-{"neurons of fc7": votes.fc7[same_class].tolist(), "their weights": votes.link7[same_class].tolist()}
+neurons_of_fc7, their_weights = votes.fc7[same_class], votes.link7[same_class]
+{"neurons of fc7": neurons_of_fc7.tolist(), "their weights": their_weights.tolist()}
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > They walk down the same list, and leave out what other classes have named before. |w| does not look at the image: which
 # > neurons go depends on the wrong classes alone. It does not look at the sign either. A neuron with a *negative* weight
-# > speaks against the wrong class; it was right, and is dropped all the same. So we also try what a neuron *contributes* in
-# > this image, $|w a|$, its weight times its activation $a$.
+# > speaks against the wrong class; it was right, and is dropped all the same.
 #
-# The whole algorithm, and how neurons are dropped:
+# </details>
+#
+# Therefore we also try what a neuron *contributes* in this image, $|w a|$, its weight times its activation $a$. The whole
+# algorithm, and how neurons are dropped:
 
 # %%
 show(back_dropout.walk_back, back_dropout.drop, docstring=False)
 
 # %%
 units = study.units()
-{layer: f"{len(chosen)} of {getattr(tuned, layer).out_features} neurons" for layer, chosen in units.items()}
+width = {layer: getattr(tuned, layer).out_features for layer in units}
+{layer: f"{len(chosen)} of {width[layer]} neurons" for layer, chosen in units.items()}
 
 # %% [markdown]
 # > *Dropped* means removed: the gradient of a neuron without weights is zero, so it stays out while the others learn again.
@@ -246,9 +265,13 @@ units = study.units()
 figures.votes(**neurons.voting(study), classes=clips.test.classes)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Neurons with large weights are neurons that the network makes much use of, for right answers as for wrong ones. Whether
 # > those that go were culprits or merely busy, the curve of the random ones tells: if dropping by weight costs *less* than
 # > dropping at random, the votes have found culprits; if it costs *more*, they have found neurons that the network needs.
+#
+# </details>
 #
 # ## Ours · Does it find culprits where there are some?
 #
@@ -340,7 +363,8 @@ board.table("table 1", claimed=("nb.last_two", "nb.ratio"))
 # %%
 {"two thirds": neurons.overlap(study, 2 / 3), "a third": neurons.overlap(study, 1 / 3)}
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# table 2, with the number of penalty clips of this run
 board.table(
     "table 2",
     claimed=("nb.size", "nb.learned", "nb.vs_finetune", "nb.vs_further", "nb.vs_random"),
@@ -393,10 +417,14 @@ figures.scenes(study.trap)
 figures.confusions(study.confusions())
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > In the lab's world hardly any hammer is in the forest, so the trap catches nothing. Eight hammers of ten are in the
 # > workshop, the others are spread over nine scenes: on average one in forty-five is in the forest, with some seeds none.
 # > Where nothing misleads, nothing can be repaired. So these bars say nothing about the method.
-# >
+#
+# </details>
+#
 # > Two questions to put to any such bars: is there a bias at all after fine-tuning? And if NB-TL has less of it, do the
 # > controls as well? (**The paper** names a confusion too, drumming taken for hammering, and compares with another network.)
 #

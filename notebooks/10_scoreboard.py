@@ -30,7 +30,7 @@
 # **Time** about half a minute on two cores. This lesson reads the records that the studies have left, and trains nothing.
 
 # %% tags=["parameters"]
-profile = "lesson"  # smoke | lesson | study | paper: whose records to show; smoke and lesson show those of study
+profile = "lesson"  # smoke | lesson | study | paper; smoke and lesson show the records of study
 dataset = "world"  # whose records; empty: for each paper the data set with the most
 data_root = ""  # not used: nothing is read but records
 seed = 0
@@ -47,10 +47,14 @@ from labkit.studies.comparison import SYSTEMS, Comparison
 from labkit.views.sampling import tsn_segments
 from labkit.viz.papers import scoreboard as figures
 
-DATASETS = [*dict.fromkeys(name for paper in claims.ledger().values() for name in paper.datasets), ""]
+DATASETS = [
+    *dict.fromkeys(name for paper in claims.ledger().values() for name in paper.datasets),
+    "",
+]
 parameters.check(globals(), dataset=DATASETS)
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the records of each paper
 boards = {
     paper.notebook: Scoreboard.of_records(paper.name, profile=profile, dataset=dataset)
     for paper in claims.ledger().values()
@@ -194,7 +198,8 @@ display(*boards["09"].overview())
 # The actions form three families of six: *appearance pairs* (hammer and chop: one motion, different things), *motion
 # only* (wave, jump: nothing in the hands), *reversed pairs* (sit down, stand up: the same frames in reverse order).
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the study of this lesson, its records, and how many clips there are
 study = Comparison(profile, seed=seed, device=device)
 board = Scoreboard(study)
 {name: len(part) for name, part in study.clips._asdict().items()}
@@ -203,7 +208,8 @@ board = Scoreboard(study)
 # Most systems see three views of a test clip, centre crops, and their scores are averaged; systems that read all frames,
 # or ten of them in order, see one. The dots below are the frames of one view.
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# the frames that two ways to sample take from a clip
 clip = study.clips.test[0]
 three = tsn_segments(clip.num_frames, 3).flatten().tolist()
 figures.views(frame_rnn.sample_frames(clip).tolist(), three, clip.num_frames)
@@ -234,9 +240,13 @@ costs = study.measure("costs")
 board.table("table 1")
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > Two things are not equal. The temporal stream is *given* exact flow, for nothing. The others must find out about
 # > motion from frames; ActionFlowNet sees flow while it trains, not when it is tested.
-# >
+#
+# </details>
+#
 # > Why are the networks so small? Full-size ones, of 8 to 34 million parameters, learn little in a few minutes. We tried it
 # > once: they were right about one clip in seven. It is not part of the records.
 #
@@ -256,9 +266,10 @@ board.table("table 2")
 # **Explore.** The buttons choose the cost; the area of a mark is the number of parameters. Upper left is accurate and cheap.
 # Which systems are there, and does the answer change with the kind of cost?
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
+# what is known of each system
 measures = ("accuracy", "appearance", "motion", "reversed", "parameters", "gflop", "training")
-known = {name: {measure: board.known(f"{name}.{measure}") for measure in measures} for name in SYSTEMS}
+known = {name: {m: board.known(f"{name}.{m}") for m in measures} for name in SYSTEMS}
 titles = {name: system.title for name, system in SYSTEMS.items()}
 figures.trade_offs(titles, {name: system.league for name, system in SYSTEMS.items()}, known)
 
@@ -279,11 +290,15 @@ figures.ratios(titles, study.time_ratios(rounds=3))
 figures.families(titles, known)
 
 # %% [markdown]
+# <details><summary>What happened</summary>
+#
 # > A system that looks at single frames, and takes the mean or the maximum of its predictions, cannot know which of two frames
 # > came first. That is true of the spatial stream, the mean of CNN features, Conv Pooling, TSN, photos and NB-TL. At best they
 # > toss a coin, so that half is the most they can reach; they also confuse the pair with other classes, and then have less.
 # > (Where a posture is held for longer at one end, the coin is not quite fair.) A system that gets flow, differences or frames
 # > in order *can* tell. Whether it does, it has to learn: compare the two ActionFlowNets.
+#
+# </details>
 #
 # ## Recap
 #

@@ -82,6 +82,28 @@ def test_what_is_folded_says_what_it_is(source):
 
 
 @each_notebook
+def test_code_fits_the_column_of_a_page(source):
+    cells = [cell for cell in jupytext.read(source).cells if cell.cell_type == "code"]
+    assert [line for cell in cells for line in cell.source.splitlines() if len(line) > 100] == []
+
+
+@each_notebook
+def test_answers_unfold(source):
+    """At least two a lesson, each after a prediction, in HTML within which Markdown is still read."""
+    cells = jupytext.read(source).cells
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    answer = (
+        r"(?<=\n\n)<details><summary>What (?:happened|the paper says)</summary>\n\n"
+        r"(?P<words>[^<]+?)\n\n</details>(?=\n\n|\Z)"
+    )
+    answers = [*re.finditer(answer, f"\n\n{text}")]
+    assert text.count("<details>") == text.count("</details>") == len(answers) >= 2
+    for match in answers:
+        asked = text[: match.start()].rfind("**Predict")
+        assert asked >= 0, match["words"]
+
+
+@each_notebook
 def test_prose_and_code_alternate(source):
     """One idea a cell: no cell of code longer than a screen."""
     for cell in jupytext.read(source).cells:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
@@ -13,6 +14,7 @@ from labkit.patches import Patches
 from labkit.viz.diagram import Block, block_diagram
 from labkit.viz.figures import bar_chart, heat_maps, image_grid, line_chart
 from labkit.viz.patches import PatchExplorer
+from labkit.viz.retrieval import RetrievalBrowser
 from labkit.viz.style import INK, PALETTE, QUIET, Figure, finish
 
 
@@ -163,3 +165,9 @@ def methods(precision: Mapping[str, float], layer: str) -> Figure:
     """Mean average precision in percent of ways to describe a photo, those of the network at one layer."""
     title, alt = f"Ways to describe a photo: {layer}, and SIFT", "Mean average precision of several descriptors."
     return bar_chart({"mAP": precision}, title=title, alt=alt, x_title="descriptor", y_title="mAP (%)", height=400)
+
+
+def who_finds_what(photos: Sequence[Tensor], rankings: Mapping[str, Tensor], **options: Any) -> RetrievalBrowser:
+    """Which photos each descriptor ranks first, two descriptors side by side; ``options`` as of `RetrievalBrowser`."""
+    alt = "A query and, for two descriptors side by side, the photos ranked first, marked as right, wrong or skipped."
+    return RetrievalBrowser(photos, rankings, title="Who finds what", alt=alt, **options)
