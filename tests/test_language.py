@@ -22,6 +22,7 @@ FILES = (
     "benchmarks/*.md",
     "course/*.md",
     "data_scripts/*.py",
+    "docs/**/*.md",
     "labkit/**/*.py",
     "labkit/**/*.js",
     "notebooks/*.py",
