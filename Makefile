@@ -6,7 +6,7 @@ COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-f
 # machine that also does other things, a laptop with a browser open say; no spinning at all makes small steps slow.
 export GOMP_SPINCOUNT ?= 2000
 .DEFAULT_GOAL := lab
-.PHONY: setup lab course test test-long check bench notebooks lock
+.PHONY: setup lab course site test test-long check bench notebooks lock
 
 setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 
@@ -24,11 +24,15 @@ setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 	VIRTUAL_ENV="$$PWD/.venv-peers" $(BIN)/uv pip sync --quiet --require-hashes benchmarks/requirements.lock
 	touch $@
 
-lab: setup  ## open JupyterLab on the first notebook
-	$(BIN)/labkit lab
+lab: setup  ## open JupyterLab on the first notebook, or on another: make lab LESSON=02
+	$(BIN)/labkit lab $(LESSON)
 
-course: setup  ## run every notebook, export to build/course/*.html
+course: setup  ## run every notebook, export to build/course/*.html, build the site
 	$(BIN)/labkit course
+	$(BIN)/python docs/build_site.py
+
+site: setup  ## build the site, build/site/index.html, from what `make course` has run
+	$(BIN)/python docs/build_site.py
 
 test: setup  ## the tests, two at a time, a thread each: more threads than cores would wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope

@@ -68,10 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     lab = commands.add_parser(
         "lab",
-        help="open JupyterLab on the first notebook; further arguments go to `jupyter lab`",
-        usage="labkit lab [-h] [--copy-only] [FOLDER] [arguments of jupyter lab]",
-        description="Open JupyterLab on the first notebook. An installed labkit, which has no clone, first copies the "
-        f"lessons to FOLDER, by default {folders.LEARNERS}; what is there already is never overwritten.",
+        help="open JupyterLab on a notebook; further arguments go to `jupyter lab`",
+        usage="labkit lab [-h] [--copy-only] [NN] [FOLDER] [arguments of jupyter lab]",
+        description="Open JupyterLab on notebook NN, by default the first. An installed labkit, "
+        f"which has no clone, first copies the lessons to FOLDER, by default {folders.LEARNERS}; what is there already "
+        "is never overwritten.",
         allow_abbrev=False,
     )
     lab.add_argument("--copy-only", action="store_true", help="copy the lessons, and do not open JupyterLab")
@@ -217,7 +218,9 @@ def _lab(further: Sequence[str], copy_only: bool = False) -> int:
     from labkit.course import notebooks_folder, sources
     from labkit.pairing import State, compare, write_notebook
 
-    notebooks = None
+    notebooks, number = None, ""
+    if further and re.fullmatch(r"\d\d", further[0]):
+        number, further = further[0], further[1:]
     if not folders.clone():
         home = folders.home()
         default = home if folders.has_lessons(home) else Path(folders.LEARNERS)
@@ -246,7 +249,12 @@ def _lab(further: Sequence[str], copy_only: bool = False) -> int:
             pair.source.touch()  # both have the same cells; JupyterLab refuses a .py that is older than its .ipynb
     if copy_only:
         return 0
-    command = lab_command(notebooks or notebooks_folder())
+    folder = notebooks or notebooks_folder()
+    asked = [pair.source.stem for pair in pairs if number and pair.source.stem.startswith(number)]
+    if number and not asked:
+        print(f"✗ no notebook is numbered {number}: see {folder}", file=sys.stderr)
+        return 2
+    command = lab_command(folder, *asked)
     os.execv(command[0], [*command, *further])
 
 
@@ -264,13 +272,13 @@ def _copy_lessons(home: Path) -> None:
         print(f"! {copied.unlinked}", file=sys.stderr, flush=True)
 
 
-def lab_command(folder: Path) -> list[str]:
-    """What opens JupyterLab on the first notebook of a folder; links from there to the folders beside it work.
+def lab_command(folder: Path, name: str = "00_start_here") -> list[str]:
+    """What opens JupyterLab on a notebook of a folder, by its name; links from there to the folders beside it work.
 
     The file browser leaves out the ``.py`` of each notebook, and the table of contents is open (`_workspaces`).
     JupyterLab does not look for news or for later versions of itself.
     """
-    first = f"/lab/tree/{folder.name}/00_start_here.ipynb"
+    first = f"/lab/tree/{folder.name}/{name}.ipynb"
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder.parent}", f"--LabApp.default_url={first}"]
     command.append("--ContentsManager.pre_save_hook=labkit.pairing.keep_digest")
     command += [f"--ContentsManager.hide_globs={pattern}" for pattern in _HIDDEN]

@@ -7,7 +7,9 @@ formulas, figures and players live in the page itself.
 
 import re
 import sys
+import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from labkit import folders
+from labkit.claims import provenance
 from labkit.pairing import notebook_of as notebook_of
 from labkit.pairing import write_notebook as write_notebook
 from labkit.pairing import write_text
@@ -134,6 +137,7 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: i
     steps = tqdm(
         desc=source.stem, total=sum(cell.cell_type == "code" for cell in notebook.cells), unit="cell", disable=None
     )
+    started = time.monotonic()
     client = NotebookClient(
         notebook,
         kernel_name="python3",
@@ -154,6 +158,7 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: i
         where = f"cell [{len(begun) - 1}] ({_first_line(begun[-1])})"
         raise NotebookError(f"{source.stem}: {where} {what}") from error
     finally:
+        notebook.metadata["labkit_run"] = _told(notebook, time.monotonic() - started)
         write_text(output, nbformat.writes(notebook))
     try:
         raise_for_execution_errors(notebook, str(output))  # writes it again, with a link to the cell above all others
@@ -161,6 +166,15 @@ def run(source: Path, output: Path, parameters: Mapping[str, Any], *, timeout: i
         where = f"cell [{error.exec_count}] failed ({_first_line(error.source)})"
         raise NotebookError(f"{source.stem}: {where}: {error.ename}: {error.evalue}") from error
     return output
+
+
+def _told(notebook: nbformat.NotebookNode, seconds: float) -> dict[str, str]:
+    """When, where, how long and with which seed a notebook ran."""
+    cells = [cell.source for cell in notebook.cells if "parameters" in " ".join(cell.metadata.get("tags", []))]
+    seeds = re.findall(r"^seed = (\d+)", "\n".join(cells), flags=re.M)  # what papermill injects comes last
+    told = {name: value for name, value in provenance().items() if value}
+    told |= {"date": date.today().isoformat(), "seconds": f"{seconds:.0f}"}
+    return told | ({"seed": seeds[-1]} if seeds else {})
 
 
 def make_page(

@@ -1,10 +1,10 @@
 """The lessons of the course: what ``course.toml`` says of each; the one source for site, README and notebook heads."""
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("course.toml")
 RUNS = ("half a minute", "one minute", "two minutes", "three minutes", "four minutes", "five minutes")
@@ -34,13 +34,13 @@ class Lesson:
     number: str
     title: str
     idea: str
-    able: Sequence[str]
+    able: tuple[str, ...]
     run: str
     minutes: int
-    after: Sequence[str]
-    files: Sequence[str]
-    data: Sequence[str]
-    helps: Sequence[str] = ()
+    after: tuple[str, ...]
+    files: tuple[str, ...]
+    data: tuple[str, ...]
+    helps: tuple[str, ...] = ()
 
 
 @cache
@@ -64,7 +64,10 @@ def read(path: Path) -> tuple[Lesson, ...]:
     for entry in entries:
         where = f"{path.name}, lesson {entry.get('number', len(lessons))}"
         try:
-            lesson = Lesson(**entry)
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+            }
+            lesson = Lesson(**fields)
         except TypeError as error:
             raise SyllabusError(f"{where} must have the fields that the head of the file lists; {error}") from error
         if wrong := [name for name, kind in _KINDS.items() if not isinstance(getattr(lesson, name), kind)]:
@@ -82,6 +85,6 @@ def read(path: Path) -> tuple[Lesson, ...]:
 
 _KINDS = {
     **dict.fromkeys(("number", "title", "idea", "run"), str),
-    **dict.fromkeys(("able", "after", "files", "data", "helps"), list | tuple),
+    **dict.fromkeys(("able", "after", "files", "data", "helps"), tuple),
     "minutes": int,
 }

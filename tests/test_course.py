@@ -239,3 +239,30 @@ def test_lab_writes_missing_notebooks_and_keeps_existing_ones(source, tmp_path, 
     assert f"--LabApp.workspaces_dir={tmp_path.parent / '.jupyter' / 'workspaces'}" in commands[0]
     assert commands[0][-1] == "--no-browser"
     assert commands[1][-2:] == ["--port", "9999"]
+
+
+def test_lab_opens_the_lesson_that_is_asked_for(source, tmp_path, monkeypatch, capsys):
+    path = source("print(1)")
+    commands = []
+    monkeypatch.setattr("labkit.course.sources", lambda: [path])
+    monkeypatch.setattr("labkit.course.notebooks_folder", lambda: tmp_path)
+    monkeypatch.setattr("os.execv", lambda program, command: commands.append(command))
+    cli.main(["lab", "42", "--no-browser"])
+    assert f"--LabApp.default_url=/lab/tree/{tmp_path.name}/42_answer.ipynb" in commands[0]
+    assert commands[0][-1] == "--no-browser"
+    assert cli.main(["lab", "43"]) == 2
+    assert "no notebook is numbered 43" in capsys.readouterr().err
+    assert len(commands) == 1
+
+
+def test_an_executed_notebook_says_when_where_and_with_which_seed_it_ran(source, tmp_path):
+    path = source("print(1)")
+    executed = course.run(path, tmp_path / "run.ipynb", {"number": 3})
+    told = nbformat.read(executed, as_version=4).metadata["labkit_run"]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", told["date"])
+    assert int(told["seconds"]) < 60
+    assert "cores" in told["machine"]
+    assert "seed" not in told  # this one has none
+    path.write_text(path.read_text(encoding="utf-8").replace("number = 1", "seed = 0"), encoding="utf-8")
+    executed = course.run(path, tmp_path / "seed.ipynb", {"seed": 7})
+    assert nbformat.read(executed, as_version=4).metadata["labkit_run"]["seed"] == "7"

@@ -56,7 +56,7 @@ def written(tmp_path, text):
 
 def test_a_good_file_is_read(tmp_path):
     (lesson,) = read(written(tmp_path, GOOD))
-    assert (lesson.number, lesson.minutes, lesson.able, lesson.helps) == ("00", 5, ["c"], ())
+    assert (lesson.number, lesson.minutes, lesson.able, lesson.helps) == ("00", 5, ("c",), ())
 
 
 SECOND = GOOD.replace('"00"', '"01"').replace("after = []", 'after = ["00"]')

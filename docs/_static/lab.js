@@ -1,0 +1,55 @@
+// What pages of the course do: they tell widgets the theme, remember which lessons are finished, and keep search quiet.
+
+// A page opened from the disk may not fetch its neighbours: Sphinx' search then lists titles without excerpts.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// Widgets know of the theme what JupyterLab tells them: tell them the same.
+const root = document.documentElement;
+const tell = () => root.setAttribute("data-jp-theme-light", String(root.dataset.theme !== "dark"));
+new MutationObserver(tell).observe(root, { attributeFilter: ["data-theme"] });
+tell();
+
+// Finished lessons: their numbers are kept in this browser and nowhere else.
+const KEY = "labkit-finished";
+
+function finished() {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
+  } catch {
+    return new Set(); // storage is switched off, or not ours
+  }
+}
+
+function keep(numbers) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify([...numbers].sort()));
+  } catch {
+    // it is remembered until the page is left
+  }
+}
+
+function mark(numbers) {
+  for (const link of document.querySelectorAll('.bd-sidebar-primary a, .lesson-path a, table a')) {
+    const number = /(?:^|\/)(\d\d)_\w+\.html$/.exec(link.getAttribute("href") ?? (link.closest(".bd-sidebar-primary") ? location.pathname : ""))?.[1];
+    if (number) link.closest(".sd-card")?.querySelector(".sd-card-title")?.classList.toggle("is-done", numbers.has(number));
+    if (number && !link.closest(".sd-card")) link.classList.toggle("is-done", numbers.has(number));
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const numbers = finished();
+  for (const place of document.querySelectorAll(".lesson-done")) {
+    const box = place.querySelector("input");
+    box.checked = numbers.has(place.dataset.lesson);
+    box.addEventListener("change", () => {
+      numbers[box.checked ? "add" : "delete"](place.dataset.lesson);
+      keep(numbers);
+      mark(numbers);
+    });
+  }
+  mark(numbers);
+  // What scrolls sideways can be reached with the keyboard.
+  for (const place of document.querySelectorAll("div.cell_output, .pst-scrollable-table-container, div.highlight pre")) {
+    if (place.scrollWidth > place.clientWidth && !place.querySelector("a, button, input, [tabindex]")) place.tabIndex = 0;
+  }
+});

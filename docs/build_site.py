@@ -1,0 +1,57 @@
+"""Build the course's site from executed lessons: ``python docs/build_site.py``, or ``make site``.
+
+The lessons, their outputs with them, are notebooks that ``labkit course`` has written to ``build/course``. What Sphinx
+reads is put together in ``build/site-source``; the site goes to ``build/site``. It works from the disk (``file://``)
+and from any static host, and asks no other host for anything. With ``LABKIT_SITE_URL``, the address that it will have,
+links to it carry a preview image.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab_site import DOCS, ROOT
+from lab_site.lessons import LessonError
+from lab_site.source import write_source
+from sphinx.cmd.build import main as sphinx
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build it; the exit status is 0 if there is nothing to mend."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("executed", nargs="?", type=Path, default=ROOT / "build" / "course", help="folder of lessons")
+    parser.add_argument("--to", type=Path, default=ROOT / "build" / "site", metavar="FOLDER", help="for the site")
+    options = parser.parse_args(arguments)
+    started = time.perf_counter()
+    source, fresh = options.to.with_name(f"{options.to.name}-source"), options.to.with_name(f"{options.to.name}-new")
+    for folder in (source, fresh):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        write_source(options.executed, source)
+    except (LessonError, FileNotFoundError) as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    jobs = str(min(4, os.cpu_count() or 1))
+    settings = ["-q", "-W", "--keep-going", "-j", jobs, "-d", str(source / ".doctrees"), "-c", str(DOCS)]
+    if status := sphinx([*settings, "-b", "html", str(source), str(fresh)]):
+        print("✗ the site was not built: mend what Sphinx has named", file=sys.stderr)
+        return status
+    shutil.move(source / "downloads", fresh / "downloads")
+    (fresh / ".nojekyll").touch()  # for GitHub Pages: keep folders that begin with an underscore
+    for name in (".buildinfo", "objects.inv.txt"):
+        (fresh / name).unlink(missing_ok=True)
+    shutil.rmtree(options.to, ignore_errors=True)
+    fresh.rename(options.to)
+    files = [path for path in options.to.rglob("*") if path.is_file()]
+    size, pages = sum(path.stat().st_size for path in files) / 1e6, sum(path.suffix == ".html" for path in files)
+    print(f"{time.perf_counter() - started:.0f} s  {pages} pages  {size:.0f} MB  {options.to / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
