@@ -6,7 +6,7 @@ COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-f
 # machine that also does other things, a laptop with a browser open say; no spinning at all makes small steps slow.
 export GOMP_SPINCOUNT ?= 2000
 .DEFAULT_GOAL := lab
-.PHONY: setup lab course site test test-long check bench notebooks lock
+.PHONY: setup lab course site test test-long audit check bench notebooks lock
 
 setup: .venv/.ready  ## the exact environment of requirements.lock, in .venv
 
@@ -39,6 +39,9 @@ test: setup  ## the tests, two at a time, a thread each: more threads than cores
 
 test-long: setup  ## notebooks on real clips; rows in the profile paper, a step of each training, on networks of the papers' sizes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m long
+
+audit: setup  ## every page of build/site in a browser: links, errors, other hosts, accessibility
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m site tests/site
 
 check: setup  ## style, types, import directions
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

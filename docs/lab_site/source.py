@@ -16,6 +16,7 @@ from lab_site.links import HIGHLIGHTED, TEXTS, Linker
 FILLED: dict[str, Callable[[], str]] = {
     "lesson table": tables.lesson_table,
     "lesson cards": tables.lesson_cards,
+    "lesson hours": tables.lesson_hours,
     "lesson names": tables.lesson_names,
     "papers": papers.page,
     "verdicts": evidence.page,
@@ -53,7 +54,7 @@ def write_source(executed: Path, source: Path) -> None:
     for path, name in linker.images.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, source / name)
-    (source / "_static").mkdir(exist_ok=True)
+    shutil.copytree(DOCS / "_static" / "world", source / "_static" / "world")
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 

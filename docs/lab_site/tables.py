@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import jupytext
+
 from labkit import claims, course
 from labkit.syllabus import Lesson, syllabus
 
@@ -101,6 +103,27 @@ def readme_table() -> str:
         hours = f"{lesson.minutes / 60:.1f}"
         lines.append(f"| {lesson.number} | {title} | {by} | {hours} | {', '.join(lesson.after)} |")
     return "\n".join(lines)
+
+
+def lesson_hours() -> str:
+    """For teachers: how long each lesson takes, and what there is to do in it."""
+    lines = ["| lesson | run, measured | reading and playing, estimated | words | predictions | things to try |"]
+    lines.append("|---|---|---|---|---|---|")
+    for lesson in syllabus():
+        text = _text(lesson)
+        hours, minutes = divmod(lesson.minutes, 60)
+        time = " ".join(filter(None, [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]))
+        words = round(len(text.split()), -2)
+        tries = text.count("**Try it") + text.count("**Explore")
+        name = f"[{lesson.number} {lesson.title}](/lessons/{stem(lesson)}.ipynb)"
+        lines.append(f"| {name} | {lesson.run} | {time} | {words:,} | {text.count('**Predict')} | {tries} |")
+    total = sum(lesson.minutes for lesson in syllabus()) / 60
+    return "\n".join([*lines, "", f"Together that is about {total:.0f} hours."])
+
+
+def _text(lesson: Lesson) -> str:
+    (source,) = [source for source in course.sources() if source.stem == stem(lesson)]
+    return "\n".join(cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown")
 
 
 def lesson_names() -> str:
