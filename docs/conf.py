@@ -35,6 +35,7 @@ html_math_renderer = "mathml"  # of lab_site.extension
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"show-inheritance": True}
+autodoc_use_type_comments = False
 autosummary_generate = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -56,7 +57,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {
-    "logo": {"text": "labkit", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": ""},
+    "logo": {"text": "labkit", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": "labkit"},
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,  # the arrow keys belong to the players

@@ -36,9 +36,9 @@ def _page(
     if "plotly-graph-div" in body:
         app.add_js_file("plotly.min.js", loading_method=None, priority=400)
     if "labkit-term" in body:
-        app.add_js_file("terms.js")
+        app.add_js_file("terms.js", loading_method="defer")
     if 'id="lab-hero"' in body:
-        app.add_js_file("hero.js")
+        app.add_js_file("hero.js", loading_method="defer")
         app.add_css_file("hero.css")
     number = Path(pagename).name[:2]
     ideas = {lesson.number: lesson.idea for lesson in syllabus()} if pagename.startswith("lessons/") else {}

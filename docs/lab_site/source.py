@@ -54,7 +54,8 @@ def write_source(executed: Path, source: Path) -> None:
     for path, name in linker.images.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, source / name)
-    shutil.copytree(DOCS / "_static" / "world", source / "_static" / "world")
+    for folder in ("hero", "world"):  # what pages include
+        shutil.copytree(DOCS / "_static" / folder, source / "_static" / folder)
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 
