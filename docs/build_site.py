@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab_site import DOCS, ROOT
 from lab_site.lessons import LessonError
 from lab_site.source import write_source
+from plotly.offline import get_plotlyjs
 from sphinx.cmd.build import main as sphinx
 
 
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("✗ the site was not built: mend what Sphinx has named", file=sys.stderr)
         return status
     shutil.move(source / "downloads", fresh / "downloads")
+    (fresh / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")  # once, for all figures
     (fresh / ".nojekyll").touch()  # for GitHub Pages: keep folders that begin with an underscore
     for name in (".buildinfo", "objects.inv.txt"):
         (fresh / name).unlink(missing_ok=True)

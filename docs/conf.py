@@ -57,10 +57,16 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {
-    "logo": {"text": "labkit", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": "labkit"},
+    "logo": {
+        "text": "labkit",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "alt_text": "labkit",
+    },
     "navbar_align": "left",
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,  # the arrow keys belong to the players
+    "collapse_navigation": True,
     "show_nav_level": 1,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
@@ -72,4 +78,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "search": [], "404": []}
+html_sidebars = dict.fromkeys(("index", "search", "404", "genindex", "py-modindex", "_modules/**", "files/**"), [])

@@ -13,9 +13,12 @@ from html import escape
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
 from lab_site import DOCS
+
+_NOT_PROSE = (nodes.literal, nodes.literal_block, nodes.math, nodes.raw, nodes.reference, nodes.title, pending_xref)
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,13 @@ def mark_terms(app: Sphinx, doctree: nodes.document) -> None:
 
 def _is_prose(text: nodes.Text) -> bool:
     parent: Any = text.parent
-    inside = nodes.reference | nodes.pending_xref if hasattr(nodes, "pending_xref") else nodes.reference
+    in_paragraph = False
     while parent is not None:
-        if isinstance(parent, inside | nodes.literal | nodes.literal_block | nodes.title | nodes.raw | nodes.math):
+        if isinstance(parent, _NOT_PROSE) or set(parent.get("classes", [])) & {"lesson-facts", "lesson-ways"}:
             return False
-        if parent.tagname in ("pending_xref", "raw", "math_block", "container") and parent.tagname != "container":
-            return False
-        if "lesson-facts" in parent.get("classes", []) or "lesson-ways" in parent.get("classes", []):
-            return False
-        if isinstance(parent, nodes.paragraph):
-            return True
+        in_paragraph |= isinstance(parent, nodes.paragraph)
         parent = parent.parent
-    return False
+    return in_paragraph
 
 
 def _marked(text: str, seen: set[str]) -> Iterator[nodes.Node]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-from plotly.offline import get_plotlyjs
 
 from lab_site import DOCS, ROOT, evidence, papers, reference, tables
 from lab_site.lessons import DOWNLOADS, executed_lessons, lesson_page, offer
@@ -56,7 +55,6 @@ def write_source(executed: Path, source: Path) -> None:
         shutil.copyfile(path, source / name)
     for folder in ("hero", "world"):  # what pages include
         shutil.copytree(DOCS / "_static" / folder, source / "_static" / folder)
-    (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def filled(path: Path) -> str:

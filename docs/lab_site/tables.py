@@ -128,4 +128,4 @@ def _text(lesson: Lesson) -> str:
 
 def lesson_names() -> str:
     """The names of the lessons' pages, for a table of contents."""
-    return "\n".join(stem(lesson) for lesson in syllabus())
+    return "\n".join(f"{lesson.number} · {lesson.title} <{stem(lesson)}>" for lesson in syllabus())

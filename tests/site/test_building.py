@@ -112,7 +112,9 @@ def test_a_lesson_that_is_missing_failed_or_was_not_run_is_refused(tmp_path):
 
 
 def test_a_lesson_gets_its_facts_its_downloads_and_its_end(tmp_path):
-    folded = nbformat.v4.new_code_cell("# imports <all>\nimport x", execution_count=2, metadata={"tags": [course.FOLDED]})
+    folded = nbformat.v4.new_code_cell(
+        "# imports <all>\nimport x", execution_count=2, metadata={"tags": [course.FOLDED]}
+    )
     folder = executed(tmp_path, folded)
     lesson = syllabus()[2]
     path = folder / "02_two_stream.ipynb"
@@ -153,7 +155,7 @@ def test_every_module_is_in_one_group_of_the_index():
 
 def test_pages_are_filled_in(tmp_path):
     (tmp_path / "a.md").write_text("before {{ lesson names }} after", encoding="utf-8")
-    assert source.filled(tmp_path / "a.md").startswith("before 00_start_here\n01_")
+    assert source.filled(tmp_path / "a.md").startswith("before 00 · Start here <00_start_here>\n01 · ")
     (tmp_path / "a.md").write_text("{{ lesson name }}", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match="must ask for one of"):
         source.filled(tmp_path / "a.md")
@@ -162,7 +164,7 @@ def test_pages_are_filled_in(tmp_path):
 def test_claims_stand_in_sections_of_their_papers_with_their_signs_escaped():
     assert evidence._text("a*b_c [x] <y>") == r"a\*b\_c \[x\] \<y\>"
     page = evidence.page()
-    assert [line for line in page.splitlines() if line.startswith("(claims-")][0] == "(claims-02)="
+    assert page.startswith("(claims-02)=\n## 02 · Simonyan")
     assert page.count("\n## ") + page.startswith("## ") == 8
 
 
