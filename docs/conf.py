@@ -78,4 +78,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = dict.fromkeys(("index", "search", "404", "genindex", "py-modindex", "_modules/**", "files/**"), [])
+html_sidebars = {page: [] for page in ("index", "search", "404", "genindex", "py-modindex", "_modules/**", "files/**")}

@@ -96,7 +96,7 @@ def _marked(text: str, seen: set[str]) -> Iterator[nodes.Node]:
             continue
         seen.add(term.name)
         yield nodes.Text(text[end : match.start()])
-        address = f"../glossary.html#{nodes.make_id(f'term-{term.name}')}"
+        address = f"../glossary.html#term-{re.sub(r'[^A-Za-z0-9]+', '-', term.name).strip('-')}"
         html = f'<a class="labkit-term" href="{address}" data-means="{escape(term.meaning)}">{escape(match[0])}</a>'
         yield nodes.raw("", html, format="html")
         end = match.end()
