@@ -48,6 +48,15 @@ new ResizeObserver(([{ contentRect }]) => {
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}
+<script>{ // the reader's choice of light or dark, told to the widgets as JupyterLab tells it; paper is light
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const tell = (light) => document.documentElement.setAttribute("data-jp-theme-light", String(light));
+  const follow = () => tell(!dark.matches);
+  dark.addEventListener("change", follow);
+  addEventListener("beforeprint", () => tell(true));
+  addEventListener("afterprint", follow);
+  follow();
+}</script>
 {%- if nb.metadata.plotly_js -%}<script>{{ nb.metadata.plotly_js }}</script>{%- endif -%}
 {%- endblock -%}
 {%- block input -%}
@@ -59,35 +68,49 @@ _TEMPLATE = """
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
 <style>
-  body.jp-Notebook { max-width: 1060px; margin: 0 auto; padding: 24px 16px 96px; overflow-x: hidden; }
+  body.jp-Notebook { max-width: 1060px; margin: 0 auto; padding: 24px 16px 96px; overflow-x: hidden;
+    --wash: #F3F4F6; --quiet: #374151; --mark: #FFF3BF; --focus: #0072B2; --jp-content-link-color: #0B4FB3;
+    --jp-mirror-editor-variable-color: #212121; LIGHT_CODE }
+  [data-jp-theme-light=false] { background: #14181E; color-scheme: dark; }
+  [data-jp-theme-light=false] body.jp-Notebook {
+    --wash: #29313D; --quiet: #AEB9C5; --mark: #4A4319; --focus: #82B7F5; --jp-content-link-color: #8CBDFF;
+    --jp-layout-color0: #14181E; --jp-layout-color1: #1D232C; --jp-layout-color2: #29313D;
+    --jp-content-font-color0: #FFFFFF; --jp-content-font-color1: #D7DEE6; --jp-ui-font-color1: #D7DEE6;
+    --jp-border-color1: #48566B; --jp-border-color2: #48566B; --jp-cell-editor-border-color: #48566B;
+    --jp-cell-editor-background: #1D232C; --jp-rendermime-table-row-background: #1D232C;
+    --jp-rendermime-table-row-hover-background: #29313D; --jp-mirror-editor-variable-color: #D7DEE6; DARK_CODE }
+  [data-jp-theme-light=false] .js-plotly-plot { border-radius: 8px; overflow: hidden; } /* sheets of paper */
   body.jp-Notebook .jp-RenderedHTMLCommon { font-size: 16px; line-height: 1.6; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+  .jp-InputArea, .jp-InputArea-editor { display: block; } /* cells of a table do not scroll */
   .jp-InputArea, .jp-OutputArea-output, .jp-InputArea-editor { overflow-x: auto; }
   .js-plotly-plot { min-width: 680px; } /* on a narrow page, scroll rather than let labels overlap */
-  body.jp-Notebook { CODE_COLOURS --jp-mirror-editor-variable-color: #212121; --jp-content-link-color: #0B4FB3; }
-  .jp-RenderedHTMLCommon a, .labkit-source a, .labkit-contents a { text-decoration: underline; }
+  body.jp-Notebook :is(.jp-RenderedHTMLCommon, .labkit-file) :is(a:link, a:visited) { text-decoration: underline; }
+  .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: var(--quiet); }
+  .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; overflow: auto hidden; }
   .jp-RenderedMarkdown details { margin: 1em 0; }
-  .jp-RenderedMarkdown summary { width: fit-content; padding: 2px 8px; cursor: pointer; font-weight: 600; }
-  .jp-RenderedMarkdown summary:hover { background: #F3F4F6; }
-  .jp-RenderedMarkdown summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
-  .jp-RenderedHTMLCommon blockquote { border-left: 4px solid #56B4E9; padding: 2px 16px; color: #374151; }
-  .jp-RenderedHTMLCommon math[display="block"] { margin: 1em 0; font-size: 1.1em; }
-  .labkit-code { flex: 1 1 auto; min-width: 0; max-width: 100%; }
-  .labkit-code > .jp-InputArea-editor { max-width: 100%; }
-  .labkit-code > summary { width: fit-content; padding: 2px 8px; cursor: pointer; font-size: 14px; color: #374151; }
-  .labkit-code > summary:hover { background: #F3F4F6; }
-  .labkit-code > summary:focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
-  .labkit-file { display: none; position: fixed; inset: 0; z-index: 1000; overflow: auto; background: #FFFFFF; }
+  :is(.jp-RenderedMarkdown, .labkit-code) summary { width: fit-content; padding: 2px 8px; cursor: pointer; }
+  :is(.jp-RenderedMarkdown, .labkit-code) summary:hover { background: var(--wash); }
+  :is(.jp-RenderedMarkdown, .labkit-code) summary:focus-visible { outline: 3px solid var(--focus); }
+  .jp-RenderedMarkdown summary { font-weight: 600; }
+  .labkit-code > summary { font: 14px var(--jp-ui-font-family, sans-serif); color: var(--quiet); }
+  .labkit-file { display: none; position: fixed; inset: 0; z-index: 1000; overflow: auto;
+    background: var(--jp-layout-color0); color: var(--jp-content-font-color1); }
   .labkit-file:target, .labkit-file:has(:target) { display: block; }
-  .labkit-file header { position: sticky; top: 0; padding: 10px 24px; background: #F3F4F6; font-size: 16px; }
-  .labkit-file header a { margin-left: 24px; color: var(--jp-content-link-color, #0D47A1); }
+  .labkit-file header { position: sticky; top: 0; padding: 10px 24px; background: var(--wash); font-size: 16px; }
+  .labkit-file header a { margin-left: 24px; color: var(--jp-content-link-color); }
   .labkit-file pre { margin: 0; padding: 8px 24px 96px; font-size: 13px; }
-  .labkit-file :target { background: #FFF3BF; scroll-margin-top: 30vh; }
+  .labkit-file :target { background: var(--mark); scroll-margin-top: 30vh; }
 </style>
 {%- endblock -%}
-""".replace(
-    "CODE_COLOURS", " ".join(f"--jp-mirror-editor-{name}-color: {light};" for name, (light, _) in CODE_COLOURS.items())
-)
+"""
+
+
+def _code_colours(theme: int) -> str:
+    return " ".join(f"--jp-mirror-editor-{name}-color: {colours[theme]};" for name, colours in CODE_COLOURS.items())
+
+
+_TEMPLATE = _TEMPLATE.replace("LIGHT_CODE", _code_colours(0)).replace("DARK_CODE", _code_colours(1))
 
 
 class NotebookError(RuntimeError):

@@ -29,7 +29,7 @@ _STYLE = """
 & .matrix { overflow: auto; max-width: 100%; max-height: 680px; }
 & .matrix th, & .matrix thead td { position: sticky; left: 0; z-index: 1;
   background: var(--jp-layout-color1, #FFFFFF); }
-& tr, & tr:nth-child(odd), & tr:hover { background: none; }
+& tr, & tr:nth-child(odd), & tr:nth-child(even), & tr:hover { background: none; }
 & th { font-weight: 400; text-align: right; padding: 0 8px 0 0; white-space: nowrap; border: 0; }
 & .matrix thead th { left: auto; top: -1px; z-index: 2; }
 & .matrix thead td { top: -1px; z-index: 3; }

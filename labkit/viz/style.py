@@ -6,6 +6,7 @@ reader meets it right behind the figure, in JupyterLab as in the exported HTML.
 
 import re
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 import plotly.graph_objects as go
@@ -52,9 +53,9 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
 
     Args:
         figure: any plotly figure; its traces and layout are taken over.
-        title: one line, shown above; a second, quieter line follows a ``<br>``.
+        title: shown above, in as many lines as it needs; what follows a ``<br>`` stands below it, quieter.
         alt: what the figure shows, in words; may not be empty.
-        height: in pixels.
+        height: in pixels, with a title of one line; each further one is added.
         layout: anything else that plotly's ``update_layout`` takes.
 
     Returns:
@@ -68,11 +69,17 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
     if not title.strip() or not alt.strip():
         raise ValueError(f"a figure needs a title and an alt text; got {title!r} and {alt!r}: say what there is to see")
     first, _, second = title.partition("<br>")
+    lines, quiet = wrap(first, 68), wrap(second, 90)  # as many letters as the narrowest page has room for
+    further = 20 * (len(lines) - 1) + 16 * max(len(quiet) - 1, 0)
+    margin = {"l": 60, "r": 24, "t": 66 if second else 48, "b": 48} | layout.get("margin", {})
+    if "t" not in layout.get("margin", {}):
+        further += 22 * _legend_meets_title(figure, 6.9 * len(quiet[-1]) if second else 9.5 * len(lines[-1]))
+    margin["t"] += further
     figure.update_layout(
         template="none",
         title={
-            "text": f"<b>{first}</b>",
-            "subtitle": {"text": second, "font": {"size": 12, "color": QUIET}},
+            "text": f"<b>{'<br>'.join(lines)}</b>",
+            "subtitle": {"text": "<br>".join(quiet), "font": {"size": 12, "color": QUIET}},
             "font_size": 15,
             "x": 0,
             "xref": "container",
@@ -86,24 +93,21 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
         colorway=PALETTE,
-        height=height,
+        height=height + further,
         hoverlabel={"font_family": FONT},
         meta={"alt": alt},
     )
-    top = 66 if second else 48
-    if _legend_meets_title(figure, first):
-        top += 22
-    figure.update_layout(**(layout | {"margin": {"l": 60, "r": 24, "t": top, "b": 48} | layout.get("margin", {})}))
+    figure.update_layout(**(layout | {"margin": margin}))
     notes = [note.to_plotly_json() for note in figure.layout.annotations]
     look = {"family": FONT, "size": 12, "color": INK}
     figure.layout.annotations = [{**note, "font": note.get("font", {}) | look} for note in notes]
     return Figure(figure)
 
 
-def _legend_meets_title(figure: go.Figure, title: str) -> bool:
-    """Whether the title and a horizontal legend at the right, of one line, do not fit side by side."""
+def _legend_meets_title(figure: go.Figure, width: float) -> bool:
+    """Whether a horizontal legend at the right, in one line, does not fit beside the last line of a title, so wide."""
     legend = figure.layout.legend
     if legend.orientation != "h" or legend.xanchor != "right" or figure.layout.showlegend is False:
         return False
     names = [re.sub("<[^>]+>", "", trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
-    return 9.5 * len(re.sub("<[^>]+>", "", title)) + sum(7 * len(name) + 46 for name in names) > NARROWEST - 40
+    return width + sum(7 * len(name) + 46 for name in names) > NARROWEST - 40

@@ -42,7 +42,7 @@ _STYLE = """
 & caption { caption-side: top; text-align: left; padding: 0 0 10px; font-size: 15px; font-weight: 700;
   color: var(--ink); }
 & caption small { display: block; font-size: 12px; font-weight: 400; color: var(--quiet); }
-& tr, & tbody tr:nth-child(odd), & tbody tr:hover { background: none; }
+& tr, & tbody tr:nth-child(odd), & tbody tr:nth-child(even), & tbody tr:hover { background: none; }
 & th, & td { border: 0; padding: 5px 10px; text-align: right; vertical-align: top;
   font-weight: 400; max-width: none; white-space: nowrap; color: inherit; }
 & thead th { color: var(--quiet); font-size: 12px; vertical-align: bottom; border: 0; }

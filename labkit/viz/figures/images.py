@@ -104,7 +104,9 @@ def flow_fields(
     )
     figure.update_layout(margin_r=150)
     tall = next(iter(fields.values())).shape[-2] / next(iter(fields.values())).shape[-1] * (PAGE - 166) / columns
-    figure.update_layout(height=int(min(max(230, -(-len(fields) // columns) * (tall + 24) + 70), 520)))
+    figure.update_layout(
+        height=int(min(max(230, -(-len(fields) // columns) * (tall + 24) + 22 + figure.layout.margin.t), 520))
+    )
     _add_wheel(figure, speed)
     return figure
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 PAGE = 920  # the width in pixels that figures are laid out for
 PLOT = PAGE - 84  # pixels between the left and the right margin of a chart
+NARROW = 784 - 84  # the same where a page has columns at its sides
 SHORT = 20  # pixels that names take which need not be turned
 LETTER = 0.62  # width of a letter, of the size of its font; of wide fonts, to be safe
 
@@ -64,7 +65,7 @@ def name_ticks(names: Sequence[str]) -> NameTicks:
     lines = [name.split("<br>") for name in names]
     longest = max((len(line) for of_name in lines for line in of_name), default=0)
     further = 15 * (max(map(len, lines), default=1) - 1)  # pixels of the lines below the first one
-    if 1.1 * 12 * LETTER * longest <= slot:
+    if 1.1 * 12 * LETTER * longest <= NARROW / max(len(names), 1):
         return NameTicks(0, 12, SHORT + further)
     if slot >= 28:  # slanted lines lie half of it apart
         return NameTicks(30, 12, SHORT + further + math.ceil(12 * LETTER * longest / 2))
