@@ -4,8 +4,9 @@ import sys
 
 import nbformat
 import pytest
+from plotly.offline import get_plotlyjs
 
-from labkit import cli, course
+from labkit import cli, course, viz
 
 SOURCE = """\
 # ---
@@ -266,3 +267,39 @@ def test_an_executed_notebook_says_when_where_and_with_which_seed_it_ran(source,
     path.write_text(path.read_text(encoding="utf-8").replace("number = 1", "seed = 0"), encoding="utf-8")
     executed = course.run(path, tmp_path / "seed.ipynb", {"seed": 7})
     assert nbformat.read(executed, as_version=4).metadata["labkit_run"]["seed"] == "7"
+
+
+@pytest.mark.browser
+def test_a_figure_follows_its_column(offline_page, tmp_path):
+    """Where a page gets a column at its side after the figure was drawn, and no window changes its size."""
+    figure = viz.line_chart({"a": ([0, 1], [0, 1])}, title="t", alt="a", x_title="x", y_title="y")
+    body = course.figure_html(figure.to_plotly_json())
+    page = f'<script>{get_plotlyjs()}</script><div id="column" style="width: 980px">{body}</div>'
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    offline_page.goto((tmp_path / "page.html").as_uri())
+    drawn = "width => document.querySelector('.main-svg').clientWidth === width"
+    for width in (980, 800, 900):
+        offline_page.evaluate("width => document.getElementById('column').style.width = `${width}px`", width)
+        offline_page.wait_for_function(drawn, arg=width)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_is_light_or_dark_as_the_reader_has_it_and_light_on_paper(offline_page, tmp_path, scheme):
+    cells = [nbformat.v4.new_markdown_cell("# Notes\n\n<details><summary>More</summary>\n\n*Words*\n\n</details>")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "w.ipynb")
+    page = course.export(tmp_path / "w.ipynb", tmp_path / "w.html")
+    offline_page.emulate_media(color_scheme=scheme)
+    offline_page.goto(page.as_uri())
+    light = "document.documentElement.getAttribute('data-jp-theme-light')"
+    assert offline_page.evaluate(light) == str(scheme == "light").lower()
+    ground = offline_page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 30)")
+    offline_page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert offline_page.evaluate(light) == "true"
+    offline_page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert offline_page.evaluate(light) == str(scheme == "light").lower()
+    words = offline_page.locator("details em")  # Markdown within the HTML is read
+    assert not words.is_visible()
+    offline_page.get_by_text("More").click()
+    assert words.is_visible()

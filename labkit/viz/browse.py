@@ -20,7 +20,7 @@ Examples = Mapping[tuple[int, int], Sequence[tuple[str, Tensor]]]
 
 _STYLE = """
 & { --ink: var(--jp-content-font-color1, #22262B); --line: var(--jp-border-color2, #D9DDE3); color: var(--ink);
-  --most: 70%; font: 13px/1.4 FONT; margin: 12px 0 20px;
+  --most: 60%; font: 13px/1.4 FONT; margin: 12px 0 20px;
   display: flex; flex-wrap: wrap; gap: 8px 28px; align-items: flex-start; }
 [data-jp-theme-light=false] & { --most: 52%; }
 & p { margin: 0; flex-basis: 100%; font-size: 15px; font-weight: 700; }

@@ -69,10 +69,11 @@ _STYLE = (
     f"& {{ {_variables(0)} }}\n[data-jp-theme-light=false] & {{ {_variables(1)} }}\n".replace("&", _SCOPE)
     + """
 & { max-width: 960px; margin: 8px 0 16px; }
-& figure { margin: 0 0 12px; border: 1px solid var(--jp-cell-editor-border-color, #BDBDBD); border-radius: 4px;
+& { --edge: var(--jp-cell-editor-border-color, var(--jp-border-color2, #BDBDBD)); }
+& figure { margin: 0 0 12px; border: 1px solid var(--edge); border-radius: 4px;
   background: var(--jp-cell-editor-background, transparent); overflow: hidden; }
 & figcaption { padding: 4px 12px; font: 12px/1.5 FONT; color: inherit;
-  border-bottom: 1px solid var(--jp-cell-editor-border-color, #BDBDBD); }
+  border-bottom: 1px solid var(--edge); }
 & pre { margin: 0; padding: 8px 12px; overflow-x: auto; white-space: pre; background: none; border: 0; color: inherit;
   font: 12.5px/1.45 var(--jp-code-font-family, ui-monospace, 'DejaVu Sans Mono', monospace); }
 & pre:focus-visible { outline: 2px solid #0072B2; outline-offset: -2px; }

@@ -262,9 +262,9 @@ def accuracies(live: Mapping[str, tuple[float, float | None]], recorded: Mapping
         figure,
         title="Accuracy on the test clips, and how far to trust it",
         alt=f"Accuracy of each network in this run: {read}. Dots beside it are recorded runs with other seeds.",
-        height=150 + 40 * len(live),
-        legend={"orientation": "h", "x": 0, "y": -0.35, "yanchor": "top"},
-        margin={"b": 96},
+        height=164 + 40 * len(live),
+        legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        margin={"b": 110},
     )
 
 
