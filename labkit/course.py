@@ -36,7 +36,7 @@ from labkit.viz.source import CLONE, CODE_COLOURS, file_html
 FOLDED = "hide-input"  # the tag of a cell whose code is folded; its first line, a comment, says what it is
 _PLOTLY = "application/vnd.plotly.v1+json"
 _PLOTLY_CONFIG = {"responsive": True, "displayModeBar": False}  # its bar adds tab stops, and offers to share elsewhere
-# Plotly follows the size of the page; a figure that was drawn before the page had all its columns has to follow its own.
+# Plotly follows the size of the page; a figure that was drawn before the page had all its columns follows its own, too.
 _FOLLOW = """
 new ResizeObserver(([{ contentRect }]) => {
   const plot = document.getElementById("{plot_id}");

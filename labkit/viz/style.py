@@ -73,7 +73,7 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
     further = 20 * (len(lines) - 1) + 16 * max(len(quiet) - 1, 0)
     margin = {"l": 60, "r": 24, "t": 66 if second else 48, "b": 48} | layout.get("margin", {})
     if "t" not in layout.get("margin", {}):
-        further += 22 * _legend_meets_title(figure, 6.9 * len(quiet[-1]) if second else 9.5 * len(lines[-1]))
+        further += _room_for_legend(figure, 6.9 * len(quiet[-1]) if second else 9.5 * len(lines[-1]))
     margin["t"] += further
     figure.update_layout(
         template="none",
@@ -104,10 +104,14 @@ def finish(figure: go.Figure, *, title: str, alt: str, height: int, **layout: An
     return Figure(figure)
 
 
-def _legend_meets_title(figure: go.Figure, width: float) -> bool:
-    """Whether a horizontal legend at the right, in one line, does not fit beside the last line of a title, so wide."""
+def _room_for_legend(figure: go.Figure, title: float) -> int:
+    """Pixels for a horizontal legend at the right, where it does not fit beside the last line of a title, so wide."""
     legend = figure.layout.legend
     if legend.orientation != "h" or legend.xanchor != "right" or figure.layout.showlegend is False:
-        return False
+        return 0
     names = [re.sub("<[^>]+>", "", trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
-    return width + sum(7 * len(name) + 46 for name in names) > NARROWEST - 40
+    widths, room = [7 * len(name) + 46 for name in names], NARROWEST - 84
+    if title + sum(widths) <= room + 44:
+        return 0
+    columns = len(names) if sum(widths) <= room else max(room // max(widths), 1)  # as plotly lays them out
+    return 22 + 19 * (-(-len(names) // columns) - 1)

@@ -257,3 +257,15 @@ def test_the_slider_over_a_condition_shows_means_and_worlds():
     assert moved["y"] == [[87, 55], [88, 86, 55]]
     assert moved["x"] == [["SIFT", "b9"], ["SIFT", "SIFT", "b9"]]
     assert "depth 0: SIFT 87.0, b9 55.0; depth 0.75: SIFT 40.0" in figure.alt
+
+
+def test_a_long_title_gets_lines_and_a_wide_legend_one_of_its_own():
+    lines = {name: ([0, 1], [0, 1]) for name in ("a", "b")}
+    words = {"alt": "a", "x_title": "x", "y_title": "y"}
+    short = viz.line_chart(lines, title="Short", **words).layout
+    long = viz.line_chart(lines, title="word " * 25 + "<br>below", **words).layout  # 125 letters
+    assert [text.count("<br>") for text in (short.title.text, long.title.text)] == [0, 1]
+    assert long.height - short.height == long.margin.t - short.margin.t - (66 - 48) == 20
+    named = {f"{name} with a name that is long": values for name, values in lines.items()}
+    beside = viz.line_chart(named, title="A title that leaves no room beside it", **words).layout
+    assert (beside.height - short.height, beside.margin.t - short.margin.t) == (22, 22)

@@ -306,4 +306,4 @@ def _add_wheel(figure: Figure, speed: float) -> None:
 
 def _hide_axes(figure: go.Figure, across: float, down: float) -> None:
     figure.update_xaxes(visible=False, range=[0, across], constrain="domain")
-    figure.update_yaxes(visible=False, range=[down, 0], scaleanchor="x", constrain="domain")
+    figure.update_yaxes(visible=False, range=[down, 0], scaleanchor="x", constrain="domain", constraintoward="top")
