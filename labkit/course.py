@@ -300,7 +300,7 @@ def folded_title(cell: nbformat.NotebookNode) -> str:
 
 def figure_html(figure: Mapping[str, Any]) -> str:
     """A plotly figure as a piece of a page that has plotly's script. It stays as wide as its column."""
-    options = {"full_html": False, "include_plotlyjs": False, "validate": False}
+    options: dict[str, Any] = {"full_html": False, "include_plotlyjs": False, "validate": False}
     options |= {"config": _PLOTLY_CONFIG, "post_script": _FOLLOW}
     return str(plotly.io.to_html(figure, **options))
 
