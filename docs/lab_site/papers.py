@@ -1,4 +1,4 @@
-"""The page of the papers: what each asked and taught, where the lab departs from it, what became of its claims."""
+"""The page of the papers: what each asked, what came of it, where the lab departs from it, what became of its claims."""
 
 import tomllib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def _section(entry: Mapping[str, Any]) -> str:
     parts = [f"## {number}{entry['title']}", _citation(entry), f"**{entry['asked'].strip()}** {entry['idea'].strip()}"]
     if lesson:
         parts[0] = f"(paper-{lesson.number})=\n{parts[0]}"
-    parts += [f"**What it taught.** {entry['taught'].strip()}", f"**How to read it.** {entry['read'].strip()}"]
+    parts += [f"**What came of it.** {entry['taught'].strip()}", f"**How to read it.** {entry['read'].strip()}"]
     if lesson and (paper := tables.paper(lesson)):
         name = tables.stem(lesson)
         parts.append(f"**Take it apart.** Lesson [{lesson.number}](/lessons/{name}.ipynb): {lesson.idea}.")

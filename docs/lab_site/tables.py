@@ -95,14 +95,20 @@ def lesson_cards() -> str:
 
 def readme_table() -> str:
     """The lessons as the README shows them."""
-    lines = ["| | lesson | paper | hours | after |", "|---|---|---|---|---|"]
+    lines = ["| | lesson | paper | code | time | after |", "|---|---|---|---|---|---|"]
     for lesson in syllabus():
         source = paper(lesson)
         title = f"[{lesson.title}](notebooks/{stem(lesson)}.ipynb): {lesson.idea}"
         by = f"[{authors(source)}]({source.link})" if source and source.link else authors(source) if source else ""
-        hours = f"{lesson.minutes / 60:.1f}"
-        lines.append(f"| {lesson.number} | {title} | {by} | {hours} | {', '.join(lesson.after)} |")
+        code = ", ".join(f"[{name.rpartition('/')[2]}]({name})" for name in lesson.files)
+        lines.append(f"| {lesson.number} | {title} | {by} | {code} | {time(lesson)} | {', '.join(lesson.after)} |")
     return "\n".join(lines)
+
+
+def time(lesson: Lesson) -> str:
+    """What it takes to read and to play, in hours and minutes."""
+    hours, minutes = divmod(lesson.minutes, 60)
+    return " ".join(filter(None, [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]))
 
 
 def lesson_hours() -> str:
@@ -111,12 +117,10 @@ def lesson_hours() -> str:
     lines.append("|---|---|---|---|---|---|")
     for lesson in syllabus():
         text = _text(lesson)
-        hours, minutes = divmod(lesson.minutes, 60)
-        time = " ".join(filter(None, [f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]))
         words = round(len(text.split()), -2)
         tries = text.count("**Try it") + text.count("**Explore")
         name = f"[{lesson.number} {lesson.title}](/lessons/{stem(lesson)}.ipynb)"
-        lines.append(f"| {name} | {lesson.run} | {time} | {words:,} | {text.count('**Predict')} | {tries} |")
+        lines.append(f"| {name} | {lesson.run} | {time(lesson)} | {words:,} | {text.count('**Predict')} | {tries} |")
     total = sum(lesson.minutes for lesson in syllabus()) / 60
     return "\n".join([*lines, "", f"Together that is about {total:.0f} hours."])
 

@@ -19,7 +19,9 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 STATES = [(scheme, width) for scheme in ("light", "dark") for width in (1360, 390)]
 ALIKE = ("_modules/", "reference/", "files/", "genindex", "py-modindex")  # pages by the hundred, from one mould
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if not {"downloads", "_static"} & {*path.parts})
+PAGES = sorted(
+    path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if not {"downloads", "_static"} & {*path.parts}
+)
 LESSONS = [page for page in PAGES if re.match(r"lessons/\d\d_", page)]
 
 pytestmark = pytest.mark.site
