@@ -29,6 +29,7 @@ lab: setup  ## open JupyterLab on the first notebook, or on another: make lab LE
 
 course: setup  ## run every notebook, export to build/course/*.html, build the site
 	$(BIN)/labkit course
+	$(BIN)/python docs/print_lessons.py
 	$(BIN)/python docs/build_site.py
 
 site: setup  ## build the site, build/site/index.html, from what `make course` has run

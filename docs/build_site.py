@@ -3,7 +3,7 @@
 The lessons, their outputs with them, are notebooks that ``labkit course`` has written to ``build/course``. What Sphinx
 reads is put together in ``build/site-source``; the site goes to ``build/site``. It works from the disk (``file://``)
 and from any static host, and asks no other host for anything. With ``LABKIT_SITE_URL``, the address that it will have,
-links to it carry a preview image.
+links to it carry a preview image; with ``LABKIT_REPOSITORY``, ``owner/name`` on GitHub, lessons can be opened in Colab.
 """
 
 import argparse
@@ -27,13 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("executed", nargs="?", type=Path, default=ROOT / "build" / "course", help="folder of lessons")
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "site", metavar="FOLDER", help="for the site")
+    parser.add_argument("--pages", action="store_true", help="offer each lesson as one file, too: doubles the size")
     options = parser.parse_args(arguments)
     started = time.perf_counter()
     source, fresh = options.to.with_name(f"{options.to.name}-source"), options.to.with_name(f"{options.to.name}-new")
     for folder in (source, fresh):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        write_source(options.executed, source)
+        write_source(options.executed, source, pages=options.pages)
     except (LessonError, FileNotFoundError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

@@ -78,4 +78,5 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {page: [] for page in ("index", "search", "404", "genindex", "py-modindex", "_modules/**", "files/**")}
+_ALONE = "index papers research glossary open sure data benchmarks contributing search 404 genindex py-modindex"
+html_sidebars = {page: [] for page in [*_ALONE.split(), "_modules/**", "files/**"]}  # they have no pages beside them

@@ -101,6 +101,14 @@ _TEMPLATE = """
   .labkit-file header a { margin-left: 24px; color: var(--jp-content-link-color); }
   .labkit-file pre { margin: 0; padding: 8px 24px 96px; font-size: 13px; }
   .labkit-file :target { background: var(--mark); scroll-margin-top: 30vh; }
+  @media print {
+    .jp-InputArea, .jp-OutputArea-output, .jp-InputArea-editor { overflow: visible; }
+    body.jp-Notebook pre, body.jp-Notebook pre * { white-space: pre-wrap; }
+    .js-plotly-plot { min-width: 0; break-inside: avoid; }
+    [class^="labkit-"], figure, table { break-inside: avoid; }
+    details::details-content { content-visibility: visible; } /* answers, too: paper does not unfold */
+    .labkit-code { display: none; } /* but not plumbing */
+  }
 </style>
 {%- endblock -%}
 """

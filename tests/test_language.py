@@ -23,6 +23,8 @@ FILES = (
     "course/*.md",
     "data_scripts/*.py",
     "docs/**/*.md",
+    "docs/**/*.py",
+    "labkit/**/*.md",
     "labkit/**/*.py",
     "labkit/**/*.js",
     "notebooks/*.py",

@@ -1,7 +1,9 @@
 """Executed lessons become pages: facts and downloads on top, what was learned at the end, interactive outputs."""
 
 import json
+import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -109,6 +111,11 @@ def _ways(lesson: Lesson, offered: list[str]) -> str:
         for ending, what in _OFFERS.items()
         if f"{name}{ending}" in offered
     ]
+    anchor = "(/open.md#vs-code)"
+    colab = "[Colab](/open.md#google-colab)"
+    if repository := os.environ.get("LABKIT_REPOSITORY"):  # owner/name on GitHub
+        address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
+        colab = f"[Colab]({address}) ([what to know](/open.md#google-colab))"
     return "\n".join(
         [
             ":::::{dropdown} Open it, take it along",
@@ -124,7 +131,7 @@ def _ways(lesson: Lesson, offered: list[str]) -> str:
             f"labkit lab {lesson.number}",
             "```",
             "",
-            "[VS Code and Colab](/open.md) take the notebook. Downloads:",
+            f"[VS Code]{anchor} and {colab} take the notebook. Downloads:",
             "",
             *(f"- {link}" for link in links),
             ":::::",
@@ -140,13 +147,14 @@ def _end(lesson: Lesson) -> str:
     )
 
 
-def offer(lesson: Lesson, executed: Path, target: Path) -> list[str]:
+def offer(lesson: Lesson, executed: Path, target: Path, *, pages: bool = False) -> list[str]:
     """Put what can be downloaded of a lesson into a folder.
 
     Args:
         lesson: of the course.
         executed: its notebook; a page and a PDF beside it, if there are, are offered, too.
         target: the folder.
+        pages: whether to offer the lesson as one file, too; eleven of them double the size of the site.
 
     Returns:
         The names of the files.
@@ -159,6 +167,9 @@ def offer(lesson: Lesson, executed: Path, target: Path) -> list[str]:
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("widgets", None)  # what they show is in their outputs, too
     (target / f"{name}.executed.ipynb").write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+    if pages:
+        with zipfile.ZipFile(target / f"{name}.html.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(executed.with_suffix(".html"), f"{name}.html")
     if (pdf := executed.with_suffix(".pdf")).is_file():
         shutil.copyfile(pdf, target / pdf.name)
     return sorted(path.name for path in target.glob(f"{name}.*"))

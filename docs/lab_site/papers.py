@@ -1,4 +1,4 @@
-"""The page of the papers: what each asked, what came of it, where the lab departs from it, what became of its claims."""
+"""The page of the papers: what each asked, what came of it, where the lab departs from it, its claims here."""
 
 import tomllib
 from collections.abc import Mapping

@@ -22,12 +22,13 @@ FILLED: dict[str, Callable[[], str]] = {
 }
 
 
-def write_source(executed: Path, source: Path) -> None:
+def write_source(executed: Path, source: Path, *, pages: bool = False) -> None:
     """Write the source of the site.
 
     Args:
         executed: folder of executed lessons.
         source: an empty folder, or none.
+        pages: whether lessons are offered as one file each, too.
 
     Raises:
         LessonError: a lesson is missing or has failed; nothing is written then.
@@ -44,7 +45,7 @@ def write_source(executed: Path, source: Path) -> None:
     for page, text in reference.pages().items():
         _write(source, page, text)
     for lesson, path in lessons.items():
-        offered = offer(lesson, path, source / DOWNLOADS)
+        offered = offer(lesson, path, source / DOWNLOADS, pages=pages)
         notebook = lesson_page(lesson, path, linker, offered)
         (source / "lessons").mkdir(exist_ok=True)
         nbformat.write(notebook, source / "lessons" / path.name)
