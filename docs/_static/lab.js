@@ -48,6 +48,11 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   }
   mark(numbers);
+  // The theme's buttons that unfold the pages below a page have no name.
+  for (const button of document.querySelectorAll("summary:has(> .toctree-toggle)")) {
+    const page = button.closest("li")?.querySelector("a")?.textContent.trim();
+    button.setAttribute("aria-label", `Pages below ${page}`);
+  }
   // What scrolls sideways can be reached with the keyboard.
   for (const place of document.querySelectorAll("div.cell_output, .pst-scrollable-table-container, div.highlight pre")) {
     if (place.scrollWidth > place.clientWidth && !place.querySelector("a, button, input, [tabindex]")) place.tabIndex = 0;

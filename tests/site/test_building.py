@@ -1,6 +1,9 @@
 """What the site is put together from: links between files, terms, facts of lessons, uses of modules."""
 
+import zipfile
+
 import nbformat
+import print_lessons
 import pytest
 from docutils import nodes
 from lab_site import ROOT, evidence, glossary, lessons, links, papers, reference, source, tables
@@ -178,3 +181,36 @@ def test_every_paper_has_a_section_with_its_bibliography():
 def test_the_readme_has_the_table_of_lessons():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert tables.readme_table() in text, "put what lab_site.tables.readme_table() gives into README.md"
+
+
+def test_a_lesson_is_offered_as_one_file_where_that_is_asked_for(tmp_path):
+    folder = executed(tmp_path)
+    path = folder / "02_two_stream.ipynb"
+    path.with_suffix(".html").write_text("<p>all of it", encoding="utf-8")
+    offered = lessons.offer(syllabus()[2], path, tmp_path / "downloads", pages=True)
+    assert "02_two_stream.html.zip" in offered
+    with zipfile.ZipFile(tmp_path / "downloads" / "02_two_stream.html.zip") as archive:
+        assert archive.read("02_two_stream.html") == b"<p>all of it"
+
+
+@pytest.mark.browser
+def test_lessons_are_printed(tmp_path, chromium, capsys):
+    (tmp_path / "02_two_stream.html").write_text("<!doctype html><h1>On paper</h1>", encoding="utf-8")
+    assert print_lessons.main([str(tmp_path)]) == 0
+    assert (tmp_path / "02_two_stream.pdf").read_bytes().startswith(b"%PDF")
+    assert "02_two_stream.pdf" in capsys.readouterr().out
+
+
+def test_without_a_browser_nothing_is_printed(tmp_path, monkeypatch, capsys):
+    (tmp_path / "02_two_stream.html").touch()
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert print_lessons.main([str(tmp_path)]) == 0
+    assert "the lessons are not printed" in capsys.readouterr().err
+    assert not (tmp_path / "02_two_stream.pdf").exists()
+
+
+def test_a_browser_that_fails_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / "02_two_stream.html").touch()
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/false")
+    assert print_lessons.main([str(tmp_path)]) == 1
+    assert "02_two_stream.html was not printed" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Every page of the built site: whole links, no other host, no error, nothing that axe knows to keep people out.
 
-``make audit`` runs these, and these alone, on ``build/site`` (or ``LABKIT_SITE``), after ``make course``.
+``make audit`` runs these, and these alone, on ``build/site`` (or ``LABKIT_SITE``), after ``make course``. Of the
+hundreds of pages that are alike, a browser opens one in six; ``LABKIT_AUDIT=all make audit`` opens them all.
 """
 
 import os
@@ -22,6 +23,9 @@ ALIKE = ("_modules/", "reference/", "files/", "genindex", "py-modindex")  # page
 PAGES = sorted(
     path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if not {"downloads", "_static"} & {*path.parts}
 )
+OPENED = [
+    page for page in PAGES if not page.startswith(ALIKE) or "LABKIT_AUDIT" in os.environ or sum(map(ord, page)) % 6 == 0
+]
 LESSONS = [page for page in PAGES if re.match(r"lessons/\d\d_", page)]
 
 pytestmark = pytest.mark.site
@@ -73,11 +77,11 @@ def test_every_image_is_described(page):
 
 def states(page):
     """Light or dark, wide or narrow: all four for pages of their own kind, one for those that are alike."""
-    return [STATES[sum(map(ord, page)) % len(STATES)]] if page.startswith(ALIKE) else STATES
+    return [STATES[sum(map(ord, page)) // 6 % len(STATES)]] if page.startswith(ALIKE) else STATES
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", OPENED)
 def test_a_page_asks_nobody_meets_no_error_and_keeps_nobody_out(page, offline_page):
     offline_page.emulate_media(color_scheme="light", reduced_motion="reduce")
     offline_page.goto((SITE / page).as_uri())
