@@ -72,8 +72,11 @@ def index() -> str:
     listed = {name for names in GROUPS.values() for name in names}
     lines = ["# Reference", "", "Every public module of labkit. Read a paper's file first: it is short.", ""]
     for title, names in GROUPS.items():
-        lines += [f"## {title}", "", "| | |", "|---|---|"]
-        for name in names or [name for name in top if name not in listed]:
+        lines += [f"## {title}", "", "| module | what it is |", "|---|---|"]
+        names = names or [name for name in top if name not in listed]
+        if names == ["papers"]:
+            names = [*names, *(name.removeprefix("labkit.") for name in modules() if name.startswith("labkit.papers."))]
+        for name in names:
             lines.append(f"| [{name}](/reference/labkit.{name}.md) | {first_line(f'labkit.{name}')} |")
         lines.append("")
     return "\n".join([*lines, "```{toctree}", ":hidden:", ":maxdepth: 1", *(f"labkit.{name}" for name in top), "```"])

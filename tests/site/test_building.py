@@ -214,3 +214,8 @@ def test_a_browser_that_fails_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: "/bin/false")
     assert print_lessons.main([str(tmp_path)]) == 1
     assert "02_two_stream.html was not printed" in capsys.readouterr().err
+
+
+def test_the_index_of_the_reference_lists_each_paper_once_each_time_it_is_made():
+    assert reference.index() == reference.index()
+    assert reference.index().count("(/reference/labkit.papers.two_stream.md)") == 1
