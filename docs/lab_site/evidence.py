@@ -11,17 +11,25 @@ from labkit.studies import study_of
 
 
 @cache
-def verdicts(name: str) -> Sequence[Verdict]:
-    """The verdicts of a paper's claims, by the lab's own records of its own world."""
+def verdicts(name: str) -> Sequence[tuple[Verdict, Verdict | None]]:
+    """The verdicts of a paper's claims, by the lab's own records of its own world.
+
+    With each that is still to come goes what the seeds say that were looked at while the lab was built.
+    """
     paper = claims.ledger()[name]
     measured = claims.records(name)
-    selection = claims.Selection(paper, "world", "study", world=world.VERSION, version=study_of(paper.notebook).version)
-    return [claims.verdict(claim, measured, selection) for claim in paper.claims]
+    version = study_of(paper.notebook).version
+    selection = claims.Selection(paper, "world", "study", world=world.VERSION, version=version)
+    judged = [claims.verdict(claim, measured, selection) for claim in paper.claims]
+    return [
+        (one, claims.verdict(one.claim, measured, selection.exploration()) if one.outcome is Outcome.NOT_RUN else None)
+        for one in judged
+    ]
 
 
 def summary(paper: claims.Paper) -> str:
     """How many claims have which outcome, in a sentence, with a link to all of them."""
-    counts = Counter(verdict.outcome for verdict in verdicts(paper.name))
+    counts = Counter(verdict.outcome for verdict, _ in verdicts(paper.name))
     listed = ", ".join(f"{counts[outcome]} {SYMBOLS[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])
     return f"{sum(counts.values())} claims: {listed}. [All of them](/sure.md#claims-{paper.notebook})"
 
@@ -34,17 +42,24 @@ def page() -> str:
 
 def _section(paper: claims.Paper) -> str:
     lines = [f"(claims-{paper.notebook})=", f"## {paper.notebook} · {paper.title}", ""]
-    for verdict in verdicts(paper.name):
+    for verdict, before in verdicts(paper.name):
         claim = verdict.claim
         exact = " (a fact that no seed changes)" if claim.exact else ""
-        lines += [f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**: {_text(claim.says)}{exact}"]
-        lines += [f": {_text(check.reason)}" for check in verdict.checks if check.reason]
+        lines.append(f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**: {_text(claim.says)}{exact}")
         if claim.numbers:
-            lines.append(f": The paper: {_text(claim.numbers)} ({_text(claim.where)})")
+            lines.append(f": The paper: {_text(claim.numbers)} ({_text(claim.where)}).")
+        lines += [f": {_text(reason)}" for reason in _reasons(verdict)]
+        if before and before.outcome is not Outcome.NOT_RUN:
+            said = "; ".join(_reasons(before))
+            lines.append(f": Seen before, on seeds that judge nothing: *{before.outcome}*. {_text(said)}.")
         if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
             lines.append(f": Cause: {_text(verdict.cause)}")
         lines.append("")
     return "\n".join(lines)
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    return list(dict.fromkeys(check.words or check.reason for check in verdict.checks if check.reason))
 
 
 def _text(text: str) -> str:
