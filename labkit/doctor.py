@@ -68,7 +68,15 @@ def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     fits = (3, 11) <= sys.version_info < (3, 14)
     remedy = "" if fits else "install Python 3.11, 3.12 or 3.13, then make setup PYTHON=python3.12"
-    return Finding("python", f"{version} at {sys.executable}", remedy)
+    return Finding("python", f"{version} at {_shown(Path(sys.executable))}", remedy)
+
+
+def _shown(path: Path) -> str:
+    """A path as a page may show it: without the folders above the clone or the user's home."""
+    for folder, sign in ((clone(), ""), (Path.home(), "~/")):
+        if folder and folder in path.parents:
+            return f"{sign}{path.relative_to(folder)}"
+    return str(path)
 
 
 def _packages() -> Finding:

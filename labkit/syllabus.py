@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("course.toml")
-RUNS = ("half a minute", "one minute", "two minutes", "three minutes", "four minutes", "five minutes")
+_COUNTS = ("one", "two", "three", "four")
+RUNS = (
+    "half a minute",
+    *(f"{n}{half} minute{'s' * (n + half != 'one')}" for n in _COUNTS for half in ("", " and a half")),
+)
 
 
 class SyllabusError(ValueError):

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Start here
 #
-# No paper of its own: a taste of eight papers. (The report of 03 and the paper of 07 have no page that could be linked.)
+# No paper of its own: a taste of eight papers. (The report of 03 and the paper of 07 have no page of their own that could be linked.)
 #
 # Welcome to **labkit**. In this lab you take apart papers from which machines learned to understand video: you run them, look
 # inside, change one thing and see what happens.
@@ -70,9 +70,9 @@ figures.stroll(frames, fields, speed)
 # ## A world of puppets
 #
 # The lab has a whole world of such clips to learn from: actions, meetings of two puppets, long clips, photos, pairs of frames,
-# scenes. Here is one moment of each action.
+# scenes. Here is one moment of each action, with its name.
 #
-# **Predict**, without a look at the names: which ones can you tell from a single image, and which would you have to see move?
+# **Predict:** which names could you have told from the image alone, and for which would you have to see it move?
 
 # %%
 actions, meetings, photos = samples(profile, seed)
@@ -230,7 +230,8 @@ figures.photos_and_frames(photos, meetings)
 #
 # ## Is this computer ready?
 #
-# `labkit doctor` prints the same report in a terminal. A missing browser does no harm: only some tests need one.
+# `labkit doctor` prints the same report in a terminal. A missing browser does no harm: only some tests need one. (On a
+# published page you see the computer that made the page.)
 
 # %%
 findings = list(doctor.examine())

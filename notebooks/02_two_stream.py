@@ -31,7 +31,7 @@
 # **To know beforehand**: what a convolutional network and a softmax are, and PyTorch's `nn.Module`; what optical flow is, from
 # [01_video_and_flow](01_video_and_flow.ipynb).
 #
-# **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them in
+# **Time** about two and a half minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them in
 # another order.
 
 # %% tags=["parameters"]
@@ -280,8 +280,9 @@ viz.recall_chart({"one frame": one_frame}, large.test, title="Recall from one fr
 # <details><summary>What happened</summary>
 #
 # > Compare with what you predicted. Some actions can be told by a thing or a scene, others by a posture. Sitting down and
-# > standing up, however, consist of the same frames in reversed order, and so do the other pairs of this kind. Add the two
-# > bars of such a pair: about 100 % is what a network gets that cannot tell them apart and must answer one of the two.
+# > standing up, however, consist of the same frames in reversed order, and so do the other pairs of this kind. A network
+# > that knows it is one of the two, and no more, gets about 100 % if you add the two bars of such a pair. Less than that
+# > means that it takes some of these clips for other actions as well.
 #
 # </details>
 #
@@ -329,7 +330,7 @@ board.table(
 
 # %% [markdown]
 # > Look at the last two rows first. On flow that is estimated from these small frames, the temporal stream falls far behind
-# > what it reaches on exact flow, and in our records behind the spatial stream as well. How good motion is as an input
+# > what it reaches on exact flow, and in our records behind a spatial stream that starts from things and postures as well. How good motion is as an input
 # > depends on who estimates it: the paper's frames have sixteen times as many pixels, and its estimator is a better one.
 # >
 # > Compare the rows with dropout 0.5 and 0.9. **The paper** gains from 0.9 where it trains from scratch; even so this "leads
@@ -508,8 +509,10 @@ board.table("table 4", claimed=("ts.svm", "ts.complementary_small"))
 #
 # ## Recap
 #
-# - One frame and ten flow fields are right about different actions. On the large set their average beats both; on the small
-#   set, where one stream is weak, it does not.
+# What the records suggest so far; the verdicts below say how sure that is:
+#
+# - One frame and ten flow fields are right about different actions. On the large set their average is ahead of both; on the
+#   small set, where one stream is weak, it is not.
 # - The temporal network is better than the spatial one here; its flow is exact.
 # - Appearance can be learned from images; for motion, a small set of videos can use a large one.
 # - Subtracting the mean takes out the camera's part of a field; whether that helps depends on how much the camera moves.

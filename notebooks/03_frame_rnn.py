@@ -30,7 +30,7 @@
 # **To know beforehand**: what a convolutional network and a softmax are, and PyTorch's `nn.Module`. Recurrent networks are
 # introduced here.
 #
-# **Time** about three minutes on two cores, most of it for nine short trainings.
+# **Time** about one and a half minutes on two cores, most of it for nine short trainings.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper

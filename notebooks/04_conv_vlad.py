@@ -32,7 +32,7 @@
 #
 # **To know beforehand**: what a convolution and a feature map are. No earlier notebook is needed.
 #
-# **Time** about four minutes on two cores, most of it for two passes of the network over all photos.
+# **Time** about three minutes on two cores, most of it for two passes of the network over all photos.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper

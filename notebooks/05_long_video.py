@@ -30,7 +30,7 @@
 # **To know beforehand**: how a convolutional network classifies an image; what a recurrent network is, from
 # [03_frame_rnn](03_frame_rnn.ipynb), and optical flow, from [01_video_and_flow](01_video_and_flow.ipynb).
 #
-# **Time** about three minutes on two cores, most of it drawing clips and training; many rows come from recorded runs.
+# **Time** about one and a half minutes on two cores, most of it drawing clips and training; many rows come from recorded runs.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper

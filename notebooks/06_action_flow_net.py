@@ -31,7 +31,7 @@
 #
 # **To know beforehand**: convolutional networks and their training, and optical flow ([01](01_video_and_flow.ipynb)).
 #
-# **Time** about four minutes on two cores, most of it training. Our order is: data, networks, losses, who knows what
+# **Time** about one and a half minutes on two cores, most of it training. Our order is: data, networks, losses, who knows what
 # about flow, training, forgetting, tables, where networks look. Numbers of sections are the thesis's.
 
 # %% tags=["parameters"]

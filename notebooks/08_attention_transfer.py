@@ -32,7 +32,7 @@
 #
 # **To know beforehand**: convolutional networks, the softmax, training and fine-tuning. No optical flow.
 #
-# **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's.
+# **Time** about one and a half minutes on two cores, most of it training. Numbers of sections are the paper's.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper

@@ -32,7 +32,7 @@
 #
 # **To know beforehand**: convolutional networks, dropout, fine-tuning and the standard error of a mean. No optical flow.
 #
-# **Time** about three minutes on two cores, most of it training. Numbers of sections are the paper's; we go through them
+# **Time** about one minute on two cores, most of it training. Numbers of sections are the paper's; we go through them
 # in another order.
 
 # %% tags=["parameters"]

@@ -34,6 +34,14 @@ def summary(paper: claims.Paper) -> str:
     return f"{sum(counts.values())} claims: {listed}. [All of them](/sure.md#claims-{paper.notebook})"
 
 
+def in_short() -> str:
+    """How many claims of all papers have which outcome."""
+    papers = [paper for paper in claims.ledger().values() if paper.claims]
+    counts = Counter(verdict.outcome for paper in papers for verdict, _ in verdicts(paper.name))
+    listed = ", ".join(f"{counts[outcome]} {SYMBOLS[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])
+    return f"**Today**: {sum(counts.values())} claims, {listed}."
+
+
 def page() -> str:
     """A section for each paper: its claims, their outcomes, and what was measured."""
     papers = [paper for paper in claims.ledger().values() if paper.claims]
@@ -59,7 +67,8 @@ def _section(paper: claims.Paper) -> str:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    return list(dict.fromkeys(check.words or check.reason for check in verdict.checks if check.reason))
+    reasons = dict.fromkeys(check.words or check.reason for check in verdict.checks if check.reason)
+    return [reason for reason in reasons if not reason.startswith("no record of")]  # names that only the ledger knows
 
 
 def _text(text: str) -> str:

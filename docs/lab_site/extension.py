@@ -1,6 +1,8 @@
 """The Sphinx extension: formulas as MathML, plotly where a page has figures, terms of the glossary in lessons."""
 
+import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from lab_site import glossary
+from lab_site.links import SHOWN
 from labkit.syllabus import syllabus
 
 _log = logging.getLogger(__name__)
@@ -50,15 +53,26 @@ def _page(
     context["metatags"] = context.get("metatags", "") + "\n".join(head)
 
 
-def _escape(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Bars and stars of formulas in a docstring, |x| and (*shape, C), are not reStructuredText's."""
+@cache
+def _shown(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Escape what is a formula, and say which lesson shows the code.
+
+    Bars and stars of formulas in a docstring, |x| and (*shape, C), are not reStructuredText's.
+    """
     lines[:] = [re.sub(r"(``.*?``)|\||(?<=\()\*", lambda match: match[1] or f"\\{match[0]}", line) for line in lines]
+    if address := _shown(Path(app.srcdir) / SHOWN).get(name):
+        number = re.findall(r"lessons/(\d\d)", address)[0]
+        lines += ["", f"Its code is shown in `lesson {number} <../{address}>`__.", ""]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (_mathml("inline"), None), (_mathml("block"), None))
-    app.connect("autodoc-process-docstring", _escape)
+    app.connect("autodoc-process-docstring", _docstring)
     app.connect("html-page-context", _page)
     app.connect("doctree-read", glossary.mark_terms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -54,6 +54,19 @@ def entries(text: str) -> Iterator[tuple[list[str], str]]:
         yield entry[1].strip().splitlines(), " ".join(entry[2].split())
 
 
+def letters() -> str:
+    """Links to the first term of each letter."""
+    firsts: dict[str, str] = {}
+    for names, _ in entries((DOCS / "glossary.md").read_text(encoding="utf-8")):
+        firsts.setdefault(names[0][0].upper(), names[0])
+    return " ".join(f'<a href="#{anchor(name)}">{letter}</a>' for letter, name in firsts.items() if letter.isalpha())
+
+
+def anchor(name: str) -> str:
+    """The anchor that Sphinx gives to a term."""
+    return f"term-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}"
+
+
 def _plain(markdown: str) -> str:
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "").replace("*", "")
 
@@ -96,7 +109,7 @@ def _marked(text: str, seen: set[str]) -> Iterator[nodes.Node]:
             continue
         seen.add(term.name)
         yield nodes.Text(text[end : match.start()])
-        address = f"../glossary.html#term-{re.sub(r'[^A-Za-z0-9]+', '-', term.name).strip('-')}"
+        address = f"../glossary.html#{anchor(term.name)}"
         html = f'<a class="labkit-term" href="{address}" data-means="{escape(term.meaning)}">{escape(match[0])}</a>'
         yield nodes.raw("", html, format="html")
         end = match.end()

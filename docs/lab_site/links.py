@@ -22,6 +22,7 @@ TEXTS = {  # files of the clone that are pages of their own
     "labkit/data/films/README.md": "films",
     "labkit/world/DATASHEET.md": "datasheet",
 }
+SHOWN = "shown.json"  # of the source of the site: `Linker.shown`
 IMAGES = {".gif", ".jpg", ".png", ".svg", ".webp"}
 HIGHLIGHTED = {
     "": "text",
@@ -76,11 +77,13 @@ class Linker:
     Attributes:
         files: pages of source that were linked, with their file.
         images: images that were shown, with their name in the source of the site.
+        shown: classes and functions whose code a lesson shows, with the address of the first place that does.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, Path] = {}
         self.images: dict[Path, str] = {}
+        self.shown: dict[str, str] = {}
 
     def markdown(self, text: str, written_in: Path) -> str:
         """Markdown of a file of the clone, its links led to pages; what has no page keeps its text alone."""
@@ -104,15 +107,20 @@ class Linker:
 
         def replace(match: re.Match[str]) -> str:
             name, _, fragment = match["target"].partition("#")
-            path = Path(os.path.normpath(written_in.parent / name))
+            path, anchor = Path(os.path.normpath(written_in.parent / name)), ""
             if fragment.startswith("line=") and (module := module_of(path)):
                 line = int(fragment.removeprefix("line=").partition(",")[0]) + 1
-                target = f"_modules/{module.replace('.', '/')}.html#{_object_at(path, line)}"
+                shown = _object_at(path, line)
+                target = f"_modules/{module.replace('.', '/')}.html#{shown}"
+                if shown and f"{module}.{shown}" not in self.shown:
+                    anchor = f"code-{shown}"
+                    self.shown[f"{module}.{shown}"] = f"{page}#{anchor}"
             elif target := self._page(path):
                 target = f"{target}.html" + f"#{fragment}" * bool(fragment and not fragment.startswith("line="))
             else:
                 return match[0]
-            return f'href="{os.path.relpath(target, Path(page).parent)}"'
+            mark = f' id="{anchor}"' if anchor else ""
+            return f'href="{os.path.relpath(target, Path(page).parent)}"{mark}'
 
         return _HREF.sub(replace, html)
 

@@ -27,8 +27,8 @@ def _section(entry: Mapping[str, Any]) -> str:
         parts[0] = f"(paper-{lesson.number})=\n{parts[0]}"
     parts += [f"**What came of it.** {entry['taught'].strip()}", f"**How to read it.** {entry['read'].strip()}"]
     if lesson and (paper := tables.paper(lesson)):
-        name = tables.stem(lesson)
-        parts.append(f"**Take it apart.** Lesson [{lesson.number}](/lessons/{name}.ipynb): {lesson.idea}.")
+        link = f"[Lesson {lesson.number}](/lessons/{tables.stem(lesson)}.ipynb)"
+        parts.append(f"**Take it apart.** {link}: {lesson.idea}{tables.stop(lesson.idea)}")
         parts.append(f"**Its claims in the lab's world.** {evidence.summary(paper)}")
     if departures := entry.get("departures"):
         listed = "\n".join(f"- {line}" for line in departures)

@@ -1,5 +1,6 @@
 """Puts together what Sphinx reads: pages of ``docs/``, texts of the clone, lessons, reference, and source files."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -7,18 +8,20 @@ from pathlib import Path
 
 import nbformat
 
-from lab_site import DOCS, ROOT, evidence, papers, reference, tables
+from lab_site import DOCS, ROOT, evidence, glossary, papers, reference, tables
 from lab_site.lessons import DOWNLOADS, executed_lessons, lesson_page, offer
-from lab_site.links import HIGHLIGHTED, TEXTS, Linker
+from lab_site.links import HIGHLIGHTED, SHOWN, TEXTS, Linker
 
 # What pages may ask to be filled in: {{ lesson table }}.
 FILLED: dict[str, Callable[[], str]] = {
+    "glossary letters": glossary.letters,
     "lesson table": tables.lesson_table,
     "lesson cards": tables.lesson_cards,
     "lesson hours": tables.lesson_hours,
     "lesson names": tables.lesson_names,
     "papers": papers.page,
     "verdicts": evidence.page,
+    "verdicts in short": evidence.in_short,
 }
 
 
@@ -42,13 +45,14 @@ def write_source(executed: Path, source: Path, *, pages: bool = False) -> None:
         if page != "index":
             path = ROOT / name
             _write(source, page, linker.markdown(path.read_text(encoding="utf-8"), path))
-    for page, text in reference.pages().items():
-        _write(source, page, text)
     for lesson, path in lessons.items():
         offered = offer(lesson, path, source / DOWNLOADS, pages=pages)
         notebook = lesson_page(lesson, path, linker, offered)
         (source / "lessons").mkdir(exist_ok=True)
         nbformat.write(notebook, source / "lessons" / path.name)
+    for page, text in reference.pages().items():
+        _write(source, page, text)
+    (source / SHOWN).write_text(json.dumps(linker.shown), encoding="utf-8")
     for page, path in linker.files.items():
         _write(source, page, source_page(path))
     for path, name in linker.images.items():

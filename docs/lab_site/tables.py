@@ -82,7 +82,7 @@ def lesson_cards() -> str:
             ":link-type: doc",
             f":class-card: lesson-card lesson-{lesson.number}",
             "",
-            f"{lesson.idea[0].upper()}{lesson.idea[1:]}.",
+            f"{lesson.idea[0].upper()}{lesson.idea[1:]}{stop(lesson.idea)}",
             "",
             ":::{card-footer}",
             " · ".join(filter(None, [authors(source) if source else "", f"{lesson.minutes} min"])),
@@ -91,6 +91,11 @@ def lesson_cards() -> str:
             "",
         ]
     return "\n".join([*lines, ":::::"])
+
+
+def stop(text: str) -> str:
+    """The full stop after a sentence that does not end in a question mark."""
+    return "" if text.endswith("?") else "."
 
 
 def readme_table() -> str:

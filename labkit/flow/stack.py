@@ -31,7 +31,8 @@ def optical_flow_stacking(flow: Tensor) -> Tensor:
     Source: section 3.1, "Optical flow stacking", eq. (1).
     """
     _require_fields(flow, "flow")
-    return flow.flatten(-4, -3)  # (..., 2L, H, W); eq. (1): channels 2k - 1 and 2k are dx and dy of field tau + k - 1
+    # eq. (1): channels 2k - 1 and 2k are dx and dy of field tau + k - 1
+    return flow.flatten(-4, -3)  # (..., 2L, H, W)
 
 
 def trajectory_stacking(flow: Tensor) -> Tensor:

@@ -54,8 +54,11 @@ def test_a_link_to_a_line_leads_to_the_source_of_its_class_or_function():
     lines = path.read_text(encoding="utf-8").splitlines()
     line = next(number for number, text in enumerate(lines) if text.startswith("class ReLURecurrence"))
     html = f'<a href="../labkit/papers/frame_rnn.py#line={line},0">'
-    expected = '<a href="../_modules/labkit/papers/frame_rnn.html#ReLURecurrence">'
-    assert links.Linker().html(html, LESSON, "lessons/03_frame_rnn.html") == expected
+    expected = '<a href="../_modules/labkit/papers/frame_rnn.html#ReLURecurrence"{}>'
+    linker = links.Linker()
+    assert linker.html(html, LESSON, "lessons/03_x.html") == expected.format(' id="code-ReLURecurrence"')
+    assert linker.html(html, LESSON, "lessons/03_x.html") == expected.format("")  # an id names one place
+    assert linker.shown == {"labkit.papers.frame_rnn.ReLURecurrence": "lessons/03_x.html#code-ReLURecurrence"}
     html = '<a href="../labkit/claims">'
     assert links.Linker().html(html, LESSON, "lessons/10_x.html") == '<a href="../reference/labkit.claims.html">'
 
