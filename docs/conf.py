@@ -42,7 +42,6 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
-viewcode_line_numbers = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "labkit"

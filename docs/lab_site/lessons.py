@@ -98,7 +98,7 @@ def _facts(lesson: Lesson, run: dict[str, str], linker: Linker) -> str:
 _OFFERS = {  # by the end of a file's name: what it is, from the clone's files to what has been run
     ".ipynb": "the notebook, to run",
     ".py": "the same as a script",
-    ".executed.ipynb": "the notebook, executed",
+    ".executed.zip": "the notebook, executed",
     ".html.zip": "this lesson as one page, for a projector without a network",
     ".pdf": "this lesson on paper",
 }
@@ -166,10 +166,16 @@ def offer(lesson: Lesson, executed: Path, target: Path, *, pages: bool = False) 
     shutil.copyfile(source.with_suffix(".ipynb"), target / f"{name}.ipynb")
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("widgets", None)  # what they show is in their outputs, too
-    (target / f"{name}.executed.ipynb").write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+    _pack(target / f"{name}.executed.zip", f"{name}.ipynb", json.dumps(notebook, ensure_ascii=False))
     if pages:
-        with zipfile.ZipFile(target / f"{name}.html.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.write(executed.with_suffix(".html"), f"{name}.html")
+        page = executed.with_suffix(".html")
+        _pack(target / f"{name}.html.zip", page.name, page.read_text(encoding="utf-8"))
     if (pdf := executed.with_suffix(".pdf")).is_file():
         shutil.copyfile(pdf, target / pdf.name)
     return sorted(path.name for path in target.glob(f"{name}.*"))
+
+
+def _pack(archive: Path, name: str, text: str) -> None:
+    """Write a text into an archive of its own: images in a page, which are text there, shrink by a quarter."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(name, text)

@@ -183,18 +183,18 @@ def shrunk(clip: Tensor, longest: int, name: str = "clip") -> Tensor:
 
 
 def data_uri(image: Tensor, quality: int | None = None) -> str:
-    """An image as text that lives in the page.
+    """An image as text that lives in the page, as WebP.
 
     Args:
         image: (3, H, W) uint8 RGB.
-        quality: None keeps every pixel (WebP without loss, two thirds of a PNG), 1 to 100 is JPEG.
+        quality: None keeps every pixel (two thirds of a PNG), 1 to 100 loses some (two thirds of a JPEG).
 
     Raises:
         ValueError: another quality.
     """
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality must be 1 to 100 or None; got {quality}: None keeps every pixel")
-    kind, options = ("webp", _LOSSLESS) if quality is None else ("jpeg", {"quality": quality})
+    options = _LOSSLESS if quality is None else {"method": 2, "quality": quality}
     data = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(data, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(data, "webp", **options)
+    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -100,7 +100,7 @@ class ClipPlayer(PageWidget, kind="player"):
             alt: what there is to see, in a sentence, for those who cannot see it.
             fps: frames per second at normal speed.
             start: index of the frame to open at.
-            quality: ``None`` keeps every pixel (PNG); 1 to 100 is JPEG, for real video (80 is a good start).
+            quality: ``None`` keeps every pixel; 1 to 100 loses some, for real video (80 is a good start).
 
         Raises:
             TypeError: a panel, layer or dtype of the wrong kind.

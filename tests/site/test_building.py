@@ -126,7 +126,7 @@ def test_a_lesson_gets_its_facts_its_downloads_and_its_end(tmp_path):
     path = folder / "02_two_stream.ipynb"
     path.with_suffix(".pdf").write_bytes(b"%PDF")
     offered = lessons.offer(lesson, path, tmp_path / "downloads")
-    assert offered == [f"02_two_stream{end}" for end in (".executed.ipynb", ".ipynb", ".pdf", ".py")]
+    assert offered == [f"02_two_stream{end}" for end in (".executed.zip", ".ipynb", ".pdf", ".py")]
     assert (tmp_path / "downloads/02_two_stream.py").read_bytes() == LESSON.read_bytes()
     notebook = lessons.lesson_page(lesson, path, links.Linker(), offered)
     head = notebook.cells[0].source

@@ -29,7 +29,7 @@ def test_every_cell_with_clips_is_a_button_with_its_own_strip():
         assert f".{name}:has(#{name}-{i}-{j}:checked) .clips > .x{i}-{j} {{ display: block; }}" in html
         assert f'<div class="x{i}-{j}">' in html
     assert html.count("<img") == 3
-    assert html.count("data:image/jpeg;base64,") == 3
+    assert html.count("data:image/webp;base64,") == 3
     assert ">2</td>" in html  # a cell without clips is a plain number
     assert "<td></td>" in html  # nothing where nothing was
     names = [re.search(r'name="(\w+)"', browser(title=title))[1] for title in ("one", "two", "one")]

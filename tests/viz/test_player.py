@@ -34,7 +34,7 @@ def test_a_quality_makes_a_grainy_clip_smaller_and_keeps_it_close():
     grain = torch.randint(0, 8, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     clip = grain + torch.arange(64, dtype=torch.uint8) * 3
     exact, lossy = ClipPlayer({"image": clip}, **WORDS), ClipPlayer({"image": clip}, **WORDS, quality=80)
-    assert layer_of(lossy)["frames"][0].startswith("data:image/jpeg;base64,")
+    assert layer_of(lossy)["frames"][0].startswith("data:image/webp;base64,")
     assert sum(map(len, layer_of(lossy)["frames"])) < sum(map(len, layer_of(exact)["frames"]))
     assert 0 < (frames_of(lossy).float() - frames_of(exact).float()).abs().max() < 16
 

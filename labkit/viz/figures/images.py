@@ -263,7 +263,7 @@ def flow_components(flow: Tensor, *, title: str, alt: str) -> Figure:
 
 
 def _uri(image: Tensor) -> str:
-    """Small images keep every pixel, photographs of some size travel as JPEG."""
+    """Small images keep every pixel, photographs of some size lose some."""
     return data_uri(image, 92 if image.shape[-1] > 200 else None)
 
 
