@@ -42,6 +42,7 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
+viewcode_follow_imported_members = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "labkit"

@@ -29,10 +29,10 @@ function keep(numbers) {
 }
 
 function mark(numbers) {
-  for (const link of document.querySelectorAll('.bd-sidebar-primary a, .lesson-path a, table a')) {
-    const number = /(?:^|\/)(\d\d)_\w+\.html$/.exec(link.getAttribute("href") ?? (link.closest(".bd-sidebar-primary") ? location.pathname : ""))?.[1];
-    if (number) link.closest(".sd-card")?.querySelector(".sd-card-title")?.classList.toggle("is-done", numbers.has(number));
-    if (number && !link.closest(".sd-card")) link.classList.toggle("is-done", numbers.has(number));
+  for (const link of document.querySelectorAll(".bd-sidebar-primary a, .lesson-path a, .pst-scrollable-table-container a")) {
+    const number = /\/lessons\/(\d\d)_\w+\.html$/.exec(link.pathname)?.[1];
+    const place = link.closest(".sd-card")?.querySelector(".sd-card-title") ?? link;
+    if (number) place.classList.toggle("is-done", numbers.has(number));
   }
 }
 
