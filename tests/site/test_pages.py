@@ -146,8 +146,7 @@ def test_a_player_is_led_by_keys_and_a_term_tells_what_it_means(offline_page):
 @pytest.mark.parametrize(("words", "hit"), [("trajectory", "Two streams"), ("occlusion_mask", "occlusion_mask")])
 def test_search_finds_lessons_and_functions_from_the_disk(words, hit, offline_page):
     offline_page.goto(f"{(SITE / 'search.html').as_uri()}?q={words}")
-    offline_page.locator("#search-results li").first.wait_for()
-    assert hit in offline_page.locator("#search-results").inner_text()
+    offline_page.locator("#search-results li", has_text=hit).first.wait_for()
 
 
 def test_the_site_is_small_enough():
