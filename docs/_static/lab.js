@@ -37,8 +37,10 @@ function mark(numbers) {
 }
 
 // What scrolls sideways can be reached with the keyboard; what does, depends on the width of the page.
+const SCROLLS = "div.cell_output, div.output, .pst-scrollable-table-container, .bd-article pre, math[display='block']";
+
 function reachable() {
-  for (const place of document.querySelectorAll("div.cell_output, .pst-scrollable-table-container, .bd-article pre")) {
+  for (const place of document.querySelectorAll(SCROLLS)) {
     const scrolls = place.scrollWidth > place.clientWidth && !place.querySelector("a, button, input, [tabindex='0']");
     if (scrolls) place.tabIndex = 0;
   }
