@@ -217,6 +217,7 @@ def _results(task: _Task, names: Sequence[str], processes: int) -> Iterator[tupl
     context = multiprocessing.get_context(START)
     context.set_forkserver_preload(["__main__", __name__])
     waiting, suspects = deque(names), deque[str]()
+    others = set(multiprocessing.active_children())
     while waiting or suspects:
         queue, size = (waiting, processes) if waiting else (suspects, 1)
         running: dict[Future[Record | str], str] = {}
@@ -234,6 +235,11 @@ def _results(task: _Task, names: Sequence[str], processes: int) -> Iterator[tupl
                         broken = True
                     else:
                         yield running.pop(future), future.result()
+            if (
+                broken
+            ):  # a process that was started just then is overlooked by the pool, which would wait for it forever
+                for process in set(multiprocessing.active_children()) - others:
+                    process.kill()
         if size == 1:
             yield from ((name, DIED) for name in running.values())
         else:

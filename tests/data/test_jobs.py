@@ -1,9 +1,11 @@
+import concurrent.futures.process
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from hashlib import sha256
@@ -123,6 +125,30 @@ def test_a_crash_costs_only_its_file(place):
     assert errors == {"a": DIED, "c": DIED}
     assert set(done) == {"b", "c", "d", "e"}
     assert set(read_manifest(place / "out/list.jsonl")) == {"b", "d", "e"}
+
+
+def test_a_process_that_a_broken_pool_overlooks_does_not_hold_up_the_run(place, monkeypatch):
+    """When one dies, Python's pool ends those it knows of, then waits for all, also for one started meanwhile."""
+    manager = concurrent.futures.process._ExecutorManagerThread
+    end_broken, tell_all = manager.terminate_broken, manager.shutdown_workers
+
+    def terminate_broken(self, cause):
+        self.overlooks = True
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("multiprocessing.process.BaseProcess.terminate", lambda process: None)
+            end_broken(self, cause)
+
+    monkeypatch.setattr(manager, "terminate_broken", terminate_broken)
+    monkeypatch.setattr(
+        manager, "shutdown_workers", lambda self: None if hasattr(self, "overlooks") else tell_all(self)
+    )
+    results = []
+    contents = {"a": "crash", "b": "two", "c": "three"}
+    worker = threading.Thread(target=lambda: results.append(run(place, contents, processes=2)), daemon=True)
+    worker.start()
+    worker.join(120)
+    assert not worker.is_alive()
+    assert results[0][0] == {"a": DIED}
 
 
 def write_manifest(place, *rows, settings='{"way": 1}'):
