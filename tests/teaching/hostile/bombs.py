@@ -76,13 +76,13 @@ def deep_folders(notebook):
 
 @submission("rotate")
 def prints_without_end(notebook):
-    """A gigabyte, if it is let."""
+    """As much as it is let."""
     return replace(
         notebook,
         "rotate",
         """
         def rotate(items, **_):
-            for _ in range(10_000):
+            while True:
                 print("x" * 100_000)
         """,
     )
