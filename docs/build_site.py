@@ -7,7 +7,6 @@ links to it carry a preview image; with ``LABKIT_REPOSITORY``, ``owner/name`` on
 """
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -38,8 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (LessonError, FileNotFoundError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
-    jobs = str(min(4, os.cpu_count() or 1))
-    settings = ["-q", "-W", "--keep-going", "-j", jobs, "-d", str(source / ".doctrees"), "-c", str(DOCS)]
+    settings = ["-q", "-W", "--keep-going", "-d", str(source / ".doctrees"), "-c", str(DOCS)]
     if status := sphinx([*settings, "-b", "html", str(source), str(fresh)]):
         print("✗ the site was not built: mend what Sphinx has named", file=sys.stderr)
         return status

@@ -1,6 +1,7 @@
 """The Sphinx extension: formulas as MathML, plotly where a page has figures, terms of the glossary in lessons."""
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -69,10 +70,16 @@ def _docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, line
         lines += ["", f"Its code is shown in `lesson {number} <../{address}>`__.", ""]
 
 
+def _write_in_parallel(app: Sphinx, env: Any) -> None:
+    """Pages are read one after the other, which is faster than to send what was read between processes."""
+    app.parallel = os.cpu_count() or 1
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (_mathml("inline"), None), (_mathml("block"), None))
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("html-page-context", _page)
     app.connect("doctree-read", glossary.mark_terms)
+    app.connect("env-updated", _write_in_parallel)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
