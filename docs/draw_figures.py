@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from torch import Tensor
 
-from labkit import flow, viz, world
+from labkit import viz, world
 from labkit.doctor import BROWSERS
 from labkit.viz.colour import data_uri
 from labkit.viz.style import FONT
@@ -41,26 +41,6 @@ CAPTION = (
     "pixel, as colour. The hue is the direction, a stronger colour is faster, and what does not move is white. "
     "Move the divider."
 )
-
-
-def stroll() -> None:
-    """Four strollers and their motion."""
-    scenes = [world.stroll(seed, frames=10, height=160, width=200) for seed in (0, 1, 2, 7)]
-    frames, fields = [s.frames[6] for s in scenes], [s.forward[6] for s in scenes]
-    colours = [viz.flow_to_rgb(field, 4.0) for field in fields]
-    figure = viz.image_grid([*frames, *colours], columns=4, title="A stroll", alt="Four puppets and their flow.")
-    figure.update_layout(title=None, margin_t=8, margin_b=8, height=386)
-    figure.write_image(HERE / "stroll.png", width=920)
-
-
-def estimates() -> None:
-    """One moment, exact and estimated."""
-    scene = world.stroll(2, frames=8, height=120, width=160)
-    first, second = scene.frames[5], scene.frames[6]
-    fields = {"exact": scene.forward[5], "Farnebäck": flow.farneback(first, second)}
-    fields |= {"DIS": flow.dis(first, second), "TV-L1": flow.tvl1(first, second)}
-    figure = viz.flow_fields(fields, title="Three estimators and the truth", alt="Four flow fields.")
-    figure.write_image(HERE / "estimators.png", width=920, scale=1.5)
 
 
 def player() -> None:
@@ -241,7 +221,7 @@ def browser_page(width: int, height: int, scale: float = 1.0) -> Iterator[Page]:
 
 def main(names: list[str]) -> None:
     """Draw the figures of these names, or all."""
-    figures = (stroll, sheet, estimates, player, logo)
+    figures = (sheet, player, logo)
     of_the_loop = (hero, readme, social)
     known = [figure.__name__ for figure in (*figures, *of_the_loop)]
     if unknown := set(names) - set(known):
