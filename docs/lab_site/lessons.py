@@ -64,7 +64,8 @@ def lesson_page(lesson: Lesson, executed: Path, linker: Linker, offered: list[st
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "markdown":
             cell.source = linker.markdown(cell.source, source)
-        elif course.FOLDED in cell.metadata.get("tags", []):
+            continue
+        if course.FOLDED in cell.metadata.get("tags", []):
             cell.metadata["mystnb"] = {"code_prompt_show": course.folded_title(cell)}
         cell.outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
         for output in cell.outputs:
@@ -73,9 +74,6 @@ def lesson_page(lesson: Lesson, executed: Path, linker: Linker, offered: list[st
     title, _, rest = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = f"{title}\n\n{_facts(lesson, run, linker)}\n\n{_ways(lesson, offered)}\n{rest}"
     notebook.cells.append(nbformat.v4.new_markdown_cell(_end(lesson)))
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.pop("outputs", None)
     return notebook
 
 
@@ -111,7 +109,6 @@ def _ways(lesson: Lesson, offered: list[str]) -> str:
         for ending, what in _OFFERS.items()
         if f"{name}{ending}" in offered
     ]
-    anchor = "(/open.md#vs-code)"
     colab = "[Colab](/open.md#google-colab)"
     if repository := os.environ.get("LABKIT_REPOSITORY"):  # owner/name on GitHub
         address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
@@ -131,7 +128,7 @@ def _ways(lesson: Lesson, offered: list[str]) -> str:
             f"labkit lab {lesson.number}",
             "```",
             "",
-            f"[VS Code]{anchor} and {colab} take the notebook. Downloads:",
+            f"[VS Code](/open.md#vs-code) and {colab} take the notebook. Downloads:",
             "",
             *(f"- {link}" for link in links),
             ":::::",
