@@ -190,6 +190,10 @@ def _study(options: argparse.Namespace) -> int:
         return _plan(options.numbers, options.count)
     settings = {name: value for name, value in vars(options).items() if name not in ("command", "action", "number")}
     try:
+        if options.action == "run" and options.out is None and not folders.clone():
+            raise ValueError(
+                "--out must be a folder where labkit has no clone; got none: say where trainings and records go"
+            )
         if settings.pop("frozen", False):
             if options.number or options.rows or options.seeds or options.splits:
                 raise ValueError(
@@ -197,10 +201,6 @@ def _study(options: argparse.Namespace) -> int:
                 )
             return command.run_frozen(
                 **{name: settings[name] for name in settings if name not in ("rows", "seeds", "splits")}
-            )
-        if options.action == "run" and options.out is None and not folders.clone():
-            raise ValueError(
-                "--out must be a folder where labkit has no clone; got none: say where trainings and records go"
             )
         if not options.number:
             raise ValueError("NN must be the number of a notebook; got none: labkit study run 02, or --frozen")

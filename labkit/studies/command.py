@@ -1,10 +1,12 @@
 """``labkit study``: run the rows of a study, and say which there are and what is kept of them."""
 
+import itertools
 import math
+import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
@@ -89,6 +91,8 @@ def run(
 def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
     """Run the frozen batches of all papers, a seed of each in turn: the rows whose metrics stand in claims.
 
+    Each row has a process of its own: whatever memory it took is free again for the next.
+
     Args:
         minutes: after which no further row is started.
         settings: of `run`.
@@ -96,18 +100,49 @@ def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
     Returns:
         The exit status: 0 if every row that was run has its records.
     """
-    frozen = [(paper, paper.confirm.seeds) for paper in claims.ledger().values() if paper.confirm]
+    frozen = [paper for paper in claims.ledger().values() if paper.confirm]
     if not frozen:
         print("nothing to run: no paper is frozen, see [confirm] in labkit/claims")
     end, status = time.monotonic() + 60 * minutes, 0
-    for turn in range(max((len(seeds) for _, seeds in frozen), default=0)):
-        for paper, seeds in frozen:
-            left = (end - time.monotonic()) / 60
-            if turn < len(seeds) and left > 0:
-                rows = judging_rows(paper, study_of(paper.notebook))
-                print(f"{paper.notebook}, seed {seeds[turn]}", flush=True)
-                status |= run(paper.notebook, rows, [seeds[turn]], [], minutes=left, **settings)
+    for paper, seed in _in_turn(frozen):
+        if time.monotonic() > end:
+            print(f"{minutes:g} minutes are over: the same command continues")
+            return status
+        rows = judging_rows(paper, study_of(paper.notebook))
+        due = [row for row in rows if _is_due(paper.notebook, row, seed, **settings)]
+        print(f"{paper.notebook}, seed {seed}: {len(due)} rows to run, {len(rows) - len(due)} have records", flush=True)
+        for row in due:
+            if time.monotonic() <= end:
+                status |= _run_alone(paper.notebook, row, seed, **settings)
     return status
+
+
+def _in_turn(frozen: Sequence[claims.Paper]) -> Iterator[tuple[claims.Paper, int]]:
+    """The first seed of each paper, then the second of each, and so on."""
+    batches = [paper.confirm.seeds if paper.confirm else () for paper in frozen]
+    for seeds in itertools.zip_longest(*batches):
+        yield from ((paper, seed) for paper, seed in zip(frozen, seeds, strict=True) if seed is not None)
+
+
+def _is_due(number: str, name: str, seed: int, *, again: str = "", out: Path | None = None, **settings: Any) -> bool:
+    """Whether a row lacks records of one of the splits that it is measured on, or is to be run again."""
+    kind = study_of(number)
+    declared = kind.rows()[name]
+    settings = {**settings, "seed": seed, "out": out, "progress": False}
+    studies = [kind(split=split, **settings) for split in declared.splits]
+    here = [study for study in studies if declared.is_measured_on(study.dataset, study.split)]
+    return any(again or not recorded(study, name, _folder(out)) for study in here)
+
+
+def _run_alone(number: str, row: str, seed: int, **settings: Any) -> int:
+    """`run` a row as a command of its own; the exit status, 0 or 1."""
+    command = [sys.executable, "-m", "labkit.cli", "study", "run", number, "--rows", row, "--seeds", str(seed)]
+    for name, value in settings.items():
+        command += [f"--{name.replace('_', '-')}", str(value)] if value not in (None, "") else []
+    status = subprocess.call(command)
+    if status < 0:  # else it has said why
+        print(f"✗ {row}, seed {seed}: killed by signal {-status}; 9 is often a lack of memory", file=sys.stderr)
+    return int(status != 0)
 
 
 def _places(kind: type[Study], patterns: Sequence[str], splits: Sequence[int]) -> dict[int, list[str]]:

@@ -48,18 +48,47 @@ def test_the_command_prints_it_and_names_an_unknown_notebook(capsys):
     assert "no paper has the notebook 99" in capsys.readouterr().err
 
 
-def test_frozen_batches_are_run_a_seed_of_each_paper_in_turn(monkeypatch, capsys):
-    two = {name: replace(claims.ledger()[name], confirm=None) for name in ("two_stream", "frame_rnn", "conv_vlad")}
-    two["two_stream"] = replace(two["two_stream"], confirm=claims.Confirm((10, 11, 12), 5, 2))
-    two["frame_rnn"] = replace(two["frame_rnn"], confirm=claims.Confirm((20, 21, 22, 23), 3, 2))
-    monkeypatch.setattr(claims, "ledger", lambda: two)
+def freeze(monkeypatch, **seeds):
+    papers = {name: replace(claims.ledger()[name], confirm=None) for name in ("two_stream", "frame_rnn", "conv_vlad")}
+    papers |= {name: replace(papers[name], confirm=claims.Confirm(those, 4, 2)) for name, those in seeds.items()}
+    monkeypatch.setattr(claims, "ledger", lambda: papers)
+
+
+def test_frozen_batches_are_run_a_seed_of_each_paper_in_turn(monkeypatch, capsys, tmp_path):
+    freeze(monkeypatch, two_stream=(10, 11, 12), frame_rnn=(20, 21, 22, 23))
+    monkeypatch.setattr(command, "judging_rows", lambda paper, kind: list(kind.rows())[:2])
+    monkeypatch.setattr(command, "_is_due", lambda number, name, seed, **more: (number, seed) != ("02", 10))
     ran = []
-    monkeypatch.setattr(command, "run", lambda number, rows, seeds, splits, **more: ran.append((number, *seeds)) or 0)
-    assert command.run_frozen(profile="study", out=None) == 0
-    assert ran == [("02", 10), ("03", 20), ("02", 11), ("03", 21), ("02", 12), ("03", 22), ("03", 23)]
+    monkeypatch.setattr(command, "_run_alone", lambda number, row, seed, **more: ran.append((number, seed)) or 0)
+    assert command.run_frozen(profile="study", out=tmp_path) == 0
+    places = [("03", 20), ("02", 11), ("03", 21), ("02", 12), ("03", 22), ("03", 23)]
+    assert ran == [place for place in places for _ in range(2)]
+    assert capsys.readouterr().out.startswith("02, seed 10: 0 rows to run, 2 have records\n03, seed 20: 2 rows to run")
     ran.clear()
-    assert command.run_frozen(minutes=0, profile="study", out=None) == 0
+    assert command.run_frozen(minutes=0, profile="study", out=tmp_path) == 0
     assert ran == []
+    assert capsys.readouterr().out == "0 minutes are over: the same command continues\n"
+
+
+def test_each_row_of_a_frozen_batch_is_a_command_that_leaves_records(monkeypatch, capfd, tmp_path):
+    freeze(monkeypatch, frame_rnn=(12,))
+    monkeypatch.setattr(command, "judging_rows", lambda paper, kind: ["average"])
+    settings = {"profile": "smoke", "out": tmp_path / "a folder", "device": "cpu", "again": "", "precision": ""}
+    assert command.run_frozen(**settings) == 0
+    assert "✓ average, split 1, seed 12" in capfd.readouterr().out
+    records = claims.records("frame_rnn", tmp_path / "a folder" / "results")
+    assert {(one.row, one.seed, one.profile) for one in records} == {("average", 12, "smoke")}
+    assert command.run_frozen(**settings) == 0
+    assert capfd.readouterr().out == "03, seed 12: 0 rows to run, 1 have records\n"
+    assert command.run_frozen(**{**settings, "again": "to see whether it is the same"}) == 0
+    assert "✓ average, split 1, seed 12" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("status", "words"), [(-9, "killed by signal 9"), (2, "")])
+def test_a_row_that_fails_does_not_keep_the_others_from_running(status, words, monkeypatch, capsys):
+    monkeypatch.setattr(command.subprocess, "call", lambda arguments: status)
+    assert command._run_alone("02", "temporal.l10", 10) == 1
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
