@@ -132,14 +132,14 @@ class Scoreboard:
         return self.live.get(metric, sum(values) / len(values) if values else None)
 
     def recorded(self, metric: str) -> list[float]:
-        """The values of a number in the records of earlier runs, one for each seed: those that judge, else others.
+        """The values of a number in the records of earlier runs, one for each seed, as tables show them.
 
         Raises:
             ClaimsError: the ledger knows no such metric.
         """
         self._require(metric)
         records = [record for record in self._records() if record.metric == metric]
-        by_seed = self._selection.values(records) or self._selection.exploration().values(records)
+        by_seed, _ = self._selection.shown(records)
         return [values[metric] for values in by_seed.values()]
 
     def table(

@@ -21,7 +21,7 @@ def test_the_command_without_any_result(results, capsys):
     assert cli.main(["claims"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("02  Simonyan & Zisserman 2014")
-    assert lines[-1] == "118 claims: ∅ 2 condition absent, · 116 not yet run; 3 facts that no seed changes"
+    assert lines[-1] == "119 claims: ∅ 2 condition absent, · 117 not yet run; 2 facts that no seed changes"
     assert [line.split()[1] for line in lines if line.startswith(("  · ", "  ∅ "))] == [
         claim.id for paper in ledger().values() for claim in paper.claims
     ]
@@ -38,8 +38,8 @@ def test_the_command_with_results(results, thawed, capsys):
     assert re.search(r"✓ nb\.size +holds", out)
     assert "✓ size.full > size.two_thirds by 2: +11.00 [+9.31, +12.69] over 3 seeds" in out
     assert re.search(r"✗ nb\.vs_random +the other way round", out)
-    assert "9 claims: = 1 level, ✗ 1 the other way round, ∅ 1 condition absent, · 6 not yet run; 1 facts" in out
-    assert "2 are decided, each at a risk of 5%: expect at most 0.1 to be wrong" in out
+    assert "10 claims: ✓ 1 holds, = 1 level, ✗ 1 the other way round, ∅ 1 condition absent, · 6 not yet run" in out
+    assert "3 were judged, each at a risk of 5% to be decided wrongly, and 3 of them are decided" in out
     assert "cause: The source task swings a mallet in the forest" in out
     assert "A written cause is missing in labkit/claims for nb.vs_random, nb.profile" in out
 
@@ -51,7 +51,7 @@ def test_the_command_judges_records_of_another_folder(results, thawed, tmp_path,
     assert cli.main(["claims", "--only", "09", "--results", str(other)]) == 0
     assert re.search(r"✓ nb\.size +holds", capsys.readouterr().out)
     assert cli.main(["claims", "--only", "09"]) == 0
-    assert "8 not yet run" in capsys.readouterr().out
+    assert "9 not yet run" in capsys.readouterr().out
     assert cli.main(["claims", "--results", str(tmp_path / "nowhere")]) == 2
     assert f"must be a folder with records; got {tmp_path / 'nowhere'}" in capsys.readouterr().err
 

@@ -57,7 +57,7 @@ class Check:
         """What the differences of some seeds say."""
         values = tuple(differences)
         mean, low, high = interval(values) if len(values) > 1 else 3 * values
-        reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {len(values)} seeds"
+        reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {_seeds(len(values))}"
         return cls(statement, statement.judge(mean, low, high), len(values), mean, low, high, reason, values)
 
     @property
@@ -118,14 +118,16 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
     """
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
-    enough, thawed = 1 if claim.exact else selection.enough, _thawed(selection)
+    thawed = _thawed(selection)
     explored = selection.exploration().values(measured) if selection.frozen else {}
 
-    def checked(statements: Sequence[Statement]) -> list[Check]:
-        found = (_check(statement, enough, thawed, fresh, every) for statement in statements)
-        return [_beside(check, selection, explored) for check in found]
+    def checked(statement: Statement, exact: bool = False) -> Check:
+        constant = exact and len(set(differences(statement, fresh))) == 1
+        found = _check(statement, 1 if constant else selection.enough, thawed, fresh, every)
+        return _beside(found, selection, explored)
 
-    checks, also = _shared_risk(checked(claim.statements)), tuple(checked(claim.also))
+    checks = _shared_risk([checked(statement, claim.exact) for statement in claim.statements])
+    also = tuple(checked(statement) for statement in claim.also)
     worst = _worst(checks)
     if claim.absent and selection.dataset == "world":
         return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset, also)
@@ -181,7 +183,7 @@ def _check(
         if len(differences(statement, every)) >= enough:
             reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
-        reason = f"{len(paired)} of {enough} seeds have every metric of it"
+        reason = f"every metric of it is there for {len(paired)} of {_seeds(enough)}"
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
             reason = f"no record of {', '.join(missing)}"
         return Check(statement, Outcome.NOT_RUN, len(paired), nan, nan, nan, reason)
@@ -201,9 +203,19 @@ def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[s
         check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
     if before := differences(statement, explored):
         mean = fmean(before)
-        sign = "the same sign" if mean * check.mean > 0 else "another sign"
-        check = replace(check, reason=f"{check.reason}; explored {mean:+.2f} on {len(before)} other seeds, {sign}")
+        both = f"{mean:+.2f} on {_seeds(len(before), 'other ')}, {_signs(mean, check.mean)}"
+        check = replace(check, reason=f"{check.reason}; explored {both}")
     return check
+
+
+def _signs(*means: float) -> str:
+    """How the signs of two means compare, as they are printed."""
+    up, down = (sum(round(sign * mean, 2) > 0 for mean in means) for sign in (1, -1))
+    return "the same sign" if 2 in (up, down) else "another sign" if up and down else "no difference in one of them"
+
+
+def _seeds(count: int, kind: str = "") -> str:
+    return f"{count} {kind}seed" + "s" * (count != 1)
 
 
 def _shared_risk(checks: Sequence[Check]) -> tuple[Check, ...]:

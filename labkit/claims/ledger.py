@@ -1,6 +1,6 @@
 """The ledger: every table and figure that the lab re-creates, and every claim of the papers.
 
-This folder has one ``<paper>.toml`` for each paper. A claim has one or two primary statements in ``holds_if`` (see
+This folder has one ``<paper>.toml`` for each paper. A claim has few primary statements, mostly one or two, in ``holds_if`` (see
 `labkit.claims.statement`), all of which must hold; those in ``also`` are shown beside and judge nothing. A row of a
 table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours`` the metrics that belong beside
 them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
@@ -26,7 +26,8 @@ a margin that is not larger than what the paper calls equal. What no seed change
 They change only with a reason in the commit's message, and never after looking at the seeds that judge.
 
 ``[confirm]`` freezes a paper: its ``seeds``, from 10 on, judge it all together or not at all, measured with the
-versions ``study`` and ``world``. Seeds 0 to 2 were looked at while the lab was built; they stand beside it.
+versions ``study`` and ``world``, and in the ``precision`` where it is not float32. Seeds 0 to 2 were looked at while
+the lab was built; they stand beside it.
 """
 
 import re
@@ -218,7 +219,7 @@ def _condition(paper: str, content: Any) -> Condition:
 
 def _confirm(paper: str, content: Any) -> Confirm:
     place = f"{paper}, confirm"
-    fields = _take(content, place, {"seeds": list, "study": int, "world": int}, {})
+    fields = _take(content, place, {"seeds": list, "study": int, "world": int}, {"precision": ""})
     seeds = fields["seeds"]
     if odd := [seed for seed in seeds if type(seed) is not int or not FRESH <= seed < DEVELOPMENT]:
         raise ClaimsError(
@@ -226,7 +227,9 @@ def _confirm(paper: str, content: Any) -> Confirm:
         )
     if len(seeds) < ENOUGH or len(set(seeds)) < len(seeds):
         raise ClaimsError(f"{place}: seeds must be {ENOUGH} or more, each once; got {seeds}")
-    return Confirm(tuple(seeds), fields["study"], fields["world"])
+    if fields["precision"] not in ("", "bf16", "fp16"):
+        raise ClaimsError(f'{place}: precision must be "bf16" or "fp16"; got {fields["precision"]!r}: none for float32')
+    return Confirm(tuple(seeds), fields["study"], fields["world"], fields["precision"])
 
 
 def _claim(paper: str, content: Any) -> Claim:

@@ -19,7 +19,8 @@ class Claim:
         statements: the primary ones, all of which must hold.
         numbers: the paper's, in words.
         cause: why the world speaks against it.
-        exact: it is a fact that no seed changes, or true by construction: one seed suffices, and it does not count.
+        exact: it is a fact that no seed changes, or true by construction: one seed suffices as long as all that there
+            are agree, and it does not count.
         absent: the condition that the claim is about, if the world lacks it.
         also: further statements, which are shown and judge nothing.
         counts: why the margins are the smallest differences that count.
@@ -160,11 +161,13 @@ class Confirm:
         seeds: all of them together, or nothing.
         study: version of the study.
         world: version of the world.
+        precision: of training, "bf16" or "fp16"; empty for float32.
     """
 
     seeds: tuple[int, ...]
     study: int
     world: int
+    precision: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from labkit.claims.records import Record
 from labkit.claims.selection import Selection
 from labkit.claims.statement import DECIDED, SYMBOLS, Outcome
 
+_UNJUDGED = (Outcome.ABSENT, Outcome.STALE, Outcome.NOT_RUN)
+
 
 def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
     """The verdicts for a terminal: by paper, with what was measured below each, counts and missing causes at the end.
@@ -43,9 +45,11 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
     summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])
     facts = len(verdicts) - len(counting)
     lines += ["", f"{len(counting)} claims: {summary}" + f"; {facts} facts that no seed changes" * bool(facts)]
-    if decided := sum(counts[outcome] for outcome in DECIDED):
+    if judged := sum(counts[outcome] for outcome in SYMBOLS if outcome not in _UNJUDGED):
+        decided = sum(counts[outcome] for outcome in DECIDED)
         lines.append(
-            f"{decided} are decided, each at a risk of {RISK:.0%}: expect at most {RISK * decided:.1f} to be wrong"
+            f"{judged} were judged, each at a risk of {RISK:.0%} to be decided wrongly, and {decided} of them are "
+            f"decided: expect at most {RISK * judged:.1f} of these to be wrong"
         )
     if due := [verdict.claim.id for verdict in verdicts if verdict.lacks_cause]:
         lines.append(f'A written cause is missing in labkit/claims for {", ".join(due)}: add cause = "..."')
@@ -70,30 +74,20 @@ def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> li
     rows = []
     for row in entry.rows:
         ours: list[list[float] | None] = []
-        stale = explored = False
+        odd: list[str] = []
         for column in columns:
             wanted = replace(selection, dataset=column.dataset, network=row.network or selection.network)
             records = [record for record in measured if record.metric == row.ours[column.index]]
-            stale |= any(wanted.counts(record) and wanted.is_stale(record) for record in records)
-            values = wanted.values(records).values()
-            if wanted.frozen and not values:  # what was seen before stands there until the frozen seeds are measured
-                values = wanted.exploration().values(records).values()
-                explored |= bool(values)
-            ours.append([value for metrics in values for value in metrics.values()] or None)
+            values, words = wanted.shown(records)
+            odd += [words] * bool(words)
+            ours.append([value for metrics in values.values() for value in metrics.values()] or None)
         rows.append(
             {
                 "name": row.name,
                 "paper": list(row.paper),
                 "ours": ours,
                 "why": row.why or ("" if any(ours) else "not yet run"),
-                "source": f"{SYMBOLS[Outcome.STALE]} {source}" if (source := _source(stale, explored)) else "",
+                "source": f"{SYMBOLS[Outcome.STALE]} {', '.join(dict.fromkeys(odd))}" if odd else "",
             }
         )
     return rows
-
-
-def _source(stale: bool, explored: bool) -> str:
-    """What is odd about recorded numbers, in words."""
-    if explored:
-        return "other seeds, measured before"
-    return "measured with an earlier version" if stale else ""

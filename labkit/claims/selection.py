@@ -61,6 +61,8 @@ class Selection:
         confirm = self.paper.confirm
         if confirm and self.dataset == "world" and (record.seed in confirm.seeds) == self.exploring:
             return False
+        if self.frozen and (self._is_newer(record, self.frozen) or record.precision != self.frozen.precision):
+            return False
         return (
             (record.dataset, record.profile) == (self.dataset, self.profile)
             and self._is_of_network(record)
@@ -71,8 +73,10 @@ class Selection:
 
     def is_stale(self, record: Record) -> bool:
         """Whether the study, or the world where it was used, has changed since."""
-        old_world = record.dataset == "world" and record.world < (self.world or 0)
-        return old_world or record.version < (self.version or 0)
+        world, version = self.world or 0, self.version or 0
+        if self.frozen:
+            world, version = max(world, self.frozen.world), max(version, self.frozen.study)
+        return (record.dataset == "world" and record.world < world) or record.version < version
 
     def values(self, measured: Iterable[Record], *, stale: bool = True) -> dict[int, dict[str, float]]:
         """The value of each metric by seed, in the order of the seeds.
@@ -107,6 +111,29 @@ class Selection:
             elif 0 in by_split:
                 values.setdefault(seed, {})[metric] = by_split[0].value
         return values
+
+    def shown(self, measured: Iterable[Record]) -> tuple[dict[int, dict[str, float]], str]:
+        """What a table shows, and what is odd about it: `values`, or what others had seen until a batch is complete.
+
+        So that nobody watches a batch grow: of a part of it, as of none, the table says as little as the verdict.
+
+        Args:
+            measured: records of one metric.
+        """
+        measured = list(measured)
+        values = self.values(measured)
+        if self.frozen and len(values) < self.enough:
+            if before := self.exploration().values(measured):
+                return before, "other seeds, measured before"
+            if values:
+                return values, f"{len(values)} of {self.enough} seeds, which judge nothing yet"
+        old = any(self.counts(record) and self.is_stale(record) for record in measured)
+        return values, "measured with an earlier version" if old else ""
+
+    @staticmethod
+    def _is_newer(record: Record, frozen: Confirm) -> bool:
+        """Whether a record is of a version to come after the frozen one: a batch is of one version."""
+        return record.version > frozen.study or record.world > frozen.world
 
     def _is_of_network(self, record: Record) -> bool:
         if self.network:

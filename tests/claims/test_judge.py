@@ -114,14 +114,14 @@ def test_a_frozen_batch_is_judged_whole_or_not_at_all():
     explored = batch([9, 9, 9], [1, 1, 1], [0, 1, 2])
     assert frozen(explored).outcome is Outcome.NOT_RUN
     part = batch([9, 9, 9], [1, 1, 1], [10, 11, 12])
-    assert (frozen(part).outcome, frozen(part).reason) == (Outcome.NOT_RUN, "3 of 4 seeds have every metric of it")
+    assert (frozen(part).outcome, frozen(part).reason) == (Outcome.NOT_RUN, "every metric of it is there for 3 of 4 seeds")
     other = batch([9], [1], [14])  # a seed that is not frozen does not fill the gap
     assert frozen(part + other).outcome is Outcome.NOT_RUN
     whole = part + batch([8], [1], [13])
     assert frozen(whole).outcome is Outcome.HOLDS
     assert frozen(whole).checks[0].seeds == 4
     assert frozen(whole + explored).reason.endswith("over 4 seeds; explored +8.00 on 3 other seeds, the same sign")
-    assert frozen(whole + batch([1], [9], [0])).reason.endswith("explored -8.00 on 1 other seeds, another sign")
+    assert frozen(whole + batch([1], [9], [0])).reason.endswith("explored -8.00 on 1 other seed, another sign")
 
 
 def test_a_frozen_batch_does_not_judge_another_version():
@@ -132,10 +132,32 @@ def test_a_frozen_batch_does_not_judge_another_version():
     assert frozen(whole, world=3).outcome is Outcome.STALE
 
 
+@pytest.mark.parametrize("change", [{"version": 6}, {"world": 3}, {"precision": "bf16"}])
+def test_a_frozen_batch_takes_no_records_of_a_later_version_or_another_precision(change):
+    whole = batch([9, 9, 9, 8], [1, 1, 1, 1], [10, 11, 12, 13])
+    mixed = [replace(line, **change) if line.seed > 11 else line for line in whole]
+    assert frozen(mixed).outcome is Outcome.NOT_RUN
+    assert frozen(mixed, version=None, world=None).outcome is Outcome.NOT_RUN
+    older = [replace(line, version=4) if line.seed > 11 else line for line in whole]
+    assert frozen(older, version=None, world=None).outcome is Outcome.STALE
+
+
+@pytest.mark.parametrize(
+    ("before", "words"), [([5], "the same sign"), ([-5], "another sign"), ([0], "no difference in one of them")]
+)
+def test_what_was_explored_stands_beside_the_verdict(before, words):
+    whole = batch([9, 9, 9, 8], [1, 1, 1, 1], [10, 11, 12, 13])
+    assert frozen(whole + batch(before, [0], [2])).reason.endswith(f" on 1 other seed, {words}")
+
+
 def test_of_a_fact_one_seed_is_enough_and_an_absent_condition_is_named():
     lines = measured("a", 9) + measured("b", 1)
     assert verdict(one_claim("a > b by 1", exact=True), lines).outcome is Outcome.HOLDS
     assert verdict(one_claim("a > b by 1"), lines).outcome is Outcome.NOT_RUN
+    varying = measured("a", 9, 8) + measured("b", 1, 1)
+    assert verdict(one_claim("a > b by 1", exact=True), varying).outcome is Outcome.NOT_RUN
+    beside = replace(one_claim("a > b by 1", exact=True), also=claims.parse("a > b by 2"))
+    assert verdict(beside, lines).also[0].outcome is Outcome.NOT_RUN
     absent = verdict(one_claim("a > b by 1", absent="videos of minutes"), lines)
     assert (absent.outcome, absent.reason) == (Outcome.ABSENT, "the world lacks videos of minutes")
     real = [replace(line, dataset="ucf101", world=0) for line in measured("a", 9, 9, 9) + measured("b", 1, 1, 1)]
@@ -162,9 +184,9 @@ def test_the_rule_keeps_its_promises_on_made_up_seeds(true, spread, wanted, most
 
 def test_too_few_seeds_and_unpaired_seeds_are_not_judged():
     few = verdict(one_claim("a > b by 1"), measured("a", 9, 9) + measured("b", 1, 1))
-    assert (few.outcome, few.reason) == (Outcome.NOT_RUN, "2 of 3 seeds have every metric of it")
+    assert (few.outcome, few.reason) == (Outcome.NOT_RUN, "every metric of it is there for 2 of 3 seeds")
     apart = measured("a", 9, 9, 9) + measured("b", 1, 1, 1, seeds=[2, 3, 4])
-    assert verdict(one_claim("a > b by 1"), apart).reason == "1 of 3 seeds have every metric of it"
+    assert verdict(one_claim("a > b by 1"), apart).reason == "every metric of it is there for 1 of 3 seeds"
     assert verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9)).reason == "no record of b"
     assert verdict(one_claim("a > b by 1"), []).reason == "no record of a, b"
 

@@ -36,9 +36,15 @@ def test_until_the_frozen_seeds_are_measured_a_table_shows_others_and_says_so():
     explored = measured("size.full", 80, 82, seeds=[0, 1], version=1)
     row = claims.beside(table, explored, Selection(paper, version=2))[3]
     assert (row["ours"], row["source"]) == ([None, [80.0, 82.0]], "↻ other seeds, measured before")
-    frozen = measured("size.full", 70, seeds=paper.confirm.seeds[:1], version=2)
-    row = claims.beside(table, explored + frozen, Selection(paper, version=2))[3]
-    assert (row["ours"], row["source"]) == ([None, [70.0]], "")
+    now = {"version": paper.confirm.study, "world": paper.confirm.world}
+    selection = Selection(paper, version=paper.confirm.study)
+    frozen = measured("size.full", *range(70, 75), seeds=paper.confirm.seeds, **now)
+    row = claims.beside(table, explored + frozen[:4], selection)[3]
+    assert (row["ours"], row["source"]) == ([None, [80.0, 82.0]], "↻ other seeds, measured before")
+    row = claims.beside(table, frozen[:4], selection)[3]
+    assert row["source"] == "↻ 4 of 5 seeds, which judge nothing yet"
+    row = claims.beside(table, explored + frozen, selection)[3]
+    assert (row["ours"], row["source"]) == ([None, [70.0, 71.0, 72.0, 73.0, 74.0]], "")
 
 
 def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_not():
@@ -47,7 +53,7 @@ def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_
         return claims.report([verdict(claim, measured)])
 
     three = measured("a", 9, 9, 9)
-    assert "\n      · 2 of 3 seeds have every metric of it\n" in shown(three + measured("b", 1, 1), "a > b by 1")
+    assert "\n      · every metric of it is there for 2 of 3 seeds\n" in shown(three + measured("b", 1, 1), "a > b by 1")
     half = shown(three + measured("b", 1, 1, 1), "a > b by 1", "a > c by 1")
     assert "\n      ✓ a > b by 1: " in half
     assert "\n      · no record of c\n" in half
