@@ -275,7 +275,8 @@ class FrameRNN(FrameCodes):
         """Section "Conclusions", Figure 7: do the mean codes cluster by class?"""
         codes = one_of_each_group(Codes.concatenate(self.codes()))
         same, chance = class_clustering(codes.codes, codes.labels)
-        return {"cluster.same": per_clip(same), "cluster.chance": Measure(100 * chance)}
+        found = per_clip(same)._replace(hits=None)  # a clip of each class and group, not the clips of a set
+        return {"cluster.same": found, "cluster.chance": Measure(100 * chance)}
 
     # --- what the rows are about, and what they lack
 

@@ -2,8 +2,10 @@
 
 The large set is UCF101, the small one HMDB51; in the lab's world they are eighteen and twelve actions of puppets, five
 of them in both. A fifth of the training clips of each class, whole groups of them, is held out from all networks, for
-the SVM to learn from and for choices to be made on; the paper trains on these clips as well. It fuses the network whose
-last layer was trained, we the best one on the held-out clips; it trains a multi-task network for each set, we one.
+the SVM to learn from and for choices to be made on; the paper trains on these clips as well. Of the world's small set
+one group is trained on and another one is held out, so that the SVM sees as many clips again as the networks. The paper
+fuses the network whose last layer was trained, we the best one on the held-out clips; it trains a multi-task network
+for each set, we one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +71,10 @@ class TwoStream(TwoStreamModels):
         return self.accuracy(scores, self.large.test.labels)
 
     def best_spatial(self) -> str:
-        """The spatial network that is best on the held-out clips of split 1: test clips must not choose."""
+        """The spatial network that is best on the held-out clips of split 1: test clips must not choose.
+
+        Some of these clips test another split; a choice among six networks hardly knows that.
+        """
         if self.split != 1:
             return self.sibling(split=1).best_spatial()
         starts = ("scratch", "fine_tune", "last_layer")

@@ -93,13 +93,19 @@ class TwoStreamModels(Study):
     def small(self) -> ThreeParts:
         """HMDB51, or the twelve actions of the world's second set, of which one group of clips is trained on.
 
-        As HMDB51, which is cut from movies, the second set is harder, see `RESTLESS`.
+        Each split trains on another group, and holds out another one, of as many clips. As HMDB51, which is cut from
+        movies, the second set is harder, see `RESTLESS`.
         """
         if self.dataset == "world":
             parts = (self._actions(world.SecondActions, part, difficulty=RESTLESS) for part in ("train", "test"))
             sets = with_held_out(*parts)
-            return sets._replace(train=_of_groups(sets.train, 1))
+            return ThreeParts(self._one_group(sets.train), self._one_group(sets.held_out), sets.test)
         return with_held_out(*(self._official(data.HMDB51, "hmdb51", part) for part in ("train", "test")))
+
+    def _one_group(self, clips: Clips) -> Clips:
+        """The clips of one group, another one for each split."""
+        groups = clips.groups.unique()
+        return clips.subset((clips.groups == groups[(self.split - 1) % len(groups)]).nonzero().flatten())
 
     @cached_property
     def few(self) -> ThreeParts:

@@ -53,7 +53,14 @@ def test_no_clip_is_in_two_parts_and_the_small_set_has_one_group_to_train_on(tog
         names = [{clip.name for clip in part} for part in sets]
         assert len(set.union(*names)) == sum(map(len, names))
         assert all(len(part.labels.unique()) == len(part.classes) for part in sets)
-    assert len(together.small.train.groups.unique()) == 1
+    assert len(together.small.train.groups.unique()) == len(together.small.held_out.groups.unique()) == 1
+
+
+def test_each_split_of_the_small_set_learns_from_another_group():
+    sets = [TwoStream("study", seed=1000, split=split).small for split in (1, 2, 3)]
+    trained, held_out = ([int(getattr(parts, name).groups[0]) for parts in sets] for name in ("train", "held_out"))
+    assert len(set(trained)) == len(set(held_out)) == 3
+    assert all(len(parts.train) == len(parts.held_out) == 24 for parts in sets)
 
 
 def test_conditions_are_measured_on_a_few_clips_and_on_four_times_as_many_test_groups(together):
