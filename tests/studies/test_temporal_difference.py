@@ -88,7 +88,7 @@ def test_the_baseline_starts_where_the_tdn_does_and_trains_for_as_long(together)
     for network, name in ((tsn, "tsn"), (together.tdn(), "tdn")):
         first, joint = (together._keeper.memory[f"{name}.rgb.{phase}"][1] for phase in ("first", "joint"))
         assert network is together._keeper.memory[f"{name}.rgb.joint"][0]
-        for artefact, recipe in ((first, together.recipe()), (joint, together.recipe(joint=True))):
+        for artefact, recipe in ((first, together.recipe()), (joint, together.recipe(phase="joint"))):
             assert artefact.notes["facts"]["steps"] == str(recipe.steps)
             assert artefact.notes["facts"]["seed"] == str(recipe.seed)
     frozen = together._keeper.memory["tdn.rgb.first"][0].image
@@ -113,7 +113,11 @@ def test_recipes_are_shortened_in_proportion():
     study, paper = TemporalDifference("lesson").recipe(), TemporalDifference("study").recipe()
     assert (paper.steps, paper.schedule) == (150, {100: 5e-3})
     assert (study.steps, study.schedule) == (120, {80: 5e-3})
-    assert TemporalDifference("study").recipe(joint=True).steps == 50
+    assert TemporalDifference("study").recipe(phase="joint").steps == 50
+    start = TemporalDifference("study").recipe(phase="start")
+    assert (start.steps, start.schedule) == (450, {300: 5e-3})
+    real = TemporalDifference("paper", dataset="hmdb51", data_root="somewhere")
+    assert real.recipe(phase="start") == real.recipe()
 
 
 def test_curves_are_of_the_networks_of_table_5_1(together):
