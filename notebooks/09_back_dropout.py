@@ -373,9 +373,9 @@ board.table(
 
 # %% [markdown]
 # > As soon as there are enough images of each wrong class, a larger set names the same neurons: compare the two percentages
-# > above. In our studies, whose penalty sets are larger, two thirds name all of them, and the same neurons give the same
-# > network. So `nb.size` is decided by how we read the method, and not by data. In this reading, the paper's 16 points cannot
-# > come from which neurons are dropped.
+# > above. In our studies, whose penalty sets are larger, two thirds name nearly all of them: only a wrong class of few images
+# > names fewer. Nearly the same neurons give nearly the same network, so our reading of the method leaves `nb.size` little
+# > room, and in this reading the paper's 16 points cannot come from which neurons are dropped.
 # >
 # > Perhaps its penalty images are *learned*, with their right labels: it speaks of "the size of penalty set to re-train the
 # > model". Then a larger set means more data. The study has this reading too (rows `learned.third`, `learned.two_thirds`,

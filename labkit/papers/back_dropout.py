@@ -22,7 +22,8 @@ that stands in sentences of sections 3.3, 4.3 and 4.4, which are read here like 
   |w| all images of one wrong class would name the same neuron. So links are taken from the strongest downwards; each
   one that joins an image not yet used and a neuron not yet taken is a vote (`walk_back`). Votes stop when the layer has
   lost its fraction. So the number of images is tied to the number of neurons, as in the text. A larger penalty set can
-  then only offer more wrong classes; once all of them are there it names the same neurons, and Table 2 cannot come out.
+  then only offer more wrong classes; once all of them are there, with many images each, it names nearly the same
+  neurons, and Table 2 cannot come out.
 - *"All the neurons connected to the dropped neurons in the preceding layers"*. In fully connected layers these are all
   neurons. Here it is the one with the strongest link among those not yet taken: one neuron in each layer for each
   image. fc6 is twice as wide as fc7, so it takes twice as many votes to lose the same fraction.

@@ -83,7 +83,7 @@ class BackDropout(Study):
     """All rows of the paper's tables and figures."""
 
     paper = "back_dropout"
-    version = 3
+    version = 4
     networks = ("cnn_m",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(6, 1, 3, 12, 0.01, 8, 1, 2, 1, 16, (6, 24)),
@@ -147,7 +147,7 @@ class BackDropout(Study):
     def weights(self) -> Path:
         """Of the network of the source task: the world's, or a CNN-M-2048 trained on ImageNet."""
         if self.size == "tiny":
-            return source_weights("cnn_m", source="postures")
+            return source_weights("cnn_m", self.seed, source="postures")
         return Path(self.data_root, "cnn_m_imagenet.safetensors")
 
     def pre_trained(self) -> CNNM:
@@ -311,7 +311,10 @@ class BackDropout(Study):
     # --- Figures 4 and 5: class by class
 
     def profiles(self) -> dict[str, dict[str, Tensor]]:
-        """Precision and recall of each class ``(K,)``, by contender; NaN for classes that have none."""
+        """Precision and recall of each class ``(K,)``, by contender; NaN for classes that have none.
+
+        Scores are means over a contender's trainings; the fine-tuned network, which comes first, has one.
+        """
         labels = self.clips.test.labels
         return {
             name: dict(zip(("precision", "recall"), metrics.precision_recall(scores.mean(0), labels), strict=True))
@@ -388,7 +391,7 @@ class BackDropout(Study):
     @cached_property
     def source_network(self) -> tuple[CNNM, Sequence[str]]:
         """The small network of the world's source task as it comes with the lab, and the names of its classes."""
-        path = source_weights("cnn_m", source="postures")
+        path = source_weights("cnn_m", self.seed, source="postures")
         classes = card(path)["classes"]
         network = back_dropout.cnn_m(len(classes), size="tiny")
         load_weights(network, path)
