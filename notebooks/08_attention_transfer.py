@@ -427,7 +427,8 @@ board.table("table 3", claimed=("att.web",))
 #
 # **The paper** says that its embedding leads to "better performance compared with a one-hot embedding", and that easy
 # negatives "can lead to slow convergence", without numbers. Here they are, with the same attention maps; `hard_steps` is the
-# percentage of the steps after which nine tenths of the better final accuracy are reached. **Predict** both.
+# percentage of the steps after which nine tenths of the better final accuracy are reached, `hard_area` the mean accuracy over
+# all of the training. **Predict** both.
 
 # %%
 study.measure("word.embedding", "word.fisher", "word.one_hot", "mining")
