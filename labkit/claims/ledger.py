@@ -1,9 +1,9 @@
 """The ledger: every table and figure that the lab re-creates, and every claim of the papers.
 
-This folder has one ``<paper>.toml`` for each paper. A claim has few primary statements, mostly one or two, in ``holds_if`` (see
-`labkit.claims.statement`), all of which must hold; those in ``also`` are shown beside and judge nothing. A row of a
-table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours`` the metrics that belong beside
-them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
+This folder has one ``<paper>.toml`` for each paper. A claim has a few primary statements in ``holds_if``, mostly one or
+two (see `labkit.claims.statement`), all of which must hold; those in ``also`` are shown beside and judge nothing. A row
+of a table has in ``paper`` the paper's cells ("-" where it leaves one empty), and in ``ours`` the metrics that belong
+beside them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
 
 A table has one ``unit``, or a list of one for each column, with which the meanings of its metrics begin; each meaning
 under ``[metrics]`` begins with its own.

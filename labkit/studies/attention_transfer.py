@@ -371,12 +371,9 @@ class AttentionTransfer(PhotosAndVideos):
         """
         ways, labels = {"hard": True, "random": False}, self.interactions.test.labels
         goal = 0.9 * max(metrics.accuracy(self.scores_by_energy(hard=hard), labels) for hard in ways.values())
-        steps = self.recipe("energy_net").steps
-        curves = {way: self.curve(hard=hard) for way, hard in ways.items()}
-        return {
-            **{f"mining.{way}_steps": Measure(percent_of_steps_to(curve, goal, steps)) for way, curve in curves.items()},
-            **{f"mining.{way}_area": Measure(100 * area_under(curve)) for way, curve in curves.items()},
-        }
+        curves, steps = {way: self.curve(hard=hard) for way, hard in ways.items()}, self.recipe("energy_net").steps
+        soon = {f"mining.{way}_steps": Measure(percent_of_steps_to(curves[way], goal, steps)) for way in ways}
+        return soon | {f"mining.{way}_area": Measure(100 * area_under(curves[way])) for way in ways}
 
     def curve(self, shown: str = "accuracy", embedding: str = "", hard: bool = True) -> list[tuple[int, float]]:
         """What was noted, by step, while the EnergyNet of the ResNet and filtered photos learned."""

@@ -57,7 +57,7 @@ def test_numbers_of_clips_are_those_behind_a_metric(together):
 
 
 def test_hits_are_those_of_the_clips_that_are_counted(together):
-    for row, measures in together.measures.items():
+    for measures in together.measures.values():
         for metric, measure in measures.items():
             if measure.hits is not None:
                 assert len(measure.hits) == together.clip_counts(metric)[1][0]
