@@ -139,7 +139,10 @@ def _add_study(commands: Any) -> None:
     run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
     run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")
     run.add_argument(
-        "--again", default="", metavar="WHY", help="run rows that have records already as well; it is noted"
+        "--again",
+        default="",
+        metavar="WHY",
+        help="run rows that have records already as well, with the networks that are kept; the reason is noted",
     )
     run.add_argument("--frozen", action="store_true", help="the frozen batches of all papers, a seed of each in turn")
     run.add_argument("--minutes", type=float, default=math.inf, metavar="N", help="start no further row after so long")
@@ -195,9 +198,11 @@ def _study(options: argparse.Namespace) -> int:
                 "--out must be a folder where labkit has no clone; got none: say where trainings and records go"
             )
         if settings.pop("frozen", False):
-            if options.number or options.rows or options.seeds or options.splits:
+            written = ("number", "rows", "seeds", "splits", "network", "precision", "data_root")
+            if options.dataset != "world" or any(getattr(options, name) for name in written):
                 raise ValueError(
-                    "--frozen must stand without a notebook, rows, seeds and splits: they are in the ledger"
+                    "--frozen must stand without a notebook, rows, seeds, splits, network, precision and real data: "
+                    "they are in the ledger"
                 )
             return command.run_frozen(
                 **{name: settings[name] for name in settings if name not in ("rows", "seeds", "splits")}

@@ -159,7 +159,7 @@ def _thawed(selection: Selection) -> str:
     """Why a frozen batch cannot judge any more: the study or the world is another one; empty if it can."""
     frozen = selection.frozen
     now = (selection.version, selection.world)
-    if frozen is None or None in now or now == (frozen.study, frozen.world):
+    if frozen is None or None in now or now == frozen.versions:
         return ""
     return f"frozen for the study's version {frozen.study} and the world's {frozen.world}; now {now[0]} and {now[1]}"
 

@@ -169,6 +169,11 @@ class Confirm:
     world: int
     precision: str = ""
 
+    @property
+    def versions(self) -> tuple[int, int]:
+        """Of the study and of the world."""
+        return self.study, self.world
+
 
 @dataclass(frozen=True)
 class Paper:

@@ -126,13 +126,17 @@ def unpack_hits(text: str, count: int) -> "Tensor":
 def write(measured: Iterable[Record], folder: Path | None = None) -> None:
     """Keep records; an earlier one with the same key is replaced.
 
+    Of a seed that judges only with a reason, in ``again``: else seeds could be drawn until they say what one likes to
+    hear. A record that says the same as the earlier one changes nothing.
+
     Args:
         measured: what one run of a row gave, or of several.
         folder: gets one file for each row and seed, written whole, so that nobody has to wait for anybody. Without it
             the records go into the lab's own results; of these, only the profiles ``study`` and ``paper``.
 
     Raises:
-        ClaimsError: unknown paper, profile or metric, a value that is not finite, or a damaged file.
+        ClaimsError: unknown paper, profile or metric, a value that is not finite, a damaged file, or an earlier record
+            that must not be replaced: of a later version, or of a seed that judges.
     """
     measured = list(measured)
     for record in measured:
@@ -147,7 +151,9 @@ def write(measured: Iterable[Record], folder: Path | None = None) -> None:
         files.setdefault(folder / record.paper / _file_name(record), {})[record.key] = record
     for path, group in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _store(path, group.values())
+        _store(
+            path, _replaced([record for record in _read(path, path.parent.name) if record.key in group], group.values())
+        )
 
 
 def records(paper: str, folder: Path | None = None) -> list[Record]:
@@ -177,8 +183,42 @@ def records(paper: str, folder: Path | None = None) -> list[Record]:
 def _merge(path: Path, fresh: Iterable[Record]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with lock(path.parent, wait=True):
-        kept = {record.key: record for record in _read(path, path.stem)}
-        _store(path, (kept | {record.key: record for record in fresh}).values())
+        _store(path, _replaced(_read(path, path.stem), fresh))
+
+
+def _replaced(kept: Iterable[Record], fresh: Iterable[Record]) -> Iterable[Record]:
+    """Records after fresh ones have come, each of which may replace one."""
+    by_key = {record.key: record for record in kept}
+    for record in fresh:
+        before = by_key.get(record.key)
+        if before is None or not _same(before, record):
+            if before is not None:
+                _require_replaceable(before, record)
+            by_key[record.key] = record
+    return by_key.values()
+
+
+def _same(before: Record, record: Record) -> bool:
+    """Whether two records with the same key say the same: values that a file has rounded are equal."""
+    of = ("row", "version", "world", "precision", "again")
+    return math.isclose(before.value, record.value, abs_tol=1e-6) and all(
+        getattr(before, name) == getattr(record, name) for name in of
+    )
+
+
+def _require_replaceable(before: Record, record: Record) -> None:
+    confirm, place = ledger()[record.paper].confirm, f"{record.metric}, seed {record.seed}"
+    if (record.world, record.version) < (before.world, before.version):
+        raise ClaimsError(
+            f"{place}, has a record of version {before.version} in world {before.world}; got one of version "
+            f"{record.version} in world {record.world}: update the clone"
+        )
+    judges = confirm is not None and record.seed in confirm.seeds and record.dataset == "world"
+    if judges and record.profile in COUNTING and not record.again:
+        raise ClaimsError(
+            f"{place}, judges a claim and has its record, {before.value:g}; got {record.value:g}: it is replaced only "
+            'with a reason, --again "why"'
+        )
 
 
 def _store(path: Path, kept: Iterable[Record]) -> None:
@@ -203,7 +243,7 @@ def _read(path: Path, paper: str) -> list[Record]:
             record = _as_record(json.loads(line))
             if record.paper != paper:
                 raise ValueError(f"paper is {record.paper!r}")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ClaimsError(
                 f"{path}, line {number}: must be a record as JSON; {error}: delete the line, then run that seed again"
             ) from error

@@ -19,6 +19,7 @@ from labkit.studies.plan import judging_rows
 from labkit.studies.preflight import preflight
 from labkit.studies.rows import Row
 from labkit.studies.study import Study
+from labkit.world import VERSION as WORLD
 
 
 def run(
@@ -44,7 +45,8 @@ def run(
         splits: official splits; empty: those that each row is measured on.
         profile: of the study.
         out: folder of artefacts and records; None: ``build/studies`` for the former, the clone's ledger for the latter.
-        again: why rows that have records are run as well; it stays in their new records. Empty: they are not.
+        again: why rows that have records are run as well; it stays in their new records, and those that have it already
+            are left out. What they need of trained networks is read where it is kept. Empty: they are not.
         minutes: after which no further row is started.
         settings: see `Study`.
 
@@ -65,7 +67,7 @@ def run(
         for split, names in places.items():
             study = build(seed, split)  # each for a moment: studies hold the clips that they have looked at
             here = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
-            if due := [name for name in here if again or not recorded(study, name, _folder(out))]:
+            if due := [name for name in here if _to_run(study, name, out, again)]:
                 runs.append((seed, split, due))
                 problems |= dict.fromkeys(preflight(study, due))
     if not runs:
@@ -82,7 +84,7 @@ def run(
                 left = len(due) - due.index(name) + sum(len(names) for _, _, names in runs)
                 print(f"{minutes:g} minutes are over: {left} rows are left, the same command continues")
                 return 1 if failures else 0
-            if again or not recorded(study, name, _folder(out)):  # by another process, since we have looked
+            if _to_run(study, name, out, again):  # else another process has run it, since we have looked
                 failures += not _run_row(study, name, _folder(out), again)
                 study.release()
     return 1 if failures else 0
@@ -103,6 +105,13 @@ def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
     frozen = [paper for paper in claims.ledger().values() if paper.confirm]
     if not frozen:
         print("nothing to run: no paper is frozen, see [confirm] in labkit/claims")
+    for paper in frozen:
+        if paper.confirm and (now := (study_of(paper.notebook).version, WORLD)) != paper.confirm.versions:
+            print(
+                f"{paper.notebook} is left out: frozen for version {paper.confirm.study} of the study and "
+                f"{paper.confirm.world} of the world; now {now[0]} and {now[1]}: freeze it anew, for fresh seeds"
+            )
+            frozen = [other for other in frozen if other is not paper]
     end, status = time.monotonic() + 60 * minutes, 0
     for paper, seed in _in_turn(frozen):
         if time.monotonic() > end:
@@ -131,7 +140,13 @@ def _is_due(number: str, name: str, seed: int, *, again: str = "", out: Path | N
     settings = {**settings, "seed": seed, "out": out, "progress": False}
     studies = [kind(split=split, **settings) for split in declared.splits]
     here = [study for study in studies if declared.is_measured_on(study.dataset, study.split)]
-    return any(again or not recorded(study, name, _folder(out)) for study in here)
+    return any(_to_run(study, name, out, again) for study in here)
+
+
+def _to_run(study: Study, name: str, out: Path | None, again: str) -> bool:
+    """Whether a row lacks records, or has some that were not yet measured once more for a reason."""
+    lines = recorded(study, name, _folder(out))
+    return not lines or (bool(again) and any(line.again != again for line in lines))
 
 
 def _run_alone(number: str, row: str, seed: int, **settings: Any) -> int:
@@ -168,7 +183,7 @@ def _run_row(study: Study, name: str, folder: Path | None, again: str) -> bool:
     place = f"{name}, split {study.split}, seed {study.seed}"
     try:
         values = study.measure(name)
-        lines = records(study, name, again)
+        lines = records(study, name, again if recorded(study, name, folder) else "")
         claims.write(lines, folder)
     except Exception as error:  # whatever it is, the other rows are run
         notes = " ".join(getattr(error, "__notes__", []))

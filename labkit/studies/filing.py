@@ -13,7 +13,7 @@ def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
     Args:
         study: that has measured it.
         name: of the row.
-        again: why it was measured once more, if it was.
+        again: why it was measured once more; empty where it was not, or where nothing had been recorded.
     """
     lines = []
     for metric, measure in study.measures[name].items():
@@ -48,6 +48,8 @@ def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
 
 def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record]:
     """The records of a row with the settings of a study, its version and the world's; empty if a metric lacks one.
+
+    The precision is none of these settings: records of one are not replaced by those of another unasked.
 
     Args:
         study: of these settings.

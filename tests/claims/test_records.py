@@ -126,6 +126,31 @@ def test_a_row_run_again_replaces_its_file(tmp_path):
     assert [(record.metric, record.value) for record in records("back_dropout", tmp_path)] == [("size.full", 2.0)]
 
 
+@pytest.mark.parametrize("place", ["the ledger", "a folder"])
+def test_a_record_that_judges_is_replaced_only_with_a_reason(own, tmp_path, place):
+    folder, frozen = (None if place == "the ledger" else tmp_path / "out"), ledger()["back_dropout"].confirm
+    now = {"row": "size", "version": frozen.study, "seed": frozen.seeds[0]}
+    note(folder, {"size.full": 80.0}, **now)
+    note(folder, {"size.full": 80.0}, machine="another", **now)  # says the same
+    with pytest.raises(claims.ClaimsError, match=r"size.full, seed \d+, judges a claim .*80; got 90: .*--again"):
+        note(folder, {"size.full": 90.0}, **now)
+    with pytest.raises(claims.ClaimsError, match="judges a claim"):
+        note(folder, {"size.full": 80.0}, **now | {"version": frozen.study + 1})
+    assert [(line.value, line.machine) for line in records("back_dropout", folder)] == [(80.0, "")]
+    note(folder, {"size.full": 90.0}, again="the rate was wrong", **now)
+    assert [line.value for line in records("back_dropout", folder)] == [90.0]
+    note(folder, {"size.full": 70.0}, **now | {"profile": "smoke"} if folder else {"seed": 1000})
+
+
+def test_a_record_is_not_replaced_by_one_of_an_earlier_version(own):
+    note(None, {"size.full": 80.0}, version=3)
+    with pytest.raises(
+        claims.ClaimsError, match="has a record of version 3 in world 2; got one of version 2 in world 2"
+    ):
+        note(None, {"size.full": 70.0}, version=2)
+    assert [line.value for line in records("back_dropout")] == [80.0]
+
+
 def test_the_file_of_a_row_wins_over_that_of_the_paper(own):
     note(own, {"fine_tuned": 2.0}, row="fine_tuned")
     note(None, {"fine_tuned": 1.0, "size.full": 3.0})  # written later

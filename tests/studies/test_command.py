@@ -91,6 +91,13 @@ def test_every_row_on_its_splits_once_a_seed(study_run, tmp_path):
     assert len(study_run("--seeds", "5,5", "--again", "the rate was wrong")[1]) == 3
     again = {line.seed: line.again for line in claims.records("two_stream", tmp_path / "out" / "results")}
     assert again == {5: "the rate was wrong", 6: ""}
+    assert len(study_run("--seeds", "5,6", "--again", "the rate was wrong")[1]) == 3  # seed 5 has been run again
+    assert study_run("--seeds", "5,6", "--again", "the rate was wrong")[1][0].startswith("nothing to run")
+
+
+def test_a_reason_to_run_again_stands_only_where_there_was_a_record(study_run, tmp_path):
+    study_run("--seeds", "5", "--again", "the rate was wrong")
+    assert {line.again for line in claims.records("two_stream", tmp_path / "out" / "results")} == {""}
 
 
 def test_it_stops_after_so_many_minutes_and_continues(study_run, tmp_path):

@@ -7,6 +7,7 @@ from puppets import a_record, one_claim
 
 from labkit import claims, cli
 from labkit.studies import command, plan, study_of
+from labkit.world import VERSION as WORLD
 
 
 def test_a_batch_runs_the_rows_of_the_claims_and_no_others():
@@ -50,7 +51,9 @@ def test_the_command_prints_it_and_names_an_unknown_notebook(capsys):
 
 def freeze(monkeypatch, **seeds):
     papers = {name: replace(claims.ledger()[name], confirm=None) for name in ("two_stream", "frame_rnn", "conv_vlad")}
-    papers |= {name: replace(papers[name], confirm=claims.Confirm(those, 4, 2)) for name, those in seeds.items()}
+    for name, those in seeds.items():
+        version = study_of(papers[name].notebook).version
+        papers[name] = replace(papers[name], confirm=claims.Confirm(those, version, WORLD))
     monkeypatch.setattr(claims, "ledger", lambda: papers)
 
 
@@ -80,8 +83,21 @@ def test_each_row_of_a_frozen_batch_is_a_command_that_leaves_records(monkeypatch
     assert {(one.row, one.seed, one.profile) for one in records} == {("average", 12, "smoke")}
     assert command.run_frozen(**settings) == 0
     assert capfd.readouterr().out == "03, seed 12: 0 rows to run, 1 have records\n"
-    assert command.run_frozen(**{**settings, "again": "to see whether it is the same"}) == 0
+    again = {**settings, "again": "to see whether it is the same"}
+    assert command.run_frozen(**again) == 0
     assert "✓ average, split 1, seed 12" in capfd.readouterr().out
+    assert command.run_frozen(**again) == 0
+    assert capfd.readouterr().out == "03, seed 12: 0 rows to run, 1 have records\n"
+
+
+def test_a_paper_that_has_changed_since_it_was_frozen_is_not_run(monkeypatch, capsys, tmp_path):
+    freeze(monkeypatch, frame_rnn=(12, 13, 14))
+    monkeypatch.setattr(study_of("03"), "version", study_of("03").version + 1)
+    monkeypatch.setattr(command, "_run_alone", None)
+    assert command.run_frozen(profile="study", out=tmp_path) == 0
+    assert capsys.readouterr().out.startswith(
+        "03 is left out: frozen for version 4 of the study and 2 of the world; now 5"
+    )
 
 
 @pytest.mark.parametrize(("status", "words"), [(-9, "killed by signal 9"), (2, "")])
@@ -95,6 +111,8 @@ def test_a_row_that_fails_does_not_keep_the_others_from_running(status, words, m
     ("arguments", "message"),
     [
         (["--frozen", "--seeds", "3"], "--frozen must stand without"),
+        (["--frozen", "--precision", "fp16"], "--frozen must stand without"),
+        (["--frozen", "--dataset", "hmdb51"], "--frozen must stand without"),
         (["02", "--frozen"], "--frozen must stand without"),
         ([], "NN must be the number of a notebook; got none"),
     ],
