@@ -35,6 +35,8 @@ from labkit.viz import (
     paper_table,
 )
 
+_EARLIER = f"{claims.SYMBOLS[claims.Outcome.STALE]} measured with an earlier version of the study"
+
 Counts = tuple[tuple[int, int], tuple[int, int]]  # training and test clips: how many, and how many the lists name
 
 
@@ -196,10 +198,11 @@ class Scoreboard:
             name: of the condition in the ledger, e.g. ``"shadow"``.
             start: the slider's first position; -1 for the last one.
         """
-        declared = self.paper.conditions[name]
+        declared, found = self.paper.conditions[name], reached(self.paper.name, name, self.folder)
+        older = f"<br>{_EARLIER}" if found.values and found.version < self._run.version else ""
         return condition_slider(
-            reached(self.paper.name, name, self.folder),
-            title=declared.title,
+            found.values,
+            title=declared.title + older,
             alt=f"What {', '.join(declared.systems.values())} reach.",
             y_title=declared.unit,
             slider=declared.knob,

@@ -2,8 +2,8 @@
 
 The mean and the spread of each statement are taken as earlier records have them, of whatever version: they are all
 there is before a batch is run. The spread of three seeds is worth little, so it is shared within a paper, as Smyth does
-(2004): the root mean square over all of its statements counts as much as five seeds. Then many batches are made up and
-judged.
+(2004): the root mean square over all of its statements in the same unit counts as much as five seeds. Then many batches
+are made up and judged.
 """
 
 import math
@@ -18,6 +18,7 @@ from labkit.claims.paper import Claim
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
 from labkit.claims.statement import DECIDED, Outcome, Statement
+from labkit.claims.words import unit_of
 
 BATCHES = 400  # made up for each claim
 SHARED = 4  # degrees of freedom of the shared spread, beside those of the statement's own seeds
@@ -46,12 +47,17 @@ def chances(selection: Selection, measured: Iterable[Record], seeds: int) -> lis
     values = selection.exploration().values(measured)
     counted = [claim for claim in selection.paper.claims if not claim.exact and not claim.absent]
     known = {s.text: differences(s, values) for claim in counted for s in claim.statements}
-    spreads = [stdev(seen) for seen in known.values() if len(seen) > 1 and stdev(seen) > 0]
-    shared = math.sqrt(fmean(spread**2 for spread in spreads)) if spreads else 0.0
+    units = {s.text: unit_of(s, selection.paper) for claim in counted for s in claim.statements}
+    spreads: dict[str, list[float]] = {}
+    for text, seen in known.items():
+        if len(seen) > 1 and stdev(seen) > 0:
+            spreads.setdefault(units[text], []).append(stdev(seen))
+    by_unit = {unit: math.sqrt(fmean(spread**2 for spread in those)) for unit, those in spreads.items()}
+    shared = {text: by_unit.get(unit, 0.0) for text, unit in units.items()}
     return [_chance(claim, known, shared, seeds) for claim in counted]
 
 
-def _chance(claim: Claim, known: Mapping[str, list[float]], shared: float, seeds: int) -> Chance:
+def _chance(claim: Claim, known: Mapping[str, list[float]], shared: Mapping[str, float], seeds: int) -> Chance:
     if any(len(known[statement.text]) < 2 for statement in claim.statements):
         return Chance(claim, math.nan, Outcome.NOT_RUN)
     generator = torch.Generator().manual_seed(seeds)
@@ -59,7 +65,7 @@ def _chance(claim: Claim, known: Mapping[str, list[float]], shared: float, seeds
     for statement in claim.statements:
         seen = known[statement.text]
         own = len(seen) - 1
-        spread = math.sqrt((SHARED * shared**2 + own * stdev(seen) ** 2) / (SHARED + own))
+        spread = math.sqrt((SHARED * shared[statement.text] ** 2 + own * stdev(seen) ** 2) / (SHARED + own))
         noise = torch.randn(BATCHES, seeds, generator=generator, dtype=torch.float64)
         made.append((fmean(seen) + spread * noise).tolist())
     outcomes = [

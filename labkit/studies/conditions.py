@@ -13,7 +13,7 @@ holds.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from labkit import claims
 from labkit.studies.rows import row
@@ -33,27 +33,38 @@ def under(paper: str, condition: str, value: float, *, needs: Sequence[str]) -> 
     return row(name, metrics=metrics, needs=needs, datasets=("world",), **arguments)
 
 
-def reached(paper: str, condition: str, folder: Path | None = None) -> dict[str, dict[str, dict[int, float]]]:
-    """What was measured under a condition in the world of today.
+class Reached(NamedTuple):
+    """What was measured under a condition.
+
+    Attributes:
+        values: for each value of the condition at which all systems were measured, what each reached, by seed.
+        version: the earliest one of the study among them; 0 without any.
+    """
+
+    values: dict[str, dict[str, dict[int, float]]]
+    version: int
+
+
+def reached(paper: str, condition: str, folder: Path | None = None) -> Reached:
+    """What was measured under a condition in the world of today, by the network that the paper's study usually takes.
 
     Args:
         paper: its name in the ledger.
         condition: its id, e.g. ``"shadow"``.
         folder: of the records; None: the lab's own results.
-
-    Returns:
-        For each value of the condition at which all systems were measured, what each reached, by seed, with the network
-        that the paper's study usually takes; empty if there is none yet.
     """
     known = claims.ledger()[paper]
-    declared, network = known.conditions[condition], known.networks.get("study", "")
+    declared, usual = known.conditions[condition], known.networks.get("study")
     values: dict[str, dict[int, float]] = {metric: {} for metric in declared.metrics}
+    versions = []
     for record in claims.records(paper, folder):
-        usual = record.profile in claims.COUNTING and record.network in ("", network)
-        if record.metric in values and record.world == WORLD and usual:
+        counts = record.profile in claims.COUNTING and record.world == WORLD and not record.partial
+        if record.metric in values and counts and (usual is None or record.network in ("", usual)):
             values[record.metric][record.seed] = record.value
+            versions.append(record.version)
     steps = {
         value: {system: values[f"condition.{condition}.{value}.{system}"] for system in declared.systems}
         for value in declared.values
     }
-    return {value: systems for value, systems in steps.items() if all(systems.values())}
+    whole = {value: systems for value, systems in steps.items() if all(systems.values())}
+    return Reached(whole, min(versions, default=0))

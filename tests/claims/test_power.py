@@ -10,8 +10,11 @@ from labkit.claims import Outcome, Selection, parse
 from labkit.claims.power import chances, outcome_shares
 
 
-def chances_of(lines, *claims, seeds=10):
-    return chances(Selection(replace(puppets(), claims=claims)), lines, seeds)
+SHARES = {name: "%: of clips" for name in "abcd"}
+
+
+def chances_of(lines, *claims, seeds=10, metrics=SHARES):
+    return chances(Selection(replace(puppets(), claims=claims, metrics=metrics)), lines, seeds)
 
 
 def around(mean, spread):
@@ -52,6 +55,15 @@ def test_a_lucky_spread_is_shared_with_the_others():
     beside = chances_of(lucky + wild, one_claim("a > b by 1"), one_claim("c > d by 1"))[0]
     assert alone.decided == 1.0
     assert beside.decided < 0.3
+
+
+def test_a_spread_is_shared_in_the_same_unit_only():
+    fine = measured("c", 0.29, 0.3, 0.31) + measured("d", 0, 0, 0)
+    coarse = measured("a", 5, 20, 35) + measured("b", 0, 0, 0)
+    pixels = {**SHARES, "c": "pixels: error", "d": "pixels: error"}
+    tested = (one_claim("c > d by 0.1"), one_claim("a > b by 1"))
+    clear, _ = chances_of(fine + coarse, *tested, seeds=5, metrics=pixels)
+    assert clear.decided == 1.0
 
 
 def test_shares_of_made_up_batches_add_up_and_follow_the_truth():

@@ -40,7 +40,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_what_was_reached_by_value_system_and_seed(folder):
-    found = conditions.reached("conv_vlad", "rain", folder)
+    found, version = conditions.reached("conv_vlad", "rain", folder)
+    assert version == 1
     assert list(found) == ["0", "0.5"]
     assert list(found["0"]) == ["sift", "b9"]
     assert found["0.5"]["b9"] == {1000: 1.0, 1001: 2.0}
@@ -54,7 +55,25 @@ def test_the_board_shows_it_with_a_slider(folder, monkeypatch):
 
 
 def test_nothing_measured_yet(tmp_path):
-    assert conditions.reached("conv_vlad", "shadow", tmp_path) == {}
+    assert conditions.reached("conv_vlad", "shadow", tmp_path) == ({}, 0)
+
+
+def test_a_paper_without_a_usual_network_has_its_conditions_shown_and_a_trial_is_not(tmp_path):
+    metrics = conditions.metrics_at("attention_transfer", "telling", 0.75)
+    settings = {"dataset": "world", "split": 1, "profile": "study", "version": 1, "world": VERSION, "labkit": "1"}
+    lines = [
+        claims.Record(
+            paper="attention_transfer", metric=metric, network="resnet101_vgg16_tiny", seed=1000, value=50.0, **settings
+        )
+        for metric in metrics
+    ]
+    claims.write(lines, tmp_path)
+    trials = [dataclasses.replace(line, seed=1001, test=1, test_listed=2) for line in lines]
+    claims.write(trials, tmp_path)
+    assert list(conditions.reached("attention_transfer", "telling", tmp_path).values) == ["0.75"]
+    figure = Scoreboard.of_records("attention_transfer", folder=tmp_path).condition("telling")
+    assert "measured with an earlier version of the study" in figure.layout.title.subtitle.text
+    assert set(figure.data[0].y) == {50.0}
 
 
 def test_a_value_that_a_condition_lacks_is_an_error():
