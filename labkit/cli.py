@@ -385,17 +385,21 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
         if unknown := set(only) - {paper.notebook for paper in papers}:
             print(f"no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims/", file=sys.stderr)
             return 2
+        asked = [paper for paper in papers if not only or paper.notebook in only]
+        if not any(dataset in paper.datasets for paper in asked):
+            known = ", ".join(dict.fromkeys(name for paper in asked for name in paper.datasets))
+            print(f"--dataset must be one of {known}; got {dataset!r}", file=sys.stderr)
+            return 2
         if folder and not any(records(paper.name, folder) for paper in papers):
             hint = ", but a folder results: try that" if (folder / "results").is_dir() else ""
             print(f"--results must be a folder with records; {folder.absolute()} has none{hint}", file=sys.stderr)
             return 2
         verdicts = []
-        for paper in papers:
-            if not only or paper.notebook in only:
-                measured = records(paper.name, folder)
-                version = study_of(paper.notebook).version if measured else None
-                selection = Selection(paper, dataset, profile, world=world.VERSION, version=version)
-                verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
+        for paper in asked:
+            measured = records(paper.name, folder)
+            version = study_of(paper.notebook).version if measured else None
+            selection = Selection(paper, dataset, profile, world=world.VERSION, version=version)
+            verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
     except ClaimsError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

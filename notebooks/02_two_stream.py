@@ -309,8 +309,8 @@ viz.recall_chart(streams, large.test, title="Recall from one frame, and from ten
 # Each claim has a *margin*, the smallest difference that counts, and its records give an *interval* for the difference (90 %,
 # over seeds). The claim *holds* if the whole interval lies beyond the margin; the two are *level* if all of it is smaller
 # than the margin on either side; it is *the other way round* if it lies beyond the margin on the wrong side. An interval
-# across one of these edges only *leans*; across two of them one *can't tell here*. A claim is *stale* if a record is older
-# than the study is now.
+# across one of these edges only *leans*; across two of them one *can't tell here*. (Where a claim says that two are equal, it
+# holds between the margins.) A claim is *stale* if a record is older than the study is now.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # table 1, and the claims that rest on it

@@ -72,11 +72,14 @@ print(f"{len(boards)} papers, {sum(len(board.paper.claims) for board in boards.v
 #
 # | | the whole interval lies | |
 # |---|---|---|
-# | ✓ | beyond the margin | it *holds* |
+# | ✓ | beyond the margin, of "better" | it *holds* |
 # | = | between the margin on one side and on the other | *level*: there is no difference that counts |
 # | ✗ | beyond the margin on the wrong side | *the other way round* |
 # | ↗ ↘ | across one of these edges | it *leans to it*, or *against it*, as the mean does |
 # | ? | across two of them | one *can't tell here*: the noise is larger than what was asked |
+#
+# Some statements say that two are *about equal* (`~`), or one *at least as good* as another (`>=`). They hold between the
+# margins, or above the lower one, and are the other way round outside.
 #
 # A claim holds if all of its statements do. It is *stale* (↻) if its records are older than the study, and wait to be
 # measured again.

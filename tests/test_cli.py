@@ -67,6 +67,8 @@ def test_the_command_knows_that_a_study_puts_records_one_folder_deeper(tmp_path,
 def test_the_command_names_what_is_not_there(results, capsys):
     assert cli.main(["claims", "--only", "42"]) == 2
     assert "no paper has the notebook 42" in capsys.readouterr().err
+    assert cli.main(["claims", "--dataset", "ufc101"]) == 2
+    assert "--dataset must be one of world, " in capsys.readouterr().err
     (results / "two_stream.jsonl").write_text("{\n")
     assert cli.main(["claims"]) == 1
     assert "two_stream.jsonl, line 1" in capsys.readouterr().err

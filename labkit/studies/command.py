@@ -109,7 +109,7 @@ def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
         if paper.confirm and (now := (study_of(paper.notebook).version, WORLD)) != paper.confirm.versions:
             print(
                 f"{paper.notebook} is left out: frozen for version {paper.confirm.study} of the study and "
-                f"{paper.confirm.world} of the world; now {now[0]} and {now[1]}: freeze it anew, for fresh seeds"
+                f"{paper.confirm.world} of the world; now {now[0]} and {now[1]}: freeze it again, for fresh seeds"
             )
             frozen = [other for other in frozen if other is not paper]
     end, status = time.monotonic() + 60 * minutes, 0
