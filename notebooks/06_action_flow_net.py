@@ -213,7 +213,8 @@ show(afn.multitask_loss, docstring=False)
 # Three tiny FlowNets come with the lab. `target` reads two frames, and was trained on 720 clips of *other* puppets, without
 # a single label. These are the *target videos*: the kind of video in which actions will be recognised. `chairs` reads two
 # frames, and was trained on things that fly about, as the first FlowNet on its *flying chairs*. `target_multi` reads eight
-# frames (the thesis: sixteen) of target videos; it has seen a sixth as many samples as the other two.
+# frames (the thesis: sixteen) of target videos; it has seen about half as many samples as the
+# other two, of eight fields of flow each.
 #
 # ### 4.4.3.2 · The future (Figure 4.5)
 #
