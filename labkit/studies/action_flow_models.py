@@ -4,10 +4,10 @@ The large set is UCF101, the small one HMDB51; in the lab's world they are eight
 ten and four labelled clips of each to learn from. Networks of the small set start from those of the large one.
 
 Tiny FlowNets come with the lab (``data_scripts/train_flow.py``): trained without labels on other puppets, or on things
-that fly about, both on as many pairs of frames; that of eight frames on about half as many samples, of eight
-fields each. In one respect they are not what the thesis has: the many clips without
-labels, which the FlowNet of the target videos was trained on, are never shown to that of chairs; in the thesis both
-meet the same videos when they learn both tasks.
+that fly about, both on as many pairs of frames; that of eight frames on about half as many samples, of eight fields
+each. In one respect they are not what the thesis has: the many clips without labels, which the FlowNet of the target
+videos was trained on, are never shown to that of chairs; in the thesis both meet the same videos when they learn both
+tasks.
 """
 
 import copy
