@@ -81,7 +81,7 @@ figures.overview()
 # **The paper** trains on [Sports-1M](https://github.com/gtoderici/sports-1m-dataset): minutes of video with one label or a
 # few for the whole video; nobody says *when* the sport can be seen.
 #
-# > Our clips last ten seconds. An action happens in one of five stretches, the rest is idling. In a quarter of the clips
+# > Our clips last ten seconds. An action happens in three of five stretches, the rest is idling. In a quarter of the clips
 # > another action happens in another stretch; these clips have two labels. The camera is restless and cuts twice.
 # >
 # > An *example* is a stretch of a video as a network sees it. Tables and names keep the paper's numbers of frames: what is
@@ -137,8 +137,8 @@ tuple(maps.shape)
 
 # %% [markdown]
 # > Our AlexNet is smaller (56 x 56 pixels, filters of 7, 5 and 3). It was pre-trained on the *source task* of the lab's world,
-# > our ImageNet: things and postures in stills of other puppets. First it is trained on single frames of the clips. Then it
-# > stays as it is: its feature maps of all frames are computed once, and everything that follows is trained on them.
+# > our ImageNet: things in stills of the world. First it is trained on single frames of the clips. Then it stays as it is: its
+# > feature maps of all frames are computed once, and everything that follows is trained on them.
 
 # %%
 study.measure("alexnet.single")
@@ -258,7 +258,8 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 # ### Slide the condition
 #
 # How much does it dilute? A study draws the same clips several times: in one set the action fills the clip, in others it
-# lasts for three, two and one of five stretches. In the set above it is one.
+# lasts for three, two and one of five stretches. In the set above it is three: from one, and as few clips, our networks
+# learn hardly more than to guess.
 #
 # **Predict:** where every frame tells, is there any reason to prefer the maximum to the mean? Then move the slider to the left.
 
@@ -541,7 +542,8 @@ quiz("05")
 # from labkit.studies.parts import TwoParts
 #
 # quiet = LongVideo(profile, seed=seed)
-# quiet.noisy = TwoParts(*(world.LongClips(seed=seed, groups=18, clips=1, part=part) for part in ("train", "test")))
+# options = {"seed": seed, "groups": 18, "clips": 1, "telling": study.scale.telling}
+# quiet.noisy = TwoParts(*(world.LongClips(part=part, **options) for part in ("train", "test")))
 # reading.both_streams(quiet)
 # ```
 #

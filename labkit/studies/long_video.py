@@ -32,7 +32,7 @@ from labkit.studies.feature_maps import Examples, whole_video
 from labkit.studies.preflight import lacking_flow
 from labkit.studies.rows import Measure, Row, mean_of, per_clip, row
 from labkit.studies.study import unavailable
-from labkit.studies.video_networks import PART, SUBSTITUTED, Scale, VideoNetworks, suffix
+from labkit.studies.video_networks import PART, SUBSTITUTED, Scale, VideoNetworks, by_rule, suffix
 from labkit.studies.video_rows import (
     CLEAN,
     FLOW,
@@ -68,7 +68,7 @@ class LongVideo(VideoNetworks):
     """All rows of the paper's tables."""
 
     paper = "long_video"
-    version = 6
+    version = 7
     networks = ("googlenet_alexnet", SUBSTITUTED)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(
@@ -144,7 +144,7 @@ class LongVideo(VideoNetworks):
         network, frames = self.video_network(stream, head, number, **which), self.frames(number)
         examples = examples or self.scale.examples * (2 if number == 1 else 1)
         name = f"{self._name(stream, head, number, **which)}.{way}{examples}" + f".{rule}" * bool(rule)
-        forward = partial(_by_rule, rule=rule) if rule else None
+        forward = partial(by_rule, rule=rule) if rule else None
         if self.end_to_end:
             view, clips = self.view(stream, frames, which.get("rate")), self.sets(stream).test
             if way == "whole":
@@ -251,13 +251,16 @@ class LongVideo(VideoNetworks):
 
     @noisy("googlenet.lstm_tuned", "googlenet.source.lstm30", "googlenet.source.lstm30.tuned")
     def fine_tuned(self, metric: str, **levels: Any) -> dict[str, Measure]:
-        """Section 3.4.1, "Fine Tuning": the LSTM of "(fc)" continues training with all layers; the whole video once."""
+        """Section 3.4.1, "Fine Tuning": the LSTM of "(fc)" continues training with all layers; the whole video once.
+
+        Like "(fc)" it sees centre crops alone: the thesis says that these networks were trained without augmentation.
+        """
         network = copy.deepcopy(self.video_network("googlenet.source", "lstm", 30)).requires_grad_(True)
         recipe = self.recipe(0.35, lstm=self.frames(30))
         if self.scale.whole_batch is not None:
             recipe = replace(recipe, batch=self.scale.whole_batch, options={"lr": 3e-4})
         name = "googlenet.source.lstm30.tuned"
-        network = self.trained_whole(name, network, "googlenet", 30, recipe, long_video.lstm_loss)
+        network = self.trained_whole(name, network, "googlenet", 30, recipe, loss=long_video.lstm_loss, augment=False)
         return self.rates(metric, self.whole_videos(name, network, "googlenet"), **levels)
 
     # --- when pooling by the maximum pays
@@ -323,8 +326,12 @@ class LongVideo(VideoNetworks):
     @learning("gain.ones", "alexnet.single", "alexnet.lstm120.ones*", gain="ones")
     @learning("gain.last", "alexnet.single", "alexnet.lstm120.last*", gain="last")
     def gains(self, gain: str) -> dict[str, Measure]:
-        """Section 3.3.3, "LSTM Training": how much each frame counts in the loss. The mean over several starts."""
-        scored = [self.scored("alexnet", "lstm", 120, gain=gain, start=start) for start in range(self.scale.starts)]
+        """Section 3.3.3, "LSTM Training": how much each frame counts in the loss. The mean over several starts.
+
+        All are read at the last frame, because a network that was trained there alone was never trained at the others.
+        """
+        starts = range(self.scale.starts)
+        scored = [self.scored("alexnet", "lstm", 120, gain=gain, start=start, rule="last") for start in starts]
         hit_rates = [self.rates("", scores)[""] for scores in scored]
         return {f"gain.{gain}": mean_of(hit_rates), f"gain.{gain}_area": self.area(f"alexnet.lstm120.{gain}")}
 
@@ -425,7 +432,3 @@ def _hit_rate(scores: Tensor, hot: Tensor, k: int) -> Measure:
     """Percent of videos with a label of theirs among the k classes that score highest."""
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :k]  # (N, k)
     return per_clip(hot.gather(1, best).any(dim=1))._replace(value=100 * metrics.hit_at_k(scores, hot, k))
-
-
-def _by_rule(model: Any, inputs: Tensor, rule: str) -> Tensor:
-    return long_video.combine(model.steps(inputs), rule)

@@ -1,10 +1,10 @@
 """The networks of `labkit.studies.long_video`: what they see, what they start from, how they are trained.
 
-A *stream* is a single-frame network and the clips as it sees them: of the noisy or of the clean set, frames or flow,
-with the backbone of AlexNet or of GoogLeNet. Networks of many frames are expanded from it.
+A network of many frames is expanded from that of a stream, see `labkit.studies.video_streams`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from labkit.papers.long_video import VideoNet
 from labkit.studies.feature_maps import Examples, FeatureMaps, extract_feature_maps, feature_maps, timeline
 from labkit.studies.parts import TwoParts
 from labkit.studies.study import Study
+from labkit.studies.video_streams import STREAMS
 from labkit.training import Recipe, weights_digest
 from labkit.views import RGB, FlowImage, View
 
@@ -63,6 +64,8 @@ class Scale(NamedTuple):
         examples: of each video in testing; twice as many where one frame is an example.
         starts: trainings of which learning curves are compared, from different initial weights.
         watch: steps between two looks at test clips.
+        telling: fraction of the frames of the noisy set that show its first action. The world's own is a fifth; from so
+            little, and as few clips, networks learned hardly more than to guess.
         telling_groups: of the sets that differ in how many frames tell: smaller ones, there are several.
         telling_test_groups: of them, further ones that test.
         telling_frames: length of their clips, a fifth of it an action; their rate shows ``many`` of them.
@@ -90,43 +93,10 @@ class Scale(NamedTuple):
     examples: int = 12
     starts: int = 3
     watch: int = 15
+    telling: float = 0.6
     telling_groups: int = 18
     telling_test_groups: int = 10
     telling_frames: int = 60
-
-
-class Stream(NamedTuple):
-    """What heads learn from: a single-frame network, and clips as it sees them.
-
-    Attributes:
-        backbone: ``"alexnet"`` or ``"googlenet"``.
-        start: the stream whose single-frame network it is initialised from; ``"imagenet"``; or empty, from scratch.
-        on: the ``"noisy"`` or the ``"clean"`` set.
-        flow: whether it sees flow as an image.
-        tuned: whether it has been trained on single frames of the set.
-        exact: whether that flow is the world's own, without error. Else it is estimated, as the thesis's is.
-    """
-
-    backbone: str
-    start: str = "imagenet"
-    on: str = "noisy"
-    flow: bool = False
-    tuned: bool = True
-    exact: bool = False
-
-
-STREAMS = {
-    "alexnet": Stream("alexnet"),
-    "googlenet": Stream("googlenet"),
-    "alexnet.source": Stream("alexnet", tuned=False),
-    "googlenet.source": Stream("googlenet", tuned=False),
-    "alexnet.flow": Stream("alexnet", "alexnet", flow=True),
-    "alexnet.scratch": Stream("alexnet", "", flow=True),
-    "googlenet.flow": Stream("googlenet", "googlenet", flow=True),
-    "googlenet.exact": Stream("googlenet", "googlenet", flow=True, exact=True),
-    "clean": Stream("googlenet", "googlenet", on="clean"),
-    "clean.flow": Stream("googlenet", "googlenet.flow", on="clean", flow=True),
-}
 
 
 class VideoNetworks(Study):
@@ -159,9 +129,10 @@ class VideoNetworks(Study):
 
     @cached_property
     def noisy(self) -> TwoParts:
-        """Sports-1M, or long clips of the world: an action that happens once, a restless camera, two cuts."""
+        """Sports-1M, or long clips of the world: an action, in some another one too, a restless camera, two cuts."""
         if self.dataset == "world":
             size: dict[str, Any] = {"groups": self.scale.groups, "test_groups": self.scale.test_groups}
+            size["telling"] = self.scale.telling
             if self.telling is not None:
                 size = {"groups": self.scale.telling_groups, "test_groups": self.scale.telling_test_groups}
                 size |= {"frames": self.scale.telling_frames, "segment": self.scale.telling_frames // 5}
@@ -209,9 +180,20 @@ class VideoNetworks(Study):
         if (self.size, kind.backbone) == ("paper", "googlenet"):  # see `labkit.backbones.googlenet.imagenet_backbone`
             rgb, flow = RGB(mean=3 * (127.5,), std=3 * (127.5,)), FlowImage(std=127.5)
         else:
-            rgb, flow = RGB(), FlowImage(bound=40.0 if self.size == "paper" else 10.0)
+            rgb, flow = RGB(), FlowImage(bound=self._flow_bound)
         settings["modality"] = flow if kind.flow else rgb
         return long_video.video_view(len(self.sets(stream).test.classes), frames, **settings)
+
+    @property
+    def _flow_bound(self) -> float:
+        """The displacement, in pixels, that becomes the darkest or the brightest value.
+
+        The thesis's 40 of 256 pixels are 10 of 64. In the world things move by half a pixel on average: as an image
+        within 10 pixels that is nearly uniform, and networks learned nothing from it.
+        """
+        if self.dataset == "world":
+            return 2.5
+        return 40.0 if self.size == "paper" else 10.0
 
     def frames(self, number: int) -> int:
         """How many frames stand for the paper's 1, 30 or 120."""
@@ -310,7 +292,9 @@ class VideoNetworks(Study):
 
         return self._watch(read, self.scale.watch)
 
-    def _watch(self, read: Callable[[], Sequence[tuple[Tensor, Tensor]]], every: int) -> dict[str, Any]:
+    def _watch(
+        self, read: Callable[[], Sequence[tuple[Tensor, Tensor]]], every: int, forward: Any = None
+    ) -> dict[str, Any]:
         """Options of a training that looks at batches of test clips, which are read when it starts."""
         batches: list[Sequence[tuple[Tensor, Tensor]]] = []
 
@@ -318,7 +302,8 @@ class VideoNetworks(Study):
             batches.extend([] if batches else [read()])
             counts = []
             for inputs, hot in (batches[0][index] for index in range(len(batches[0]))):
-                logits, hot = network(inputs.to(self.torch_device)), hot.to(self.torch_device)  # (n, K), (n, K) or (K,)
+                inputs, hot = inputs.to(self.torch_device), hot.to(self.torch_device)  # hot: (n, K) or (K,)
+                logits = forward(network, inputs) if forward else network(inputs)  # (n, K)
                 counts.append((metrics.hit_at_k(logits, hot.reshape(logits.shape), 1) * len(logits), len(logits)))
             hits, samples = map(sum, zip(*counts, strict=True))
             return {"test": hits / samples}
@@ -342,7 +327,8 @@ class VideoNetworks(Study):
         if self.split != 1 and STREAMS[stream].on == "noisy":
             return self.sibling(split=1).features(stream, part)
         network, clips = self.single(stream), getattr(self.sets(stream), part)
-        crops = self.scale.crops if stream in ("alexnet", "googlenet") else 1
+        augmented = STREAMS[stream].tuned and STREAMS[stream].on == "noisy"
+        crops = self.scale.crops if augmented else 1
         facts = {"weights": weights_digest(network.backbone)[:16], "number of samples": str(len(clips))}
 
         def extract(start: int) -> dict[str, Tensor]:
@@ -407,7 +393,7 @@ class VideoNetworks(Study):
         return f"{stream}.{kind}{speed}{suffix(start)}"
 
     def _watch_stretches(self, stream: str, frames: int) -> dict[str, Any]:
-        """Hit@1 on the first frames of the test clips, in the centre crop, while an LSTM is trained."""
+        """Hit@1 of an LSTM's last frame on the first frames of the test clips, in the centre crop, while it learns."""
 
         def read() -> Any:
             if self.end_to_end:  # of 64 clips, one at a time
@@ -417,14 +403,28 @@ class VideoNetworks(Study):
             stretches = torch.cat([views[:, 0] for views, _ in features.views(1, random=False)])  # (N, T, C, h, w)
             return [(stretches, features.hot)]
 
-        return self._watch(read, self.scale.watch)
+        return self._watch(read, self.scale.watch, partial(by_rule, rule="last"))
 
     def trained_whole(
-        self, name: str, network: VideoNet, stream: str, number: int, recipe: Recipe, loss: Any = long_video.loss
+        self,
+        name: str,
+        network: VideoNet,
+        stream: str,
+        number: int,
+        recipe: Recipe,
+        *,
+        loss: Any = long_video.loss,
+        augment: bool = True,
     ) -> VideoNet:
-        """A network all of whose layers are trained on clips, in every profile."""
-        clips = self.sets(stream).train.map(self.view(stream, self.frames(number)).train)
-        return self.train(name, network, loss, clips, recipe)
+        """A network all of whose layers are trained on clips, in every profile; else on their centre crops."""
+        view = self.view(stream, self.frames(number))
+        view = view if augment else replace(view, centre=view.crop_size)
+        return self.train(name, network, loss, self.sets(stream).train.map(view.train), recipe)
+
+
+def by_rule(model: Any, inputs: Tensor, rule: str) -> Tensor:
+    """Logits ``(N, K)`` of an LSTM, its predictions at all frames combined by a rule of `long_video.combine`."""
+    return long_video.combine(model.steps(inputs), rule)
 
 
 def suffix(start: int) -> str:

@@ -9,7 +9,6 @@ from puppets import measured, one_claim, puppets
 from labkit.claims import Outcome, Selection, parse
 from labkit.claims.power import chances, outcome_shares
 
-
 SHARES = {name: "%: of clips" for name in "abcd"}
 
 

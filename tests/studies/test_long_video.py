@@ -97,9 +97,36 @@ def test_the_mean_over_starts_is_that_of_different_trainings(together):
     values = study.measure("gain.ones", "init.scratch")
     heads = [study.video_network("alexnet", "lstm", 120, gain="ones", start=start).head for start in (0, 1)]
     assert not torch.equal(heads[0].classifier.weight, heads[1].classifier.weight)
-    rates = [study.rates("", study.scored("alexnet", "lstm", 120, gain="ones", start=start))[""] for start in (0, 1)]
+    scores = [study.scored("alexnet", "lstm", 120, gain="ones", start=start, rule="last") for start in (0, 1)]
+    rates = [study.rates("", of_start)[""] for of_start in scores]
     assert values["gain.ones"] == pytest.approx(sum(rate.value for rate in rates) / 2)
     assert {training.name for training in study.asked} >= {"alexnet.scratch.single", "alexnet.scratch.single.start1"}
+
+
+def test_in_the_noisy_set_the_action_lasts_for_three_stretches_of_five(together):
+    clips = together.noisy.test
+    of_each = [[name for name, _, _ in clips.segments(index)] for index in range(len(clips))]
+    assert all(names.count(clips.classes[label]) == 3 for names, label in zip(of_each, clips.labels, strict=True))
+
+
+def test_flow_fills_an_image_and_has_as_many_crops_as_frames(together):
+    assert together.view("googlenet.flow").modality == FlowImage(bound=2.5)
+    study = like(together, CLIPS)
+    lend(study, together)
+    study.scale = study.scale._replace(crops=2)
+    for stream, crops in {"googlenet": 2, "googlenet.exact": 2, "googlenet.source": 1, "clean": 1}.items():
+        assert study.features(stream, "test").features[0].shape[0] == crops
+
+
+def test_fine_tuning_sees_centre_crops_alone_as_what_it_starts_from_did(together, monkeypatch):
+    study, seen = like(together, CLIPS), {}
+    lend(study, together)
+    monkeypatch.setattr(study, "train", lambda name, network, loss, clips, recipe: seen.update({name: clips[0][0]}))
+    for name, augment in {"random": True, "centre": False}.items():
+        study.trained_whole(name, None, "googlenet", 30, Recipe(torch.optim.SGD, {}, 1, 1), augment=augment)
+    view, clip = study.view("googlenet", study.frames(30)), study.noisy.train[0]
+    assert seen["centre"].shape == seen["random"].shape
+    assert any(torch.equal(view.at(clip, torch.arange(start, start + 1))[0], seen["centre"][0]) for start in range(120))
 
 
 def test_networks_of_the_clean_set_start_from_those_of_the_noisy_one(together):
