@@ -112,7 +112,6 @@ def test_in_the_noisy_set_the_action_lasts_for_three_stretches_of_five(together)
 def test_flow_fills_an_image_and_has_as_many_crops_as_frames(together):
     assert together.view("googlenet.flow").modality == FlowImage(bound=2.5)
     study = like(together, CLIPS)
-    lend(study, together)
     study.scale = study.scale._replace(crops=2)
     for stream, crops in {"googlenet": 2, "googlenet.exact": 2, "googlenet.source": 1, "clean": 1}.items():
         assert study.features(stream, "test").features[0].shape[0] == crops
