@@ -151,9 +151,8 @@ def write(measured: Iterable[Record], folder: Path | None = None) -> None:
         files.setdefault(folder / record.paper / _file_name(record), {})[record.key] = record
     for path, group in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _store(
-            path, _replaced([record for record in _read(path, path.parent.name) if record.key in group], group.values())
-        )
+        earlier = (record for record in _read(path, path.parent.name) if record.key in group)
+        _store(path, _replaced(earlier, group.values()))
 
 
 def records(paper: str, folder: Path | None = None) -> list[Record]:
@@ -190,10 +189,9 @@ def _replaced(kept: Iterable[Record], fresh: Iterable[Record]) -> Iterable[Recor
     """Records after fresh ones have come, each of which may replace one."""
     by_key = {record.key: record for record in kept}
     for record in fresh:
-        before = by_key.get(record.key)
-        if before is None or not _same(before, record):
-            if before is not None:
-                _require_replaceable(before, record)
+        before = by_key.setdefault(record.key, record)
+        if not _same(before, record):
+            _require_replaceable(before, record)
             by_key[record.key] = record
     return by_key.values()
 

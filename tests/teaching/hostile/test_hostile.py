@@ -180,8 +180,12 @@ def test_what_takes_too_much_is_named(ask):
         "your function started more than 30 processes",
         "your function failed with BlockingIOError in line 5 of its cell",
     }
-    says = failures(ask("prints_without_end"), "rotate")  # it may fill the memory faster than anybody can read
-    assert says in ({"your function printed more than 3 MB"}, {"your function took more than 1500 MB of memory"})
+    says = failures(ask("prints_without_end"), "rotate")  # it may fill the memory, or its time, before anybody can read
+    assert says in (
+        {"your function printed more than 3 MB"},
+        {"your function took more than 1500 MB of memory"},
+        {"your function did not end before the run had taken 6 s of computing"},
+    )
 
 
 def test_what_cannot_travel_is_named(ask):
