@@ -311,10 +311,7 @@ class BackDropout(Study):
     # --- Figures 4 and 5: class by class
 
     def profiles(self) -> dict[str, dict[str, Tensor]]:
-        """Precision and recall of each class ``(K,)``, by contender; NaN for classes that have none.
-
-        Scores are means over a contender's trainings; the fine-tuned network, which comes first, has one.
-        """
+        """Precision and recall of each class ``(K,)``, NaN without any, by contender: of its trainings' mean scores."""
         labels = self.clips.test.labels
         return {
             name: dict(zip(("precision", "recall"), metrics.precision_recall(scores.mean(0), labels), strict=True))
