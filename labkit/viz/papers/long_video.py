@@ -32,7 +32,7 @@ def player(frames: Tensor, flow: Tensor, happening: Sequence[str], names: Sequen
         Panel(every, {"image": frames, "flow": flow}, labels=list(happening)),
         title=f"A clip of {' and '.join(map(readable, names))}",
         alt=f"{len(frames)} frames of the clip. The other layer shows flow as red and green."
-        + " A puppet mostly idles; in between it does what the clip is labelled with." * known,
+        + " A puppet does what the clip is labelled with, and idles in between." * known,
         fps=3,
         quality=None if known else 80,
     )
