@@ -32,7 +32,7 @@
 # **To know beforehand**: convolutional networks with residual blocks, batch normalisation and a softmax; optical flow
 # ([01](01_video_and_flow.ipynb)) and why two streams are better than one ([02](02_two_stream.ipynb)).
 #
-# **Time** about one minute on two cores, most of it training. Numbers of sections are the thesis's.
+# **Time** about one and a half minutes on two cores, most of it training. Numbers of sections are the thesis's.
 
 # %% tags=["parameters"]
 profile = "lesson"  # smoke | lesson | study | paper
