@@ -183,7 +183,7 @@ def _check(
         if len(differences(statement, every)) >= enough:
             reason = "measured with an earlier version of the world or the study: run again"
             return Check(statement, Outcome.STALE, len(paired), nan, nan, nan, reason)
-        reason = f"all of it is there for {len(paired)} of {_seeds(enough)}"
+        reason = f"so far, {len(paired)} of {_seeds(enough)}"
         if missing := [metric for metric in statement.terms if not any(metric in values for values in every.values())]:
             reason = f"no record of {', '.join(missing)}"
         return Check(statement, Outcome.NOT_RUN, len(paired), nan, nan, nan, reason)

@@ -114,7 +114,7 @@ def test_a_frozen_batch_is_judged_whole_or_not_at_all():
     explored = batch([9, 9, 9], [1, 1, 1], [0, 1, 2])
     assert frozen(explored).outcome is Outcome.NOT_RUN
     part = batch([9, 9, 9], [1, 1, 1], [10, 11, 12])
-    assert (frozen(part).outcome, frozen(part).reason) == (Outcome.NOT_RUN, "all of it is there for 3 of 4 seeds")
+    assert (frozen(part).outcome, frozen(part).reason) == (Outcome.NOT_RUN, "so far, 3 of 4 seeds")
     other = batch([9], [1], [14])  # a seed that is not frozen does not fill the gap
     assert frozen(part + other).outcome is Outcome.NOT_RUN
     whole = part + batch([8], [1], [13])
@@ -184,9 +184,9 @@ def test_the_rule_keeps_its_promises_on_made_up_seeds(true, spread, wanted, most
 
 def test_too_few_seeds_and_unpaired_seeds_are_not_judged():
     few = verdict(one_claim("a > b by 1"), measured("a", 9, 9) + measured("b", 1, 1))
-    assert (few.outcome, few.reason) == (Outcome.NOT_RUN, "all of it is there for 2 of 3 seeds")
+    assert (few.outcome, few.reason) == (Outcome.NOT_RUN, "so far, 2 of 3 seeds")
     apart = measured("a", 9, 9, 9) + measured("b", 1, 1, 1, seeds=[2, 3, 4])
-    assert verdict(one_claim("a > b by 1"), apart).reason == "all of it is there for 1 of 3 seeds"
+    assert verdict(one_claim("a > b by 1"), apart).reason == "so far, 1 of 3 seeds"
     assert verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9)).reason == "no record of b"
     assert verdict(one_claim("a > b by 1"), []).reason == "no record of a, b"
 

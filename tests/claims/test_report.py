@@ -53,7 +53,7 @@ def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_
         return claims.report([verdict(claim, measured)])
 
     three = measured("a", 9, 9, 9)
-    assert "\n      · all of it is there for 2 of 3 seeds\n" in shown(three + measured("b", 1, 1), "a > b by 1")
+    assert "\n      · so far, 2 of 3 seeds\n" in shown(three + measured("b", 1, 1), "a > b by 1")
     half = shown(three + measured("b", 1, 1, 1), "a > b by 1", "a > c by 1")
     assert "\n      ✓ a > b by 1: " in half
     assert "\n      · no record of c\n" in half
