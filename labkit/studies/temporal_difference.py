@@ -132,7 +132,7 @@ class TemporalDifference(Study):
     def second(self) -> TwoParts:
         """The twelve actions of the world's second set, or the real data set: it is the only one.
 
-        The second set is harder: its camera moves three times as much, twice as much else moves in the scene, and
+        The second set is harder: its camera moves three times as much, twice as many things stand about, and
         repetitions of a motion differ three times as much; else a TSN on flow would recognise nearly all clips.
         """
         restless = world.Difficulty(camera=3, clutter=2, jitter=3)
