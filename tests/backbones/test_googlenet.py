@@ -2,7 +2,7 @@ import pytest
 import torch
 import torchvision
 
-from labkit.backbones.googlenet import GoogLeNet, googlenet_backbone, googlenet_tiny, imagenet_backbone
+from labkit.backbones.googlenet import GoogLeNet, _MaxPool2d, googlenet_backbone, googlenet_tiny, imagenet_backbone
 from labkit.views import RGB
 
 
@@ -27,6 +27,22 @@ def test_in_the_papers_size_it_is_torchvisions():
     images = torch.randn(1, 3, 131, 131)
     torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
     assert ours.dropout.p == theirs.dropout.p
+
+
+@pytest.mark.parametrize(("window", "stride", "padding"), [(3, 2, 0), (3, 1, 1), (2, 2, 0)])
+def test_channels_last_give_the_same_values_and_gradients(window, stride, padding):
+    torch.manual_seed(0)
+    maps = torch.randn(2, 16, 15, 14).relu().requires_grad_()  # many equal values
+    pools = [kind(window, stride, padding, ceil_mode=True) for kind in (_MaxPool2d, torch.nn.MaxPool2d)]
+    ours, theirs = (pool(maps) for pool in pools)
+    assert ours.stride() == theirs.stride()
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    upstream = torch.randn_like(ours)
+    gradients = [torch.autograd.grad(pooled, maps, upstream)[0] for pooled in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    assert pools[0](last).is_contiguous(memory_format=torch.channels_last)
+    assert isinstance(GoogLeNet(10).inception3a.branch4[0], _MaxPool2d)
 
 
 def test_feature_maps_have_the_sides_of_the_docstring():
