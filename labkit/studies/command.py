@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from labkit import claims
+from labkit.memory import give_back
 from labkit.studies import study_of
 from labkit.studies.filing import recorded, records
 from labkit.studies.plan import judging_rows
@@ -87,6 +88,7 @@ def run(
             if _to_run(study, name, out, again):  # else another process has run it, since we have looked
                 failures += not _run_row(study, name, _folder(out), again)
                 study.release()
+                give_back()
     return 1 if failures else 0
 
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labkit.clips import Clips, Indices, require_indices
+from labkit.memory import give_back
 from labkit.world.cache import Cache
 from labkit.world.render import Rendering
 
@@ -149,6 +150,7 @@ class PuppetClips(Clips):
             if self._kept + self._kept // max(len(self._memory), 1) > MEMORY:
                 break  # the next one would not fit
             self[index]
+        give_back()
         return self
 
 
