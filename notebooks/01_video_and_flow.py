@@ -420,16 +420,11 @@ figures.without_mean(clip, field, name=name, kind=kind, start=t, **footage.playb
 # $$d_{\tau + k - 1}(p_1) \quad (1), \qquad \text{or} \qquad d_{\tau + k - 1}(p_k), \quad p_k = p_{k-1} + d_{\tau + k - 2}(p_{k-1}) \quad (2)$$
 #
 # Equation (1) is **optical flow stacking**: it always reads at the same location. Equation (2) is **trajectory stacking**: it
-# reads where the point has got to by then. In a **bi-directional** volume half of the fields look ahead from $\tau$, half look
-# back; in the lab the forward half comes first, and both run outwards from $\tau$.
+# reads where the point has got to by then. Notebook 02 shows both in code. In a **bi-directional** volume half of the fields
+# look ahead from $\tau$, half look back; in the lab the forward half comes first, and both run outwards from $\tau$.
 
 # %%
-show(
-    flow.optical_flow_stacking,
-    flow.trajectory_stacking,
-    flow.bidirectional_stacking,
-    docstring=False,
-)
+show(flow.bidirectional_stacking, docstring=False)
 
 # %%
 L = min(10, len(field) // 2 * 2)
