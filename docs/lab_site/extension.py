@@ -49,8 +49,10 @@ def _page(
     text = ideas.get(number, "An interactive lab: how machines came to understand video, paper by paper.")
     head = [f'<meta name="description" content="{text}">', f'<meta property="og:description" content="{text}">']
     head += [f'<meta property="og:title" content="{context.get("title", "labkit")}">']
-    if app.config.html_baseurl:
-        head.append(f'<meta property="og:image" content="{app.config.html_baseurl.rstrip("/")}/_static/social.png">')
+    if root := app.config.html_baseurl.rstrip("/"):
+        head.append(f'<meta property="og:image" content="{root}/_static/social.png">')
+        if pagename == "404":  # shown in place of any address, however deep; before whatever the head asks for
+            head.insert(0, f'<base href="{root}/">')
     context["metatags"] = context.get("metatags", "") + "\n".join(head)
 
 

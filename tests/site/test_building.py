@@ -1,12 +1,13 @@
 """What the site is put together from: links between files, terms, facts of lessons, uses of modules."""
 
 import zipfile
+from types import SimpleNamespace
 
 import nbformat
 import print_lessons
 import pytest
 from docutils import nodes
-from lab_site import ROOT, evidence, glossary, lessons, links, papers, reference, source, tables
+from lab_site import ROOT, evidence, extension, glossary, lessons, links, papers, reference, source, tables
 
 from labkit import course
 from labkit.syllabus import syllabus
@@ -222,3 +223,15 @@ def test_a_browser_that_fails_is_named(tmp_path, monkeypatch, capsys):
 def test_the_index_of_the_reference_lists_each_paper_once_each_time_it_is_made():
     assert reference.index() == reference.index()
     assert reference.index().count("(/reference/labkit.papers.two_stream.md)") == 1
+
+
+def head(page, address):
+    """What the extension puts into the head of a page of a site that will have an address, or none."""
+    context = {"title": "a page", "body": ""}
+    extension._page(SimpleNamespace(config=SimpleNamespace(html_baseurl=address)), page, "page.html", context, None)
+    return context["metatags"].splitlines()
+
+
+def test_the_page_for_wrong_addresses_finds_its_style_from_any():
+    assert head("404", "https://example.org/lab/")[0] == '<base href="https://example.org/lab/">'
+    assert "<base" not in "".join(head("404", "") + head("index", "https://example.org/lab"))
