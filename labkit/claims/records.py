@@ -54,7 +54,8 @@ class Record:
         test: number of test clips.
         test_listed: number of test clips that the lists of the data set name.
         precision: of training, "bf16" or "fp16"; empty for float32.
-        seconds: that the row took, its trainings included; 0 where they were not noted.
+        seconds: that the row takes by itself, its trainings included; 0 where they were not noted.
+        spent: seconds of this run: what was kept, trainings of earlier rows too, it only read; 0 as of ``seconds``.
         again: why it replaces an earlier record, where it does.
         version: of the study, an integer raised by hand.
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.
@@ -80,6 +81,7 @@ class Record:
     test_listed: int = 0
     precision: str = ""
     seconds: float = 0.0
+    spent: float = 0.0
     again: str = ""
     version: int
     world: int = 0
@@ -251,7 +253,8 @@ def _read(path: Path, paper: str) -> list[Record]:
 
 def _as_json(record: Record) -> dict[str, Any]:
     """The fields of a record in their order, without those that are empty."""
-    rounded = {"value": round(float(record.value), 6), "seconds": round(float(record.seconds), 1)}
+    rounded = {"value": round(float(record.value), 6)}
+    rounded |= {name: round(float(getattr(record, name)), 1) for name in ("seconds", "spent")}
     rounded |= {} if record.stderr is None else {"stderr": round(float(record.stderr), 6)}
     empty = {field.name: field.default for field in fields(Record)}
     return {name: rounded.get(name, value) for name, value in asdict(record).items() if value != empty[name]}

@@ -37,6 +37,7 @@ def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
                 test_listed=test_listed,
                 precision="" if study.precision == "no" else study.precision,
                 seconds=round(study.seconds[name], 1),
+                spent=max(round(study.spent[name], 1), 0.1),  # 0 would say that nobody has noted it
                 again=again,
                 version=study.version,
                 world=WORLD if study.dataset == "world" else 0,

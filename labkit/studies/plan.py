@@ -23,29 +23,44 @@ def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
         papers: of the ledger.
         seeds: of a batch; a frozen paper has its own number.
     """
-    lines, expected, counted, hours = [], 0.0, 0, 0.0
+    lines, expected, counted, hours, rough = [], 0.0, 0, 0.0, False
     for paper in papers:
         batch = len(paper.confirm.seeds) if paper.confirm else seeds
         measured = claims.records(paper.name)
         known = chances(claims.Selection(paper, exploring=paper.confirm is not None), measured, batch)
         decided = sum(one.decided for one in known if not math.isnan(one.decided))
         late = sum(math.isnan(one.decided) for one in known)
-        minutes, untimed = _minutes(judging_rows(paper, study_of(paper.notebook)), measured)
+        minutes, whole, untimed = _minutes(judging_rows(paper, study_of(paper.notebook)), measured)
         unknown = f", {late} never measured" * bool(late)
         lines.append(
             f"{paper.notebook}  {paper.name}: {batch} seeds decide {decided:.1f} of {len(known)} claims{unknown}; "
-            f"{minutes:.0f} minutes a seed" + f", without {untimed} rows that have no time yet" * bool(untimed)
+            f"{'at most ' * bool(whole)}{minutes:.0f} minutes a seed"
+            + f", without {untimed} rows that have no time yet"
+            * bool(untimed)
         )
         for one in known:
             chance = "never measured" if math.isnan(one.decided) else f"{one.decided:4.0%}  most likely: {one.outcome}"
             lines.append(f"      {one.claim.id:24} {chance}")
         expected, counted, hours = expected + decided, counted + len(known), hours + batch * minutes / 60
+        rough |= bool(whole)
     facts = sum(claim.exact for paper in papers for claim in paper.claims)
-    lines.append(f"{counted} claims and {facts} facts; {expected:.0f} claims will be decided, in {hours:.0f} hours")
+    cost = f"{'at most ' * rough}{hours:.0f} hours"
+    lines.append(f"{counted} claims and {facts} facts; {expected:.0f} claims will be decided, in {cost}")
     return "\n".join(lines)
 
 
-def _minutes(rows: Sequence[str], measured: Sequence[claims.Record]) -> tuple[float, int]:
-    """What rows have taken, the median over their runs, and how many have no time."""
-    times = [[r.seconds for r in measured if r.row == name and r.seconds > 0] for name in rows]
-    return sum(median(of) for of in times if of) / 60, sum(not of for of in times)
+def _minutes(rows: Sequence[str], measured: Sequence[claims.Record]) -> tuple[float, int, int]:
+    """What rows have taken one after another, the median over their runs.
+
+    Of a row whose runs did not note what they spent it is the time that it takes by itself, with trainings that rows
+    share: of these rows the second number counts how many there are, the third those without any time.
+    """
+    minutes, whole, untimed = 0.0, 0, 0
+    for name in rows:
+        runs = [record for record in measured if record.row == name]
+        spent = [record.spent for record in runs if record.spent > 0]
+        alone = [record.seconds for record in runs if record.seconds > 0]
+        minutes += median(spent or alone or [0.0]) / 60
+        whole += bool(alone and not spent)
+        untimed += not (spent or alone)
+    return minutes, whole, untimed

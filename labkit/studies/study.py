@@ -13,6 +13,7 @@ folder ``out`` everything trained is kept there, and a run that was killed conti
 """
 
 import hashlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -74,6 +75,7 @@ class Study(ABC):
         live: metric and value, measured by this object.
         measures: by row and metric, all that was measured.
         seconds: of each measured row, with its trainings, whenever these were done.
+        spent: seconds of measuring each row just now, what was kept only read.
         curves: the watched steps of each training, see `labkit.training.fit`.
         asked: the trainings that were asked for, in order, each time.
 
@@ -132,6 +134,7 @@ class Study(ABC):
         self.live: dict[str, float] = {}
         self.measures: dict[str, dict[str, Measure]] = {}
         self.seconds: dict[str, float] = {}
+        self.spent: dict[str, float] = {}
         self.curves: dict[str, list[Step]] = {}
         self.asked: list[Training] = []
         self._keeper = Keeper(self.store, str(self._address()))
@@ -301,7 +304,9 @@ class Study(ABC):
         return row
 
     def _run(self, row: Row) -> dict[str, Measure]:
+        started = time.perf_counter()
         answer, seconds, pieces = self._keeper.clock.timed(lambda: getattr(self, row.method)(**row.arguments))
+        self.spent[row.name] = time.perf_counter() - started
         self.seconds[row.name] = seconds + sum(pieces.values())
         measures = {row.metrics[0]: answer} if isinstance(answer, Measure) else dict(answer)
         if set(measures) != set(row.metrics):

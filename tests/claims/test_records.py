@@ -163,7 +163,7 @@ def test_the_file_of_a_row_wins_over_that_of_the_paper(own):
 FULL = {
     **{"paper": "back_dropout", "row": "size", "metric": "size.full", "network": "cnn_m", "dataset": "ucf101"},
     **{"split": 2, "profile": "paper", "seed": 3, "value": 88.2, "stderr": 0.5, "hits": "oA=="},
-    **{"train": 1, "train_listed": 1, "test": 3, "test_listed": 3, "seconds": 12.5},
+    **{"train": 1, "train_listed": 1, "test": 3, "test_listed": 3, "seconds": 12.5, "spent": 2.5},
     **{"version": 4, "world": 5, "labkit": "0.1.0", "commit": "0123abc+", "machine": "x86_64, 2 cores, torch 2.15"},
 }
 

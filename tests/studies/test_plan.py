@@ -20,7 +20,13 @@ def test_a_batch_runs_the_rows_of_the_claims_and_no_others():
 
 def test_times_are_medians_and_rows_without_one_are_counted():
     lines = [a_record(row="quick", seconds=seconds) for seconds in (60, 120, 600)] + [a_record(row="slow", seconds=0)]
-    assert plan._minutes(["quick", "slow", "never"], lines) == (2.0, 2)
+    assert plan._minutes(["quick", "slow", "never"], lines) == (2.0, 1, 2)
+
+
+def test_what_rows_share_is_paid_once():
+    lines = [a_record(row=row, seconds=660.0, spent=spent) for row, spent in (("first", 660.0), ("second", 60.0))]
+    lines += [a_record(row="second", seconds=720.0)]  # of a run that did not note what it spent
+    assert plan._minutes(["first", "second"], lines) == (12.0, 0, 0)
 
 
 def test_the_plan_adds_up(monkeypatch):
@@ -36,10 +42,10 @@ def test_the_plan_adds_up(monkeypatch):
     ]
     monkeypatch.setattr(claims, "records", lambda name: lines)
     text = plan.plan([paper], seeds=10)
-    assert text.startswith("02  two_stream: 4 seeds decide 1.0 of 1 claims; 3 minutes a seed\n")
+    assert text.startswith("02  two_stream: 4 seeds decide 1.0 of 1 claims; at most 3 minutes a seed\n")
     assert "p.clear" in text
     assert "100%  most likely: holds" in text
-    assert text.endswith("1 claims and 0 facts; 1 claims will be decided, in 0 hours")
+    assert text.endswith("1 claims and 0 facts; 1 claims will be decided, in at most 0 hours")
 
 
 def test_the_command_prints_it_and_names_an_unknown_notebook(capsys):

@@ -266,6 +266,7 @@ def test_seconds_of_a_row_hold_those_of_its_trainings_before_they_were_interrupt
     study.measure("temporal.l1", "filters")
     assert 1000 <= study.seconds["temporal.l1"] < 1900
     assert 2000 <= study.seconds["filters"] < 2900
+    assert 0 < study.spent["filters"] < 100  # it trained nothing for two thousand seconds just now
 
 
 @pytest.mark.usefixtures("long_training")
