@@ -78,16 +78,17 @@ def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> li
         for column in columns:
             wanted = replace(selection, dataset=column.dataset, network=row.network or selection.network)
             records = [record for record in measured if record.metric == row.ours[column.index]]
-            values, words = wanted.shown(records)
-            odd += [words] * bool(words)
+            values, remark = wanted.shown(records)
+            odd += [remark] * bool(remark)
             ours.append([value for metrics in values.values() for value in metrics.values()] or None)
+        words = ", ".join(dict.fromkeys(odd))
         rows.append(
             {
                 "name": row.name,
                 "paper": list(row.paper),
                 "ours": ours,
-                "why": row.why or ("" if any(ours) else "not yet run"),
-                "source": f"{SYMBOLS[Outcome.STALE]} {', '.join(dict.fromkeys(odd))}" if odd else "",
+                "why": row.why or ("" if any(ours) else words or "not yet run"),
+                "source": f"{SYMBOLS[Outcome.STALE]} {words}" if words and any(ours) else "",
             }
         )
     return rows

@@ -113,9 +113,9 @@ class Selection:
         return values
 
     def shown(self, measured: Iterable[Record]) -> tuple[dict[int, dict[str, float]], str]:
-        """What a table shows, and what is odd about it: `values`, or what others had seen until a batch is complete.
+        """What a table shows, and what is odd about it: `values`, or what other seeds gave until a batch is complete.
 
-        So that nobody watches a batch grow: of a part of it, as of none, the table says as little as the verdict.
+        So that nobody watches a batch grow: of a part of it the table says as little as the verdict.
 
         Args:
             measured: records of one metric.
@@ -125,8 +125,7 @@ class Selection:
         if self.frozen and len(values) < self.enough:
             if before := self.exploration().values(measured):
                 return before, "other seeds, measured before"
-            if values:
-                return values, f"{len(values)} of {self.enough} seeds, which judge nothing yet"
+            return {}, f"so far {len(values)} of {self.enough} seeds" if values else ""
         old = any(self.counts(record) and self.is_stale(record) for record in measured)
         return values, "measured with an earlier version" if old else ""
 

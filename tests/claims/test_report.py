@@ -42,7 +42,7 @@ def test_until_the_frozen_seeds_are_measured_a_table_shows_others_and_says_so():
     row = claims.beside(table, explored + frozen[:4], selection)[3]
     assert (row["ours"], row["source"]) == ([None, [80.0, 82.0]], "↻ other seeds, measured before")
     row = claims.beside(table, frozen[:4], selection)[3]
-    assert row["source"] == "↻ 4 of 5 seeds, which judge nothing yet"
+    assert (row["ours"], row["why"], row["source"]) == ([None, None], "so far 4 of 5 seeds", "")
     row = claims.beside(table, explored + frozen, selection)[3]
     assert (row["ours"], row["source"]) == ([None, [70.0, 71.0, 72.0, 73.0, 74.0]], "")
 
