@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
@@ -185,7 +186,8 @@ def _run_row(study: Study, name: str, folder: Path | None, again: str) -> bool:
     place = f"{name}, split {study.split}, seed {study.seed}"
     try:
         values = study.measure(name)
-        lines = records(study, name, again if recorded(study, name, folder) else "")
+        earlier = {line.key for line in claims.records(study.paper, folder)}  # of whatever version
+        lines = [replace(line, again=again if line.key in earlier else "") for line in records(study, name)]
         claims.write(lines, folder)
     except Exception as error:  # whatever it is, the other rows are run
         notes = " ".join(getattr(error, "__notes__", []))

@@ -7,13 +7,12 @@ from labkit.studies.study import Study
 from labkit.world import VERSION as WORLD
 
 
-def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
+def records(study: Study, name: str) -> list[claims.Record]:
     """Everything that is to be written down of a row that a study has measured, a record a metric.
 
     Args:
         study: that has measured it.
         name: of the row.
-        again: why it was measured once more; empty where it was not, or where nothing had been recorded.
     """
     lines = []
     for metric, measure in study.measures[name].items():
@@ -38,7 +37,6 @@ def records(study: Study, name: str, again: str = "") -> list[claims.Record]:
                 precision="" if study.precision == "no" else study.precision,
                 seconds=round(study.seconds[name], 1),
                 spent=max(round(study.spent[name], 1), 0.1),  # 0 would say that nobody has noted it
-                again=again,
                 version=study.version,
                 world=WORLD if study.dataset == "world" else 0,
                 **claims.provenance(),

@@ -100,6 +100,14 @@ def test_a_reason_to_run_again_stands_only_where_there_was_a_record(study_run, t
     assert {line.again for line in claims.records("two_stream", tmp_path / "out" / "results")} == {""}
 
 
+def test_a_reason_reaches_records_that_replace_those_of_an_earlier_version(study_run, tmp_path, monkeypatch):
+    study_run("--seeds", "5")
+    monkeypatch.setattr(Quick, "version", 2)
+    study_run("--seeds", "5", "--again", "the rate was wrong")
+    kept = claims.records("two_stream", tmp_path / "out" / "results")
+    assert {(line.version, line.again) for line in kept} == {(2, "the rate was wrong")}
+
+
 def test_it_stops_after_so_many_minutes_and_continues(study_run, tmp_path):
     status, out, err = study_run("--seeds", "5", "--minutes", "0")
     assert (status, out, err) == (0, ["0 minutes are over: 3 rows are left, the same command continues"], [])
