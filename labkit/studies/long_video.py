@@ -226,7 +226,8 @@ class LongVideo(VideoNetworks):
     def many_examples(self, metric: str, way: str, **levels: Any) -> dict[str, Measure]:
         """Section 3.4.1: twice as many random examples as elsewhere, averaged; ours: central ones, as long and as many.
 
-        A single pass sees more frames at a time than an example. Random and central examples differ in crops alone.
+        A single pass sees more frames at a time than an example. Random and central
+        examples differ in their crops, and in how their starts are spread.
         """
         examples = 2 * self.scale.examples
         return self.rates(metric, self.scored("googlenet", "conv", 30, way=way, examples=examples), **levels)
@@ -253,7 +254,7 @@ class LongVideo(VideoNetworks):
     def fine_tuned(self, metric: str, **levels: Any) -> dict[str, Measure]:
         """Section 3.4.1, "Fine Tuning": the LSTM of "(fc)" continues training with all layers; the whole video once.
 
-        Like "(fc)" it sees centre crops alone: the thesis says that these networks were trained without augmentation.
+        Like "(fc)" it sees centre crops alone, never flipped: the thesis trained these networks without augmentation.
         """
         network = copy.deepcopy(self.video_network("googlenet.source", "lstm", 30)).requires_grad_(True)
         recipe = self.recipe(0.35, lstm=self.frames(30))

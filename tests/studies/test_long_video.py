@@ -1,5 +1,6 @@
 """The experiments on long video: each row alone, in the world, on Sports-1M and on UCF101 alone."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -22,7 +23,7 @@ from labkit.studies import video_reading
 from labkit.studies.feature_maps import Examples
 from labkit.studies.long_video import LongVideo
 from labkit.studies.preflight import preflight
-from labkit.studies.video_networks import HEADS, Scale
+from labkit.studies.video_networks import HEADS, Scale, unaugmented
 from labkit.training import Recipe
 from labkit.views import RGB, FlowImage
 
@@ -126,6 +127,25 @@ def test_fine_tuning_sees_centre_crops_alone_as_what_it_starts_from_did(together
     view, clip = study.view("googlenet", study.frames(30)), study.noisy.train[0]
     assert seen["centre"].shape == seen["random"].shape
     assert any(torch.equal(view.at(clip, torch.arange(start, start + 1))[0], seen["centre"][0]) for start in range(120))
+
+
+def test_without_augmentation_a_clip_is_its_centre_crop_and_never_flipped(together):
+    clip, frames = together.noisy.train[0], torch.tensor([3])
+    view = unaugmented(replace(together.view("googlenet"), flip=True))
+    for seed in range(8):
+        assert torch.equal(view.train(clip, torch.Generator().manual_seed(seed), frames)[0], view.at(clip, frames))
+
+
+@pytest.mark.parametrize(("stream", "augmented"), [("googlenet.source", False), ("googlenet", True)])
+def test_last_layers_learn_from_clips_without_augmentation_too(together, monkeypatch, stream, augmented):
+    study, seen = like(together, CLIPS), []
+    lend(study, together)
+    monkeypatch.setattr(type(study), "end_to_end", True)
+    monkeypatch.setattr(study, "single", lambda stream, start=0: study.build(stream))
+    monkeypatch.setattr(study, "train", lambda name, network, loss, clips, recipe: seen.append(clips.view))
+    study.video_network(stream, "conv", 30)
+    view = seen[0].__self__
+    assert (view.centre is None) is augmented
 
 
 def test_networks_of_the_clean_set_start_from_those_of_the_noisy_one(together):
