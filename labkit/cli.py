@@ -121,7 +121,10 @@ def _add_study(commands: Any) -> None:
     for action in (run, listing):
         action.add_argument("--profile", default="study", choices=["smoke", "lesson", "study", "paper"])
         action.add_argument(
-            "--seeds", type=_numbers, default=None, metavar="N,N", help="e.g. 0,1,2 or 10-19; default: those that judge"
+            "--seeds",
+            type=_numbers,
+            metavar="N,N",
+            help="e.g. 0,1,2 or 10-19; default: those that judge; on real data 0",
         )
         action.add_argument("--dataset", default="world", help="or a real data set")
         action.add_argument("--data-root", default="", metavar="FOLDER", help="where that data set is")
@@ -134,7 +137,7 @@ def _add_study(commands: Any) -> None:
         "--precision",
         default="",
         choices=["no", "bf16", "fp16"],
-        help="of training; default: float32, in the profile study bf16 for ResNets",
+        help="of training; default: float32, in the profile study bf16 for 07",
     )
     run.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data")
     run.add_argument("--missing", default="error", choices=["error", "skip"], help="of real videos: those not there")
@@ -170,10 +173,12 @@ def _plan(numbers: Sequence[str], count: int) -> int:
     return 0
 
 
-def _judging(number: str) -> tuple[int, ...]:
-    """The seeds that judge a notebook's claims: the frozen ones, if there are any."""
+def _judging(number: str, dataset: str) -> tuple[int, ...]:
+    """The seeds that judge a notebook's claims: the frozen ones of the world, if there are any; on real data one."""
     from labkit.claims import ledger
 
+    if dataset != "world":
+        return (0,)
     frozen = [paper.confirm.seeds for paper in ledger().values() if paper.notebook == number and paper.confirm]
     return frozen[0] if frozen else (0, 1, 2)
 
@@ -209,7 +214,7 @@ def _study(options: argparse.Namespace) -> int:
             )
         if not options.number:
             raise ValueError("NN must be the number of a notebook; got none: labkit study run 02, or --frozen")
-        settings["seeds"] = settings["seeds"] or _judging(options.number)
+        settings["seeds"] = settings["seeds"] or _judging(options.number, options.dataset)
         if options.action == "list":
             print(command.listing(options.number, **settings))
             return 0
