@@ -170,12 +170,12 @@ class Scoreboard:
             then = row["ours"]
             row["ours"] = [value if value is not None else old for value, old in zip(now, then, strict=True)]
             if any(value is not None for value in now):
-                partly = any(old and new is None for old, new in zip(then, now, strict=True))
+                odd, partly = row["source"], any(old and new is None for old, new in zip(then, now, strict=True))
                 row["source"], row["why"] = "live in part" if partly else "live", about.why
                 trials = (_partly(self._run.clip_counts(metric)) for metric in metrics if metric in self.live)
                 row["source"] += next((f", a trial: {words}" for words in trials if words), "")
                 if recorded := [f"{fmean(values):.1f}" for values in then if values]:
-                    row["source"] += f" (recorded: {', '.join(recorded)})"
+                    row["source"] += f" ({odd or 'recorded'}: {', '.join(recorded)})"
             elif any(then):
                 row["source"] = row["source"] or "recorded"
             if row["name"] in computed:

@@ -61,10 +61,19 @@ def test_live_numbers_stand_beside_recorded_ones(tmp_path):
     assert "live" in row
     assert "91.2" in row
     assert "81.0" in row  # the paper's
+    assert "live (recorded: 81.0)" in row
     row = row_of(html, "L = 5, mean subtracted")
     assert "recorded" in row
     assert "70.0" in row
     assert "not yet run" in html  # all other rows
+
+
+def test_a_live_number_stands_beside_older_ones_that_keep_their_mark(tmp_path):
+    note(tmp_path, {"temporal.l10": 81.0}, paper="two_stream", version=TwoStream.version - 1, world=VERSION)
+    run = Run()
+    run.live["temporal.l10"] = 91.25
+    row = row_of(Scoreboard(run, tmp_path).table("table 1").html, "L = 10, mean subtracted")
+    assert "live (↻ measured with an earlier version: 81.0)" in row
 
 
 def test_a_number_is_known_live_or_from_records(tmp_path):
