@@ -112,7 +112,7 @@ class Comparison(Study):
     """A row for each system, and one for what they cost."""
 
     paper = "comparison"
-    version = 3
+    version = 4
     networks = ("all",)
     painted = True
     scales: ClassVar[Mapping[str, Scale]] = {
