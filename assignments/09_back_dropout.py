@@ -298,7 +298,7 @@ def random_control(units, sizes, seed):
 # ## 3 · A gain, and what chance can do
 #
 # The same N clips are classified before and after: `before` and `after` `(N,)` say of each how
-# often it was right, 0 to 1. Clips of one group, an actor in a scene, tend to be right or wrong
+# often it was right, 0 to 1. Clips of one group, an actor in the same scenes, tend to be right or wrong
 # together, so G groups are fewer samples than N clips. Let $d_i$ be the difference of clip i,
 # after minus before, and $m$ their mean over all clips. With the sum
 # $S_g = \sum_{i \in g} (d_i - m)$ of each group, the standard error of $m$ is

@@ -203,7 +203,8 @@ figures.photos_and_frames(photos, meetings)
 #   it** before a change that you can make.
 # - Our numbers stand beside the paper's, and it is always said which are whose. A number is *live* if this run has measured
 #   it, and *recorded* if a longer run did, once for each of several *seeds* (a seed is another world: other actors, scenes and
-#   motions). Compare live with live, and recorded with recorded. ↻ marks records that are older than the present code.
+#   motions). Compare live with live, and recorded with recorded. ↻ marks records that do not judge, and says why: they are
+#   older than the present code, or of seeds that were looked at before.
 # - A *claim* is something that a paper says, and that we test on the records. Some do not hold here; then the notebook says
 #   so, and why.
 # - A notebook defines no network and no training loop. They are in `labkit/`, one file for each paper, and are printed from
@@ -220,7 +221,7 @@ figures.photos_and_frames(photos, meetings)
 # | profile | for | a notebook takes |
 # |---|---|---|
 # | `smoke` | tests: everything runs, the numbers mean nothing | half a minute |
-# | `lesson` | you: the effects are visible on a laptop | up to four minutes |
+# | `lesson` | you: the effects are visible on a laptop | half a minute to three |
 # | `study` | every row of every table, on the lab's own world | up to hours |
 # | `paper` | a GPU and the real data: the paper's network and schedule | as long as in the paper |
 #

@@ -85,13 +85,13 @@ viz.class_sheet(large.test, title=large_set, named=False, seed=seed)
 
 # %% [markdown]
 # > In the lab's own world puppets act in painted scenes. Clips of one *group* share the actor and, for each action, the
-# > scene; no group is on both sides of a split. About a fifth of the training clips is held out from all networks: we make
-# > choices on them, and train the fusion on them. Frames are 64 x 88 pixels, as wide beside their height as old video.
+# > scene; no group is on both sides of a split. Of the large set about a fifth of the training clips is held out from all
+# > networks: we make choices on them, and train the fusion on them. Frames are 64 x 88 pixels, as wide beside their height as old video.
 # > With `dataset="ucf101"` the sets are the paper's own, and no puppet appears.
 #
-# The small set keeps one group to train on. To resemble movies, from which HMDB51 is cut, it is also *drawn harder* than the
-# large one: its camera moves three times as much, there are twice as many things in the way, and tempo, size and position
-# vary three times as much. So numbers of the two sets differ for two reasons, the number of clips and how they are drawn.
+# The small set keeps one group to train on and holds out another one, and on each split others. To resemble movies, from which
+# HMDB51 is cut, it is also *drawn harder* than the large one: its camera moves three times as much, twice as many things stand
+# about, and tempo, size and position vary three times as much. So numbers of the two sets differ for two reasons, the number of clips and how they are drawn.
 
 # %%
 viz.class_sheet(small.test, title="One frame of each action of the small set", seed=seed)
@@ -204,8 +204,8 @@ figures.mean_subtraction(small.test)
 # %% [markdown]
 # That clip is one of the small set, whose camera is restless. **Predict:** a temporal network is trained on fields with their
 # mean, another one on fields without. By how much will they differ where the camera is on a tripod, and where it shakes?
-# **Explore:** slide the condition. (Each dot is a world of its own. 108 clips to train on, 144 to test on: a few points
-# are noise.)
+# **Explore:** slide the condition. (Each dot is a world of its own. 108 clips to train on, 576 to test on: two or three
+# points are noise.)
 
 # %%
 board.condition("camera")
@@ -330,8 +330,9 @@ board.table(
 
 # %% [markdown]
 # > Look at the last two rows first. On flow that is estimated from these small frames, the temporal stream falls far behind
-# > what it reaches on exact flow, and in our records behind a spatial stream that starts from things and postures as well. How good motion is as an input
-# > depends on who estimates it: the paper's frames have sixteen times as many pixels, and its estimator is a better one.
+# > what it reaches on exact flow. Compare it with the spatial streams, too. (In rows marked ↻ the pre-trained networks may have
+# > known postures.) How good motion is as an input depends on who estimates it: the paper's frames have sixteen times as many
+# > pixels, and its estimator is a better one.
 # >
 # > Compare the rows with dropout 0.5 and 0.9. **The paper** gains from 0.9 where it trains from scratch; even so this "leads
 # > to over-fitting (even with high dropout)". Its networks see each video about two thousand times, those of the table
@@ -501,7 +502,8 @@ board.table("table 4", claimed=("ts.svm", "ts.complementary_small"))
 
 # %% [markdown]
 # > **Discuss.** On our small set the average of both streams is *worse* than the temporal stream alone, in the records so
-# > far; in the paper it gains three points. The SVM repairs it. Before you explain it, look at the row of the spatial
+# > far; in the paper it gains three points. In those records an SVM repairs it, which
+# > learned from three times as many held-out clips as it does now. Before you explain it, look at the row of the spatial
 # > stream: it has seen one actor, and one scene for each action. What does an average do with a stream that is wrong, and
 # > sure of itself? What can the SVM do that an average cannot?
 # >

@@ -93,7 +93,7 @@ viz.class_sheet(clips.test, title="Figure 1, on our data: one frame of each acti
 }
 
 # %% [markdown]
-# A group is one actor in one scene. The official split keeps groups whole. So do we when we hold out a quarter of each
+# A group is one actor and, for each action, one scene. The official split keeps groups whole. So do we when we hold out a quarter of each
 # class's training clips for validation.
 #
 # ### Ten frames
@@ -445,7 +445,8 @@ board.condition("order")
 #
 # ### Codes of a network that has seen ImageNet
 #
-# **Predict** whether a better network makes recurrence superfluous. The next rows come from records.
+# **Predict** whether a better network makes recurrence superfluous. The next rows come from records. (Where they are "not yet
+# run", `study.measure("lite0.average", "lite0.rnn")` measures two of them here; it takes minutes.)
 
 # %%
 board.table("table lite0")
@@ -516,8 +517,9 @@ figures.both_streams(code_reading.both_streams(study, names[3]), name=names[3])
 board.table("table extras", claimed=("rnn.conv1d", "rnn.fc6", "rnn.dual"))
 
 # %% [markdown]
-# > Two of the rows bring in something new, motion as a second stream and a second direction in time; the others only read
-# > the same stills in another way. Which of the two kinds gains more?
+# > Three of the rows bring in something new: the two with optical flow, motion; the bidirectional LSTM, a second direction in
+# > time. The others read the same stills in another way. Which of the two kinds gains more? (What averaging two RNNs on frames
+# > gains was not measured: it would be the fair rival of the dual stream.)
 # >
 # > The budgets are not equal. With augmentation there are five times as many clips, for the same number of steps.
 # > Fine-tuning continues with a trained RNN for further steps, and is one training where the others are the mean of three.

@@ -337,7 +337,8 @@ figures.over_layers(curves, title="Figure 2.2: retrieval by layer", y_title="mAP
 # </details>
 #
 # > It is another network and another world, so compare the shape of the curves, not their level. Where do they peak, and
-# > does scale 2 change it?
+# > does scale 2 change it? (The world's photos have 192 pixels and are enlarged for both scales: scale 2 adds locations,
+# > but no detail, as it does in the paper.)
 #
 # ### How good is the best layer?
 #
@@ -473,6 +474,9 @@ study.measure("alike")
 # > These are cosines times 100; `alike.middle` is of the best layer between the first and the last. At scale 2 neighbours
 # > are closer together in the photo, which makes them more alike, whatever the layer. `alike.last_farther` compares
 # > features two locations apart: as far in the photo as neighbours at scale 1. What does this fairer comparison say?
+# > And careful with the step from the middle to the last layer: what a block of EfficientNet-Lite0 gives may be negative,
+# > what its head gives may not, and features without negative values are more alike anyway. (In GoogLeNet and VGG-16 none
+# > is negative.) So the claim below compares the last layer with itself.
 #
 # **Explore.** Choose a layer, then click on a patch or move with the arrow keys: you see the nearest patches of the other
 # photos.
@@ -526,8 +530,11 @@ print(f"{favourite}: {short.shape[1]} dimensions, {percent:.1f} % mAP")
 #
 # **Pooling** keeps only the largest value, or the sum, of each channel over the photo. **The paper** finds "more
 # sophisticated encoding methods" important "instead of simple max-pooling", but compares its VLAD, of two scales, with
-# another paper's pooling. A fair comparison takes the same layer, one that was chosen beforehand (Inception 4e, conv5_1 of
-# VGG-16, or block 9 of EfficientNet-Lite0), and scale 1, and all as they are (`raw`) and in few dimensions, whitened (`white`).
+# another paper's pooling. There are two ways to do it. The claim below takes each at a layer that suits it (`multi.128`
+# against `pool.max`, measured by a study). Here both get the same layer, one that was chosen beforehand (Inception 4e, conv5_1
+# of VGG-16, or block 9 of EfficientNet-Lite0), and scale 1: as they are (`raw`) and in few dimensions, whitened (`white`).
+# This changes one thing only, but it is hard on pooling where a layer has few channels: block 9 has 112, half of their values
+# are negative, and a study whitens all of them.
 #
 # **Predict:** which of the three gains most from whitening, VLAD, the maximum or the sum?
 
@@ -644,7 +651,8 @@ viz.quiz("04")
 # from labkit import world
 # from labkit.studies.photo_search import PhotoSearch
 #
-# constant = world.Places(seed=seed, size=192, instances=16, distractors=32, change=world.Change(light=0))
+# sizes = {"size": 192, "instances": 16, "distractors": 32, "objects": False}
+# constant = world.Places(seed=seed, **sizes, change=world.Change(light=0, shadow=0))
 # study.search = PhotoSearch(constant)
 # ```
 #

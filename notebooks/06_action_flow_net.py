@@ -210,7 +210,7 @@ show(afn.multitask_loss, docstring=False)
 #
 # ## Who knows what about flow?
 #
-# Three tiny FlowNets come with the lab. `target` reads two frames, and was trained on 720 clips of *other* puppets, without
+# Three tiny FlowNets come with the lab. `target` reads two frames, and was trained on 3240 clips of *other* puppets, without
 # a single label. These are the *target videos*: the kind of video in which actions will be recognised. `chairs` reads two
 # frames, and was trained on things that fly about, as the first FlowNet on its *flying chairs*. `target_multi` reads eight
 # frames (the thesis: sixteen) of target videos; it has seen about half as many samples as the
@@ -302,7 +302,8 @@ figures.probes(flow_lesson.probes(study), chance=100 / len(large.test.classes))
 # <details><summary>What happened</summary>
 #
 # > Follow the lines from res2 to res5. Flow without a label already teaches something about actions that are motion. A
-# > single frame can tell appearance pairs; of a reversed pair it cannot be right about more than half.
+# > single frame can tell appearance pairs; of a reversed pair it cannot know which of the two it was, so it is right about
+# > half at most (or a little more, where a posture is held longer at one end).
 # >
 # > Compare the two networks from photos on actions that are motion only. A network that knows postures can name motion from
 # > one frame: so ask what a rival's photos have shown before you say that it does without motion. ImageNet's name things.
@@ -383,8 +384,8 @@ figures.before_and_after(*of_wave, errors=errors)
 # %% [markdown]
 # ### How much should flow count?
 #
-# On the left of the slider, $\lambda = 0$ is fine-tuning. 0.1 and 10 are means of recorded runs, in which networks trained
-# twice as long: compare 0 with 1, and 0.1 with 10, not across. **Explore** what it does to actions and to flow.
+# On the left of the slider, $\lambda = 0$ is fine-tuning. 0.1 and 10 are means of earlier recorded runs, in which networks
+# trained twice as long: compare 0 with 1, and 0.1 with 10, not across. **Explore** what it does to actions and to flow.
 
 # %%
 no_motion = float(study.errors("target").zero)
@@ -404,8 +405,8 @@ study.measure("inference")
 #
 # The profile `study` trains all networks. Networks of many frames see as many samples as networks of two. On the small set
 # every network starts from its weights of the large set. Rows marked *live* are from this run: compare live with live, and
-# recorded with recorded. Rows marked ↻ are older than the study is now: there, networks of many frames saw a third as many
-# samples, and a fifth as many clips were tested.
+# recorded with recorded. Rows marked ↻ are of other seeds, measured with an earlier version: there, networks of many frames
+# saw a third as many samples, and a fifth as many clips were tested.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # table 4.1, and the claims that rest on it
@@ -424,7 +425,7 @@ board.table("table 4.1", claimed=tuple(f"afn.{name}" for name in claims))
 
 # %% [markdown]
 # > One row cannot be compared. In the thesis the network that starts from FlyingChairs meets all videos of UCF101 when it
-# > learns both tasks. Here 720 unlabelled clips were shown to the FlowNet of the target videos only; the network that starts
+# > learns both tasks. Here 3240 unlabelled clips were shown to the FlowNet of the target videos only; the network that starts
 # > from chairs never sees them.
 
 # %%

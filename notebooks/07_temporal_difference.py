@@ -246,11 +246,11 @@ static = study.view().at(sitting.clip, [sitting.times[0]] * 2)  # one frame, twi
 show(td.loss, td.freeze_image_backbone, td.train_jointly, docstring=False)
 
 # %%
-print(study.recipe(phase="first"), study.recipe(phase="joint"), sep="\n\n")
+print(*(study.recipe(phase=phase) for phase in ("start", "first", "joint")), sep="\n\n")
 
 # %% [markdown]
 # > **A baseline must start where its rival starts, see what it sees, and train for as long.** The image subnetwork starts as
-# > a TSN that has been trained by the recipe, for three times as many steps. That TSN itself is the thesis's baseline, as far
+# > a TSN that has been trained by the recipe, for three times as many steps (in the profile `paper`, as many). That TSN itself is the thesis's baseline, as far
 # > as we can tell; below it is `start`. Ours, `tsn`, is stricter: the same TSN continues through both phases, with all of its
 # > layers, on the same snippets in the same order.
 #
@@ -385,8 +385,8 @@ td.weighted_fusion(torch.tensor([[3.0, -1.0]]), torch.tensor([[0.0, 5.0]]))
 
 # %% [markdown]
 # **Predict** the sign of the TDN's gain on flow, and its size beside that on frames. (Rows that the lesson has not measured
-# are records of longer runs, over several seeds: compare *live* with live, and recorded with recorded. ↻ marks records that
-# are older than the code.)
+# are records of longer runs, over several seeds: compare *live* with live, and recorded with recorded. ↻ marks records of
+# other seeds, many of them older than the code; the verdicts do not count them.)
 
 # %%
 board.table("table 5.1", claimed=("tdn.rgb", "tdn.flow_marginal", "tdn.complementary"))
@@ -450,8 +450,8 @@ board.table("table mixing", claimed=("tdn.mixing",))
 # %% [markdown]
 # > How they are initialised is not said. If they start as the plain sum, a short training hardly leaves it, and "no
 # > difference" is nearly true by construction; so a study also starts them at random. The last row tries the other reading of
-# > where the image subnetwork starts: from stills, not from a trained TSN. ("Not yet run" says that there is no record so
-# > far.)
+# > where the image subnetwork starts: from stills, not from a trained TSN. It lacks the first TSN's training, too, so a lower
+# > number need not be due to where it starts. ("Not yet run" says that there is no record so far.)
 #
 # ## Recap
 #

@@ -101,7 +101,7 @@ figures.photos_and_frames(reading.photos_and_frames(study))
 # crop, horizontal flips, batches of 32; 30 % of the photos are held out.
 #
 # > Ours is a ResNet of ten layers, and instead of VGG a CNN-M (the network of lesson 02), on 56 x 56 pixels, pre-trained on
-# > stills of other puppets.
+# > the lab's stills of things, buildings and scenes.
 
 # %%
 print(study.recipe("photos"))
@@ -222,9 +222,8 @@ figures.ways_to_read(reading.by_rule(study))
 
 # %% [markdown]
 # > In a ResNet the score of a concept *is* a sum over locations: that of its attention map before the ReLU, plus a bias. So
-# > both are readings of the same evidence. Compare the first two bars with the first and the last: by mAP, how much of UnAtt's
-# > lead over the vote is what the vote loses to a plain mean? **The paper** finds the mean of the scores "slightly" worse than
-# > the vote.
+# > both are readings of the same evidence. By mAP, is UnAtt ahead of the vote, and of the plain mean? Which of the two is the
+# > harder rival? **The paper** finds the mean of the scores "slightly" worse than the vote.
 # >
 # > Look at top-1 as well. In a frame in which nobody touches the CNN still has to choose a class, and such a frame has a vote
 # > like any other. An attention map that finds nothing has no energy, so a mean of energies leaves such frames out.
@@ -370,7 +369,7 @@ study.measure("tuned.resnet_filtered", "rules.tuned", "energynet.resnet_filtered
 # </details>
 #
 # The five ways to read a CNN, before and after fine-tuning. (Rows marked *live* are from this run: compare live with live, and
-# recorded with recorded. ↻ marks records that are older than the code.)
+# recorded with recorded. ↻ marks records of other seeds, many of them older than the code; the verdicts do not count them.)
 
 # %%
 board.table("table rules", claimed=("att.voting", "att.unatt_mean", "att.finetune_unatt_mean"))
@@ -514,10 +513,11 @@ figures.rescued(frames.images, frames.attention, frames.concepts, energies, note
 # - A CNN that has learned from photos meets frames of another kind, many of which do not show the action: its accuracy drops.
 # - Grad-CAM tells which locations speak for each concept; all concepts cost hardly more than one forward pass.
 # - UnAtt answers with the best square of the attention maps, and needs no labelled video. It is robust against frames that
-#   show nothing; compared with a mean of scores instead of a vote, much less of its lead remains.
+#   show nothing. How far it leads depends on what it is compared with, and on how many frames tell: a vote suffers most where
+#   few do.
 # - EnergyNet learns from labelled videos, and from hard quadruplets of them, which energy each attention map deserves.
 #
-# **Predict:** attention against a plain mean of the scores: on how many worlds of three is it ahead? What became of the
+# **Predict:** attention against a plain mean of the scores: on how many of the eight worlds that judge will it be ahead? What became of the
 # claims on this data, over several seeds:
 
 # %%

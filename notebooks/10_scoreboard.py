@@ -68,7 +68,7 @@ print(f"{len(boards)} papers, {sum(len(board.paper.claims) for board in boards.v
 # A *claim* is a list of statements, written down before its study was judged: "ten flow fields beat one, by more than a
 # point", or "the two are at most 3 points apart". Each statement is about *records* of several seeds, and each seed is
 # another world, with other actors, scenes and motions. It has a *margin*, the smallest difference that counts, and the
-# records give an *interval* for the difference, 90 % wide. Where the interval lies, says what became of the statement:
+# records give a 90 % *interval* for the difference. Where the interval lies, says what became of the statement:
 #
 # | | the whole interval lies | |
 # |---|---|---|
@@ -82,7 +82,8 @@ print(f"{len(boards)} papers, {sum(len(board.paper.claims) for board in boards.v
 # margins, or above the lower one, and are the other way round outside.
 #
 # A claim holds if all of its statements do. It is *stale* (↻) if its records are older than the study, and wait to be
-# measured again.
+# measured again. A paper is judged by a batch of seeds that was fixed beforehand, all of them together: before the last
+# one is measured, its claims are *not yet run* (·). And *condition absent* (∅) says that the world lacks what a claim is about.
 #
 # **Predict:** the papers' numbers come from real videos, large networks and long trainings, ours from puppets and small
 # networks. Of ten claims that could be judged, how many will hold here?
@@ -151,7 +152,7 @@ display(*boards["04"].overview())
 # ### 05 · Full-length video
 #
 # Most claims compare ways to pool over time, numbers of frames, and what flow adds where the camera is quiet or not.
-# Many of the differences are a few points, on 132 test clips.
+# Many of the differences are a few points, on 528 test clips, or 288 of the clean set.
 
 # %%
 display(*boards["05"].overview())
@@ -234,8 +235,9 @@ costs = study.measure("costs")
 #
 # In the first one, S3D and MViT ([Xie et al. 2018](https://arxiv.org/abs/1712.04851), [Li et al.
 # 2022](https://arxiv.org/abs/2112.01526)) stand for networks of later years. They are built as small as the others, and
-# get the frames, crops, batches and steps of ActionFlowNet. R3D is the encoder of ActionFlowNet without flow: the
-# control that tells what learning flow is worth.
+# get the frames, crops, batches and steps of ActionFlowNet. R3D is the encoder of ActionFlowNet without flow, neither before
+# nor beside the actions: the control that tells what learning flow is worth. (ActionFlowNet has learned flow from clips of
+# other worlds, without labels, before it comes here.)
 #
 # **Predict:** which row of this table is best on *motion only*, and why? (Rows "not yet run" have no records so far.)
 
@@ -327,8 +329,8 @@ viz.quiz("10")
 # .venv/bin/labkit study run 10 --rows tsn,tdn --seeds 0   # two of them; what they share is trained once
 # ```
 #
-# Studies that were run on a real data set leave their records beside those of the world: with `-p profile paper` this
-# lesson shows them.
+# Studies that were run on a real data set leave their records beside those of the world: with `-p profile paper
+# -p dataset ''` this lesson shows, for each paper, the data set with the most records.
 #
 # **Try it.** Which system depends most on the family of an action? In a cell of its own:
 #

@@ -30,6 +30,8 @@ Where this departs from the thesis, or fills what it leaves open:
 - SIFT comes from OpenCV's detector (differences of Gaussians), where the quoted results have affine regions, and its
   vocabularies of 100 and 2,000 words are of the database, not of another set.
 - The best layer is chosen on the queries that it is then reported on; the study chooses it on other ones.
+- Unless the profile is paper, the study reads EfficientNet-Lite0. Its blocks end without a ReLU, so their features may
+  be negative; those of its head, of GoogLeNet and of VGG-16 may not.
 """
 
 import os
@@ -78,7 +80,8 @@ VGG16_LAYERS = {  # after the ReLU
 }
 
 LITE0_LAYERS = {name: name for name in ("b2", "b4", "b6", "b7", "b8", "b9", "b10", "b12", "b14", "b15", "head")}
-"""As many of EfficientNet-Lite0, which is not the thesis's network: ends of its stages, more where GoogLeNet has 4."""
+"""As many of EfficientNet-Lite0, which is not the thesis's network: the ends of its stages, and
+the blocks between them from b6 to b10, about where GoogLeNet has Inception 4a to 4e."""
 
 Features = Mapping[Hashable, Tensor]
 """Local features of a batch of images, ``(B, n, d)`` each, by layer or by ``(layer, scale)``."""

@@ -15,7 +15,8 @@ Where this departs from the paper, or fills what it leaves open; more at the lin
 
 - Flow is what the clips have: exact in the lab's world, by TV-L1 or DIS of real videos; the paper's is Brox's. It is
   computed at the size of the video and then rescaled with its vectors; the paper rescales the videos first.
-- A fifth of the training clips is held out from all networks for the SVM; the paper does not say what it learns from.
+- A fifth of the training clips is held out from all networks for the SVM (of the world's small set, as many as are
+  trained on); the paper does not say what it learns from.
 - Colours have zero mean and unit variance (flow stays in pixels per frame), so that frames and flow can have the same
   initialisation and learning rate. Weight decay is that of Krizhevsky et al., whose training the paper adapts.
 - A clip that is too short repeats its last frame or field; one with fewer moments than test frames starts over. Left

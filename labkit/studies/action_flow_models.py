@@ -222,7 +222,7 @@ class ActionFlowModels(Study):
         return self._flow_nets[name]
 
     def flow_weights(self, name: str) -> Path:
-        """Weights of a tiny FlowNet; the seed chooses among several trainings."""
+        """Weights of a tiny FlowNet: one training of each kind comes with the lab, whatever the seed."""
         network, source = ("flownet_multi", "target") if name == "target_multi" else ("flownet", name)
         return source_weights(network, self.seed, source=source)
 

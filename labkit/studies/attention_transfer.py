@@ -50,7 +50,7 @@ from labkit.studies.study import unavailable
 from labkit.training import Recipe
 
 CNNS: Mapping[str, Callable[..., AttentionNet]] = {"resnet": attention_resnet, "vgg": attention_vgg}
-PRE_TRAINED: Mapping[str, Any] = {  # of the paper's size: on ImageNet; tiny: on stills of other puppets
+PRE_TRAINED: Mapping[str, Any] = {  # of the paper's size: on ImageNet; tiny: on stills of things
     "resnet": (partial(torchvision_weights, resnet101, ResNet101_Weights.IMAGENET1K_V1), "resnet", "fc"),
     "vgg": (partial(torchvision_weights, vgg16, VGG16_Weights.IMAGENET1K_V1), "cnn_m", "classifier"),
 }

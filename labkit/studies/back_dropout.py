@@ -1,10 +1,11 @@
 """The experiments of Ren et al., 2018: Tables 1 to 3, Figures 2 to 5, and the controls that the paper does not have.
 
 The target task is UCF101, or eighteen actions of the lab's world; the source task is ImageNet, or stills of puppets
-with other things, in other postures. A tenth of the training clips is held out at random: their frames that the
-fine-tuned network gets wrong are the penalty set. All networks that learn again start from the same fine-tuned one, and
-see the same clips in the same order; they differ in the neurons that they have lost, and where a row says so, in that
-the penalty images are learned as well. What is random in learning again is repeated, and a result is the mean.
+with other things, in other postures; of its network there are three trainings, and the seed chooses one. A tenth of the
+training clips is held out at random: their frames that the fine-tuned network gets wrong are the penalty set. All
+networks that learn again start from the same fine-tuned one, and see the same clips in the same order; they differ in
+the neurons that they have lost, and where a row says so, in that the penalty images are learned as well. What is random
+in learning again is repeated, and a result is the mean.
 """
 
 import copy
@@ -387,7 +388,7 @@ class BackDropout(Study):
 
     @cached_property
     def source_network(self) -> tuple[CNNM, Sequence[str]]:
-        """The small network of the world's source task as it comes with the lab, and the names of its classes."""
+        """The small network of the world's source task, the one of this seed, and the names of its classes."""
         path = source_weights("cnn_m", self.seed, source="postures")
         classes = card(path)["classes"]
         network = back_dropout.cnn_m(len(classes), size="tiny")

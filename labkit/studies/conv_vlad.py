@@ -25,7 +25,7 @@ from labkit.studies.photo_search import PhotoSearch, centre_of_curve
 from labkit.studies.rows import Measure, Row, per_clip, row
 
 PATCH_PHOTOS = 40  # whose patches are compared in Figures 2.3 and 2.4
-FIXED_LAYERS = ("Inception 4e", "conv5_1", "b9")  # the best ones on Paris at scale 1 (section 2.4.1)
+FIXED_LAYERS = ("Inception 4e", "conv5_1", "b9")  # the first two: best on Paris at scale 1 (section 2.4.1)
 
 
 class ConvVLAD(PhotoEncodings):
@@ -158,7 +158,7 @@ class ConvVLAD(PhotoEncodings):
     @row("pool.max", pool="max")
     @row("pool.sum", pool="sum")
     def pooling(self, pool: str) -> Measure:
-        """Table 2.3, "Spatial Pooling": maxima, or ours, sums, in 128 dimensions, at the best layer and scale."""
+        """Table 2.3, "Spatial Pooling": maxima, or ours, sums, at most 128 dimensions, at the best layer and scale."""
         keys = [(layer, scale) for scale in SCALES for layer in self.layers]
         scores = self.precisions(f"pool.{pool}", lambda *key: self.shortened(self.pooled(pool, *key)), keys)
         return self.search.mean(self.search.choose(scores, seed=self.seed).values)
@@ -192,7 +192,7 @@ class ConvVLAD(PhotoEncodings):
     @row("same.max", metrics=["same.max_raw", "same.max_white"], way="max")
     @row("same.sum", metrics=["same.sum_raw", "same.sum_white"], way="sum")
     def at_one_layer(self, way: str) -> dict[str, Measure]:
-        """Ours: VLAD and pooling at the same layer and scale 1, as they are, and in 128 dimensions, whitened."""
+        """Ours: VLAD and pooling at the same layer and scale 1, as they are, and whitened in at most 128 dimensions."""
 
         def describe(version: str) -> Tensor:
             layer = self.fixed_layer

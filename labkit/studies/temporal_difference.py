@@ -1,10 +1,11 @@
 """The experiments of Ng and Davis, 2018, chapter 5 of Ng's thesis: Tables 5.1 to 5.4, Figure 5.3, and more of the text.
 
 Each table has its data set: HMDB51, ACT, FCVID. In the lab's world eighteen actions are used instead of the first and
-the third, and twelve others, with other actors, instead of the second. All networks of a data set start from one TSN,
-which starts from stills. The baseline is this TSN trained further, through both phases, on the same snippets in the
-same order as the TDN: a rival that is trained for less would lose for that reason. The thesis trains its TSN by the
-recipe alone; rows called ``start`` measure it there.
+the third, and twelve others, with other actors, instead of the second. All networks of a data set but one, of the row
+``tdn.from_stills``, start from one TSN, which starts from stills. The baseline is this TSN trained further, through
+both phases, on the same snippets in the same order as the TDN: a rival that is trained for less would lose for that
+reason. The thesis's TSN stops at the start, as far as its text tells: rows called ``start`` measure it there. In the
+lab's world it takes three times the recipe's steps, see `Scale.start`.
 """
 
 import copy

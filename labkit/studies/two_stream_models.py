@@ -40,7 +40,8 @@ INPUTS: Mapping[str, Mapping[str, Any]] = {
 
 
 RESTLESS = world.Difficulty(camera=3, clutter=2, jitter=3)
-"""Of the small set: its camera moves three times as much as the large one's, and less is where one expects it."""
+"""Of the small set: its camera moves three times as much as the large one's, twice as many things stand about, and
+tempo, timing, size and position vary three times as much."""
 
 
 class Scale(NamedTuple):

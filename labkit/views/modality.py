@@ -271,7 +271,7 @@ def flow_image(flow: Tensor, bound: float = 40.0) -> Tensor:
 
     Args:
         flow: ``(..., 2, H, W)``, in pixels per frame.
-        bound: 40 in the paper; in proportion less for smaller images.
+        bound: 40 in the paper; in proportion less for smaller images, and still less where little moves.
 
     Returns:
         ``(..., 3, H, W)`` uint8; no motion is 127.5, rounded to even: 128.

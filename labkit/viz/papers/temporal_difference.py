@@ -126,8 +126,8 @@ def learning_curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     """Percent of test clips that are recognised, over the steps of both phases; the second one starts at ``joint``."""
     return line_chart(
         lines,
-        title=f"Some test clips, recognised during training<br>the joint phase starts at step {joint}; all lines start "
-        "from one TSN",
+        title=f"Some test clips, recognised during training<br>the joint phase starts at step {joint}; the TSN and the "
+        "image subnetwork start from one TSN, the difference subnetwork from stills",
         alt=f"Lines over the steps of training for {', '.join(lines)}, one for each.",
         x_title="step",
         y_title="recognised (%)",
