@@ -14,6 +14,7 @@ thread: its calls are small, so a clip costs milliseconds, and processes can sha
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,14 @@ class Rendering:
 
     def flow(self, start: Sequence[int], end: Sequence[int]) -> Tensor:
         """Exact flow from frames ``start`` to frames ``end``, pair by pair: (N, 2, H, W) float32 in pixels."""
-        here, there = self.poses[:, list(start)].numpy(), self.poses[:, list(end)].numpy()
-        shift = there @ np.linalg.inv(here) - np.eye(3)  # what is left is small: float32 will do
+        back, there = self._inverse[:, list(start)], self.poses[:, list(end)].numpy()
+        shift = there @ back - np.eye(3)  # what is left is small: float32 will do
         return torch.from_numpy(_moved(shift.astype(np.float32), self.part[list(start)].numpy()))
+
+    @cached_property
+    def _inverse(self) -> Array:
+        """(P, T, 3, 3), pixels to each part's coordinates."""
+        return np.linalg.inv(self.poses.numpy())
 
     @property
     def forward(self) -> Tensor:
