@@ -74,14 +74,15 @@ def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> li
     rows = []
     for row in entry.rows:
         ours: list[list[float] | None] = []
-        odd: list[str] = []
+        remarks: list[str] = []
         for column in columns:
             wanted = replace(selection, dataset=column.dataset, network=row.network or selection.network)
             records = [record for record in measured if record.metric == row.ours[column.index]]
             values, remark = wanted.shown(records)
-            odd += [remark] * bool(remark)
+            remarks.append(remark)
             ours.append([value for metrics in values.values() for value in metrics.values()] or None)
-        words = ", ".join(dict.fromkeys(odd))
+        told = [remark for remark, shown in zip(remarks, ours, strict=True) if shown or not any(ours)]
+        words = ", ".join(dict.fromkeys(filter(None, told)))
         rows.append(
             {
                 "name": row.name,

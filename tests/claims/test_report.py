@@ -47,6 +47,21 @@ def test_until_the_frozen_seeds_are_measured_a_table_shows_others_and_says_so():
     assert (row["ours"], row["source"]) == ([None, [70.0, 71.0, 72.0, 73.0, 74.0]], "")
 
 
+def test_a_row_that_shows_other_seeds_is_silent_about_cells_whose_batch_has_begun():
+    paper = ledger()["temporal_difference"]
+    table = next(entry for entry in paper.entries if entry.id == "table 5.1")
+    now = {"version": paper.confirm.study, "world": paper.confirm.world, "precision": paper.confirm.precision}
+    begun = measured("tsn.flow", 60, seeds=paper.confirm.seeds[:1], **now)
+    explored = measured("tsn.rgb", 70, seeds=[0], version=1)
+    for lines, source, why in (
+        (explored + begun, "↻ other seeds, measured before", ""),
+        (begun, "", f"so far 1 of {len(paper.confirm.seeds)} seeds"),
+    ):
+        rows = claims.beside(table, lines, Selection(paper, version=paper.confirm.study))
+        row = next(row for row, about in zip(rows, table.rows, strict=True) if about.ours[0] == "tsn.rgb")
+        assert (row["source"], row["why"]) == (source, why)
+
+
 def test_what_a_partly_measured_claim_lacks_is_said_and_what_nobody_measured_is_not():
     def shown(measured, *statements):
         claim = replace(one_claim(*statements), paper="back_dropout")
