@@ -477,11 +477,11 @@ figures.gains(reading.gains(study))
 # ### A few videos
 #
 # **The paper** finds EnergyNet most useful where videos are few: 3.1 points ahead of the CNN with a fifth of them, 0.7 with
-# all. **Predict:** with which percentage of the training videos is EnergyNet's lead largest here? (Some of the points have not
-# been measured yet.)
+# all. **Predict:** with which percentage of the training videos is EnergyNet's lead largest here? (The figure draws
+# records only; some of its points have not been measured yet.)
 
 # %%
-figures.few_videos(reading.few_videos(board.known))
+figures.few_videos(reading.few_videos(board.recorded))
 
 # %%
 board.table("table few", claimed=("att.few", "att.fewer", "att.few_unatt"))

@@ -1,6 +1,7 @@
 """What lesson 08 looks at: frames under attention maps, quadruplets, mined ones, and numbers by rule and by class."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -190,11 +191,12 @@ def gains(study: AttentionTransfer) -> dict[str, dict[str, float]]:
     return {title: {name: gained[name] for name in names} for title, gained in points.items()}
 
 
-def few_videos(known: Callable[[str], float | None]) -> dict[str, dict[int, float | None]]:
-    """Figure 5: what is known of each method, by percentage of the training videos.
+def few_videos(recorded: Callable[[str], Sequence[float]]) -> dict[str, dict[int, float | None]]:
+    """Figure 5: the mean of each method over its records, by percentage of the training videos; None without any.
 
     Args:
-        known: the value of a metric, measured now or recorded.
+        recorded: the values of a metric, of no lesson: a line joins what was trained for equally long.
     """
     methods = {"CNN, vote": "cnn", "CNN, mean": "mean", "UnAtt": "unatt", "EnergyNet": "energynet"}
-    return {name: {p: known(f"few.{metric}_{p}") for p in PERCENTAGES} for name, metric in methods.items()}
+    values = {name: {p: recorded(f"few.{metric}_{p}") for p in PERCENTAGES} for name, metric in methods.items()}
+    return {name: {p: fmean(of) if of else None for p, of in by.items()} for name, by in values.items()}

@@ -78,5 +78,6 @@ def test_gains_are_differences_of_recalls_sorted(study):
     measured = study.measure("actions", "few.20")  # as many videos of each class
     mean = sum(points["EnergyNet over fine-tuned CNN"].values()) / 4
     assert mean == pytest.approx(measured["few.energynet_20"] - measured["few.cnn_20"])
-    known = reading.few_videos(lambda metric: measured.get(metric))
-    assert known["UnAtt"] == dict.fromkeys((5, 10, 33, 50, 100)) | {20: measured["few.unatt_20"]}
+    records = {"few.unatt_20": [60.0, 63.0]}
+    known = reading.few_videos(lambda metric: records.get(metric, []))
+    assert known["UnAtt"] == dict.fromkeys((5, 10, 33, 50, 100)) | {20: 61.5}
