@@ -22,6 +22,7 @@ VARIANT = 10_007
 SECRET = "a secret of many letters"
 BOX = Box(Limits(cell_cpu=1.5, cpu=6, megabytes=400, processes=30, file_megabytes=50, output_megabytes=3))
 LARGER = {"prints_without_end": Box(dataclasses.replace(BOX.limits, megabytes=1500))}
+RACES = {"forges_answers": {"median", "weeks"}}  # what writes over true answers, and may come too late to do so
 contained = {"network", "files", "processes"} <= set(contain.layers())
 needs_the_box = pytest.mark.skipif(not contained, reason=f"nobody should run these here: {contain.level()}")
 
@@ -51,7 +52,9 @@ def test_nothing_is_gained_and_others_lose_nothing(assignment, reference, tmp_pa
     outcomes, notes, _ = judged(assignment, reference, notebook, tmp_path, LARGER.get(name, BOX))
     for question in QUESTIONS:
         outcome = outcomes[question]
-        if question in LOSES[name]:
+        if question in RACES.get(name, ()) and outcome.full:
+            assert outcome.says == "right for your world", (name, question, outcome, notes)
+        elif question in LOSES[name]:
             assert outcome.points is None or outcome.points < outcome.of, (name, question, outcome, notes)
         elif question == "why":
             assert outcome.says.endswith("for a person to mark"), (name, outcome, notes)
