@@ -86,12 +86,14 @@ viz.class_sheet(large.test, title=large_set, named=False, seed=seed)
 # %% [markdown]
 # > In the lab's own world puppets act in painted scenes. Clips of one *group* share the actor and, for each action, the
 # > scene; no group is on both sides of a split. Of the large set about a fifth of the training clips is held out from all
-# > networks: we make choices on them, and train the fusion on them. Frames are 64 x 88 pixels, as wide beside their height as old video.
+# > networks: we make choices on them, and train the fusion on them. Frames are 64 x 88 pixels, as wide beside their height
+# > as old video.
 # > With `dataset="ucf101"` the sets are the paper's own, and no puppet appears.
 #
 # The small set keeps one group to train on and holds out another one, and on each split others. To resemble movies, from which
 # HMDB51 is cut, it is also *drawn harder* than the large one: its camera moves three times as much, twice as many things stand
-# about, and tempo, size and position vary three times as much. So numbers of the two sets differ for two reasons, the number of clips and how they are drawn.
+# about, and tempo, size and position vary three times as much. So numbers of the two sets differ for two reasons, the number
+# of clips and how they are drawn.
 
 # %%
 viz.class_sheet(small.test, title="One frame of each action of the small set", seed=seed)
@@ -502,8 +504,8 @@ board.table("table 4", claimed=("ts.svm", "ts.complementary_small"))
 
 # %% [markdown]
 # > **Discuss.** On our small set the average of both streams is *worse* than the temporal stream alone, in the records so
-# > far; in the paper it gains three points. In those records an SVM repairs it, which
-# > learned from three times as many held-out clips as it does now. Before you explain it, look at the row of the spatial
+# > far; in the paper it gains three points. In those records an SVM repairs it, which learned
+# > from three times as many held-out clips as it does now. Before you explain it, look at the row of the spatial
 # > stream: it has seen one actor, and one scene for each action. What does an average do with a stream that is wrong, and
 # > sure of itself? What can the SVM do that an average cannot?
 # >

@@ -93,8 +93,8 @@ viz.class_sheet(clips.test, title="Figure 1, on our data: one frame of each acti
 }
 
 # %% [markdown]
-# A group is one actor and, for each action, one scene. The official split keeps groups whole. So do we when we hold out a quarter of each
-# class's training clips for validation.
+# A group is one actor and, for each action, one scene. The official split keeps groups whole. So do we when we hold out a
+# quarter of each class's training clips for validation.
 #
 # ### Ten frames
 #

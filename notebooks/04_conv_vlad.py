@@ -337,8 +337,8 @@ figures.over_layers(curves, title="Figure 2.2: retrieval by layer", y_title="mAP
 # </details>
 #
 # > It is another network and another world, so compare the shape of the curves, not their level. Where do they peak, and
-# > does scale 2 change it? (The world's photos have 192 pixels and are enlarged for both scales: scale 2 adds locations,
-# > but no detail, as it does in the paper.)
+# > does scale 2 change it? (The world's photos have 192 pixels and are enlarged for both scales: scale 2 adds locations, and
+# > no detail. In the paper it adds both.)
 #
 # ### How good is the best layer?
 #

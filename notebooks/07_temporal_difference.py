@@ -250,9 +250,9 @@ print(*(study.recipe(phase=phase) for phase in ("start", "first", "joint")), sep
 
 # %% [markdown]
 # > **A baseline must start where its rival starts, see what it sees, and train for as long.** The image subnetwork starts as
-# > a TSN that has been trained by the recipe, for three times as many steps (in the profile `paper`, as many). That TSN itself is the thesis's baseline, as far
-# > as we can tell; below it is `start`. Ours, `tsn`, is stricter: the same TSN continues through both phases, with all of its
-# > layers, on the same snippets in the same order.
+# > a TSN that has been trained by the recipe, for three times as many steps (in the profile `paper`, as many). That TSN itself
+# > is the thesis's baseline, as far as we can tell; below it is `start`. Ours, `tsn`, is stricter: the same TSN continues
+# > through both phases, with all of its layers, on the same snippets in the same order.
 #
 # ## 5.4.3 · With and without differences, on frames
 #

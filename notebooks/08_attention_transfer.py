@@ -517,8 +517,8 @@ figures.rescued(frames.images, frames.attention, frames.concepts, energies, note
 #   few do.
 # - EnergyNet learns from labelled videos, and from hard quadruplets of them, which energy each attention map deserves.
 #
-# **Predict:** attention against a plain mean of the scores: on how many of the eight worlds that judge will it be ahead? What became of the
-# claims on this data, over several seeds:
+# **Predict:** attention against a plain mean of the scores: on how many of the eight worlds that judge will it be ahead?
+# What became of the claims on this data, over several seeds:
 
 # %%
 board.verdicts()

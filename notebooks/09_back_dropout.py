@@ -127,8 +127,9 @@ figures.taken_for(neurons.taken_for(study, "croquet"), "croquet")
 }
 
 # %% [markdown]
-# > A group is one actor and, for each action, one scene; no group is in the training and in the test part. The paper seems to hold out a tenth
-# > of all *frames*. A network that has seen a frame in training has memorised its neighbours, so we hold out whole clips.
+# > A group is one actor and, for each action, one scene; no group is in the training and in the test part. The paper seems to
+# > hold out a tenth of all *frames*. A network that has seen a frame in training has memorised its neighbours, so we hold out
+# > whole clips.
 #
 # The network is CNN-M-2048, which lesson [02](02_two_stream.ipynb) reads line by line; unless the profile is `paper`, it is
 # the same class with smaller layers. Its convolutions are followed by two hidden fully connected layers, **fc6** and **fc7**,
@@ -504,7 +505,7 @@ quiz("09")
 #
 # Rows that drop the same neurons share one training. There the trap is *HorseRiding*, taken for *HorseRace*.
 #
-# **Try it.** Change `seed` above: other actors, scenes and motions, and another training of the source network. Or let the penalty images be learned as well,
-# `study.measure("learned.full", "learned.further")`. How much of the first one's gain is due to the neurons it has lost?
+# **Try it.** Change `seed` above: other actors, scenes and motions, and another training of the source network. Or let the
+# penalty images be learned as well, `study.measure("learned.full", "learned.further")`. How much of the first one's gain is due to the neurons it has lost?
 #
 # **Next:** [10_scoreboard](10_scoreboard.ipynb), all claims of all papers.

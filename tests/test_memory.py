@@ -4,13 +4,15 @@ import sys
 
 import pytest
 
+from labkit import memory
+
 SCATTERED = """
+import resource
 from labkit.memory import give_back
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 
-import resource
 pieces = [bytes(50_000) for _ in range(4_000)]  # 200 MB, each below the size that is given back by itself
 kept = pieces[::40]  # and some in between, so that the heap cannot shrink from its end
 before = resident()
@@ -30,8 +32,6 @@ def test_what_lies_scattered_is_given_back():
 
 
 def test_elsewhere_nothing_happens(monkeypatch):
-    from labkit import memory
-
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     monkeypatch.setattr(memory.ctypes, "CDLL", None)
     memory.give_back()

@@ -55,7 +55,7 @@ class Record:
         test_listed: number of test clips that the lists of the data set name.
         precision: of training, "bf16" or "fp16"; empty for float32.
         seconds: that the row takes by itself, its trainings included; 0 where they were not noted.
-        spent: seconds of this run: what was kept, trainings of earlier rows too, it only read; 0 as of ``seconds``.
+        spent: seconds of this run, which only read what was kept, such as trainings of earlier rows; 0 where not noted.
         again: why it replaces an earlier record, where it does.
         version: of the study, an integer raised by hand.
         world: version of the embedded world, an integer raised by hand; 0 where a real data set was used.

@@ -425,7 +425,7 @@ class VideoNetworks(Study):
 
 
 def unaugmented(view: View) -> View:
-    """The same for centre crops alone, never flipped."""
+    """The same view of centre crops alone, never flipped: for training without augmentation."""
     return replace(view, centre=view.crop_size, flip=False)
 
 

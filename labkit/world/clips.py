@@ -150,7 +150,8 @@ class PuppetClips(Clips):
             if self._kept + self._kept // max(len(self._memory), 1) > MEMORY:
                 break  # the next one would not fit
             self[index]
-        give_back()
+        if missing:
+            give_back()
         return self
 
 
