@@ -194,7 +194,7 @@ order = torch.randperm(30)
 # every five frames; a shared layer follows, and then the maximum over all spans. **Local Pooling** takes the first maximum
 # only: the layers run for each span (a *tower*), and one larger softmax layer reads all towers. **Time-Domain Convolution**
 # has kernels of 3 x 3 across ten frames first. The drawing is made by running the modules, with widths of our small networks
-# (the paper's feature maps are 256 x 6 x 6, its layers 4096 wide).
+# (at the paper's size feature maps are 256 x 6 x 6, where the 256 is ours, and layers 4096 wide).
 
 # %% jupyter={"source_hidden": true} tags=["hide-input"]
 # the five modules at the widths of our small networks, and GoogLeNet's
@@ -253,7 +253,7 @@ board.table("table 3.1", claimed=("long.convpool", "long.late", "long.tdconv", "
 # > Our backbone stays as it is, so gradients that reach the convolutions, the paper's reason, cannot explain what you see.
 # > There is another difference between maximum and mean: one keeps the frame that tells, the other dilutes it. Is the order
 # > of positions in the table the paper's? In our first records it was reversed, Late and Slow Pooling ahead of Conv Pooling;
-# > why, we do not know. (Our Time-Domain Convolution has 64 filters for 128 channels; the paper has 256 for 256.)
+# > why, we do not know. (Our Time-Domain Convolution has 64 filters for 128 channels; the paper's has 256, for a number of channels that is not given.)
 #
 # ### Slide the condition
 #

@@ -3,7 +3,6 @@
 Source: Ng, PhD thesis, University of Maryland 2018, section 3.3; Krizhevsky et al., NIPS 2012.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -11,7 +10,6 @@ from torch import nn
 from torchvision import models  # type: ignore[import-untyped]
 
 from labkit.backbones.cnn_m import LocalResponseNorm
-from labkit.backbones.weights import torchvision_weights
 
 
 def alexnet_backbone(
@@ -45,14 +43,10 @@ def alexnet_backbone(
     return nn.Sequential(layers)
 
 
-def torchvision_backbone(weights: str | os.PathLike[str] | None = None) -> nn.Sequential:
-    """A substitute that is trained on ImageNet: the convolutions of torchvision's AlexNet, ``(N, 256, 6, 6)``.
+def torchvision_backbone(network: models.AlexNet) -> nn.Sequential:
+    """A substitute that there are weights of: the convolutions of torchvision's AlexNet, ``(N, 256, 6, 6)``.
 
     Nobody ships weights for filters of 11, 9 and 5 pixels. This one has five convolutions with 11, 5 and 3, and no
     normalisation (Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014).
-
-    Args:
-        weights: torchvision's file; None for where torch.hub keeps it. ``FileNotFoundError`` if it is not there.
     """
-    network = torchvision_weights(models.alexnet, models.AlexNet_Weights.IMAGENET1K_V1, file=weights)
     return nn.Sequential(network.features, network.avgpool)

@@ -66,7 +66,7 @@ class VideoNetwork(nn.Module):
 def s3d(num_classes: int, *, divisor: int = 4) -> VideoNetwork:
     """S3D, an Inception network that convolves in space, then in time: 0.5 million parameters.
 
-    At least 8 frames of 33 pixels, or a pooling layer has nothing left.
+    At least 5 frames of 17 pixels, or a pooling layer has nothing left.
 
     Args:
         num_classes: K.

@@ -23,8 +23,8 @@ Where this departs from the thesis, or fills what it leaves open:
 - Which images the vocabulary and the PCA are fitted on is not said. `sample_features` takes any; the study has the
   database, and a parameter for others. How many features make a vocabulary is not said either: 50,000 of a layer.
 - Features and descriptors are L2-normalised at the end of every step; words without features keep zeros.
-- Figures 2.3 and 2.4 search the patches of all photos of Holidays; ours search those of 40 photos, and the reference
-  patches of Figure 2.4 are chosen by contrast (`labkit.patches`).
+- Figures 2.3 and 2.4 search the patches of all photos of Holidays; ours search those of 40 photos, but not of the one
+  that the patch is from, and the reference patches of Figure 2.4 are chosen by contrast (`labkit.patches`).
 - Patches are cut around the centre of the receptive field, which the padding of a network moves, so a patch at the
   border may reach over it (by up to a fifth in GoogLeNet). What reaches over repeats the border.
 - SIFT comes from OpenCV's detector (differences of Gaussians), where the quoted results have affine regions, and its
@@ -80,8 +80,8 @@ VGG16_LAYERS = {  # after the ReLU
 }
 
 LITE0_LAYERS = {name: name for name in ("b2", "b4", "b6", "b7", "b8", "b9", "b10", "b12", "b14", "b15", "head")}
-"""As many of EfficientNet-Lite0, which is not the thesis's network: the ends of its stages, and
-the blocks between them from b6 to b10, about where GoogLeNet has Inception 4a to 4e."""
+"""As many of EfficientNet-Lite0, which is not the thesis's network: the ends of its stages but the first, b12, and all
+blocks from b6 to b10, about where GoogLeNet has Inception 4a to 4e."""
 
 Features = Mapping[Hashable, Tensor]
 """Local features of a batch of images, ``(B, n, d)`` each, by layer or by ``(layer, scale)``."""

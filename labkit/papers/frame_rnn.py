@@ -17,8 +17,9 @@ Where this departs from the paper, or fills what it leaves open:
   224 x 224 images, ImageNet's mean colour instead of its mean image. Codes are taken after the ReLU of fc7; the paper
   does not say on which side. A clip that is shorter than two seconds is sampled over its whole length.
 - The LSTM is PyTorch's. The paper's comes from an early Lasagne layer after Graves, arXiv:1308.0850; Lasagne's has
-  peepholes (gates that see the cell), weights from N(0, 0.1) and all biases 0 by default. Ours has no peepholes, small
-  orthogonal weights and a forget bias of 1, see `LSTMRecurrence`; `labkit.backbones.peephole_lstm` has peepholes.
+  peepholes (gates that see the cell), weights from N(0, 0.1) and all biases 0 by default. Ours has none, small input
+  weights, orthogonal recurrent ones and a forget bias of 1, see `LSTMRecurrence`; for peepholes see
+  `labkit.backbones.peephole_lstm`.
 - Not given: widths (512 here for h and y alike), dropout (0.5), optimiser, learning rate, batch, clipping, weight
   initialisation, and the loss. The network predicts the averaged probability, so its negative logarithm is the loss.
 - How long they train is not given either; "Future Work" has more than 90 % on the training clips after 50 to 80

@@ -16,7 +16,8 @@ Where the text is silent, or this departs from it:
 - GoogLeNet's average-pooled layer is said to have 1000 dimensions; it has 1024. Ours has batch normalisation
   (`labkit.backbones.googlenet`), which keeps the statistics that it came with. See also `labkit.backbones.alexnet`.
 - Both "initialized from a pre-trained ImageNet model" (section 3.3.3) and "trained from scratch" (3.4.1) are said of
-  the single-frame networks. Here they are pre-trained, as far as there are weights.
+  the single-frame networks. Here they are pre-trained, as far as there are weights. What the "(fc)" networks of Table
+  3.2 were before is not said; here they are pre-trained on images and have never seen a video.
 - Slow Pooling has one fully connected layer, as the text says; the figure may show another one. A fully connected layer
   as pooling is not described: here it has one weight for each frame, the same for all features.
 - What the LSTM reads, "CNN activations", is AlexNet's second fully connected layer, or GoogLeNet's averages.
@@ -367,7 +368,7 @@ def video_view(
 
 SIZES: Mapping[str, Mapping[str, Any]] = {  # sections 3.3, 3.3.1 and 3.3.2; and the same classes for a laptop
     "paper": {"hidden": (4096, 4096), "dropout": 0.6, "filters": 256, "num_layers": 5, "hidden_size": 512},
-    # The paper has as many filters over time as AlexNet's feature maps have channels; the tiny one half as many.
+    # 256 kernels over time are the thesis's, for feature maps of 256 channels (ours); the tiny one has 64 for 128.
     "tiny": {"hidden": (256, 256), "dropout": 0.5, "filters": 64, "num_layers": 2, "hidden_size": 128},
 }
 

@@ -348,7 +348,7 @@ def weighted_fusion(rgb: Tensor, flow: Tensor, weights: tuple[float, float] = (1
 
 
 class Setting(NamedTuple):
-    """What differs from data set to data set (section 5.4.2).
+    """What differs from data set to data set (sections 5.4.2 and, for FCVID, 5.4.3.3).
 
     Attributes:
         num_segments: s.
@@ -418,10 +418,10 @@ def tdn(
 
 
 # --- recipes: Recipe(**RECIPES["hmdb51"]["rgb"]) ----------------------------------------------------------------------
-# Section 5.4.2. HMDB51 "roughly" follows Wang et al., ECCV 2016, section 4.1, and ACT "their settings" for UCF101: that
-# paper has one schedule for both sets. A TSN, and then the first phase of a TDN, take a recipe each ("the same
-# settings"). For how long both subnetworks then train jointly on the small sets is not said, nor the rate anywhere: a
-# third as long, as on FCVID, at the last rate.
+# Sections 5.4.2 and, for FCVID, 5.4.3.3. HMDB51 "roughly" follows Wang et al., ECCV 2016, section 4.1, and ACT "their
+# settings" for UCF101: that paper has one schedule for both sets. A TSN, and then the first phase of a TDN, take a
+# recipe each ("the same settings"). For how long both subnetworks then train jointly on the small sets is not said, nor
+# the rate anywhere: a third as long, as on FCVID, at the last rate.
 
 
 def _sgd(

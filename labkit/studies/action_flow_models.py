@@ -1,7 +1,8 @@
 """What the experiments of ActionFlowNet are made of: clips, views, FlowNets, and the networks of the tables.
 
 The large set is UCF101, the small one HMDB51; in the lab's world they are eighteen and twelve actions of puppets, with
-ten and four labelled clips of each to learn from. Networks of the small set start from those of the large one.
+ten and four labelled clips of each to learn from. Networks of the small set start from those of the large one, and
+train for half the steps; the thesis has 40,000 for both.
 
 Tiny FlowNets come with the lab (``data_scripts/train_flow.py``): trained without labels on other puppets, or on things
 that fly about, both on as many pairs of frames; that of eight frames on about half as many samples, of eight fields

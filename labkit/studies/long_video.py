@@ -135,8 +135,9 @@ class LongVideo(VideoNetworks):
             stream: one of `STREAMS`.
             head: one of `HEADS`.
             number: of frames, 1, 30 or 120.
-            way: ``"random"`` examples of each video, averaged (section 3.4.1); ``"central"`` ones, from equally spaced
-                starts in the centre crop; or the ``"whole"`` video once.
+            way: ``"random"`` examples of each video, averaged (section 3.4.1), which on the clean set are centre crops
+                that differ in their starts alone; ``"central"`` ones, from equally spaced starts in the centre crop;
+                or the ``"whole"`` video once.
             examples: how many; 0: those of the scale, or twice as many of single frames.
             rule: how the predictions of an LSTM are combined; empty: as it does by itself.
             **which: see `video_network`.
@@ -390,7 +391,7 @@ class LongVideo(VideoNetworks):
     @clean("clean.conv120_both", *both("conv120", on_clean=True), head="conv", number=120)
     @clean("clean.lstm_both", *both("lstm30", on_clean=True), head="lstm", number=30)
     def clean_both(self, head: str, number: int) -> Measure:
-        """Table 3.7: images and flow, at the lower frame rate."""
+        """Table 3.7: images and flow, at the lower frame rate; the thesis's LSTM may have read 30 a second."""
         images, flow = (self.scored(stream, head, number, rate=self.scale.low) for stream in ("clean", "clean.flow"))
         return self.rates("", images._replace(videos=average_fusion(images.videos, flow.videos)), "clean")[""]
 
@@ -418,6 +419,11 @@ class LongVideo(VideoNetworks):
         for backbone in ("googlenet", *["alexnet"] * (self.network == SUBSTITUTED)):
             if self.size == "paper" and backbone in needs:
                 yield from unavailable(partial(self.imagenet, backbone))
+        if (self.size, self.network) == ("paper", self.networks[0]) and "alexnet.source" in needs:
+            yield (
+                "alexnet.lstm_fc must have an AlexNet that is trained already; nobody ships weights for the thesis's:"
+                f" leave this row out, or give --network {SUBSTITUTED}"
+            )
 
     def _space(self) -> Iterator[str]:
         """On the disk for the feature maps of all frames of UCF101 by GoogLeNet, 2 kB each, of images and of flow."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torchvision import models  # type: ignore[import-untyped]
 
 from labkit import data, metrics, world
-from labkit.backbones import alexnet, card, googlenet, load_weights
+from labkit.backbones import alexnet, card, googlenet, load_weights, torchvision_weights
 from labkit.clips import Clips
 from labkit.papers import long_video
 from labkit.papers.long_video import VideoNet
@@ -208,23 +209,25 @@ class VideoNetworks(Study):
     # --- single-frame networks
 
     def build(self, stream: str, head: Any = long_video.ConvPooling, number: int = 1, start: int = 0) -> VideoNet:
-        """A network with random weights, for the classes of a stream; torchvision's AlexNet comes with its own."""
+        """A network with random weights, for the classes of a stream."""
         builder = getattr(long_video, STREAMS[stream].backbone)
-        classes, frames = len(self.sets(stream).test.classes), self.frames(number)
-        network = self.initialised(lambda: builder(classes, head, frames=frames, size=self.size), self._seed(start))
+        classes, frames, seed = len(self.sets(stream).test.classes), self.frames(number), self._seed(start)
+        network = self.initialised(lambda: builder(classes, head, frames=frames, size=self.size), seed)
         if self.network == SUBSTITUTED and STREAMS[stream].backbone == "alexnet":
-            network.backbone = self.imagenet("alexnet")
+            network.backbone = self.initialised(lambda: alexnet.torchvision_backbone(models.alexnet()), seed)
         return network
 
-    def imagenet(self, backbone: str) -> nn.Module:
-        """A backbone that torchvision has trained on ImageNet, from a file of the data folder or of torch.hub.
+    def imagenet(self, name: str) -> Any:
+        """GoogLeNet's backbone, or the whole AlexNet, that torchvision has trained on ImageNet.
 
         Raises:
-            FileNotFoundError: the weights are not there; says how to get them.
+            FileNotFoundError: the weights are neither in the data folder nor in torch.hub's; says how to get them.
         """
-        path = Path(self.data_root, f"{backbone}_imagenet.pth")
-        build = {"alexnet": alexnet.torchvision_backbone, "googlenet": googlenet.imagenet_backbone}[backbone]
-        return build(path if path.exists() else None)
+        path = Path(self.data_root, f"{name}_imagenet.pth")
+        file = path if path.exists() else None
+        if name == "googlenet":
+            return googlenet.imagenet_backbone(file)
+        return torchvision_weights(models.alexnet, models.AlexNet_Weights.IMAGENET1K_V1, file=file)
 
     def pretrained(self, stream: str) -> VideoNet:
         """The single-frame network as the source task, or ImageNet, left it, with a new softmax layer.
@@ -233,7 +236,13 @@ class VideoNetworks(Study):
         """
         network, name = self.build(stream), STREAMS[stream].backbone
         if self.size == "paper":
-            network.backbone = self.imagenet(name) if name == "googlenet" else network.backbone
+            if name == "googlenet":
+                network.backbone = self.imagenet(name)
+            elif self.network == SUBSTITUTED:
+                source = self.imagenet(name)
+                network.backbone = alexnet.torchvision_backbone(source)
+                for layer, number in ((network.head.fc.fc6, 1), (network.head.fc.fc7, 4)):
+                    layer.load_state_dict(source.classifier[number].state_dict())
             return network
         classes = len(card(weights := self.source_weights(name))["classes"])
         if name == "googlenet":
@@ -255,7 +264,8 @@ class VideoNetworks(Study):
             self._singles[name] = self._initial(stream, initial, start)
         if not kind.tuned:
             return self._singles[name]
-        fraction = (0.5 if kind.on == "clean" else 1.0) * (self.scale.flow_steps if kind.flow else 1.0)
+        half = 0.5 if kind.on == "clean" else 1.0  # it starts from a network that knows videos, or from ImageNet
+        fraction = half * (self.scale.flow_steps if kind.flow else 1.0)
         watch = self._watch_frames(stream) if stream in ("alexnet.flow", "alexnet.scratch") else {}
         clips = self.sets(stream).train.map(self.view(stream).train)
         return self.train(name, self._singles[name], long_video.loss, clips, self.recipe(fraction, start), **watch)
@@ -324,7 +334,7 @@ class VideoNetworks(Study):
     # --- feature maps
 
     def features(self, stream: str, part: str) -> FeatureMaps:
-        """The feature maps of the clips of a part, by the backbone of a stream."""
+        """Feature maps of a part's clips: of the noisy set several crops, of the clean one the centre."""
         if self.split != 1 and STREAMS[stream].on == "noisy":
             return self.sibling(split=1).features(stream, part)
         network, clips = self.single(stream), getattr(self.sets(stream), part)

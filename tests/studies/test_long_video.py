@@ -185,6 +185,8 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path, monkeypatch):
     assert not any("sports1m" in problem for problem in preflight(alone))
     other = LongVideo("paper", network="googlenet_torchvision_alexnet", dataset="sports1m", data_root=str(tmp_path))
     assert any("alexnet-owt" in problem for problem in preflight(other, ["pool.conv"]))
+    assert any("alexnet.lstm_fc must have an AlexNet" in problem for problem in preflight(study, ["alexnet.lstm_fc"]))
+    assert not any("alexnet.lstm_fc" in problem for problem in preflight(other, ["alexnet.lstm_fc"]))
     with pytest.raises(ValueError, match="no small version"):
         LongVideo("study", network="googlenet_torchvision_alexnet")
     assert any("dataset must be a real one" in problem for problem in preflight(LongVideo("paper", out=tmp_path)))
@@ -240,6 +242,25 @@ def write_weights(root):
     torch.manual_seed(0)
     torch.save(googlenet(init_weights=False, aux_logits=True).state_dict(), root / "googlenet_imagenet.pth")
     torch.save(alexnet().state_dict(), root / "alexnet_imagenet.pth")
+
+
+@pytest.mark.long
+def test_the_substitute_starts_with_all_that_imagenet_taught_it_or_from_scratch(root):
+    write_weights(root)
+    study = InShort("paper", dataset="sports1m", data_root=str(root), network=LongVideo.networks[1])
+    trained = torch.load(root / "alexnet_imagenet.pth")
+    reader = study.video_network("alexnet.source", "lstm", 30)
+    for name, theirs in {
+        "backbone.0.0": "features.0",
+        "head.fc.fc6": "classifier.1",
+        "head.fc.fc7": "classifier.4",
+    }.items():
+        weight = reader.get_parameter(f"{name}.weight")
+        assert not weight.requires_grad
+        torch.testing.assert_close(weight, trained[f"{theirs}.weight"], rtol=0, atol=0)
+    first = study.build("alexnet.scratch").backbone[0][0].weight
+    assert first.shape == trained["features.0.weight"].shape
+    assert not torch.equal(first, trained["features.0.weight"])
 
 
 @pytest.mark.long
