@@ -23,7 +23,6 @@ extensions = [
 ]
 
 nb_execution_mode = "off"  # `labkit course` has run them
-nb_mime_priority_overrides = [("html", "text/html", 0), ("*", "text/html", 5)]
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing from elsewhere: widgets carry their own script
 nb_merge_streams = True
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
@@ -47,7 +46,7 @@ viewcode_follow_imported_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = "labkit"
 html_baseurl = os.environ.get("LABKIT_SITE_URL", "")
-html_favicon = "_static/favicon.svg"
+html_favicon = "_static/logo.svg"
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["lab.css"]
@@ -65,18 +64,12 @@ html_theme_options = {
     },
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
-    "navigation_with_keys": False,  # the arrow keys belong to the players
     "collapse_navigation": True,
-    "show_nav_level": 1,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
-    "back_to_top_button": True,
-    "icon_links": [],
     "footer_start": ["copyright"],
     "footer_center": ["built"],
     "footer_end": [],
-    "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 _ALONE = "index papers research glossary open sure data benchmarks contributing search 404 genindex py-modindex"
 html_sidebars = {page: [] for page in [*_ALONE.split(), "_modules/**", "files/**"]}  # they have no pages beside them

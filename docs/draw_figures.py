@@ -145,12 +145,7 @@ def logo() -> None:
         path = f"M32 32L{x:.2f} {y:.2f}A29 29 0 0 1 {u:.2f} {v:.2f}Z"
         wedges.append(f'<path fill="#{bytes(colour).hex()}" d="{path}"/>')
     svg = LOGO.format(wedges="\n  ".join(wedges))
-    for name in ("logo.svg", "favicon.svg"):
-        (STATIC / name).write_text(svg, encoding="utf-8")
-    with browser_page(256, 256) as page:
-        page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block; width: 256px }}</style>{svg}")
-        large = Image.open(io.BytesIO(page.screenshot(omit_background=True)))
-    large.resize((32, 32), Image.Resampling.LANCZOS).save(STATIC / "favicon.png", optimize=True)
+    (STATIC / "logo.svg").write_text(svg, encoding="utf-8")
 
 
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img" aria-label="labkit">

@@ -33,8 +33,10 @@ def print_page(browser: str, page: Path) -> Path | None:
         if not fresh.is_file():
             print(f"! {page.name} was not printed: {done.stderr.strip()[-300:]}", file=sys.stderr)
             return None
+        small = pdf.with_suffix(".pdf.new")
         with pikepdf.open(fresh) as printed:  # Chromium leaves the structure for screen readers as plain text
-            printed.save(pdf, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+            printed.save(small, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+        small.replace(pdf)
     return pdf
 
 
@@ -46,6 +48,9 @@ def main(arguments: list[str]) -> int:
         print("no Chromium: the lessons are not printed", file=sys.stderr)
         return 0
     pages = sorted(folder.glob("[0-9][0-9]_*.html"))
+    if not pages:
+        print(f"✗ {folder} must hold the lessons' pages; there are none: run `labkit course`", file=sys.stderr)
+        return 1
     printed = [pdf for page in pages if (pdf := print_page(browser, page))]
     for pdf in printed:
         print(f"{pdf.stat().st_size / 1e6:.1f} MB  {pdf}")

@@ -40,7 +40,11 @@ def executed_lessons(folder: Path) -> dict[Lesson, Path]:
 
 
 def _require_success(executed: Path) -> None:
-    for number, cell in enumerate(nbformat.read(executed, as_version=4).cells, start=1):
+    try:
+        notebook = nbformat.read(executed, as_version=4)
+    except (ValueError, AttributeError, KeyError) as error:  # truncated, or no notebook
+        raise LessonError(f"{executed} must be a notebook; {error}: run `labkit course` again") from error
+    for number, cell in enumerate(notebook.cells, start=1):
         if any(output.output_type == "error" for output in cell.get("outputs", [])):
             raise LessonError(f"{executed}: cell {number} failed: mend it, and run `labkit course` again")
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:

@@ -4,12 +4,12 @@ Pages are written as files of the clone: `](../labkit/flow/warp.py)` opens the f
 the site the same link leads to the page of that file: a lesson, a page of the reference, a text, or the source itself.
 """
 
-import ast
 import os
 import re
-from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
+
+from sphinx.pycode import ModuleAnalyzer
 
 from lab_site import DOCS, ROOT
 
@@ -149,24 +149,9 @@ def _ending(page: str) -> str:
     return ".ipynb" if page.startswith("lessons/") and page != "lessons/index" else ".md"
 
 
-@cache
-def _objects(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Lines and names of the classes and functions of a file, outer ones first."""
-    found: list[tuple[int, int, str]] = []
-
-    def walk(node: ast.AST, above: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
-                found.append((first, child.end_lineno or first, f"{above}{child.name}"))
-                walk(child, f"{above}{child.name}.")
-
-    walk(ast.parse(path.read_text(encoding="utf-8")), "")
-    return tuple(found)
-
-
 def _object_at(path: Path, line: int) -> str:
     """The innermost public class or function that a line belongs to; empty if there is none."""
-    names = [name for first, last, name in _objects(path) if first <= line <= last]
-    public = [name for name in names if not any(part.startswith("_") for part in name.split("."))]
-    return public[-1] if public else ""
+    tags = ModuleAnalyzer.for_file(path, module_of(path)).find_tags()  # the anchors of the pages of source
+    lines = {name: range(first, last + 1) for name, (_, first, last) in tags.items()}
+    public = [name for name in lines if line in lines[name] and not name.startswith("_") and "._" not in name]
+    return max(public, key=len, default="")

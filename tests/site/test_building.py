@@ -3,6 +3,7 @@
 import zipfile
 from types import SimpleNamespace
 
+import build_site
 import nbformat
 import print_lessons
 import pytest
@@ -113,7 +114,11 @@ def test_a_lesson_that_is_missing_failed_or_was_not_run_is_refused(tmp_path):
         lessons.executed_lessons(executed(tmp_path, failed))
     with pytest.raises(lessons.LessonError, match="cell 3 was not run"):
         lessons.executed_lessons(executed(tmp_path, nbformat.v4.new_code_cell("1")))
-    (tmp_path / "course" / "00_start_here.ipynb").unlink()
+    first = tmp_path / "course" / "00_start_here.ipynb"
+    first.write_text('{"cells": [', encoding="utf-8")
+    with pytest.raises(lessons.LessonError, match="must be a notebook"):
+        lessons.executed_lessons(tmp_path / "course")
+    first.unlink()
     with pytest.raises(lessons.LessonError, match=r"must hold 00_start_here\.ipynb, executed; there is none"):
         lessons.executed_lessons(tmp_path / "course")
 
@@ -211,6 +216,29 @@ def test_without_a_browser_nothing_is_printed(tmp_path, monkeypatch, capsys):
     assert print_lessons.main([str(tmp_path)]) == 0
     assert "the lessons are not printed" in capsys.readouterr().err
     assert not (tmp_path / "02_two_stream.pdf").exists()
+
+
+def test_a_folder_without_lessons_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/false")
+    assert print_lessons.main([str(tmp_path / "nowhere")]) == 1
+    assert "nowhere must hold the lessons' pages" in capsys.readouterr().err
+
+
+def test_a_site_replaces_nothing_but_a_site(tmp_path, capsys):
+    """Nor is anything beside it lost, or left there, when it cannot be built."""
+    mine = [
+        tmp_path / name for name in ("pub/CNAME", "pub-source/mine.txt", "checkout/.nojekyll", "checkout/.git/HEAD")
+    ]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for folder in ("pub", "checkout"):
+        assert build_site.main([str(tmp_path), "--to", str(tmp_path / folder)]) == 1
+        assert "must be an earlier site, or empty" in capsys.readouterr().err
+    assert build_site.main([str(tmp_path), "--to", str(tmp_path / "new" / "site")]) == 1
+    assert "must hold 00_start_here.ipynb" in capsys.readouterr().err
+    assert all(path.exists() for path in mine)
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_a_browser_that_fails_is_named(tmp_path, monkeypatch, capsys):
