@@ -25,7 +25,7 @@ class Copied:
     unlinked: str = ""
 
 
-def copy_lessons(folder: Path, carried: Path = CARRIED, package: Path = PACKAGE) -> Copied:
+def copy_lessons(folder: Path) -> Copied:
     """Copy lessons and data scripts to a folder, and link the package beside them.
 
     The folder is then laid out like a clone: ``../labkit/papers/two_stream.py`` leads from a lesson to the file that it
@@ -33,18 +33,16 @@ def copy_lessons(folder: Path, carried: Path = CARRIED, package: Path = PACKAGE)
 
     Args:
         folder: the learner's; it is made if it is not there.
-        carried: what the package carries.
-        package: that the link leads to.
 
     Raises:
         FileNotFoundError: the package carries no lessons.
     """
-    sources = sorted([*carried.glob("notebooks/*.py"), *carried.glob("data_scripts/*.py")])
+    sources = sorted([*CARRIED.glob("notebooks/*.py"), *CARRIED.glob("data_scripts/*.py")])
     if not sources:
-        raise FileNotFoundError(f"labkit must carry its lessons in {carried}; there are none: install it again")
+        raise FileNotFoundError(f"labkit must carry its lessons in {CARRIED}; there are none: install it again")
     added, kept = [], []
     for source in sources:
-        name = source.relative_to(carried)
+        name = source.relative_to(CARRIED)
         text = source.read_text(encoding="utf-8")
         if name.parts[0] == "notebooks":
             for before, after in _SAYS.items():
@@ -54,7 +52,7 @@ def copy_lessons(folder: Path, carried: Path = CARRIED, package: Path = PACKAGE)
             added.append(name.as_posix())
         elif not _same(folder / name, text):
             kept.append(name.as_posix())
-    return Copied(tuple(added), tuple(kept), _link(folder / "labkit", package))
+    return Copied(tuple(added), tuple(kept), _link(folder / "labkit"))
 
 
 def _same(path: Path, text: str) -> bool:
@@ -62,13 +60,16 @@ def _same(path: Path, text: str) -> bool:
     return own == text or (path.parent.name == "notebooks" and same_cells(own, text))
 
 
-def _link(link: Path, package: Path) -> str:
+def _link(link: Path) -> str:
     """Lead ``labkit`` beside the lessons to the package, if that can be; a link to another package is renewed."""
+    why = f"{link} is something else"
     try:
-        if link.is_symlink() and link.resolve() != package.resolve():
+        if link.is_symlink() and ((link / "__init__.py").exists() or not link.exists()):
             link.unlink()
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(package, target_is_directory=True)
+        if not link.exists():
+            link.symlink_to(PACKAGE, target_is_directory=True)
+        if link.resolve() == PACKAGE.resolve():
+            return ""
     except OSError as error:  # not every system lets everyone make links
-        return f"links to files of labkit do not open here ({error.strerror}): read them in {package}"
-    return ""
+        why = str(error.strerror)
+    return f"links to files of labkit do not open here ({why}): read them in {PACKAGE}"

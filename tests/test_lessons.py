@@ -34,7 +34,8 @@ def installed(package, tmp_path, monkeypatch):
     for module in ("labkit.folders", "labkit.lessons"):
         monkeypatch.setattr(f"{module}.PACKAGE", package)
         monkeypatch.setattr(f"{module}.CARRIED", package / "_clone")
-    monkeypatch.setattr("labkit.lessons.copy_lessons.__defaults__", (package / "_clone", package))
+    monkeypatch.setattr("labkit.lessons.CARRIED", package / "_clone")
+    monkeypatch.setattr("labkit.lessons.PACKAGE", package)
     here = tmp_path / "a folder with spaces"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -95,9 +96,13 @@ def test_a_link_to_another_environment_is_renewed_but_a_folder_of_that_name_is_k
     link.unlink()
     link.mkdir()
     (link / "mine.py").touch()
-    assert copy_lessons(installed).unlinked == ""
-    assert not link.is_symlink()
+    said = f"links to files of labkit do not open here ({link} is something else): read them in {package}"
+    assert copy_lessons(installed).unlinked == said
     assert (link / "mine.py").exists()
+    link.rename(tmp_path / "other")
+    link.symlink_to(tmp_path / "other")  # nor is the learner's own link replaced
+    assert copy_lessons(installed).unlinked == said
+    assert link.resolve() == tmp_path / "other"
 
 
 def test_where_there_are_no_links_it_says_where_the_files_are(installed, package, monkeypatch):
