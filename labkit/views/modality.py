@@ -252,8 +252,11 @@ def each_once(read: Callable[[Tensor], Tensor], indices: Tensor) -> Tensor:
 def known_flow(clip: Clip, indices: Tensor, rescale: Rescale) -> Tensor:
     """Flow from given frames to the next, ``(..., 2, H, W)``; NaN after the last frame, and where a mask says so.
 
-    Clips of the world, and real pairs, have the mask: ``clip.valid(indices)``, bool ``(T, H, W)``.
+    Clips of the world, and real pairs, have the mask: ``clip.valid(indices)``, bool ``(T, H, W)``. A clip of one frame
+    has no flow, and raises a ValueError.
     """
+    if clip.num_frames < 2:
+        raise ValueError(f"a clip must have two frames or more for its flow to be known; got {clip.num_frames}")
     valid = getattr(clip, "valid", None)
     last = clip.num_frames - 2  # the field to the last frame
 

@@ -1,9 +1,9 @@
 """Which frames of a clip a network sees: pure functions from the length of a clip to frame indices.
 
-Every function returns int64 indices in ``[0, num_frames)``, in ascending order along the last dimension, and never
-repeats an index, except where a clip of variable frame rate shows one frame for long. Numbers that are not positive,
-and a clip too short for what is asked, raise ``ValueError``. To use such a clip all the same, choose a rule that makes
-it longer and sample from that timeline:
+Every rule that samples returns int64 indices in ``[0, num_frames)``, in ascending order along the last dimension, and
+never repeats an index, except where a clip of variable frame rate shows one frame for long. Numbers that are not
+positive, and a clip too short for what is asked, raise ``ValueError``. To use such a clip all the same, choose a rule
+that makes it longer and sample from that timeline:
 
     timeline = loop(num_frames, at_least=25)
     frames = timeline[equally_spaced(len(timeline), 25)]

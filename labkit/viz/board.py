@@ -290,7 +290,7 @@ def trade_off_chart(systems: Sequence[System], *, title: str, alt: str, y_title:
     if not costs or any(list(one.costs) != costs or min(one.costs.values()) <= 0 for one in systems):
         raise ValueError(f"systems must be at least one, with the same costs above 0 each; got {systems}")
     kinds = list(dict.fromkeys(one.kind for one in systems))
-    largest = max(one.size for one in systems)
+    largest = max(one.size for one in systems) or 1
     diameters = {one.name: 8 + 44 * math.sqrt(one.size / largest) for one in systems}
     low, high = min(one.value for one in systems), max(one.value for one in systems)
     up = (low - 0.1 * (high - low) - 1, high + 0.1 * (high - low) + 1)

@@ -102,7 +102,7 @@ def overlay(images: Tensor, maps: Tensor, high: float | None = None) -> Tensor:
     """Images under a heat map: dark blue where the map has 0 or less, yellow where it has ``high``.
 
     Args:
-        images: (..., 3, H, W) uint8 RGB.
+        images: (..., 3, H, W) RGB, uint8 or floating-point numbers from 0 to 1.
         maps: (..., h, w), enlarged to the images by bilinear interpolation; leading dimensions broadcast.
         high: the value of the brightest colour; default the largest.
 
@@ -118,7 +118,7 @@ def overlay(images: Tensor, maps: Tensor, high: float | None = None) -> Tensor:
     large = F.interpolate(flat, images.shape[-2:], mode="bilinear").reshape(*maps.shape[:-2], *images.shape[-2:])
     high = float(large.max()) if high is None else high
     heat = heat_to_rgb(large, 0.0, max(high, 1e-6)).float()  # (..., 3, H, W)
-    return (0.45 * images.float() + 0.55 * heat).round().to(torch.uint8)
+    return (0.45 * as_uint8(images, "images").float() + 0.55 * heat).round().to(torch.uint8)
 
 
 def signed_to_rgb(values: Tensor, limit: float) -> Tensor:

@@ -127,7 +127,7 @@ def _example(one: Covered) -> dict[str, Any]:
 
 def _heat(bare: Tensor, table: Tensor, right: int) -> str:
     """What each position costs, a pixel each: dark is nothing, bright all of the confidence in the right class."""
-    drop = 1 - table[..., right] / bare[right]  # (h, w)
+    drop = 1 - table[..., right] / bare[right].clamp(min=1e-12)  # (h, w)
     return data_uri(heat_to_rgb(drop.clamp(0, 1), 0.0, 1.0))
 
 

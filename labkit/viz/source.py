@@ -111,7 +111,8 @@ def show(*objects: type | Callable[..., Any], docstring: bool = True) -> Source:
     figures, texts = [], []
     for item in map(inspect.unwrap, objects):
         lines, first, file = _source_of(item)
-        text = textwrap.dedent("".join(lines)).rstrip()
+        margin = len(lines[0]) - len(lines[0].lstrip())  # not textwrap's: a string may hold lines without it
+        text = "".join(line[margin if line[:margin].isspace() else 0 :] for line in lines).rstrip()
         last = first + text.count("\n")
         if not docstring:
             text = _without_docstrings(text)

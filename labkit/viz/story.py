@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from labkit.checks import require_finite, require_shape
+from labkit.checks import require_finite, require_positive, require_shape
 from labkit.viz.colour import data_uri, shrunk
 from labkit.viz.style import DIVERGING, INK, SEQUENTIAL, Figure, finish, line_style
 
@@ -39,7 +39,7 @@ def clip_story(
         ValueError: bands or labels of another length than the clip, or numbers that are not finite.
     """
     require_shape(frames, "T C H W", "frames", "one clip, time first")
-    length = len(frames)
+    require_positive(length := len(frames), "the number of frames")
     labels = [""] * length if labels is None else list(labels)
     if len(labels) != length:
         raise ValueError(f"labels must be {length}, one for each frame; got {len(labels)}")

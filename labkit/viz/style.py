@@ -36,7 +36,7 @@ class Figure(go.Figure):
     @property
     def alt(self) -> str:
         """What the figure shows, in a sentence or two, for those who do not see it."""
-        return str((self.layout.meta or {})["alt"])
+        return str((self.layout.meta or {}).get("alt", ""))
 
     def _ipython_display_(self) -> None:
         super()._ipython_display_()

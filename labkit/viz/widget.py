@@ -57,7 +57,7 @@ class PageWidget(anywidget.AnyWidget):
         if (size := len(json.dumps(scene))) > PAGE_BUDGET:
             raise ValueError(
                 f"{name} must add less than {PAGE_BUDGET / 1e6:.0f} MB to the page; got {size / 1e6:.0f}: pass fewer "
-                "or smaller images, or quality=80"
+                "or smaller images"
             )
         super().__init__(scene=scene, **state)
 

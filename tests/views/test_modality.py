@@ -135,6 +135,9 @@ def test_unknown_flow_is_zero_to_a_network_and_nan_to_learn():
     assert flow[:2, ..., :5].isnan().all()
     assert torch.equal(flow[:2, ..., 5:], clip.ahead[:2, :, :, 5:])
     assert flow[2].isnan().all()  # from the last frame on, nobody knows
+    clip.num_frames = 1
+    with pytest.raises(ValueError, match="two frames or more"):
+        both.read(clip, torch.tensor([0]), as_it_is)
 
 
 def test_flow_images_by_hand():

@@ -61,7 +61,9 @@ def test_a_slider_has_a_state_for_each_position():
     (slider,) = figure.layout.sliders
     assert slider.active == 1
     assert [list(step.args[0]["y"][0]) for step in slider.steps] == [[1.0, 2.0], [3.0, 0.0]]
-    assert figure.layout.yaxis.range[1] >= 3.0
+    assert figure.layout.yaxis.range == pytest.approx((0, 3.15))
+    below = viz.bar_slider({"0": {"a": -2.0, "b": 1.0}}, **words)
+    assert below.layout.yaxis.range == pytest.approx((-2.1, 1.05))
     for wrong, start, message in (
         ({"0": {"a": 1.0}, "1": {"b": 1.0}}, 0, "same names"),
         (steps, 2, "start among them"),

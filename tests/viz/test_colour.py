@@ -62,6 +62,7 @@ def test_an_overlay_mixes_the_image_with_the_enlarged_map():
     assert torch.equal(shown[0, :, 0, 0], (45 + 0.55 * bright).round().to(torch.uint8))
     assert torch.equal(shown[0, :, 3, 3], (45 + 0.55 * dark).round().to(torch.uint8))
     assert torch.equal(overlay(images, torch.zeros(2, 2, 2))[0, :, 0, 0], shown[0, :, 3, 3])  # nothing found: all dark
+    assert torch.equal(overlay(images / 255, torch.zeros(2, 2, 2)), overlay(images, torch.zeros(2, 2, 2)))
 
 
 def test_heat_runs_from_dark_to_bright():

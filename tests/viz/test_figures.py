@@ -257,6 +257,9 @@ def test_the_slider_over_a_condition_shows_means_and_worlds():
     assert moved["y"] == [[87, 55], [88, 86, 55]]
     assert moved["x"] == [["SIFT", "b9"], ["SIFT", "SIFT", "b9"]]
     assert "depth 0: SIFT 87.0, b9 55.0; depth 0.75: SIFT 40.0" in figure.alt
+    assert viz.condition_slider(steps, **words, start=-1).layout.sliders[0].active == 1
+    with pytest.raises(ValueError, match="start among them"):
+        viz.condition_slider(steps, **words, start=2)
 
 
 def test_a_long_title_gets_lines_and_a_wide_legend_one_of_its_own():

@@ -29,6 +29,8 @@ def test_every_square_has_its_confidences_and_its_cost():
     drop = torch.zeros(2, 3)
     drop[1, 2] = 0.75  # from .8 to .2
     assert net["heat"] == data_uri(heat_to_rgb(drop, 0.0, 1.0))
+    nothing = torch.tensor([0.0, 1.0, 0.0])  # as a softmax may have it
+    assert occluder((nothing, nothing.expand(2, 3, 3))).scene["examples"][0]["nets"][0]["heat"].startswith("data:")
     assert (scene["tops"], scene["lefts"], scene["side"]) == ([0, 4], [0, 2, 4], 4)
 
 

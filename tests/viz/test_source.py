@@ -38,7 +38,8 @@ class Outer:
 
     def first(self):
         """One line."""
-        text = """no docstring"""
+        text = """no docstring
+at the margin"""
         return text
 
     def second(self):
@@ -58,7 +59,8 @@ class Outer:
     size = 3  # pixels
 
     def first(self):
-        text = """no docstring"""
+        text = """no docstring
+at the margin"""
         return text
 
     def second(self):
@@ -137,6 +139,8 @@ def test_several_objects_stand_below_each_other_and_methods_at_the_margin():
 def test_docstrings_can_be_left_out(module):
     assert show(module.Outer, docstring=False).text == BARE
     assert show(module.decorated, docstring=False).text == "@plain\ndef decorated():\n    ..."
+    bare = 'def first(self):\n    text = """no docstring\nat the margin"""\n    return text'
+    assert show(module.Outer.first, docstring=False).text == bare
     assert show(module.Outer.Inner.third).text == 'async def third(self):\n    """Words."""\n    return None'
 
 
@@ -154,7 +158,7 @@ def test_nothing_but_docstrings_is_left_out(item):
 def test_code_of_other_packages_has_no_link(module):
     html = show(module.Outer, torch.nn.Identity).html
     assert "<a " not in html
-    assert "module_to_show, lines 17-39" in html
+    assert "module_to_show, lines 17-40" in html
     assert "torch.nn.modules.linear, lines" in html
 
 

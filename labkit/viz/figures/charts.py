@@ -136,8 +136,8 @@ def bar_slider(
         for label, row in zip(labels, rows, strict=True)
     ]
     _chart_axes(figure, x_title, y_title)
-    high = max(max(row.values()) for row in rows)
-    figure.update_yaxes(range=[0, 1.05 * high])
+    ends = (min(0.0, *(value for row in rows for value in row.values())), max(max(row.values()) for row in rows))
+    figure.update_yaxes(range=[1.05 * end for end in ends])
     ticks = name_ticks(names)
     figure.update_xaxes(tickangle=ticks.angle, tickfont_size=ticks.size, dtick=1)  # every name
     below = {"t": 52 + ticks.room}  # names, and the title of the axis
@@ -175,7 +175,7 @@ def condition_slider(
         ValueError: steps with different systems, or a start that is not among them.
     """
     if not steps:
-        centred = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 15}}
+        centred = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
         figure = go.Figure().add_annotation(
             text=f"Not measured yet in this version of the world.<br>{command}", **centred
         )
@@ -183,7 +183,7 @@ def condition_slider(
         return finish(figure, title=title, alt=f"Not measured yet: {alt}", height=200)
     known = names or {}
     steps = {label: {known.get(name, name): row[name] for name in row} for label, row in steps.items()}
-    start %= len(steps)
+    start += len(steps) * (start < 0)
     means = {
         label: {name: sum(by_seed.values()) / len(by_seed) for name, by_seed in systems.items()}
         for label, systems in steps.items()

@@ -88,7 +88,7 @@ def flow_fields(
         fields: a label and a field (2, H, W) in pixels per frame each.
         title: above the figure.
         alt: what there is to see.
-        max_speed: the speed of full colour, in pixels per frame; default the 99th percentile over all fields.
+        max_speed: the speed of full colour, in pixels per frame; default the fastest field's 99th percentile.
         columns: fields to a row; default up to four.
     """
     for label, field in fields.items():
@@ -183,7 +183,7 @@ def marked_locations(
     figure = _over_image(image, image)
     for number, (label, (x, y)) in enumerate(locations.items()):
         corners = {"x0": x - side / 2, "x1": x + side / 2, "y0": y - side / 2, "y1": y + side / 2}
-        for colour, thick in (("black", 5), (PALETTE[number + 3], 3)):
+        for colour, thick in (("black", 5), (PALETTE[(number + 3) % len(PALETTE)], 3)):
             figure.add_shape(type="rect", line={"color": colour, "width": thick}, **corners)
         text = {"text": f"<b>{label}</b>", "bgcolor": "rgba(255,255,255,.85)", "showarrow": False}
         figure.add_annotation(x=x, y=y - side / 2, yanchor="bottom", yshift=4, **text)
@@ -208,7 +208,7 @@ def heat_maps(
         alt: what there is to see.
         unit: of the numbers, written at the colour bar.
         centred: True for signed numbers: a scale that is even about 0.
-        limit: the end of the scale; default the 99.5th percentile of the magnitudes.
+        limit: the end of the scale; default the largest 99.5th percentile of a map's magnitudes.
         marks: a place (x, y) in pixels to mark with a cross, by label of the map.
     """
     for label, values in maps.items():
