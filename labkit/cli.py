@@ -219,6 +219,8 @@ def _study(options: argparse.Namespace) -> int:
             print(command.listing(options.number, **settings))
             return 0
         return command.run(options.number, **settings)
+    except BrokenPipeError:  # of `main`
+        raise
     except (ValueError, OSError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 2
