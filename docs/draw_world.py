@@ -135,7 +135,7 @@ def telling() -> None:
 
 
 def stills() -> None:
-    """Sixteen of the 54 classes of the source task, and eight of its control."""
+    """Eight of the 54 classes of the source task, and four of its control."""
     things, source = world.Things(size=CELL, groups=6), world.Source(size=CELL, groups=6)
     names = ["guitar", "umbrella", "surfboard", "drum", "church", "windmill", "scene beach", "shape ring"]
     tiles = [clip_of(things, name, 1).frames([0])[0] for name in names]

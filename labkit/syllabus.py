@@ -87,10 +87,6 @@ def read(path: Path) -> tuple[Lesson, ...]:
     return tuple(lessons)
 
 
-def _fixed(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 _KINDS = {
     **dict.fromkeys(("number", "title", "idea", "run"), str),
     **dict.fromkeys(("able", "after", "files", "data", "helps"), tuple),
