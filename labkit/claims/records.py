@@ -53,6 +53,7 @@ class Record:
         train_listed: number of training clips that the lists of the data set name.
         test: number of test clips.
         test_listed: number of test clips that the lists of the data set name.
+        photos: tells the photos apart where they are one's own, see `labkit.studies.study.Study.own_photos`; or empty.
         precision: of training, "bf16" or "fp16"; empty for float32.
         seconds: that the row takes by itself, its trainings included; 0 where they were not noted.
         spent: seconds of this run, which only read what was kept, such as trainings of earlier rows; 0 where not noted.
@@ -79,6 +80,7 @@ class Record:
     train_listed: int = 0
     test: int = 0
     test_listed: int = 0
+    photos: str = ""
     precision: str = ""
     seconds: float = 0.0
     spent: float = 0.0
@@ -200,7 +202,7 @@ def _replaced(kept: Iterable[Record], fresh: Iterable[Record]) -> Iterable[Recor
 
 def _same(before: Record, record: Record) -> bool:
     """Whether two records with the same key say the same: values that a file has rounded are equal."""
-    of = ("row", "version", "world", "precision", "again")
+    of = ("row", "version", "world", "photos", "precision", "again")
     return math.isclose(before.value, record.value, abs_tol=1e-6) and all(
         getattr(before, name) == getattr(record, name) for name in of
     )
@@ -243,7 +245,7 @@ def _read(path: Path, paper: str) -> list[Record]:
             record = _as_record(json.loads(line))
             if record.paper != paper:
                 raise ValueError(f"paper is {record.paper!r}")
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ClaimsError(
                 f"{path}, line {number}: must be a record as JSON; {error}: delete the line, then run that seed again"
             ) from error

@@ -18,7 +18,7 @@ from labkit.memory import give_back
 from labkit.studies import study_of
 from labkit.studies.filing import recorded, records
 from labkit.studies.plan import judging_rows
-from labkit.studies.preflight import preflight
+from labkit.studies.preflight import preflight, unwritable
 from labkit.studies.rows import Row
 from labkit.studies.study import Study
 from labkit.world import VERSION as WORLD
@@ -65,13 +65,19 @@ def run(
 
     runs: list[tuple[int, int, list[str]]] = []
     problems: dict[str, None] = {}
+    measured = False
     for seed in dict.fromkeys(seeds):
         for split, names in places.items():
             study = build(seed, split)  # each for a moment: studies hold the clips that they have looked at
             here = [name for name in names if kind.rows()[name].is_measured_on(study.dataset, split)]
+            measured = measured or bool(here)
             if due := [name for name in here if _to_run(study, name, out, again)]:
                 runs.append((seed, split, due))
-                problems |= dict.fromkeys(preflight(study, due))
+                problems |= dict.fromkeys([*preflight(study, due), *unwritable(_folder(out))])
+    if not measured:
+        raise ValueError(
+            f"rows must be measured on {settings['dataset']}; got {', '.join(rows)}: see labkit study list"
+        )
     if not runs:
         print("nothing to run: all of these rows have their records (--again WHY runs them again)")
     if problems:

@@ -34,6 +34,7 @@ def records(study: Study, name: str) -> list[claims.Record]:
                 train_listed=train_listed,
                 test=test,
                 test_listed=test_listed,
+                photos=study.own_photos,
                 precision="" if study.precision == "no" else study.precision,
                 seconds=round(study.seconds[name], 1),
                 spent=max(round(study.spent[name], 1), 0.1),  # 0 would say that nobody has noted it
@@ -62,6 +63,7 @@ def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record
         for line in claims.records(study.paper, folder)
         if (line.row, line.network, line.dataset, line.profile, line.seed, line.version, line.world) == settings
         and line.split in (study.split, 0)  # 0: the mean over all splits, of earlier versions
+        and line.photos == study.own_photos
         and (not line.partial or _of_the_clips_there(study, line))
     ]
     return lines if {line.metric for line in lines} >= set(study.rows()[name].metrics) else []

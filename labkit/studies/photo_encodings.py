@@ -5,6 +5,7 @@ which each photo is decoded once. The sums of residuals are kept, from which eve
 store on the disk they lie there, a file for a few photos each, and an interrupted pass continues where it was.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -78,7 +79,13 @@ class PhotoEncodings(Study):
         self._settings |= {"other_photos": other_photos}
 
     def _address(self) -> Path:
-        return super()._address() / (Path(self.other_photos).name and f"fitted-on-{Path(self.other_photos).name}")
+        return super()._address() / (self.own_photos and f"photos-{self.own_photos}")
+
+    @property
+    def own_photos(self) -> str:
+        """See `Study`: a digest of the names and sizes of the photos, or of the folder's name where it has none."""
+        folders = [*[self.data_root] * (self.dataset == "folder"), *[self.other_photos] * bool(self.other_photos)]
+        return "-".join(_digest(Path(folder)) for folder in folders)
 
     # --- photos
 
@@ -128,8 +135,7 @@ class PhotoEncodings(Study):
         else:
             weights = self.source_weights("googlenet") if self.size == "tiny" else None
             backbone = conv_vlad.googlenet(self.size, weights=weights)
-        best = torch.accelerator.current_accelerator(check_available=True) or "cpu"
-        return backbone.to(best if self.device == "auto" else self.device)
+        return backbone.to(self.torch_device)
 
     @property
     def layers(self) -> list[str]:
@@ -248,3 +254,9 @@ class PhotoEncodings(Study):
 def name_of(key: Sequence[Any]) -> str:
     """The name under which something of a layer, or of a layer and a scale, is kept."""
     return ".scale".join(map(str, key))
+
+
+def _digest(folder: Path) -> str:
+    names = find_photos(folder) if folder.is_dir() else []
+    told = [(name, (folder / name).stat().st_size) for name in names] if names else folder
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:8]

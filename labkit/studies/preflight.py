@@ -4,9 +4,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 
 from labkit.studies.rows import Row
-from labkit.studies.study import Study
+from labkit.studies.study import Study, unavailable
 
 
 def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
@@ -20,7 +21,9 @@ def preflight(study: Study, names: Sequence[str] = ()) -> list[str]:
         return ["dataset must be a real one in the profile paper; got 'world', whose clips are 64 pixels high"]
     rows = [study.row(name) for name in names]
     rows = rows or [row for row in study.rows().values() if row.is_measured_on(study.dataset, study.split)]
-    return [*dict.fromkeys(study.lacking(rows)), *_folder(study), *_space(study, rows)]
+    device = unavailable(lambda: study.torch_device)
+    lacking = dict.fromkeys(study.lacking(rows)) if not (problems := [*device]) else ()
+    return [*problems, *lacking, *unwritable(study.store.folder), *_space(study, rows)]
 
 
 def lacking_flow(videos: Path, *, backward: bool = False) -> Iterator[str]:
@@ -28,12 +31,12 @@ def lacking_flow(videos: Path, *, backward: bool = False) -> Iterator[str]:
     for name, option in (("forward", ""), ("backward", " --backward"))[: 1 + backward]:
         settings = videos / "flow" / f"{name}.jsonl"
         if not settings.exists():
-            yield f"{settings} must be there; got no {name} flow: run data_scripts/extract_flow.py {videos}{option}"
+            command = f"data_scripts/extract_flow.py {quote(str(videos))}{option}"
+            yield f"{settings} must be there; got no {name} flow: run {command}"
 
 
-def _folder(study: Study) -> Iterator[str]:
-    """Whether the folder of the study can be written."""
-    folder = study.store.folder
+def unwritable(folder: Path | None) -> Iterator[str]:
+    """Whether a folder, which is made if need be, cannot be written; None can."""
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

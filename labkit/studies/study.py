@@ -149,9 +149,18 @@ class Study(ABC):
         return Path(f"{self.paper}-v{self.version}", settings, f"{self.network}-split{self.split}-seed{self.seed}")
 
     @property
+    def own_photos(self) -> str:
+        """Tells photos of one's own apart that the study runs on; empty where there are none."""
+        return ""
+
+    @property
     def torch_device(self) -> torch.device:
-        """The device that `device` names."""
+        """The device that `device` names; a ValueError if the machine does not have it."""
         best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        if self.device not in ("auto", "cpu", best.type):
+            raise ValueError(
+                f'device must be available; got {self.device!r}, and this machine offers {best.type!r}: use "auto"'
+            )
         return best if self.device == "auto" else torch.device(self.device)
 
     def sibling(self, **changes: Any) -> Self:

@@ -241,7 +241,8 @@ class VideoNetworks(Study):
             elif self.network == SUBSTITUTED:
                 source = self.imagenet(name)
                 network.backbone = alexnet.torchvision_backbone(source)
-                for layer, number in ((network.head.fc.fc6, 1), (network.head.fc.fc7, 4)):
+                fc: Any = network.head.fc
+                for layer, number in ((fc.fc6, 1), (fc.fc7, 4)):
                     layer.load_state_dict(source.classifier[number].state_dict())
             return network
         classes = len(card(weights := self.source_weights(name))["classes"])

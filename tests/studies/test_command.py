@@ -166,6 +166,24 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(study_run,
     status, out, err = study_run("--seeds", "1", out=tmp_path / "file")
     assert (status, out) == (1, [])
     assert all("must be a folder that can be written; got Not a directory: give another" in line for line in err)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results").write_text("")  # where the records would go
+    status, out, (error,) = study_run("--seeds", "1")
+    assert (status, out) == (1, [])
+    assert "results must be a folder that can be written" in error
+
+
+def test_a_device_that_is_not_there_is_said_before_anything_runs(study_run, monkeypatch):
+    monkeypatch.setattr("torch.accelerator.current_accelerator", lambda check_available: None)
+    error = "✗ device must be available; got 'cuda', and this machine offers 'cpu': use \"auto\""
+    assert study_run("--device", "cuda") == (1, [], [error])
+
+
+def test_rows_that_are_measured_nowhere_here_are_an_error(study_run, monkeypatch):
+    monkeypatch.setattr("labkit.studies.rows.Row.is_measured_on", lambda self, dataset, split: False)
+    status, out, (error,) = study_run("--rows", "temporal.l1")
+    assert (status, out) == (2, [])
+    assert error == "✗ rows must be measured on world; got temporal.l1: see labkit study list"
 
 
 def test_what_any_run_lacks_is_said_before_the_first(study_run, monkeypatch):

@@ -10,6 +10,7 @@ from PIL import Image
 from labkit import claims, data
 from labkit.backbones import load_weights
 from labkit.papers import conv_vlad
+from labkit.studies import filing
 from labkit.studies.conv_vlad import ConvVLAD
 from labkit.studies.preflight import preflight
 from labkit.vlad import PCAWhitening, max_pool, vlad
@@ -95,6 +96,31 @@ def test_other_photos_are_what_is_fitted_on(tmp_path):
     words = conv_vlad.vocabularies({"5b": sample["Inception 5b", 1]}, other.scale.words, other.seed)["5b"]
     assert torch.equal(other.vocabulary("Inception 5b"), words)
     assert other.store.folder != ConvVLAD("smoke", out=tmp_path / "out").store.folder
+
+
+def test_photos_of_one_s_own_are_told_apart(tmp_path):
+    """Else what was measured on the photos of one folder would stand for those of another."""
+    studies = []
+    for name, shade in (("one", 0), ("two", 255)):
+        (tmp_path / name / "photos").mkdir(parents=True)
+        for number in range(4):
+            image = Image.effect_noise((320, 240), 20 + shade // 8).convert("RGB")
+            image.save(tmp_path / name / "photos" / f"{'tower' if number < 2 else 'bridge'}_{number}.png")
+        options = {"dataset": "folder", "data_root": str(tmp_path / name / "photos"), "out": tmp_path / "out"}
+        studies.append(ConvVLAD("smoke", progress=False, **options))
+    first, second = studies
+    assert first.store.folder != second.store.folder
+    assert first.own_photos == ConvVLAD("smoke", **options | {"data_root": first.data_root}).own_photos
+    assert preflight(first, ["sift.vlad"]) == []
+    first.measure("sift.vlad")
+    lines = filing.records(first, "sift.vlad")
+    claims.write(lines, tmp_path / "results")
+    assert filing.recorded(first, "sift.vlad", tmp_path / "results") == lines
+    assert filing.recorded(second, "sift.vlad", tmp_path / "results") == []
+    for number in (2, 3):
+        Path(second.data_root, f"bridge_{number}.png").rename(Path(second.data_root, f"alone{'ab'[number - 2]}.png"))
+    (problem,) = preflight(ConvVLAD("smoke", progress=False, **options), ["layers.scale1"])
+    assert "must have two things with several photos" in problem
 
 
 def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch):
