@@ -115,7 +115,6 @@ def _add_study(commands: Any) -> None:
         "plan", help="what a batch of seeds would cost, and how likely it is to decide claims"
     )
     planning.add_argument("numbers", nargs="*", metavar="NN", help="numbers of notebooks; default all")
-    planning.add_argument("--count", type=int, default=10, metavar="N", help="how many seeds, where none are frozen")
     run.add_argument("number", nargs="?", metavar="NN", help="number of the notebook; none with --frozen")
     listing.add_argument("number", metavar="NN", help="number of the notebook")
     for action in (run, listing):
@@ -161,7 +160,7 @@ def _numbers(text: str) -> list[int]:
     return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
 
 
-def _plan(numbers: Sequence[str], count: int) -> int:
+def _plan(numbers: Sequence[str]) -> int:
     from labkit.claims import ledger
     from labkit.studies.plan import plan
 
@@ -169,7 +168,7 @@ def _plan(numbers: Sequence[str], count: int) -> int:
     if unknown := set(numbers) - {paper.notebook for paper in papers}:
         print(f"✗ no paper has the notebook {', '.join(sorted(unknown))}: see labkit/claims/", file=sys.stderr)
         return 2
-    print(plan([paper for paper in papers if not numbers or paper.notebook in numbers], count))
+    print(plan([paper for paper in papers if not numbers or paper.notebook in numbers]))
     return 0
 
 
@@ -195,7 +194,7 @@ def _study(options: argparse.Namespace) -> int:
     from labkit.studies import command
 
     if options.action == "plan":
-        return _plan(options.numbers, options.count)
+        return _plan(options.numbers)
     settings = {name: value for name, value in vars(options).items() if name not in ("command", "action", "number")}
     try:
         if options.action == "run" and options.out is None and not folders.clone():
@@ -204,10 +203,11 @@ def _study(options: argparse.Namespace) -> int:
             )
         if settings.pop("frozen", False):
             written = ("number", "rows", "seeds", "splits", "network", "precision", "data_root")
-            if options.dataset != "world" or any(getattr(options, name) for name in written):
+            usual = (options.dataset, options.profile) == ("world", "study")
+            if not usual or any(getattr(options, name) for name in written):
                 raise ValueError(
-                    "--frozen must stand without a notebook, rows, seeds, splits, network, precision and real data: "
-                    "they are in the ledger"
+                    "--frozen must stand without a notebook, rows, seeds, splits, network, precision, another profile "
+                    "and real data: they are in the ledger"
                 )
             return command.run_frozen(
                 **{name: settings[name] for name in settings if name not in ("rows", "seeds", "splits")}
@@ -407,7 +407,7 @@ def _claims(only: Sequence[str], dataset: str, profile: str, folder: Path | None
             version = study_of(paper.notebook).version if measured else None
             selection = Selection(paper, dataset, profile, world=world.VERSION, version=version)
             verdicts += [verdict(claim, measured, selection) for claim in paper.claims]
-    except ClaimsError as error:
+    except (ClaimsError, OSError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
     print(report(verdicts))

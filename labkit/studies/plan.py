@@ -16,7 +16,7 @@ def judging_rows(paper: claims.Paper, kind: type[Study]) -> list[str]:
     return [name for name, declared in kind.rows().items() if asked & set(declared.metrics)]
 
 
-def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
+def plan(papers: Sequence[claims.Paper], seeds: int = 10) -> str:
     """Of each paper: its claims, the chance that they are decided, and the time of its rows; as text.
 
     Args:
@@ -30,7 +30,7 @@ def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
         known = chances(claims.Selection(paper, exploring=paper.confirm is not None), measured, batch)
         decided = sum(one.decided for one in known if not math.isnan(one.decided))
         late = sum(math.isnan(one.decided) for one in known)
-        minutes, whole, untimed = _minutes(judging_rows(paper, study_of(paper.notebook)), measured)
+        minutes, whole, untimed = _minutes(paper, measured)
         unknown = f", {late} never measured" * bool(late)
         lines.append(
             f"{paper.notebook}  {paper.name}: {batch} seeds decide {decided:.1f} of {len(known)} claims{unknown}; "
@@ -49,18 +49,20 @@ def plan(papers: Sequence[claims.Paper], seeds: int) -> str:
     return "\n".join(lines)
 
 
-def _minutes(rows: Sequence[str], measured: Sequence[claims.Record]) -> tuple[float, int, int]:
-    """What rows have taken one after another, the median over their runs.
+def _minutes(paper: claims.Paper, measured: Sequence[claims.Record]) -> tuple[float, int, int]:
+    """What the judging rows of a seed have taken one after another, the median over their runs for each split.
 
     Of a row whose runs did not note what they spent it is the time that it takes by itself, with trainings that rows
     share: of these rows the second number counts how many there are, the third those without any time.
     """
+    kind = study_of(paper.notebook)
     minutes, whole, untimed = 0.0, 0, 0
-    for name in rows:
+    for name in judging_rows(paper, kind):
+        splits = sum(kind.rows()[name].is_measured_on("world", split) for split in kind.rows()[name].splits)
         runs = [record for record in measured if record.row == name]
         spent = [record.spent for record in runs if record.spent > 0]
         alone = [record.seconds for record in runs if record.seconds > 0]
-        minutes += median(spent or alone or [0.0]) / 60
+        minutes += splits * median(spent or alone or [0.0]) / 60
         whole += bool(alone and not spent)
         untimed += not (spent or alone)
     return minutes, whole, untimed

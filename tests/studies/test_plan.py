@@ -18,15 +18,32 @@ def test_a_batch_runs_the_rows_of_the_claims_and_no_others():
     assert len(rows) < len(study_of("02").rows())
 
 
-def test_times_are_medians_and_rows_without_one_are_counted():
-    lines = [a_record(row="quick", seconds=seconds) for seconds in (60, 120, 600)] + [a_record(row="slow", seconds=0)]
-    assert plan._minutes(["quick", "slow", "never"], lines) == (2.0, 1, 2)
+@pytest.fixture
+def of_rows(monkeypatch):
+    """What the plan says of lines of some rows of 02, which alone judge."""
+
+    def minutes(rows, lines):
+        monkeypatch.setattr(plan, "judging_rows", lambda paper, kind: rows)
+        return plan._minutes(claims.ledger()["two_stream"], lines)
+
+    return minutes
 
 
-def test_what_rows_share_is_paid_once():
-    lines = [a_record(row=row, seconds=660.0, spent=spent) for row, spent in (("first", 660.0), ("second", 60.0))]
-    lines += [a_record(row="second", seconds=720.0)]  # of a run that did not note what it spent
-    assert plan._minutes(["first", "second"], lines) == (12.0, 0, 0)
+def test_times_are_medians_and_rows_without_one_are_counted(of_rows):
+    quick, slow, _ = rows = ["temporal.l1", "temporal.l5", "temporal.l10"]
+    lines = [a_record(row=quick, seconds=seconds) for seconds in (60, 120, 600)] + [a_record(row=slow, seconds=0)]
+    assert of_rows(rows, lines) == (2.0, 1, 2)
+
+
+def test_what_rows_share_is_paid_once(of_rows):
+    first, second = rows = ["temporal.l1", "temporal.l5"]
+    lines = [a_record(row=row, seconds=660.0, spent=spent) for row, spent in ((first, 660.0), (second, 60.0))]
+    lines += [a_record(row=second, seconds=720.0)]  # of a run that did not note what it spent
+    assert of_rows(rows, lines) == (12.0, 0, 0)
+
+
+def test_a_row_of_three_splits_takes_as_long_on_each(of_rows):
+    assert of_rows(["splits.spatial"], [a_record(row="splits.spatial", seconds=60.0, spent=60.0)]) == (3.0, 0, 0)
 
 
 def test_the_plan_adds_up(monkeypatch):
@@ -41,7 +58,7 @@ def test_the_plan_adds_up(monkeypatch):
         for seed, value in enumerate(values)
     ]
     monkeypatch.setattr(claims, "records", lambda name: lines)
-    text = plan.plan([paper], seeds=10)
+    text = plan.plan([paper])
     assert text.startswith("02  two_stream: 4 seeds decide 1.0 of 1 claims; at most 3 minutes a seed\n")
     assert "p.clear" in text
     assert "100%  most likely: holds" in text
@@ -119,6 +136,7 @@ def test_a_row_that_fails_does_not_keep_the_others_from_running(status, words, m
         (["--frozen", "--seeds", "3"], "--frozen must stand without"),
         (["--frozen", "--precision", "fp16"], "--frozen must stand without"),
         (["--frozen", "--dataset", "hmdb51"], "--frozen must stand without"),
+        (["--frozen", "--profile", "smoke"], "--frozen must stand without"),
         (["02", "--frozen"], "--frozen must stand without"),
         ([], "NN must be the number of a notebook; got none"),
     ],
