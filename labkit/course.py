@@ -223,9 +223,9 @@ def make_page(
         The page, or None where there is none; and what went wrong.
     """
     executed, page = folder / f"{source.stem}.ipynb", folder / f"{source.stem}.html"
-    page.unlink(missing_ok=True)  # of an earlier run
     errors = []
     try:
+        page.unlink(missing_ok=True)  # of an earlier run
         run(source, executed, parameters, timeout=timeout)
     except Exception as error:  # whatever it is, it must not keep the next notebook from being run
         errors.append(describe(error, source))

@@ -298,10 +298,10 @@ class Scoreboard:
         """How many of a table's rows have numbers of ours, or what a figure is here."""
         if not entry.rows:
             return "drawn from our data"
-        rows = [row for row in entry.rows if any(row.ours)]
-        known = sum(any(metric and self.known(metric) is not None for metric in row.ours) for row in rows)
-        others = len(entry.rows) - len(rows)
-        return f"{known} of {len(rows)} rows measured" + (f", {others} of others" if others else "")
+        ours = sum(any(row.ours) for row in entry.rows)
+        known = sum(any(row["ours"]) for row in claims.beside(entry, self._records(), self._selection))
+        others = len(entry.rows) - ours
+        return f"{known} of {ours} rows measured" + (f", {others} of others" if others else "")
 
     def _require(self, metric: str) -> None:
         if metric not in self.paper.metrics:

@@ -416,6 +416,8 @@ class AFN(ActionFlowModels):
         if metric.startswith("small_epe."):
             return [], [self.pairs("small motion")]
         train, test = self.small if metric.endswith(".small") else self.large
+        if (family := metric.split(".")[-1].split("_")[-1]) in FAMILIES and self.dataset == "world":
+            return [train], [test.subset(rows_of(test, family).tolist())]
         return [train], [train if metric.endswith(".train") else test]
 
     def lacking(self, rows: Sequence[Row]) -> Iterator[str]:

@@ -185,7 +185,7 @@ class FrameCodes(Study):
         clips, cache = getattr(self.clips, part), cache_folder()
         if self.store.folder or self.dataset != "world" or cache is None:
             return self._extract(f"codes.lite0.{part}", clips, self.lite0, workers=self.workers)
-        name = f"{self._address().parts[1]}-split{self.split}-seed{self.seed}.{part}.safetensors"
+        name = f"{'-'.join(self._address().parts[:2])}-split{self.split}-seed{self.seed}.{part}.safetensors"
         path = cache / f"labkit-world-{world.VERSION}" / "codes-lite0" / name
         if not path.exists():
             codes = self._extract(f"codes.lite0.{part}", clips, self.lite0, workers=self.workers)

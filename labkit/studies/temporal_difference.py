@@ -401,4 +401,5 @@ def _all_logits(network: nn.Module, snippets: Tensor) -> Tensor:
 
 
 def _percent(values: Tensor) -> Measure:
-    return per_clip(values)._replace(value=100 * values.sum().item() / len(values))
+    """Percent of pairs or frames, of which a clip has several or none."""
+    return per_clip(values)._replace(value=100 * values.sum().item() / len(values), hits=None)

@@ -135,7 +135,7 @@ class TwoStreamModels(Study):
         """The small set for metrics that are named after it, the few clips for conditions, else the large set."""
         small = metric.startswith(("small.", "splits.small_"))
         sets = self.small if small else self.few if metric.startswith("condition.") else self.large
-        return [sets.train], [sets.test]
+        return [sets.train], [sets.train if ".training_" in metric else sets.test]
 
     # --- what the networks see, and how they train
 

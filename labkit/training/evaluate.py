@@ -56,8 +56,8 @@ def evaluate(
     Args:
         model: runs on the device where it is.
         data: a data set of ``(views, label)``, views ``(V, ...)``: say 25 frames x 10 crops = 250 views, or 1; or an
-            iterable of batches of them, ``(B, V, ...)`` and ``(B,)``. V may change between batches; within a batch it
-            cannot: use ``batch=1`` then.
+            iterator over batches of them, no list, ``(B, V, ...)`` and ``(B,)``. V may change between batches; within
+            a batch it cannot: use ``batch=1`` then.
         batch: videos loaded together, if ``data`` is a data set.
         chunk_size: at most so many views per forward pass; bounds the memory, as V may be large.
         forward: ``(model, views) -> logits``, views ``(M, ...)`` of one chunk, logits ``(M, K)``; ``model(views)`` if

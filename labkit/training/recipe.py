@@ -57,6 +57,8 @@ class Recipe:
             checks.require_positive(self.options.get("lr", 0), "options['lr']", "milestones start from it")
             if wrong := [step for step in self.schedule if not 0 < step < self.steps]:
                 raise ValueError(f"milestones must lie within 1 to {self.steps - 1}, the steps; got {wrong[0]}")
+            if bad := [lr for lr in self.schedule.values() if not (np.isfinite(lr) and lr >= 0)]:
+                raise ValueError(f"rates of milestones must be finite, 0 or more; got {bad[0]}")
         for part, multiplier in (self.groups or {}).items():
             checks.require_positive(multiplier, f"the multiplier of {part!r}", "freeze with requires_grad_(False)")
 

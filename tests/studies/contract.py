@@ -15,9 +15,11 @@ def one_of_each_method(kind, dataset, but=()):
 
 
 def measured(kind):
-    """A study in the profile smoke that has measured all rows, in their order."""
+    """A study in the profile smoke that has measured all rows, in their order; its hits are of the clips that count."""
     study = kind("smoke", seed=1000)
     study.measure(*study.rows())
+    for metric, measure in ((metric, one) for row in study.measures.values() for metric, one in row.items()):
+        assert measure.hits is None or len(measure.hits) == study.clip_counts(metric)[1][0], metric
     return study
 
 

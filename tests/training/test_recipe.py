@@ -44,6 +44,8 @@ def test_the_longest_name_that_fits_sets_the_rate():
         ({"seed": -1}, ValueError, "seed must be a whole number, 0 or more"),
         ({"clip_norm": 0.0}, ValueError, "clip_norm must be a finite number greater than 0"),
         ({"schedule": {12: 0.1}}, ValueError, "milestones must lie within 1 to 11, the steps; got 12"),
+        ({"schedule": {1: -1.0}}, ValueError, "rates of milestones must be finite, 0 or more; got -1.0"),
+        ({"schedule": {1: float("nan")}}, ValueError, "rates of milestones must be finite, 0 or more; got nan"),
         ({"options": {}, "schedule": {3: 0.1}}, ValueError, r"options\['lr'\] must be"),
         ({"groups": {"0": 0}}, ValueError, r"the multiplier of '0' must .*requires_grad_\(False\)"),
     ],
