@@ -530,7 +530,7 @@ quiz("05")
 #
 # For the rest bring the videos of Sports-1M, whose lists come with `data_scripts/sports1m.py`: `--dataset sports1m`. There every
 # network is trained as a whole. AlexNet starts from scratch, because nobody ships weights for filters of 11, 9 and 5 pixels;
-# `--network googlenet_torchvision_alexnet` takes another AlexNet, with weights.
+# `--network googlenet_torchvision_alexnet` takes another AlexNet, with weights, which the row `alexnet.lstm_fc` cannot do without.
 #
 # **Try it.**
 #
