@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not (given.sheet or given.buildings or given.cache or given.clear_cache):
         parser.print_help()
         return 2
+    if given.seed < 0:
+        parser.error(f"--seed must be 0 or more; got {given.seed}")
     try:
         if given.sheet:
             _write(contact_sheet(given.seed, names=not given.quiz), given.sheet)

@@ -113,7 +113,7 @@ class Cache:
 
 def stored() -> dict[Path, int]:
     """The folders of the data sets, those of other versions of the world too, and the bytes that each holds."""
-    folders = sorted(folder for version in _versions() for folder in version.iterdir())
+    folders = sorted(folder for version in _versions() for folder in version.glob("*/"))
     return {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in folders}
 
 
@@ -131,7 +131,7 @@ def clear() -> dict[Path, int]:
 
 def _versions() -> list[Path]:
     root = cache_folder()
-    return sorted(root.glob(f"{_FOLDER}*")) if root else []
+    return sorted(root.glob(f"{_FOLDER}*/")) if root else []
 
 
 def _pack(arrays: Arrays) -> bytes:

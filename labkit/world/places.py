@@ -71,6 +71,7 @@ class Change:
         for name, value in dataclasses.asdict(self).items():
             if not 0 <= value <= 1.5:
                 raise ValueError(f"{name} must be a number from 0 to 1.5; got {value}")
+            object.__setattr__(self, name, float(value))
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ class Places(PuppetClips):
             raise ValueError(f'part must be "train" or "test"; got {part!r}')
         least = {"seed": (seed, 0), "size": (size, 32), "instances": (instances, 1), "views": (views, 2)}
         least |= {"distractors": (distractors, 0), "junk": (junk, 0), "styles": (styles, 1)}
-        for name, (value, smallest) in least.items():
-            whole_number(value, smallest, name)
+        seed, size, instances, views, distractors, junk, styles = (
+            whole_number(value, smallest, name) for name, (value, smallest) in least.items()
+        )
         if max(distractors, instances) > _MOST:
             raise ValueError(f"there are no more than {_MOST} places of a kind; got {distractors} and {instances}")
         self.seed, self.part, self.size, self.styles, self.change = seed, part, size, styles, change

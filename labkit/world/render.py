@@ -54,7 +54,7 @@ class Part:
         shape: its outline in its own coordinates.
         texture: its colours in its own coordinates: glued on, so they move with it.
         pose: (T, 3, 3) similarity transforms, local to world, one per frame.
-        kind: what it belongs to: ``"scene"``, ``"clutter"``, ``"puppet"`` or ``"prop"``.
+        kind: what it belongs to: ``"scene"``, ``"clutter"``, ``"puppet"``, ``"prop"`` or ``"place"``.
     """
 
     name: str

@@ -363,7 +363,7 @@ class SwappedHomes(Source):
 
     Args:
         bias: probability that a still of a class with a home stands in that of its look-alike; else it is anywhere.
-        settings: of `Source`.
+        settings: of `Source`; ``bias`` is the ``home`` of their difficulty.
     """
 
     actions = acts.ACTIONS
@@ -372,7 +372,8 @@ class SwappedHomes(Source):
     def __init__(self, *, bias: float = 1.0, **settings: Any) -> None:
         if not isinstance(bias, int | float) or not 0 <= bias <= 1:
             raise ValueError(f"bias must be a probability from 0 to 1; got {bias!r}")
-        super().__init__(**({"difficulty": Difficulty(home=bias)} | settings))
+        difficulty = dataclasses.replace(settings.pop("difficulty", Difficulty()), home=bias)
+        super().__init__(difficulty=difficulty, **settings)
 
     def _place_of(self, action: Action | Meeting, group: int) -> str:
         rng = generator(self.seed, self.kind, "place", action.name, group)

@@ -88,12 +88,14 @@ class Things(PuppetClips):
         people: float = 0.8,
     ) -> None:
         self.seed, self.size, self.people = whole_number(seed, 0, "seed"), whole_number(size, 16, "size"), float(people)
+        if not 0 <= self.people < math.inf:
+            raise ValueError(f"people must be a number, 0 or more; got {people!r}")
         numbers = split_groups(groups, split, part)
         places = [(label, number) for label in range(len(CLASSES)) for number in numbers]
         self.names = [f"{CLASSES[label].replace(' ', '-')}_{number:04d}" for label, number in places]
         self.labels = torch.tensor([label for label, _ in places])
         self.groups = torch.tensor([len(CLASSES) * number + label for label, number in places])
-        super().__init__("things", {"seed": seed, "size": size, "people": self.people})
+        super().__init__("things", {"seed": self.seed, "size": self.size, "people": self.people})
 
     def draw(self, index: int) -> Rendering:
         """Paint a still, whatever has been kept."""

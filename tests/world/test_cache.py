@@ -253,6 +253,16 @@ def test_stored_counts_and_clear_leaves_nothing_but_what_is_not_ours(root, monke
     assert_same(actions.get("wave0", not_again), small(5))
 
 
+def test_a_stray_file_is_no_data_set(root):
+    cache = Cache("stills", {})
+    cache.get("wave", small)
+    for folder in (root, cache.folder.parent):
+        (folder / ".DS_Store").touch()
+    (root / "labkit-world-notes").touch()
+    assert list(stored()) == list(clear()) == [cache.folder]
+    assert sorted(path.name for path in root.iterdir()) == [".DS_Store", "labkit-world-notes"]
+
+
 # Several at work
 
 

@@ -273,3 +273,12 @@ def test_bad_settings_are_refused(settings, message):
 def test_bad_changes_are_refused(change):
     with pytest.raises(ValueError, match=r"must be a number from 0 to 1\.5"):
         Change(**change)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path))
+    sizes = {"seed": 1, "size": 64, "instances": 2, "views": 3, "distractors": 1, "junk": 2, "styles": 4}
+    places = Places(**sizes, change=Change(light=0.5))
+    same = Places(**{name: np.int64(size) for name, size in sizes.items()}, change=Change(light=np.float32(0.5)))
+    assert same._cache.folder == places._cache.folder
+    assert same.names == places.names

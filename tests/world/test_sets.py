@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -21,6 +22,7 @@ from labkit.world import (
     SecondActions,
     Source,
     Stills,
+    SwappedHomes,
     sets,
 )
 from labkit.world import actions as acts
@@ -607,6 +609,16 @@ def test_croquet_is_always_in_the_forest_and_no_other_class_is():
 
 
 # How hard it is
+
+
+def test_bias_counts_whatever_the_difficulty():
+    def folder(**settings):
+        return SwappedHomes(groups=3, **settings)._cache.folder
+
+    assert SwappedHomes(bias=0.25).difficulty == Difficulty(home=0.25)
+    assert SwappedHomes(bias=0.25, difficulty=EASY).difficulty == dataclasses.replace(EASY, home=0.25)
+    assert len({folder(bias=bias, difficulty=EASY) for bias in (0.0, 0.5, 1.0)}) == 3
+    assert folder(bias=0.5) == folder(bias=0.5, difficulty=Difficulty())
 
 
 def test_easy_is_easy():

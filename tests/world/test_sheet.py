@@ -35,6 +35,12 @@ def test_the_cache_is_listed_and_cleared(capsys):
     assert not clips._cache.folder.exists()
 
 
+def test_a_seed_below_zero_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--buildings", str(tmp_path / "b.png"), "--seed", "-1"])
+    assert "--seed must be 0 or more; got -1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--buildings", "/no/such/folder/b.png"], 1)])
 def test_what_cannot_be_done_is_told(arguments, code, capsys, monkeypatch):
     monkeypatch.setattr("labkit.world.__main__.buildings_sheet", lambda seed: Image.new("RGB", (2, 2)))

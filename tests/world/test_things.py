@@ -1,5 +1,8 @@
 """Stills of things, before which people pass by whatever the class is."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -65,3 +68,15 @@ def test_the_same_seed_draws_the_same_still_in_any_order():
     torch.testing.assert_close(one[40].rendering.frames, other[index].rendering.frames, rtol=0, atol=0)
     again = world.Things(groups=3, seed=6)[40].rendering.frames
     assert (again != one[40].rendering.frames).any()
+
+
+@pytest.mark.parametrize("people", [-1, math.nan, math.inf])
+def test_people_can_be_counted(people):
+    with pytest.raises(ValueError, match="people must be a number, 0 or more; got"):
+        world.Things(groups=3, people=people)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path))
+    same = world.Things(groups=np.int64(3), seed=np.int64(5), size=np.int64(32), people=np.float32(0.5))
+    assert same._cache.folder == world.Things(groups=3, seed=5, size=32, people=0.5)._cache.folder
