@@ -72,7 +72,8 @@ def code_path(out: Path) -> Path:
 def join(clips: VideoClips, folder: Path, source: dict, failed: Collection[str]) -> Codes:
     """The codes of a set of clips, without those that failed."""
     places = [index for index, path in enumerate(clips.paths) if path not in failed]
-    found = [safetensors.torch.load_file(code_path(folder / clips.paths[index])) for index in places]
+    paths = [code_path(folder / clips.paths[index]) for index in places]  # which load_file takes in UTF-8 only
+    found = [safetensors.torch.load(path.read_bytes()) for path in paths]
     return Codes(
         codes=torch.stack([part["codes"] for part in found]),  # (N, T, D)
         labels=clips.labels[places],

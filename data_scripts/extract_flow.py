@@ -52,6 +52,8 @@ def extract(
         fields = estimator(later, earlier) if backward else estimator(earlier, later)
         flow[done : done + len(fields)] = fields.cpu()
         done += len(fields)
+    if done < count:
+        raise VideoError(f"{video}: expected flow of {count} frames; got that of {done}: run again")
     path = flow_path(out).with_suffix(".backward.flow") if backward else flow_path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_flow(path, flow)
@@ -94,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = options.root / options.flow / f"{direction}.jsonl"
 
     def compute() -> dict[str, str]:
+        if options.batch < 1:
+            raise ValueError(f"batch must be 1 or more; got {options.batch}")
         names = find_videos(videos)
         if not names:
             raise ValueError(f"{videos}: expected videos; got none: check the path")

@@ -28,6 +28,7 @@ from labkit.data import (
     Holidays,
     Oxford5k,
     Paris6k,
+    VideoError,
     read_video,
     write_video,
 )
@@ -474,6 +475,26 @@ def test_one_bad_video_stops_nothing_and_is_never_swallowed(videos, capsys):
     assert script("extract_flow")([str(videos), "--estimator", "dis"]) == 0
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert stored_flow_shape(videos / "flow/one/b.mp4.flow") == (4, 2, 64, 64)
+
+
+def test_flow_that_nothing_computed_is_never_stored(videos, capsys):
+    main = script("extract_flow")
+    assert main([str(videos), "--estimator", "dis", "--batch", "0"]) == 1
+    assert "✗ batch must be 1 or more; got 0" in capsys.readouterr().err
+    with pytest.raises(VideoError, match=r"a.avi: expected flow of 3 frames; got that of 0: run again"):
+        sys.modules[main.__module__].extract(videos / "one/a.avi", videos / "flow/a.avi", dis, False, 0, "cpu")
+    assert not (videos / "flow").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_a_video_whose_name_is_not_utf_8_gets_its_flow_and_its_codes(videos, squeezenet):
+    name = os.fsdecode(b"caf\xe9.avi")
+    (videos / "one/a.avi").rename(videos / name)
+    for _ in range(2):
+        assert script("extract_flow")([str(videos), "--estimator", "dis"]) == 0
+    assert stored_flow_shape(videos / f"flow/{name}.flow") == (3, 2, 64, 64)
+    assert script("extract_features")([str(videos), *squeezenet[1], "--frames", "3", "--seconds", "0.16"]) == 0
+    assert name in load_codes(videos / "codes_features.5/videos.safetensors").names
 
 
 def test_a_folder_without_videos_is_an_error(tmp_path, capsys):

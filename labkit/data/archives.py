@@ -1,7 +1,6 @@
 """Unpacking zip, tar and RAR, so that nothing lands outside of the folder."""
 
 import errno
-import gzip
 import lzma
 import os
 import re
@@ -23,7 +22,7 @@ RAR_TOOLS = (  # a program, how it lists, what stands before a name there, how i
     ("7zz", "l -slt -ba {archive}", "Path = ", "x -y -bb1 -o{folder} {archive}"),
     ("7z", "l -slt -ba {archive}", "Path = ", "x -y -bb1 -o{folder} {archive}"),
 )
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError)
 
 
 class ArchiveError(ValueError):
@@ -59,6 +58,8 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             raise ArchiveError(f"{archive}: expected a zip, tar or RAR archive; got {head!r}...: fetch it again")
     except _DAMAGE as error:
+        if getattr(error, "errno", None) is not None:  # of the disk; gzip and bz2 give none
+            raise
         raise ArchiveError(f"{archive}: expected a whole archive; got {error}: delete it, fetch it again") from error
     for path in inside.rglob("*"):
         facts = path.lstat()

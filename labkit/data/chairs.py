@@ -4,6 +4,7 @@ Dosovitskiy, Fischer, Ilg, Häusser, Hazırbaş, Golkov, van der Smagt, Cremers 
 with convolutional networks", ICCV 2015. Their list sets 640 pairs apart to test.
 """
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,7 @@ class FlyingChairs(RealPairs):
         if part not in ("train", "test", "all"):
             raise ValueError(f'part must be "train", "test" or "all"; got {part!r}')
         root = Path(root)
-        command = f"python data_scripts/flying_chairs.py {root}"
+        command = f"python data_scripts/flying_chairs.py {shlex.quote(str(root))}"
         marks = read_list(root / SPLIT, "the official list of FlyingChairs", f"run {command}")
         if len(marks) != PAIRS or not {*marks} <= _PARTS.keys():
             raise ValueError(

@@ -93,7 +93,7 @@ def download(url: str, path: Path, *, sha256: str | None = None, patience: int =
             os.replace(part.path, path)
             part.state.unlink(missing_ok=True)
     else:
-        recorded = record.read_text(encoding="utf-8").split()[0] if record.is_file() else None
+        recorded = next(iter(record.read_text(encoding="utf-8").split()), None) if record.is_file() else None
         found = file_hash(path)
         if (expected := (sha256 or recorded or found).lower()) != found:
             raise DownloadError(

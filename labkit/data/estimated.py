@@ -29,6 +29,8 @@ class EstimatedClip:
     _kept: dict[bool, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what pickle and copy ask for before there is a clip
+            raise AttributeError(name)
         return getattr(self.clip, name)
 
     def flow(self, indices: Indices, *, backward: bool = False) -> Tensor:
@@ -45,7 +47,7 @@ class EstimatedClip:
             frames = self.clip.frames(range(last + 1))
             ahead = self.estimate(frames[1:], frames[:-1]) if backward else self.estimate(frames[:-1], frames[1:])
             self._kept[backward] = ahead.half()  # (last, 2, H, W)
-        return self._kept[backward][torch.tensor(start) - int(backward)].float()
+        return self._kept[backward][torch.tensor(start, dtype=torch.int64) - int(backward)].float()
 
 
 class Estimated(Subset):

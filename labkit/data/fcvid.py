@@ -17,6 +17,7 @@ every three seconds and resized to 256 x 256". `store_frames` writes them once, 
 ``frames/``, in MPEG-4 with little loss (the thesis names no format), and `FCVID.stored` reads these.
 """
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -57,7 +58,7 @@ class FCVID(SuppliedVideos):
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{folder}: expected a frame of every {SECONDS} seconds of FCVID; got no such folder: run python "
-                f"data_scripts/{cls.script} {root} --frames"
+                f"data_scripts/{cls.script} {shlex.quote(str(root))} --frames"
             )
         return cls(folder, part, missing=missing, videos=".", lists="../lists", flow="../flow")
 
@@ -87,9 +88,12 @@ class FCVID(SuppliedVideos):
 def store_frames(root: Path, *, videos: str = "videos", processes: int = 1) -> dict[str, str]:
     """Store a frame of every three seconds of each video, resized to 256 x 256 pixels, in ``frames/``.
 
-    Returns for each video that does not decode, why. An interrupted run continues where it was.
+    Returns for each video that does not decode, why. An interrupted run continues where it was. ValueError if
+    ``frames/`` would lie in the folder of the videos.
     """
     source, folder = root / videos, root / FRAMES
+    if folder.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"videos must be a folder beside {folder}; got {source}: give them a folder of their own")
     settings = {"seconds": SECONDS, "side": SIDE}
     errors = run_jobs(_store, find_videos(source), source, folder / "frames.jsonl", settings, processes=processes)
     return errors | index_videos(find_videos(folder), folder, folder / INDEX, processes=processes)

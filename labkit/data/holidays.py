@@ -5,6 +5,7 @@ The names are the ground truth: 100301 and 100302 show what 100300 shows. The fi
 others are to be found.
 """
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +44,7 @@ class Holidays(Photos):
         photos: str = "jpg",
     ) -> None:
         root = Path(root)
-        command = f"python data_scripts/holidays.py {root}"
+        command = f"python data_scripts/holidays.py {shlex.quote(str(root))}"
         paths = photos_by_name(root / photos, r"\d{6}", "100301.jpg", command)
         scenes: dict[str, list[str]] = {}
         for name in paths:

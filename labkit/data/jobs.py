@@ -33,10 +33,13 @@ from labkit.files import lock, sweep, written_whole
 
 Record = dict[str, Any]
 Job = Callable[[Path, Path], Record]
-"""``job(source, out)``: what to note about the source; ``files`` lists the outputs, whose names start with ``out``."""
+"""``job(source, out)``: what to note about the source; ``files`` lists the outputs, ``out`` with other suffixes."""
 
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """How processes start. Both begin clean, without what the caller holds; a fork server imports PyTorch only once."""
+
+ANY_NAME = "surrogateescape"
+"""How manifests are decoded: names of files need not be UTF-8."""
 
 DIED = "its process died: out of memory, or a crash in a library"
 
@@ -106,7 +109,9 @@ def run_jobs(
 
 
 def find_files(folder: Path, suffixes: Collection[str]) -> list[str]:
-    """Files in a folder and its folders, links followed: paths relative to it, in order. Hidden ones are left out.
+    """Files in a folder and its folders, links followed: paths relative to it, in order.
+
+    Hidden ones are left out, and links to what is not there.
 
     Args:
         folder: nothing is found where there is none.
@@ -118,7 +123,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> list[str]:
         found += [
             Path(place, name).relative_to(folder).as_posix()
             for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes and Path(place, name).exists()
         ]
     return sorted(found)
 
@@ -135,16 +140,17 @@ def read_manifest(manifest: Path, settings: Mapping[str, Any] | None = None) -> 
     Raises:
         JobsError: a line is not a record, or the settings are others than those given.
     """
-    lines = manifest.read_text(encoding="utf-8").split("\n")[:-1] if manifest.is_file() else []
+    lines = manifest.read_text(encoding="utf-8", errors=ANY_NAME).split("\n")[:-1] if manifest.is_file() else []
     if not lines:
         return {}
-    known = _parse(manifest, 1, lines[0], "settings", dict)["settings"]
+    known = _parse(manifest, 1, lines[0], settings=dict)["settings"]
     if settings is not None and known != settings:
         raise JobsError(
             f"{manifest}: expected the settings {json.dumps(settings)}; got {json.dumps(known)}: choose another "
             "folder for the new outputs, or delete this one"
         )
-    records = [_parse(manifest, number, line, "name", str) for number, line in enumerate(lines[1:], start=2)]
+    kinds = {"name": str, "bytes": int, "files": dict}
+    records = [_parse(manifest, number, line, **kinds) for number, line in enumerate(lines[1:], start=2)]
     return {record["name"]: record for record in records}
 
 
@@ -156,16 +162,20 @@ def read_settings(manifest: Path) -> dict[str, Any]:
     """
     if not manifest.is_file():
         return {}
-    with manifest.open(encoding="utf-8") as file:
+    with manifest.open(encoding="utf-8", errors=ANY_NAME) as file:
         line = file.readline()
-    return _parse(manifest, 1, line, "settings", dict)["settings"] if line.endswith("\n") else {}
+    return _parse(manifest, 1, line, settings=dict)["settings"] if line.endswith("\n") else {}
 
 
-def _parse(manifest: Path, number: int, line: str, key: str, kind: type) -> Record:
-    """A line of a manifest as a record that has a key of some kind."""
+def _parse(manifest: Path, number: int, line: str, **kinds: type) -> Record:
+    """A line of a manifest as a record that has some keys, each of its kind."""
+    key = next(iter(kinds))
     with contextlib.suppress(ValueError, KeyError, TypeError):
         record: Record = json.loads(line)
-        if isinstance(record[key], kind):
+        for key, kind in kinds.items():
+            if not isinstance(record[key], kind):
+                break
+        else:
             return record
     raise JobsError(
         f"{manifest}: expected a JSON record with {key!r} in line {number}; got {line[:80]!r}: delete the file, and "
@@ -265,8 +275,8 @@ def _is_done(record: Record | None, source: Path, folder: Path, verify: bool) ->
     def same(path: Path, noted: Record) -> bool:
         return (
             path.is_file()
-            and path.stat().st_size == noted["bytes"]
-            and (not verify or file_hash(path) == noted["sha256"])
+            and path.stat().st_size == noted.get("bytes")
+            and (not verify or file_hash(path) == noted.get("sha256"))
         )
 
     return (
@@ -287,4 +297,4 @@ def _appending(manifest: Path, settings: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode(errors=ANY_NAME)

@@ -11,6 +11,7 @@ Philbin, Chum, Isard, Sivic and Zisserman, "Object retrieval with large vocabula
 """
 
 import math
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -51,7 +52,7 @@ class _Landmarks(Photos):
         lists: str = "lab",
     ) -> None:
         root = Path(root)
-        command = f"python data_scripts/{self.script} {root}"
+        command = f"python data_scripts/{self.script} {shlex.quote(str(root))}"
         paths = photos_by_name(root / photos, self.scheme, self.example, command)
         queries = _queries(root / lists, self.damaged, command)
         instances: dict[str, str] = {}
@@ -121,7 +122,7 @@ def _queries(folder: Path, damaged: frozenset[str], command: str) -> list[tuple[
     queries = []
     for path in files:
         title = path.name.removesuffix("_query.txt")  # all_souls_1
-        name, *box = path.read_text(encoding="utf-8-sig").split() or [""]
+        name, *box = " ".join(read_list(path, "an official list", f"run {command}")).split() or [""]
         try:
             left, top, right, bottom = map(float, box)
         except ValueError:

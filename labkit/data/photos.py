@@ -65,12 +65,18 @@ def read_photo(path: str | Path, *, upright: bool = True) -> Tensor:
         (3, H, W) uint8 RGB, as the module's docstring says.
 
     Raises:
-        PhotoError: the file is missing, no such photo, damaged, or too large to be one (`MAX_PIXELS`).
+        PhotoError: the file is missing or may not be read, or is no such photo, damaged, or too large to be one
+            (`MAX_PIXELS`).
     """
     path = Path(path)
-    if not path.is_file():
-        raise PhotoError(f"{path}: expected a photo; got {'a folder' if path.is_dir() else 'no such file'}")
-    data = path.read_bytes()
+    try:
+        if not path.is_file():
+            raise PhotoError(f"{path}: expected a photo; got {'a folder' if path.is_dir() else 'no such file'}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(
+            f"{path}: expected a readable file; got {error.strerror}: check the path and its permissions"
+        ) from None
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if math.prod(image.size) > MAX_PIXELS:

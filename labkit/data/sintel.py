@@ -4,6 +4,7 @@ Butler, Wulff, Stanley and Black, "A naturalistic open source movie for optical 
 is rendered twice: the *clean* pass has light and shade, the *final* pass also blur and fog.
 """
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
@@ -102,5 +103,5 @@ class Sintel(RealPairs):
                         scene,
                     )
                 )
-        command = f"python data_scripts/sintel.py {root}"
+        command = f"python data_scripts/sintel.py {shlex.quote(str(root))}"
         super().__init__(f"Sintel, {part}, {pass_name} pass", folder, listed, missing, command)

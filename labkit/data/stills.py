@@ -7,6 +7,7 @@
 """
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ class LabelledPhotos(Photos):
     ) -> None:
         root = Path(root)
         folder = root / photos
-        command = f"python data_scripts/{self.script} {root}" if self.script else "whatever brings them"
+        script = f"python data_scripts/{self.script} {shlex.quote(str(root))}"
+        command = script if self.script else "whatever brings them"
         class_folders = _class_folders(folder, classes, f"run {command}")
         labels: dict[str, int] = {}
         for number, name in enumerate(classes):
@@ -108,7 +110,8 @@ class HII(LabelledPhotos):
         """
         photos = Path(root, "photos")
         classes: dict[Path, dict[str, int]] = {}  # by the folder above them, photos of each class
-        for place, paths in _class_folders(photos, INTERACTIONS, f"run python data_scripts/hii.py {root}").items():
+        command = f"python data_scripts/hii.py {shlex.quote(str(root))}"
+        for place, paths in _class_folders(photos, INTERACTIONS, f"run {command}").items():
             counts = classes.setdefault(place.parent, {})
             counts[_plain(place.name)] = counts.get(_plain(place.name), 0) + len(paths)
         sizes = {folder: sum(counts.values()) for folder, counts in classes.items() if len(counts) == len(INTERACTIONS)}

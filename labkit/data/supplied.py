@@ -1,6 +1,7 @@
 """Sets whose videos the user brings, as many as there are; a script only says what is there, and what is missing."""
 
 import re
+import shlex
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ class SuppliedVideos(VideoClips):
             Listed(name, first, number if part == "train" else -1 - number, tuple(others))
             for number, (name, (first, *others)) in enumerate(labels.items())
         ]
-        command = f"python data_scripts/{self.script} {root}, which says where they come from"
+        command = f"python data_scripts/{self.script} {shlex.quote(str(root))}, which says where they come from"
         title, paths = f"{self.title}, {part}", paths_by_name(root / videos)
         super().__init__(title, classes, listed, paths, root, videos, flow, missing, command)
 
@@ -134,7 +135,8 @@ def survey(
     if both := len(there) - len(set(there)):
         print(f"{both} videos are in both parts")
     if unknown := sorted({*paths.values()}.difference(there)):
-        print(f"{len(unknown)} videos in {root / videos} are in no list, such as {', '.join(unknown[:5])}")
+        shown = ", ".join(unknown[:5]).encode(errors="backslashreplace").decode()  # names need not be UTF-8
+        print(f"{len(unknown)} videos in {root / videos} are in no list, such as {shown}")
     sizes["both parts"] = sum(sizes.values())
     errors = {
         f"the list of {what}": f"expected the {number} videos of the official one; got {sizes[what]}"

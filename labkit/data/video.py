@@ -17,7 +17,6 @@ A flipped bit that still decodes gives a wrong image: video carries no checksums
 last one; only a scan sees the rest of the file.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -33,12 +32,15 @@ from av.video.frame import VideoFrame
 from labkit.checks import require_dtype, require_positive, require_shape
 from labkit.data.containers import video_error
 from labkit.data.decode import MAX_FPS, Picture, Recording, are_sparse
+from labkit.files import written_whole
 
 MAX_BYTES = 2 * 10**9
 """`read_video` refuses to read all frames of a video where they take more."""
 
 CODECS = {".avi": ("ffv1", "bgr0"), ".mp4": ("mpeg4", "yuv420p")}
 """Encoder and pixel format of what `write_video` writes: lossless ``.avi``, small ``.mp4``."""
+
+_MPEG4_TICKS = 65535  # the most that MPEG-4 part 2 has room for in a second
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,12 @@ def write_video(path: str | Path, frames: Iterable[torch.Tensor], fps: float) ->
     Args:
         path: ``.avi`` is lossless (FFV1); ``.mp4`` is small (MPEG-4 part 2). An existing file is replaced.
         frames: (T, C, H, W) uint8 RGB, or an iterator of (C, H, W), such as :func:`iter_frames`. C is 3.
-        fps: frames per second, kept to three decimals; at most 1000.
+        fps: frames per second, at most 1000; kept to three decimals, or to eight millionths where ``.mp4`` has no room
+            for these. From ``.avi`` a rate close to 120 or 240 reads back as 120 or 240.
 
     Raises:
-        VideoError: the suffix is another, the folder is missing, or the file does not read back as it was written.
+        VideoError: the suffix is another, the folder is missing, the file cannot be written, or it does not read back
+            as it was written.
         ValueError: ``fps`` or a frame's shape is wrong, sizes differ, or there is no frame.
         TypeError: a frame is not uint8.
     """
@@ -191,23 +195,22 @@ def write_video(path: str | Path, frames: Iterable[torch.Tensor], fps: float) ->
     require_positive(fps, "fps", "pass frames per second")
     if not 0.001 <= fps <= MAX_FPS:
         raise ValueError(f"fps must be from 0.001 to {MAX_FPS:g}; got {fps:g}: pass frames per second")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        written = _encode(temporary, frames, fps)
-        counted = scan(temporary).num_frames
-        if counted != written:
-            raise video_error(path, f"{written} frames in it", f"{counted}", "is the disk full?")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with written_whole(path) as file:
+            written = _encode(Path(file.name), path, frames, fps)
+            counted = scan(file.name).num_frames
+            if counted != written:
+                raise video_error(path, f"{written} frames in it", f"{counted}", "is the disk full?")
+    except (av.error.FFmpegError, OSError) as error:
+        remedy = "check the folder, its permissions and the free space"
+        raise video_error(path, "a file to write to", str(error.strerror or error), remedy) from error
 
 
-def _encode(path: Path, frames: Iterable[torch.Tensor], fps: float) -> int:
-    """Write frames to a file; returns how many."""
+def _encode(temporary: Path, path: Path, frames: Iterable[torch.Tensor], fps: float) -> int:
+    """Write frames under a temporary name to what will be a path; returns how many."""
     codec, pixel_format = CODECS[path.suffix]
     shape, count, stream = torch.Size(), 0, None
-    container = _container_to_write(path)
-    with container:
+    with av.open(str(temporary.absolute()), "w", format=path.suffix.removeprefix(".")) as container:
         for frame in frames:
             require_shape(frame, "3 H W", "each frame", "pass RGB frames (T, 3, H, W)")
             require_dtype(frame, [torch.uint8], "each frame", "scale to 0..255, round, then .to(torch.uint8)")
@@ -224,21 +227,15 @@ def _encode(path: Path, frames: Iterable[torch.Tensor], fps: float) -> int:
     return count
 
 
-def _container_to_write(path: Path) -> Any:
-    try:
-        return av.open(str(path.absolute()), "w")
-    except (av.error.FFmpegError, OSError) as error:
-        raise video_error(
-            path, "a file to write to", str(error.strerror), "see whether the folder is writable"
-        ) from None
-
-
 def _stream_to_write(
     container: Any, path: Path, codec: str, pixel_format: str, fps: float, shape: Sequence[int]
 ) -> Any:
     _, height, width = shape
     try:
-        stream = container.add_stream(codec, rate=Fraction(round(1000 * fps), 1000))
+        rate = Fraction(round(1000 * fps), 1000)
+        if codec == "mpeg4":
+            rate = 1 / (1 / rate).limit_denominator(_MPEG4_TICKS)
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.thread_count = 1  # threads would not live through a fork
         if codec == "mpeg4":

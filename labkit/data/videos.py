@@ -13,6 +13,7 @@ Where nobody may pass the videos on, they are the user's to bring (`labkit.data.
 """
 
 import math
+import shlex
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -166,7 +167,8 @@ class VideoClips(Clips):
         self.groups = torch.tensor([video.group for video in self.listed])
         self.folder, self.flow_folder = root / videos, root / flow
         self.paths = [paths[video.name.lower()] for video in self.listed]  # relative to folder
-        self.flow_command = f"python data_scripts/extract_flow.py {root} --videos {videos} --flow {flow}"
+        arguments = shlex.join([str(root), "--videos", videos, "--flow", flow])
+        self.flow_command = f"python data_scripts/extract_flow.py {arguments}"
         self._known = _known_videos(root / INDEX, self.folder, self.paths)
 
     def __getitem__(self, index: int) -> Clip:
@@ -227,7 +229,7 @@ class OfficialSplits(VideoClips):
         if split not in (1, 2, 3) or part not in ("train", "test"):
             raise ValueError(f'split must be 1, 2 or 3 and part "train" or "test"; got {split!r} and {part!r}')
         root, videos = Path(root), videos or self.videos
-        command = f"python data_scripts/{self.script} {root}"
+        command = f"python data_scripts/{self.script} {shlex.quote(str(root))}"
         classes, listed = self.read_lists(root / (lists or self.lists), split, part, f"run {command}")
         paths, title = paths_by_name(root / videos, self.prefix), f"{self.title}, split {split}, {part}"
         super().__init__(title, classes, listed, paths, root, videos, flow, missing, command)
@@ -246,11 +248,13 @@ def require_there(what: str, number: int, lacking: Sequence[str], folder: Path, 
         number: how many there should be.
         lacking: names of those that are not there.
         folder: where they should be.
-        missing: "error" or "skip"; anything else raises ValueError.
+        missing: "error" or "skip"; anything else raises ValueError, and so does a number of 0.
         command: what brings them, for the FileNotFoundError.
     """
     if missing not in ("error", "skip"):
         raise ValueError(f'missing must be "error" or "skip"; got {missing!r}')
+    if number == 0:
+        raise ValueError(f"{what.format('expected 1 or more')}; got none to look for: check the list and the choice")
     if len(lacking) == number or (lacking and missing == "error"):
         shown = ", ".join(lacking[:_SHOWN]) + (", ..." if len(lacking) > _SHOWN else "")
         remedy = "" if len(lacking) == number else ', or pass missing="skip" to take those that are there'

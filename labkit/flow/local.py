@@ -32,6 +32,8 @@ def structure_tensor_eigenvalues(image: Tensor, window: int = 7) -> Tensor:
     """
     checks.require_shape(image, "C H W", "image")
     checks.require_dtype(image, _FLOATS, "image", "convert with .float()")
+    if min(image.shape[1:]) < 2:
+        raise ValueError(f"image must have sides of 2 pixels or more; got {tuple(image.shape)}: it has no derivatives")
     _require_odd(window)
     along_y, along_x = torch.gradient(image.mean(0))  # (H, W) each
     products = torch.stack([along_x**2, along_x * along_y, along_y**2])  # (3, H, W)

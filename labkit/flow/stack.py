@@ -8,7 +8,8 @@ and what moves its pixels may have to change its vectors too.
 
 A flow field is ``(..., 2, H, W)``, (dx, dy) in pixels per frame, float32 or float64; L of them are
 ``(..., L, 2, H, W)``, a stack ``(..., 2L, H, W)``. Of another shape, without any field, or with a value that is not
-finite where paths are followed, it raises ``ValueError``; of another dtype ``TypeError``.
+finite where paths are followed, it raises ``ValueError``; of another dtype, where it is read between pixels or resized,
+``TypeError``.
 
 Source: Simonyan and Zisserman, "Two-stream convolutional networks for action recognition in videos", NIPS 2014,
 section 3.1.

@@ -108,7 +108,7 @@ def load_flow(path: str | os.PathLike[str], start: int = 0, stop: int | None = N
         float32, pixels per frame: ``(2, H, W)`` if a single field was saved as such, else ``(stop - start, 2, H, W)``.
 
     Raises:
-        FlowFileError: missing, empty, damaged at any byte that matters, or not a file of `save_flow`.
+        FlowFileError: missing, not to be read, empty, damaged at any byte that matters, or not a file of `save_flow`.
         ValueError: start and stop name no field of this file.
     """
     with _open(Path(path)) as archive:
@@ -137,13 +137,16 @@ def read_flo(path: str | os.PathLike[str]) -> Tensor:
         back as NaN in both components; ``torch.isfinite(flow).all(dim=-3)`` is the mask of the known.
 
     Raises:
-        FlowFileError: missing, empty, not a ``.flo`` file, impossible size, cut off or too long.
+        FlowFileError: missing, not to be read, empty, not a ``.flo`` file, impossible size, cut off or too long.
 
     Source: Baker et al., IJCV 2011; ``flowIO.cpp`` of the Middlebury evaluation.
     """
     path = Path(path)
     _require_file(path)
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
     if len(data) < 12 or struct.unpack("<f", data[:4])[0] != _FLO_MAGIC:
         raise FlowFileError(f"{path}: expected a .flo file, starting with PIEH; got {data[:4]!r}: is it flow at all?")
     width, height = struct.unpack("<ii", data[4:12])
@@ -201,11 +204,17 @@ def _require_file(path: Path) -> None:
         raise FlowFileError(f"{path}: expected flow; got an empty file: compute or fetch it again")
 
 
+def _unreadable(path: str | Path, error: OSError) -> FlowFileError:
+    return FlowFileError(f"{path}: expected a readable file; got {error.strerror}: check the path and its permissions")
+
+
 @contextlib.contextmanager
 def _damage_named(path: str | Path) -> Iterator[None]:
     """Turn whatever goes wrong inside into a `FlowFileError`: zipfile and json raise a dozen kinds on damaged files."""
     try:
         yield
+    except PermissionError as error:
+        raise _unreadable(path, error) from None
     except Exception as error:
         raise FlowFileError(
             f"{path}: expected a whole file of save_flow; got {error!r}: it is damaged or not flow, compute it again"

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import shutil
@@ -135,6 +136,31 @@ def test_damage_is_found(make, place, tmp_path):
     path.write_bytes(data)
     with pytest.raises(ArchiveError, match=r"an.archive: expected a"):
         unpack(path, new_folder(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_damage_of_every_kind_of_tar_names_the_file(tmp_path, kind):
+    with tarfile.open(tmp_path / "a.tar", f"w:{kind}") as tar:
+        for number in range(30):
+            info = tarfile.TarInfo(f"{number}")
+            info.size = 50_000
+            tar.addfile(info, io.BytesIO(os.urandom(50_000)))
+    data = bytearray((tmp_path / "a.tar").read_bytes())
+    data[1_200_000] ^= 1
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"/a.tar: expected a whole archive; got .*: delete it, fetch it again"):
+        unpack(tmp_path / "a.tar", new_folder(tmp_path))
+
+
+def test_an_error_of_the_disk_is_no_damage(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tar_of(tmp_path / "a.tar", {"a": b"1"})
+    monkeypatch.setattr(tarfile.TarFile, "extract", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        unpack(path, new_folder(tmp_path))
+    assert caught.value.errno == errno.ENOSPC
 
 
 @needs_bsdtar

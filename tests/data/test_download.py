@@ -213,6 +213,13 @@ def test_a_file_brought_by_hand_is_taken_and_recorded(tmp_path):
     assert HASH in (tmp_path / "a.bin.sha256").read_text()
 
 
+def test_an_empty_record_is_written_again(tmp_path):
+    (tmp_path / "a.bin").write_bytes(BODY)
+    (tmp_path / "a.bin.sha256").touch()
+    assert download("http://no.such.server/", tmp_path / "a.bin") == HASH
+    assert HASH in (tmp_path / "a.bin.sha256").read_text()
+
+
 def test_an_unknown_length_needs_a_hash(server, tmp_path):
     server.length = "close"
     with pytest.raises(DownloadError, match="unknown length, so that a cut would go unnoticed; pass its SHA-256"):

@@ -1,5 +1,8 @@
 """Clips whose flow is estimated from their frames."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -67,3 +70,18 @@ def test_flow_that_is_not_kept_is_the_same(clips, backward):
     assert torch.equal(asked.flow([5, 1], backward=backward), kept.flow([5, 1], backward=backward))
     assert not asked._kept
     assert asked.name == kept.name
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_frame_has_flow_of_no_frame(clips, keep):
+    clip = Estimated(clips, flow.dis, keep=keep)[0]
+    for backward in (False, True):
+        assert clip.flow([], backward=backward).shape == (0, 2, 64, 64)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda clip: pickle.loads(pickle.dumps(clip))])
+def test_a_clip_is_copied_and_pickled(clips, again):
+    clip = Estimated(clips, flow.dis)[1]
+    same = again(clip)
+    assert same.name == clip.name
+    assert torch.equal(same.flow([0, 3]), clip.flow([0, 3]))

@@ -99,6 +99,13 @@ def test_a_frame_of_every_three_seconds_is_stored_at_256_by_256(root):
     assert levels == pytest.approx([0, 60, 120, 180], abs=4)  # of frames 0, 15, 30 and 45; the codec is not lossless
 
 
+@pytest.mark.parametrize("videos", [".", "frames"])
+def test_frames_are_not_stored_among_the_videos(root, videos):
+    with pytest.raises(ValueError, match=r"videos must be a folder beside .*/frames; got .*: give them a folder of"):
+        store_frames(root, videos=videos)
+    assert not (root / "frames").exists()
+
+
 def test_storing_continues_where_it_was_and_names_what_does_not_decode(root):
     (root / "videos/v2.avi").write_bytes(b"no video")
     assert list(store_frames(root)) == ["v2.avi"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.data.jobs import DIED, JobsError, locked, read_manifest, report, run_jobs
+from labkit.data.jobs import DIED, JobsError, find_files, locked, read_manifest, read_settings, report, run_jobs
 
 JOBS = '''
 """Jobs for the tests: what one does with a file stands in the file."""
@@ -42,7 +42,7 @@ def copy(source, out, note):
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as file:
         file.write(text.encode())
-    with open(note, "a") as file:
+    with open(note, "a", errors="backslashreplace") as file:
         file.write(f"{source.name}\\n")
     if text == "die after":
         os._exit(3)
@@ -117,6 +117,21 @@ def test_errors_stop_nothing_and_are_tried_again(place):
         "2 failed; run the same command again to retry them",
     ]
     assert run(place, {**contents, "b": "two", "d": "four"}) == ({}, ["b", "d"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_a_name_that_is_not_utf_8_stops_nothing(place):
+    name = os.fsdecode(b"caf\xe9")
+    assert run(place, {name: "one", "b": "two"}) == ({}, ["b", name.encode(errors="backslashreplace").decode()])
+    assert list(read_manifest(place / "out/list.jsonl")) == ["b", name]
+    assert run(place, {name: "one", "b": "two"}) == ({}, [])
+
+
+def test_a_link_to_nothing_is_no_file(tmp_path):
+    (tmp_path / "there.avi").touch()
+    (tmp_path / "link.avi").symlink_to("there.avi")
+    (tmp_path / "dangling.avi").symlink_to("gone.avi")
+    assert find_files(tmp_path, {".avi"}) == ["link.avi", "there.avi"]
 
 
 def test_a_crash_costs_only_its_file(place):
@@ -197,14 +212,39 @@ def test_other_settings_are_not_mixed_in(place):
         run(place, {"a": "one"}, settings={"way": 3})
 
 
-@pytest.mark.parametrize(("old", "new"), [('{"name": "a"', "{"), ('"name"', '"nom"'), ('{"settings"', '{"options"')])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{"name": "a"', b"{"),
+        (b'"name"', b'"nom"'),
+        (b'{"settings"', b'{"options"'),
+        (b'"settings"', b'"sett\xffngs"'),
+        (b'"name": "a"', b'"name": \xff"a"'),
+        (b'"bytes"', b'"b"'),
+        (b'"bytes": 3', b'"bytes": "3"'),
+        (b'"files"', b'"f\xffles"'),
+    ],
+)
 def test_damage_in_the_middle_is_an_error(place, old, new):
-    whole = write_manifest(place, ("a", "one"), ("b", "two"))
-    (place / "out/list.jsonl").write_text(whole.replace(old, new, 1))
+    whole = write_manifest(place, ("a", "one"), ("b", "two")).encode()
+    assert old in whole
+    (place / "out/list.jsonl").write_bytes(whole.replace(old, new, 1))
     with pytest.raises(
         JobsError, match=r"list.jsonl: expected a JSON record with '\w+' in line [12]; got '\{.*: delete"
     ):
         run(place, {"a": "one", "b": "two"})
+
+
+def test_damaged_settings_are_an_error_when_they_alone_are_read(tmp_path):
+    (tmp_path / "list.jsonl").write_bytes(b'{"settings": \xff}\n')
+    with pytest.raises(JobsError, match="expected a JSON record with 'settings' in line 1"):
+        read_settings(tmp_path / "list.jsonl")
+
+
+def test_an_output_whose_size_is_not_noted_is_done_again(place):
+    whole = write_manifest(place, ("a", "one"), ("b", "two"))
+    (place / "out/list.jsonl").write_text(whole.replace('{"a.out": {"bytes"', '{"a.out": {"b"'))
+    assert run(place, {"a": "one", "b": "two"}) == ({}, ["a"])
 
 
 def test_two_runs_in_one_folder_do_not_mix(place):

@@ -114,6 +114,12 @@ def test_a_query_that_is_not_as_it_should_be_is_an_error(oxford, line):
         Oxford5k(oxford)
 
 
+def test_a_query_that_is_no_text_is_an_error(oxford):
+    (oxford / "lab/landmark_a_1_query.txt").write_bytes(b"oxford_\xff 1 2 3 4")
+    with pytest.raises(ValueError, match=r"landmark_a_1_query.txt: expected an official list, text in UTF-8; got"):
+        Oxford5k(oxford)
+
+
 def test_lists_that_are_not_there_are_an_error(oxford):
     (oxford / "lab/landmark_a_1_junk.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"landmark_a_1_junk.txt: expected an official list; got no such file"):

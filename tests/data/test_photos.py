@@ -215,6 +215,16 @@ def test_what_is_no_photo_is_told_by_how_it_begins(tmp_path, data):
     assert f"got no kind we know, in a file that begins with {data[:12]!r}" in str(caught.value)
 
 
+def test_what_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    save(tmp_path / "a.png", photo_like(16))
+    monkeypatch.setattr("io.open", refuse)
+    with pytest.raises(PhotoError, match=r"a.png: expected a readable file; got Permission denied: check the path and"):
+        read_photo(tmp_path / "a.png")
+
+
 def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(PhotoError, match=r"a.jpg: expected a photo; got no such file"):
         read_photo(tmp_path / "a.jpg")

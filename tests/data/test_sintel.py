@@ -45,6 +45,8 @@ def test_scenes_may_be_chosen(root):
     assert Sintel(root, scenes=["ambush_2"]).groups.tolist() == [1, 1]
     with pytest.raises(ValueError, match="scenes of the train part must be among alley_1, ambush_2; got 'wall'"):
         Sintel(root, scenes=["wall"])
+    with pytest.raises(ValueError, match="Sintel, train, clean pass: expected 1 or more pairs; got none to look for: "):
+        Sintel(root, scenes=[])
 
 
 def test_the_scenes_to_test_have_no_flow(root):

@@ -9,9 +9,22 @@ import zoo
 from small_sets import UCF101_CLASSES, UCF101_TEST, UCF101_TRAIN
 from torch.utils.data import DataLoader
 
-from labkit.data import UCF101, VideoError, read_video, scan
+from labkit.data import (
+    FCVID,
+    HII,
+    HMDB51,
+    TVHI,
+    UCF101,
+    FlyingChairs,
+    Holidays,
+    Oxford5k,
+    Sintel,
+    VideoError,
+    read_video,
+    scan,
+)
 from labkit.data.jobs import JobsError, run_jobs
-from labkit.data.videos import INDEX, complete
+from labkit.data.videos import INDEX, complete, find_videos, index_videos
 from labkit.flow import FlowFileError, save_flow
 
 
@@ -240,6 +253,34 @@ def test_flow_comes_from_the_store(root, counted):
     for index in (-1, 6):
         with pytest.raises(IndexError, match=f"v_Hammering_g25_c02 with flow must lie within 0 to 5; got {index}"):
             clip.flow([index])
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [UCF101, HMDB51, TVHI, FlyingChairs, Sintel, Holidays, Oxford5k, HII, HII.kinds, FCVID.stored],
+    ids=lambda dataset: dataset.__qualname__,
+)
+def test_a_command_is_right_for_a_path_with_a_space(tmp_path, dataset):
+    with pytest.raises(FileNotFoundError) as caught:
+        dataset(tmp_path / "my data")
+    assert f".py '{tmp_path}/my data'" in str(caught.value)
+
+
+def test_the_command_for_flow_is_right_for_paths_with_spaces(root):
+    (root / "UCF-101").rename(root / "the videos")
+    command = f"extract_flow.py {root} --videos 'the videos' --flow 'the flow'"
+    assert UCF101(root, videos="the videos", flow="the flow")[0].flow_command.endswith(command)
+
+
+def test_a_link_to_nothing_is_a_video_that_is_missing(root):
+    index_videos(find_videos(root / "UCF-101"), root / "UCF-101", root / INDEX, processes=1)
+    video = root / "UCF-101" / UCF101(root).paths[0]
+    video.rename(root / "elsewhere")
+    video.symlink_to(root / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"expected \d+ videos in .*; got \d+, 1 are missing"):
+        UCF101(root)
+    with pytest.warns(UserWarning, match=r"1 of \d+ videos are not in"):
+        assert video.stem not in [clip.name for clip in UCF101(root, missing="skip")]
 
 
 def test_backward_flow_counts_from_the_second_frame(root):

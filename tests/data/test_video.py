@@ -3,14 +3,17 @@ import multiprocessing
 import os
 import pickle
 import struct
+import sys
 import wave
 
+import av
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from labkit.data import VideoError, iter_frames, read_video, scan, video, write_video
+from labkit.files import sweep
 from labkit.views.sampling import equally_spaced, over_first_seconds, tsn_segments
 
 
@@ -214,7 +217,7 @@ def test_a_bad_frame_amid_good_ones_is_damage(write_avi, clip, capfd):
 
 def test_more_frames_than_bytes_is_an_endless_file(write_avi, clip, monkeypatch):
     path = write_avi(clip)
-    monkeypatch.setattr(video.os, "fstat", lambda _: os.stat_result([0] * 6 + [7] + [0] * 3))
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result([0] * 6 + [7] + [0] * 3))
     with pytest.raises(VideoError, match="expected an end; got more frames than the file has bytes, 7"):
         scan(path, allow_damaged=True)
 
@@ -345,20 +348,69 @@ def test_what_cannot_be_written_is_explained_and_leaves_nothing(tmp_path, clip, 
 
 
 def test_a_file_that_lost_frames_is_not_kept(tmp_path, clip, monkeypatch):
-    monkeypatch.setattr(video, "_encode", lambda path, frames, fps: video_of_eleven(path, clip))
+    encode = video._encode
+    monkeypatch.setattr(video, "_encode", lambda place, path, frames, fps: encode(place, path, frames[:11], fps) + 1)
     with pytest.raises(VideoError, match=r"a.avi: expected 12 frames in it; got 11"):
         write_video(tmp_path / "a.avi", clip, fps=25)
     assert os.listdir(tmp_path) == []
 
 
-def video_of_eleven(path, clip):
-    write_mkv(path, clip[:11])
-    return 12
+@pytest.mark.parametrize(("suffix", "error"), [(".avi", 0.0005), (".mp4", 0.008)])
+@pytest.mark.parametrize("fps", [0.333, 66.123, 99.999, 119.881, 240.123, 987.654, 1000])
+def test_any_rate_is_kept(tmp_path, suffix, error, fps):
+    path = tmp_path / f"clip{suffix}"
+    write_video(path, torch.zeros(4, 3, 16, 16, dtype=torch.uint8), fps)
+    stored = av.open(str(path)).streams.video[0].average_rate  # `scan` reads what is close to 120 as 120
+    assert float(stored) == pytest.approx(fps, abs=error)
+
+
+def test_a_folder_is_no_file_to_write(tmp_path, clip):
+    (tmp_path / "a.avi").mkdir()
+    with pytest.raises(VideoError, match=r"/a.avi: expected a file to write to; got Is a directory: check the folder"):
+        write_video(tmp_path / "a.avi", clip, fps=25)
+    assert os.listdir(tmp_path) == ["a.avi"]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_a_folder_that_is_not_writable_is_named(tmp_path, clip, monkeypatch, suffix):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    with pytest.raises(VideoError, match=f"/a{suffix}: expected a file to write to; got Permission denied: check the"):
+        write_video(tmp_path / f"a{suffix}", clip, fps=25)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_a_disk_that_is_full_is_named(tmp_path, suffix):
+    resource = pytest.importorskip("resource")
+    noise = torch.randint(0, 256, (30, 3, 64, 64), dtype=torch.uint8)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(VideoError, match=f"/a{suffix}: expected a file to write to; got File too large: check the"):
+            write_video(tmp_path / f"a{suffix}", noise, fps=25)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_process_has_written_is_swept(tmp_path, clip):
+    def killed():
+        yield clip[0]
+        assert len(os.listdir(tmp_path)) == 1
+        sweep(tmp_path)
+        assert os.listdir(tmp_path) == []
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_video(tmp_path / "a.mp4", killed(), fps=25)
 
 
 def test_no_encoder_is_explained(tmp_path, clip, monkeypatch, capfd):
     monkeypatch.setitem(video.CODECS, ".mp4", ("ZZZZ", "yuv420p"))
-    with pytest.raises(VideoError, match="expected an encoder for ZZZZ and 48 x 32; got none"):
+    with pytest.raises(VideoError, match=r"/a.mp4: expected an encoder for ZZZZ and 48 x 32; got none"):
         write_video(tmp_path / "a.mp4", clip, fps=25)
 
 

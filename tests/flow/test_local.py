@@ -38,6 +38,8 @@ def test_an_edge_leaves_a_valley():
 
 
 def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"image must have sides of 2 pixels or more; got \(1, 1, 9\)"):
+        structure_tensor_eigenvalues(torch.zeros(1, 1, 9))
     with pytest.raises(ValueError, match="window must be odd"):
         structure_tensor_eigenvalues(torch.zeros(1, 5, 5), window=4)
     with pytest.raises(TypeError, match="image must be float32 or float64; got uint8"):

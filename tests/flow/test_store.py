@@ -176,6 +176,17 @@ def test_other_files_are_refused(tmp_path, read, data):
         read(tmp_path / "a")
 
 
+@pytest.mark.parametrize("read", READERS)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, read):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    save_flow(tmp_path / "a.flow", random_flow(2, 4, 4))
+    monkeypatch.setattr("io.open", refuse)
+    with pytest.raises(FlowFileError, match=r"a.flow: expected a readable file; got Permission denied: check the path"):
+        read(tmp_path / "a.flow")
+
+
 def test_truncation_is_found_at_any_byte_and_a_changed_byte_as_well_where_it_matters(tmp_path):
     path, found = tmp_path / "a.flow", 0
     save_flow(path, random_flow(2, 8, 8))
