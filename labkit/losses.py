@@ -30,7 +30,7 @@ def soft_targets(multi_hot: Tensor) -> Tensor:
         multi_hot: ``(B, K)`` bool, the labels of each video.
 
     Returns:
-        ``(B, K)`` float32, rows that sum to one.
+        ``(B, K)`` float32, rows that sum to one; NaN where a video has no label.
     """
     checks.require_shape(multi_hot, "B K", "multi_hot", "one bool for each video and class")
     return multi_hot.float() / multi_hot.sum(dim=1, keepdim=True)

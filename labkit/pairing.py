@@ -5,8 +5,10 @@ nobody's work is lost when one file is written from the other, an ``.ipynb`` car
 files agreed on last. If its cells still have this digest, nobody has edited it, and it may safely be written again.
 """
 
+import contextlib
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -90,13 +92,13 @@ def write_notebook(source: Path, *, outputs: bool = False) -> Path:
         outputs: whether cells that stay as they are keep their outputs.
     """
     target = source.with_suffix(".ipynb")
-    notebook = notebook_of(source)
-    try:
-        before = {_content(cell): cell for cell in _read(target).cells}
-    except ValueError:
-        before = {}
+    notebook, before = notebook_of(source), defaultdict[tuple[str, str], list[nbformat.NotebookNode]](list)
+    with contextlib.suppress(ValueError):
+        for cell in _read(target).cells:
+            before[_content(cell)].append(cell)
     for cell in notebook.cells:
-        old = before.get(_content(cell), {})
+        same = before[_content(cell)]
+        old = same.pop(0) if same else {}
         for key in ("attachments", *(("outputs", "execution_count") if outputs else ())):
             if key in old:
                 cell[key] = old[key]
@@ -159,7 +161,9 @@ def write_text(path: Path, text: str) -> None:
 
 def _read(path: Path) -> nbformat.NotebookNode:
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        _cells(notebook)  # nbformat does not mind a cell without a source
+        return notebook
     except Exception as error:  # which one depends on what is wrong with the file
         raise ValueError(shorten(f"{type(error).__name__}: {error}", 80)) from error
 

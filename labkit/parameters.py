@@ -71,7 +71,7 @@ def user_path(*parts: str) -> str:
     """
     if not any(parts):
         return ""
-    path = Path(*(Path(part).expanduser() for part in parts if part))
+    path = Path(*(os.path.expanduser(part) for part in parts if part))  # an unknown ~user stays as it is
     if path.is_absolute():
         return str(path)  # the function that reads it says what must be there
     folders = dict.fromkeys([Path.cwd(), Path(os.environ.get("PWD", Path.cwd()))])

@@ -39,8 +39,8 @@ def ranking(queries: Tensor, database: Tensor) -> Tensor:
         database: ``(N, D)``, the same dtype.
 
     Returns:
-        int64 ``(Q, N)``: a permutation of 0 to N - 1 in each row; of images at the same distance the lower number comes
-        first. No more than 2^24 distances are held at a time.
+        int64 ``(Q, N)``: a permutation of 0 to N - 1 in each row. Which of two images at the same distance comes first,
+        rounding decides. No more than 2^24 distances are held at a time.
 
     Source: section 2.3.4 of the thesis (see `labkit.vlad`).
     """
@@ -168,12 +168,15 @@ def cross_fitted(
         What is reported of each query, and the candidate chosen for it. Of equal candidates the first one wins.
 
     Raises:
-        ValueError: fewer than two groups of queries, or shapes that differ.
+        ValueError: fewer than two groups of queries, shapes that differ, or a candidate that is not reported.
     """
-    names = list(scores)
-    table = torch.stack([scores[name].double() for name in names])  # (candidates, Q)
-    shown = table if reported is None else torch.stack([reported[name].double() for name in names])
-    checks.require_same_shape(shown, table, ("reported", "scores"), "the same candidates and queries")
+    names, reported = list(scores), scores if reported is None else reported
+    if lacking := [name for name in names if name not in reported]:
+        raise ValueError(f"reported must have the candidates of scores; got none for {lacking[0]!r}: report it, too")
+    for name in names:
+        for values, what in ((scores[name], "scores"), (reported[name], "reported")):
+            checks.require_same_shape(values, scores[names[0]], (f"{what} of {name!r}", f"scores of {names[0]!r}"))
+    table, shown = (torch.stack([of[name].double() for name in names]) for of in (scores, reported))  # (candidates, Q)
     checks.require_finite(table, "scores", "leave out queries without positives")
     queries = table.shape[1]
     groups = torch.arange(queries) if groups is None else groups

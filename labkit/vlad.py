@@ -13,7 +13,8 @@ The features come in L2-normalised (``l2_normalization(features)``), as in the t
 are read in pieces: however many there are, little memory is needed for them, and no ``(n, k, d)`` is ever made.
 
 Features are ``(B, n, d)``, n of each of B images, or ``(n, d)`` of one; words are ``(k, d)``. All are finite, float32
-or float64: a wrong shape or a value that is not finite raises ``ValueError``, a wrong dtype ``TypeError``.
+or float64: a wrong shape or a value that is not finite raises ``ValueError``, a wrong dtype ``TypeError``. Only
+normalisation, pooling and whitening pass on what is not finite.
 
 Source: Ng, Yang and Davis, CVPR Workshops 2015 (https://arxiv.org/abs/1504.05133), in the words of chapter 2 of Ng's
 thesis, "Video understanding with deep networks", section 2.3; VLAD is Jegou et al., "Aggregating local descriptors into

@@ -1,3 +1,4 @@
+import json
 import os
 import time
 
@@ -185,6 +186,37 @@ def test_a_pasted_image_stays_with_its_cell(source):
     notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     assert notebook.cells[0].attachments == {"image.png": {"image/png": "aGVsbG8="}}
     assert notebook.cells[1].outputs == []
+
+
+def test_two_cells_of_one_text_keep_each_its_own(source):
+    text = SOURCE + "\n\n# %% [markdown]\n# # A title\n\n# %%\nprint(double(number))\n"
+    source.write_text(text, encoding="utf-8")
+    write_notebook(source)
+
+    def run(cells):
+        for number, cell in enumerate(cells):
+            if cell.cell_type == "code":
+                cell.outputs = [nbformat.v4.new_output("stream", text=f"{number}\n")]
+            else:
+                cell["attachments"] = {f"{number}.png": {"image/png": "aGVsbG8="}}
+
+    edit(source, run)
+    before = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    write_notebook(source, outputs=True)
+    after = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    assert [cell.get("outputs") for cell in after] == [cell.get("outputs") for cell in before]
+    assert [[*cell.get("attachments", [])] for cell in after] == [["0.png"], [], [], [], ["4.png"], []]
+
+
+@pytest.mark.parametrize("key", ["source", "cell_type"])
+def test_a_cell_that_lacks_something_makes_no_notebook(source, key):
+    path = source.with_suffix(".ipynb")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    del notebook["cells"][1][key]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert "42_answer.ipynb cannot be read as a notebook (AttributeError" in compare(source).report()
+    with pytest.raises(ValueError, match="AttributeError"):
+        adopt(source)
 
 
 @pytest.mark.parametrize("source_of_the_lab", course.sources(), ids=lambda path: path.stem)

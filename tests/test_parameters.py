@@ -180,6 +180,11 @@ def test_a_path_to_nothing_is_named_with_both_folders_or_the_only_one(folders, m
         user_path("clip.mp4")
 
 
+def test_a_user_that_does_not_exist_is_a_path_to_nothing(folders):
+    with pytest.raises(FileNotFoundError, match=r"~no_such_user/clip.mp4: expected a file or folder at"):
+        user_path("~no_such_user/clip.mp4")
+
+
 def test_checking_is_light():
     """It comes before everything else, so that a misspelling is named within a second."""
     code = "import sys, labkit.parameters; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"

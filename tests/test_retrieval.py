@@ -214,6 +214,16 @@ def test_a_candidate_is_chosen_on_other_queries():
     assert cross_fitted(scores, reported=reported).values.tolist() == pytest.approx([0.6, 0.4])
 
 
+def test_candidates_that_do_not_fit_are_named():
+    scores = {"3a": torch.ones(3), "5b": torch.ones(3)}
+    with pytest.raises(ValueError, match=r"scores of '5b' and scores of '3a' must have the same shape; got \(2,\) and"):
+        cross_fitted(scores | {"5b": torch.ones(2)})
+    with pytest.raises(ValueError, match=r"reported of '3a' and scores of '3a' must have the same shape; got \(2,\)"):
+        cross_fitted(scores, reported=dict.fromkeys(scores, torch.ones(2)))
+    with pytest.raises(ValueError, match="reported must have the candidates of scores; got none for '5b': report it"):
+        cross_fitted(scores, reported={"3a": torch.ones(3)})
+
+
 def test_queries_of_a_group_stay_together():
     generator = torch.Generator().manual_seed(0)
     scores = {layer: torch.rand(20, generator=generator) for layer in "abc"}
