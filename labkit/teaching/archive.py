@@ -2,7 +2,7 @@
 
 Moodle's archives have a folder ``NAME_ID_assignsubmission_file`` for each student, Canvas' files begin with
 ``NAME_ID_SUBMISSION_``; `labkit hand-in` writes ``NN_stem_STUDENT.zip``. Names are looked up in the roster: by number,
-platform number, mail address, name.
+platform number, mail address, name; what a student has named must not contradict the platform.
 """
 
 import io
@@ -10,18 +10,19 @@ import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from labkit.files import written_whole
+from labkit.files import lock, whole_folder, written_whole
 from labkit.teaching.classroom import Classroom, Student
 
 MOST_BYTES = 2_000_000_000  # of all files together
 MOST_OF_ONE = 20_000_000  # of a file
 _ENDINGS = (".ipynb", ".py")
+_LONGEST_NAME = 240  # bytes; file systems take 255, and a file that is being written has a longer name
 
 
 class ArchiveError(ValueError):
@@ -49,8 +50,8 @@ class Collected:
 
     Attributes:
         filed: folders that were made, by student.
-        unknown: files that belong to nobody on the roster.
-        odd: files that are no notebook, or too large, and were left out.
+        unknown: files of which nobody on the roster is the owner, or of which it is not clear who is.
+        odd: files that are no notebook, or too large, or have too long a name, and were left out.
         lacking: students of whom nothing is there, now or from before.
     """
 
@@ -71,12 +72,14 @@ def collect(source: Path, classroom: Classroom, number: str) -> Collected:
     Raises:
         ArchiveError: no archive and no folder; a path that leads out of it, a link, more than 2 GB.
     """
-    collected = Collected()
+    collected, roster, total = Collected(), list(classroom.roster.values()), 0
     groups: dict[tuple[str, PurePosixPath], list[File]] = {}
-    for file in _files(source, collected.odd):
-        if file.path.suffix.lower() not in _ENDINGS or len(file.content) > MOST_OF_ONE:
+    for file in _files(source, collected.odd, roster):
+        if file.path.suffix.lower() not in _ENDINGS or len(file.content) > MOST_OF_ONE or _has_long_name(file.path):
             collected.odd.append(str(file.path))
-        elif student := owner(file.path, classroom.roster.values()):
+        elif student := owner(file.path, roster):
+            total += len(file.content)
+            _require_small(total, source)  # also where each archive in it is small
             groups.setdefault((student, file.path.parent), []).append(file)
         else:
             collected.unknown.append(str(file.path))
@@ -97,10 +100,11 @@ def _filed(folder: Path, files: Sequence[File]) -> Path | None:
         if {path.name: path.read_bytes() for path in version.iterdir() if path.is_file()} == contents:
             return None
         time += timedelta(seconds=1)
-    version.mkdir(parents=True)
-    for name, content in contents.items():
-        with written_whole(version / name) as output:
-            output.write(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(folder, wait=True), whole_folder(version) as filling:
+        for name, content in contents.items():
+            with written_whole(filling / name) as output:
+                output.write(content)
     return version
 
 
@@ -118,33 +122,63 @@ def time_of(name: str) -> datetime | None:
 
 
 def owner(path: PurePosixPath, roster: Iterable[Student]) -> str:
-    """The student that a path names, by a number if it has one, else by name; empty if nobody, or several."""
-    words, roster = set(_words(path)), list(roster)
-    words |= {word.split("+")[0] for word in words}  # a group's archive, s1+s2: it came from one of them
-    for named in (_numbers, _names):
-        if found := {one.student for one in roster if words & {_plain(name) for name in named(one) if name.strip()}}:
-            return found.pop() if len(found) == 1 else ""
-    return ""
+    """The student that a path names, by a number if it has one, else by name; empty if nobody, or several.
+
+    The parts of the path are asked one after the other, the platform's before the student's own; where they contradict
+    each other, nobody is the owner. Of several who are one group it is the first one on the roster.
+    """
+    roster, found = list(roster), list[Student]()
+    for tries in _words(path):
+        if named := _named(tries, roster):
+            teams = set(map(_team, named))
+            found = [one for one in found or named if _team(one) in teams]
+            if not found:
+                return ""
+    return found[0].student if len(set(map(_team, found))) == 1 else ""
 
 
-def _words(path: PurePosixPath) -> Iterator[str]:
-    """What in a path may name a student: folders, Moodle's and Canvas' parts, the end of the name of a file."""
-    for part in path.parts[:-1]:
-        yield _plain(part)
-        if moodle := re.fullmatch(r"(.+?)_(\d+)_assignsubmission_\w+", part):
-            yield from map(_plain, moodle.groups())
-        if part.lower().endswith(".zip"):
-            yield from _ends(part)
-    if canvas := re.match(r"([^_]+)_(?:late_)?(\d+)_\d+_", path.name, flags=re.I):
-        yield from map(_plain, canvas.groups())
-    yield from _ends(path.name)
+def _team(student: Student) -> tuple[str, str]:
+    return student.group, "" if student.group else student.student
 
 
-def _ends(name: str) -> Iterator[str]:
-    """The ends of ``02_two_stream_s1.zip``: ``two_stream_s1``, ``stream_s1``, ``s1``."""
-    stem = re.sub(r" ?\(\d+\)$|(?<=\w)-\d$", "", name.rsplit(".", 1)[0])  # browsers number what they have twice
-    pieces = re.sub(r"^\d\d_", "", stem).split("_")
-    yield from (_plain("_".join(pieces[start:])) for start in range(len(pieces)))
+def _named(tries: Sequence[Collection[str]], roster: Sequence[Student]) -> list[Student]:
+    """The students whom words name, by the first of several lists in which one is found."""
+    for names in (_numbers, _names):
+        for words in tries:
+            if found := [one for one in roster if any(_plain(name) in words for name in names(one) if name.strip())]:
+                return found
+    return []
+
+
+def _words(path: PurePosixPath) -> Iterator[list[set[str]]]:
+    """What in each part of a path may name a student, from the outside to the inside.
+
+    Folders, Moodle's and Canvas' parts, then the end of the name of a file, which students choose.
+    """
+    for part in path.parts:
+        moodle = re.fullmatch(r"(.+?)_(\d+)_assignsubmission_\w+", part)
+        canvas = re.match(r"([^_]+)_(?:late_)?(\d+)_\d+_", part, flags=re.I)
+        platform = moodle or canvas
+        yield [{_plain(word) for word in (part, *(platform.groups() if platform else ()))}]
+        if part == path.name or part.lower().endswith(".zip"):
+            yield list(_ends(part))
+
+
+def _ends(name: str) -> Iterator[set[str]]:
+    """The ends of ``02_two_stream_s1.zip``: ``two_stream_s1``, ``stream_s1``, ``s1``; then less and less of its words.
+
+    A group's archive, ``s1+s2``, names all of them; browsers number what they have twice, ``s1 (1)`` or ``s1-1``.
+    """
+    full = name.rsplit(".", 1)[0]
+    for stem in (full, re.sub(r" ?\(\d+\)$|(?<=\w)-\d$", "", full)):
+        pieces = re.sub(r"^\d\d_", "", stem).split("_")
+        words = {_plain("_".join(pieces[start:])) for start in range(len(pieces))}
+        yield words
+        yield {member for word in words for member in word.split("+")}
+
+
+def _has_long_name(path: PurePosixPath) -> bool:
+    return any(len(part.encode()) > _LONGEST_NAME for part in path.parts)
 
 
 def _numbers(student: Student) -> tuple[str, ...]:
@@ -160,7 +194,7 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _files(source: Path, odd: list[str]) -> Iterator[File]:
+def _files(source: Path, odd: list[str], roster: Sequence[Student]) -> Iterator[File]:
     """All files; an archive in it that cannot be read is odd, and the rest is read."""
     if source.is_dir():
         total = 0
@@ -175,11 +209,11 @@ def _files(source: Path, odd: list[str]) -> Iterator[File]:
                     content = file.read(MOST_OF_ONE + 1)
                 yield from _opened(File(PurePosixPath(path.relative_to(source).as_posix()), time, content), odd)
     elif source.is_file():
-        time = datetime.fromtimestamp(source.stat().st_mtime, UTC)
-        one = bool(re.fullmatch(r"\d\d_\w+\.zip", source.name))  # as hand-in writes it
+        prefix = PurePosixPath(source.name if re.fullmatch(r"\d\d_.+\.zip", source.name) else "")
+        one = owner(prefix, roster)  # as hand-in writes it; the entries of a platform's archive have their own times
+        of_all = datetime.fromtimestamp(source.stat().st_mtime, UTC) if one else None
         with source.open("rb") as file:
-            prefix = PurePosixPath(source.name) if one else PurePosixPath()
-            for entry in _in_archive(file, prefix, str(source), time if one else None):
+            for entry in _in_archive(file, prefix, str(source), of_all):
                 yield from _opened(entry, odd)
     else:
         raise ArchiveError(f"{source} must be an archive (.zip) or a folder; there is no such thing")
@@ -207,7 +241,7 @@ def _in_archive(file: BinaryIO, prefix: PurePosixPath, name: str, time: datetime
     try:
         archive = zipfile.ZipFile(file)
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except Exception as error:  # of many kinds
         raise ArchiveError(f"{name} must be a .zip archive; {error}: fetch it again") from error
     _require_small(sum(entry.file_size for entry in entries), name)
     for entry in entries:
@@ -222,8 +256,9 @@ def _in_archive(file: BinaryIO, prefix: PurePosixPath, name: str, time: datetime
             continue
         try:
             content = _read(archive, entry)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-            raise ArchiveError(f"{name}: {entry.filename!r} cannot be read; {error}") from error
+        except Exception as error:  # of many kinds
+            why = str(error) or type(error).__name__
+            raise ArchiveError(f"{name}: {entry.filename!r} cannot be read; {why}: fetch it again") from error
         yield File(path, time or _time_of(entry), content)
 
 
@@ -244,5 +279,5 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 def _require_small(total: int, name: Path | str) -> None:
     if total > MOST_BYTES:
         raise ArchiveError(
-            f"{name} must hold at most {MOST_BYTES / 1e9:g} GB; it holds {total / 1e9:.1f}: take it apart"
+            f"{name} must hold at most {MOST_BYTES / 1e9:g} GB; it holds {total / 1e9:.1f} or more: take it apart"
         )

@@ -14,7 +14,7 @@ from labkit.teaching import tables
 from labkit.teaching.archive import time_of
 from labkit.teaching.cells import Assignment
 from labkit.teaching.classroom import Classroom
-from labkit.teaching.grade import Result, load_result
+from labkit.teaching.grade import Result, load_result, received
 
 BOOK = ("student", "name", "assignment", "auto", "by_hand", "raw", "late_percent", "total", "of", "open", "notes")
 MARKS = ("student", "question", "points", "comment", "marker", "digest")
@@ -41,7 +41,8 @@ def marks(classroom: Classroom, assignment: Assignment) -> dict[tuple[str, str],
     """All marks by hand, by student and question; lines without points are not marked yet.
 
     Raises:
-        TableError: a file that is none, points that cannot be, or a question that nobody asks; names the line.
+        TableError: a file that is none, points that cannot be, a question that nobody asks, or two lines for one
+            student; names the line.
     """
     found: dict[tuple[str, str], Mark] = {}
     most = {question.name: question.points for question in assignment.questions}
@@ -56,6 +57,8 @@ def marks(classroom: Classroom, assignment: Assignment) -> dict[tuple[str, str],
                     f"{place}: question must be {question!r}, as in the file's name; got {line['question']!r}"
                 )
             who = _team_of(classroom, line["student"], place)
+            if (who, question) in found:
+                raise _second(who, place)
             points = _points(line["points"], most[question], place)
             found[who, question] = Mark(points, line["comment"], line["marker"], line["digest"])
     return found
@@ -76,6 +79,11 @@ def _team_of(classroom: Classroom, student: str, place: str) -> str:
     if classroom.roster:
         raise tables.TableError(f"{place}: student must be one of the roster; got {student!r}")
     return student.strip()
+
+
+def _second(who: str, place: str) -> tables.TableError:
+    """The error for a second line of a student or team, as only one of the two would be kept."""
+    return tables.TableError(f"{place}: {who} must have one line for each question; this is a second one: drop one")
 
 
 def _points(text: str, most: int, place: str) -> float:
@@ -107,7 +115,11 @@ def book(assignment: Assignment, classroom: Classroom) -> list[dict[str, Any]]:
     """A line for each student of the roster, and for others who have a result."""
     by_hand, found = marks(classroom, assignment), results(classroom, assignment.number)
     students = dict.fromkeys([*classroom.roster, *(who for one in found.values() for who in one["students"])])
-    return [_line(assignment, classroom, student, found, by_hand) for student in students]
+    versions = {
+        first: {one.team: one.folder.name for one in received(classroom, assignment.number, first=first)}
+        for first in (False, True)
+    }
+    return [_line(assignment, classroom, student, found, by_hand, versions) for student in students]
 
 
 def _line(
@@ -116,6 +128,7 @@ def _line(
     student: str,
     found: Mapping[str, Result],
     by_hand: Mapping[tuple[str, str], Mark],
+    versions: Mapping[bool, Mapping[tuple[str, ...], str]],
 ) -> dict[str, Any]:
     name = classroom.roster[student].name if student in classroom.roster else ""
     line: dict[str, Any] = dict.fromkeys(BOOK, 0.0) | {"student": student, "name": name, "assignment": assignment.stem}
@@ -142,6 +155,10 @@ def _line(
                 notes.append(f"{question}: the mark is for an earlier answer")
         else:
             auto += about["points"]
+    counts = versions[bool(result.get("first"))].get(tuple(result["students"]), result["received"])
+    if counts != result["received"]:
+        left = ["everything"]
+        notes.append(f"the version of {counts} counts and is not graded: labkit teach grade")
     late = late_percent(classroom, assignment.number, student, result["received"])
     raw = auto + marked
     return line | {
@@ -192,6 +209,9 @@ def write_marks(assignment: Assignment, classroom: Classroom) -> list[Path]:
     """For each question that a person marks a table with a line for each answer; whatever is in it stays.
 
     Points for an answer that has changed since become a comment.
+
+    Raises:
+        TableError: a table that cannot be read, or has two lines for one student.
     """
     wanted: dict[str, dict[str, str]] = {}  # by question the digest of each answer, by student
     for who, result in results(classroom, assignment.number).items():
@@ -201,9 +221,12 @@ def write_marks(assignment: Assignment, classroom: Classroom) -> list[Path]:
     paths = []
     for question, digests in wanted.items():
         path = classroom.of(assignment.number, "marks", f"{question}.csv")
-        rows = {}
+        rows: dict[str, dict[str, str]] = {}
         for number, row in enumerate(_lines(path), start=2):
-            who = _team_of(classroom, row["student"], f"{path}, line {number}")
+            place = f"{path}, line {number}"
+            who = _team_of(classroom, row["student"], place)
+            if who in rows:
+                raise _second(who, place)
             digest = digests.get(who, row["digest"])
             if row["points"].strip() and row["digest"] not in ("", digest):
                 row |= {"comment": f"(for an earlier answer: {row['points']} points) {row['comment']}", "points": ""}
@@ -229,6 +252,7 @@ def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Pa
     for path in files:
         if not path.exists():
             raise tables.TableError(f"{path} must be a table of marks; there is no such file")
+        here: set[tuple[str, str]] = set()
         for number, line in enumerate(_lines(path), start=2):
             if not line["points"].strip():
                 continue
@@ -236,6 +260,9 @@ def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Pa
             if line["question"] not in most:
                 raise tables.TableError(f"{place}: question must be one of {', '.join(most)}; got {line['question']!r}")
             key = _team_of(classroom, line["student"], place), line["question"]
+            if key in here:
+                raise _second(key[0], place)
+            here.add(key)
             points = _points(line["points"], most[key[1]], place)
             if given.setdefault(key, points) != points:
                 one, other = taken[key]["marker"] or "one", line["marker"] or "the other"
@@ -245,8 +272,16 @@ def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Pa
         taken[key] |= {"points": "", "comment": clash}
     for question in dict.fromkeys(question for _, question in taken):
         path = classroom.of(assignment.number, "marks", f"{question}.csv")
-        rows = {_team_of(classroom, line["student"], str(path)): line for line in _lines(path)}
-        rows |= {student: line for (student, asked), line in taken.items() if asked == question}
+        rows: dict[str, dict[str, str]] = {}
+        for number, line in enumerate(_lines(path), start=2):
+            place = f"{path}, line {number}"
+            who = _team_of(classroom, line["student"], place)
+            if who in rows:
+                raise _second(who, place)
+            rows[who] = line
+        for (who, asked), line in taken.items():
+            if asked == question:
+                rows[who] = rows.get(who, {}) | line
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, tables.written(MARKS, list(rows.values())))
     return list(clashes.values())

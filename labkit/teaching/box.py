@@ -73,7 +73,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run, whose cells may say in ``metadata["labkit"]`` what they are, and what to ask it."""
+    """A notebook to run, and what to ask it; ``metadata["labkit"]`` of a cell may say what it is, and its number."""
 
     notebook: nbformat.NotebookNode
     probes: Sequence[Probe]
@@ -134,7 +134,6 @@ def answer(
     folder: Path,
     limits: Limits = Limits(),  # noqa: B008  (it is frozen)
     *,
-    readable: Sequence[Path] = (),
     trust: bool = False,
     container: str = "",
 ) -> Answers:
@@ -144,8 +143,7 @@ def answer(
         job: what to run and to ask.
         folder: an existing folder, in which a new one is made for each run, and removed.
         limits: what each run may use; there are at most `MOST_RERUNS` more than one.
-        readable: see `labkit.teaching.contain.run`, as are ``trust`` and ``container``.
-        trust: see there.
+        trust: see `labkit.teaching.contain.run`.
         container: see there.
 
     Returns:
@@ -166,7 +164,7 @@ def answer(
         try:
             _prepare(base, job, pending, state, limits)
             command = [sys.executable, "-P", "-m", "labkit.teaching.worker", str(base)]
-            ended = contain.run(command, base, limits, readable=readable, trust=trust, container=container)
+            ended = contain.run(command, base, limits, trust=trust, container=container)
             state.cpu += ended.cpu
             if READY not in ended.said:
                 raise BoxError(f"the box did not start ({ended.stopped or ended.status}): {ended.said.strip()[-600:]}")
@@ -346,11 +344,15 @@ def _line(content: dict[str, Any]) -> int | None:
 
 
 def _label(job: Job, number: int) -> str:
-    """How a cell is called: ``cell 6 (# answer: camera)``."""
     cells = job.notebook.cells
-    source = cells[number - 1].source if 0 < number <= len(cells) else ""
-    first = next((line.strip()[:60] for line in source.splitlines() if line.strip()), "")
-    return f"cell {number} ({''.join(character for character in first if character.isprintable())})"
+    return label(cells[number - 1], number) if 0 < number <= len(cells) else f"cell {number} ()"
+
+
+def label(cell: nbformat.NotebookNode, number: int) -> str:
+    """How a cell is called: ``cell 6 (# answer: camera)``, by its number in the student's file where that is known."""
+    number = cell.metadata.get("labkit", {}).get("number", number)
+    first = next((line.strip()[:60] for line in cell.source.splitlines() if line.strip()), "")
+    return f"cell {number or 'put back'} ({''.join(character for character in first if character.isprintable())})"
 
 
 def _outputs(folder: Path, job: Job) -> nbformat.NotebookNode | None:

@@ -326,8 +326,8 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def heading_of(text: str) -> str:
     """The first heading of a text, without its number signs; empty if there is none."""
-    heading = re.search(r"^#{1,6} +(.+?)\s*$", text, flags=re.M)
-    return heading[1] if heading else ""
+    heading = re.search(r"^#{1,6} +(\S.*)$", text, flags=re.M)
+    return heading[1].strip() if heading else ""
 
 
 def digest_of(cells: Iterable[Cell]) -> str:

@@ -16,7 +16,7 @@ from labkit.pairing import write_text
 from labkit.teaching import judge
 from labkit.teaching.cells import Assignment, Question, solution_code
 from labkit.teaching.grade import Box, judge_submission
-from labkit.teaching.reference import Reference, SourceError
+from labkit.teaching.reference import Raised, Reference, SourceError
 from labkit.teaching.release import build, hidden_seed, leaks, variant_of, write
 from labkit.teaching.submission import read_submission
 
@@ -36,7 +36,12 @@ def check(
 
     Returns:
         The faults, a line each.
+
+    Raises:
+        ValueError: ``students`` is below 1.
     """
+    if students < 1:
+        raise ValueError(f"students must be 1 or more; got {students}")
     findings: dict[str, None] = {}
     values: dict[str, list[list[Any]]] = {}
     for number in range(1, students + 1):
@@ -64,7 +69,9 @@ def _of_question(assignment: Assignment, question: Question, reference: Referenc
     if question.kind == "function":
         seed = hidden_seed(SECRET, assignment.number, assignment.questions.index(question))
         inputs = reference.inputs(question, seed)
-        own = judge.of_function(question, reference.answers(question, inputs), reference, inputs, seed)
+        right = reference.answers(question, inputs)
+        yield from _of_errors(question, right)
+        own = judge.of_function(question, right, reference, inputs, seed)
         if not own.full:
             yield f"{question.name}: the solution earns {own.points:g} of {own.of} ({own.says}): nobody can earn more"
         for says, answers in reference.mistakes(question, inputs):
@@ -75,6 +82,16 @@ def _of_question(assignment: Assignment, question: Question, reference: Referenc
             yield f"{question.name}: the solution earns {own.points:g} of {own.of} ({own.says})"
         for says, answers in reference.wrong_values(question):
             yield from _of_mistake(question, says, judge.of_values(question, answers, reference))
+
+
+def _of_errors(question: Question, answers: list[Any]) -> Iterator[str]:
+    """Does the solution fail where its code does not say that it should?"""
+    code = solution_code(question.answer)
+    errors = [answer.type for answer in answers if isinstance(answer, Raised)]
+    for kind in dict.fromkeys(errors):
+        if f"raise {kind}" not in code:
+            where = f"{errors.count(kind)} of {len(answers)} hidden cases"
+            yield f"{question.name}: the solution fails with {kind} in {where}: mend it, or the cases"
 
 
 def _of_mistake(question: Question, says: str, found: judge.Judgement) -> Iterator[str]:

@@ -15,6 +15,7 @@
 import csv
 import re
 import secrets
+import shlex
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,7 +187,8 @@ def open_classroom(folder: Path) -> Classroom:
     """
     path = folder / "course.toml"
     if not path.is_file():
-        raise ClassroomError(f"{folder} must hold course.toml; there is none: labkit teach new NN --folder {folder}")
+        then = f"labkit teach new NN --folder {shlex.quote(str(folder))}"
+        raise ClassroomError(f"{folder} must hold course.toml; there is none: {then}")
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -229,6 +231,11 @@ def _due_dates(said: Mapping[str, Any], path: Path) -> Iterator[tuple[str, datet
             raise ClassroomError(
                 f"{path}, [assignment.{number}]: the number must have two digits, as in [assignment.02]"
             )
+        if not isinstance(about, dict):
+            raise ClassroomError(
+                f"{path}, [assignment]: {number} must be a table; got {about!r}: write [assignment.{number}] and below "
+                "it due = ..."
+            )
         _require_known(about, {"due": datetime}, f"{path}, [assignment.{number}]")
         if "due" in about:
             if about["due"].tzinfo is None:
@@ -264,6 +271,8 @@ def _roster(path: Path) -> Sequence[Student]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ClassroomError(f"{path} must be a table with commas in UTF-8; {error}") from error
     headings = [cell.strip().lower() for cell in rows[0]] if rows else list(COLUMNS)
+    while headings and not headings[-1]:
+        headings.pop()
     if len(headings) == 1 and ";" in headings[0]:
         raise ClassroomError(
             f"{path} must have commas between its cells; it has semicolons: save it as CSV with commas"
@@ -274,6 +283,11 @@ def _roster(path: Path) -> Sequence[Student]:
         raise ClassroomError(f"{path}: the column student is missing; the columns are {', '.join(headings)}")
     students: dict[str, Student] = {}
     for number, row in enumerate(rows[1:], start=2):
+        if any(row) and (len(row) > len(rows[0]) or any(cell.strip() for cell in row[len(headings) :])):
+            raise ClassroomError(
+                f"{path}, line {number} must have {len(headings)} cells, one for each heading; it has {len(row)}: put "
+                "a name with a comma into quotation marks"
+            )
         said = {name: cell.strip() for name, cell in zip(headings, row, strict=False) if name}
         if any(said.values()):
             one = _student(dict.fromkeys(COLUMNS, "") | said, f"{path}, line {number}", students.values())

@@ -1,10 +1,13 @@
 """``labkit teach``, ``labkit start`` and ``labkit hand-in``: what each verb does and prints."""
 
 import argparse
-import shutil
+import re
+import shlex
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from labkit.files import written_whole
 from labkit.folders import assignments_folder
 from labkit.teaching.cells import Assignment
 from labkit.teaching.classroom import Classroom, ClassroomError, create, open_classroom
@@ -77,12 +80,18 @@ drawn = torch.randn(10, generator=torch.Generator().manual_seed(variant))
 '''
 
 
+def _require_number(number: str) -> None:
+    if not re.fullmatch(r"\d\d", number):
+        raise AssignmentError(f"the number of an assignment must have two digits, as in 02; got {number!r}")
+
+
 def find(number: str, folder: Path | None = None, overlay: Path | None = None) -> Assignment:
     """The assignment with a number: a teacher's own source, or one that comes with the lab.
 
     Raises:
         AssignmentError: there is none, or it has faults.
     """
+    _require_number(number)
     places = [place for place in (folder and folder / "sources", assignments_folder()) if place]
     found = [path for place in places for path in sorted(place.glob(f"{number}_*.py"))]
     if not found:
@@ -94,20 +103,27 @@ def find(number: str, folder: Path | None = None, overlay: Path | None = None) -
 def run(options: argparse.Namespace) -> int:
     """Run a command; returns the exit status."""
     from labkit.teaching.archive import ArchiveError
+    from labkit.teaching.box import BoxError
     from labkit.teaching.contain import ContainError
+    from labkit.teaching.reference import SourceError
     from labkit.teaching.students import WorkError
     from labkit.teaching.submission import SubmissionError
     from labkit.teaching.tables import TableError
 
-    known = (AssignmentError, ClassroomError, ArchiveError, ContainError, WorkError, SubmissionError, TableError)
+    known = (AssignmentError, ClassroomError, ArchiveError, WorkError, SubmissionError, TableError)
     try:
         if options.command in ("start", "hand-in"):
             return _student(options)
         return _VERBS[options.verb](options)
-    except (*known, OSError, ValueError) as error:
+    except (*known, BoxError, ContainError, SourceError, OSError, ValueError) as error:
         for line in str(error).splitlines():
             print(f"✗ {line}")
         return 1
+
+
+def _at(folder: Path, default: str) -> str:
+    """The option that a command needs to work in a folder, if it needs one."""
+    return "" if folder == Path(default) else f" --folder {shlex.quote(str(folder))}"
 
 
 def _student(options: argparse.Namespace) -> int:
@@ -117,7 +133,9 @@ def _student(options: argparse.Namespace) -> int:
     if options.command == "start":
         for path in start(assignment, options.student, options.folder):
             print(path)
-        print(f"open it: jupyter lab {options.folder / assignment.stem}.ipynb; then: labkit hand-in {options.number}")
+        notebook = shlex.quote(str(options.folder / f"{assignment.stem}.ipynb"))
+        then = f"labkit hand-in {options.number}{_at(options.folder, 'work')}"
+        print(f"open it: jupyter lab {notebook}; then: {then}")
         return 0
     if not options.folder.exists():
         raise ValueError(f"{options.folder} must hold {assignment.stem}.ipynb; there is no such folder: labkit start")
@@ -136,6 +154,7 @@ def _course(options: argparse.Namespace) -> tuple[Assignment, Classroom]:
 
 
 def _new(options: argparse.Namespace) -> int:
+    _require_number(options.number)
     made = create(options.folder)
     there = [
         *(options.folder / "sources").glob(f"{options.number}_*.py"),
@@ -147,7 +166,8 @@ def _new(options: argparse.Namespace) -> int:
         path.write_text(_NEW.format(number=options.number, title="Title"), encoding="utf-8")
         made.append(path)
     print(*made, *(f"{path} is there already" for path in there), sep="\n")
-    print(f"next: fill in {options.folder / 'roster.csv'}, then labkit teach check {options.number}")
+    then = f"labkit teach check {options.number}{_at(options.folder, 'teach')}"
+    print(f"next: fill in {options.folder / 'roster.csv'}, then {then}")
     return 0
 
 
@@ -195,12 +215,16 @@ def _release(options: argparse.Namespace) -> int:
         who = ", ".join(classroom.team(student))
         variant = classroom.variant(assignment.number, student)
         folder = classroom.of(assignment.number, "release", student)
-        write(assignment, folder, who, variant, classroom.level(student))
-        if found := leaks(folder, assignment, secrets):
-            shutil.rmtree(folder)
-            for leak in found:
-                print(f"✗ not released: {leak}")
-            return 1
+        with tempfile.TemporaryDirectory(prefix="labkit-") as made:
+            files = write(assignment, Path(made), who, variant, classroom.level(student))
+            if found := leaks(Path(made), assignment, secrets):
+                for leak in found:
+                    print(f"✗ not released: {leak}")
+                return 1
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in files:  # what else lies in the folder is the teacher's own
+                with written_whole(folder / file.name) as output:
+                    output.write(file.read_bytes())
     print(f"✓ {len(chosen)} releases in {classroom.of(assignment.number, 'release')}")
     return 0
 
@@ -211,7 +235,10 @@ def _collect(options: argparse.Namespace) -> int:
     assignment, classroom = _course(options)
     found = collect(options.archive, classroom, assignment.number)
     print(f"✓ {sum(len(folders) for folders in found.filed.values())} submissions of {len(found.filed)} students")
-    for label, names in (("nobody on the roster", found.unknown), ("no notebook, left out", found.odd)):
+    for label, names in (
+        ("nobody on the roster, or not clear who", found.unknown),
+        ("no notebook, left out", found.odd),
+    ):
         if names:
             print(f"! {label}: {', '.join(names)}")
     if found.lacking:
@@ -220,13 +247,13 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from labkit.teaching.contain import layers, require_contained
+    from labkit.teaching.contain import level, require_contained
     from labkit.teaching.grade import Box, grade
 
     assignment, classroom = _course(options)
     box = Box.of(classroom, trust=options.trust, container=options.container)
-    held = f"a container ({options.container})" if options.container else ", ".join(layers()) or "nothing"
-    print(f"{assignment.stem}, build {assignment.build}; submissions are held back by: {held}")
+    held = f"a container ({options.container})" if options.container else level()
+    print(f"{assignment.stem}, build {assignment.build}; submissions are held back by {held}")
     if not (options.trust or options.container):
         require_contained()
     failed = grade(
@@ -295,13 +322,12 @@ def _solution(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from labkit.teaching.contain import layers
+    from labkit.teaching.contain import layers, level
     from labkit.world.version import VERSION
 
     classroom = open_classroom(options.folder)
-    held = layers()
     print(f"labkit {version('labkit')}, world {VERSION}")
-    print(f"submissions are held back by: {', '.join(held) or 'nothing'}")
+    print(f"submissions are held back by {level()}")
     print(
         f"{len(classroom.roster)} students, {len(classroom.teams())} teams; the secret has "
         f"{len(classroom.secret)} characters"
@@ -311,7 +337,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if not classroom.roster:
         print(f"✗ {options.folder / 'roster.csv'} names no student: fill it in")
         return 1
-    if not {"network", "files"} <= set(held):
+    if not {"network", "files"} <= set(layers()):
         print("✗ this machine cannot keep submissions from the network and your files: use --container when you grade")
         return 1
     return 0

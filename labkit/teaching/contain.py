@@ -77,7 +77,6 @@ def run(
     folder: Path,
     limits: Limits,
     *,
-    readable: Sequence[Path] = (),
     trust: bool = False,
     container: str = "",
 ) -> Ended:
@@ -89,10 +88,8 @@ def run(
         command: the absolute path of a program that can be read in the box (``sys.executable``), and its arguments.
         folder: where it runs; the one place that it can write.
         limits: what it may use.
-        readable: what it may read, in addition to the interpreter, its packages and labkit.
         trust: run it even where neither network nor files are out of its reach.
-        container: ``docker`` or ``podman``, perhaps with an image, ``podman:IMAGE``: in a container instead. Without
-            an image the container has this machine's Python (Linux only); an image must have labkit and its packages.
+        container: ``docker`` or ``podman``: in a container instead, which has this machine's Python (Linux only).
 
     Returns:
         How it ended.
@@ -106,10 +103,10 @@ def run(
     if container:
         from labkit.teaching.containers import run_in_container
 
-        return run_in_container(container, command, folder, limits, _needed(readable))
+        return run_in_container(container, command, folder, limits, _needed())
     if not trust:
         require_contained()
-    return run_in(_way(), command, folder, limits, readable)
+    return run_in(_way(), command, folder, limits)
 
 
 def layers() -> tuple[str, ...]:
@@ -182,7 +179,7 @@ def _sites() -> list[Path]:
     return [Path(path) for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 
 
-def _needed(readable: Sequence[Path]) -> list[str]:
+def _needed(more: Sequence[Path] = ()) -> list[str]:
     """What a command must be able to read, parents before what lies in them; what does not exist is left out."""
     executable = Path(sys.executable)
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), executable.parents[1]]
@@ -190,19 +187,19 @@ def _needed(readable: Sequence[Path]) -> list[str]:
         executable = executable.parent / executable.readlink()
         prefixes.append(executable.parents[1])
     wanted = [Path(path) for path in _SYSTEM] + [prefix / part for prefix in prefixes for part in _PARTS]
-    wanted += [*_sites(), Path(__file__).parents[1], *readable]
+    wanted += [*_sites(), Path(__file__).parents[1], *more]
     paths = {Path(os.path.abspath(path)) for path in wanted if path.exists()}
     paths |= {path.resolve() for path in paths}
     opened = {path for path in paths if not path.is_symlink()}
     return sorted(str(path) for path in paths if not opened.intersection(path.parents))
 
 
-def run_in(way: str, command: Sequence[str], folder: Path, limits: Limits, readable: Sequence[Path] = ()) -> Ended:
+def run_in(way: str, command: Sequence[str], folder: Path, limits: Limits) -> Ended:
     """Run a command in one of the ways, see `run`; the folder has its ``home``, ``tmp`` and ``shm`` already."""
     with tempfile.TemporaryDirectory(prefix="labkit-box-") as base, tempfile.TemporaryFile() as log:
         outside, hidden = Path(base).resolve(), way in ("bubblewrap", "namespaces")
         packages = library(outside) if os.name == "posix" else Path(__file__).resolve().parents[2]
-        read = _needed([*readable, packages])
+        read = _needed([packages])
         (outside / "root").mkdir()
         user = 50_000 + secrets.randbelow(10_000) if hidden and os.geteuid() == 0 else 0
         if user:

@@ -23,8 +23,7 @@ def container_command(
     """The command that runs a command in a container.
 
     Args:
-        container: ``docker``, ``podman``, or one of them with an image, ``podman:IMAGE``. An image has its own Python,
-            labkit and packages, and sees nothing of this machine but the folder.
+        container: ``docker`` or ``podman``.
         name: of the new container.
         command: its first word is this machine's interpreter.
         folder: what can be written, under the same name.
@@ -35,11 +34,10 @@ def container_command(
     Raises:
         ContainError: there is no such engine.
     """
-    engine, _, image = container.partition(":")
-    if engine not in ENGINES or shutil.which(engine) is None:
+    if container not in ENGINES or shutil.which(container) is None:
         raise ContainError(
-            f"a container engine, {' or '.join(ENGINES)}, was expected; got {engine!r}, which "
-            f"{'is not installed' if engine in ENGINES else 'is none'}: install it, or leave --container out"
+            f"a container engine, {' or '.join(ENGINES)}, was expected; got {container!r}, which "
+            f"{'is not installed' if container in ENGINES else 'is none'}: install it, or leave --container out"
         )
     values = environment(folder, packages)
     options = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--init"]
@@ -48,19 +46,14 @@ def container_command(
     options += ["--ulimit", f"cpu={int(limits.cpu) + 1}", "--ulimit", "core=0"]
     options += ["--ulimit", f"fsize={limits.file_megabytes * 10**6}"]
     if hasattr(os, "getuid"):
-        keep = engine == "podman" and os.getuid() != 0  # there, the user outside is root inside unless one asks
+        keep = container == "podman" and os.getuid() != 0  # there, the user outside is root inside unless one asks
         options += ["--userns", "keep-id"] if keep else ["--user", f"{os.getuid()}:{os.getgid()}"]
-    if image:
-        values = {key: value for key, value in values.items() if key not in ("PATH", "PYTHONPATH")}
-        command = ["python", *command[1:]]
-    else:
-        paths = sorted({*read, str(packages)})
-        for path in paths:
-            options += ["--volume", f"{os.path.realpath(path)}:{path}:ro"]
+    for path in sorted({*read, str(packages)}):
+        options += ["--volume", f"{os.path.realpath(path)}:{path}:ro"]
     options += ["--volume", f"{folder}:{folder}:rw", "--workdir", str(folder)]
     for key, value in values.items():
         options += ["--env", f"{key}={value}"]
-    return [engine, "run", "--rm", "--pull", "never", "--name", name, *options, image or BARE, *command]
+    return [container, "run", "--rm", "--pull", "never", "--name", name, *options, BARE, *command]
 
 
 def run_in_container(

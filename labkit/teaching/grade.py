@@ -126,7 +126,7 @@ def grade(
     if unknown := [student for student in only if not any(student in one.team for one in chosen)]:
         raise ValueError(f"nothing was handed in by {', '.join(unknown)}: see {classroom.of(number, 'submitted')}")
     _put_aside(classroom, number)
-    one_by_one = partial(_graded, assignment, classroom, box, again=again)
+    one_by_one = partial(_graded, assignment, classroom, box, first=first, again=again)
     failed: list[str] = []
     for one, outcome, fresh in _each(one_by_one, chosen, jobs):
         who = ", ".join(one.team)
@@ -172,7 +172,7 @@ def _each(
 
 
 def _graded(
-    assignment: Assignment, classroom: Classroom, box: Box, one: Received, *, again: bool
+    assignment: Assignment, classroom: Classroom, box: Box, one: Received, *, first: bool, again: bool
 ) -> tuple[Result, bool]:
     """The result of a version, and whether it was graded now."""
     path = result_path(classroom, assignment.number, one.team)
@@ -187,8 +187,9 @@ def _graded(
     digest = submission.digest if isinstance(submission, Submission) else _digest(str(submission))
     key = _digest(assignment.build, classroom.secret, digest, version("labkit"), _world(), asdict(box.limits))
     if before and before.get("key") == key and private.is_dir() and not again:
-        if before["received"] != one.folder.name:  # the same was handed in twice
-            before |= {"received": one.folder.name, "student": one.student}
+        counts = {"received": one.folder.name, "student": one.student, "first": first}
+        if before != before | counts:  # the same was handed in twice, or --first has changed
+            before |= counts
             save_result(path, before)
         return before, False
     private.mkdir(parents=True, exist_ok=True)
@@ -200,6 +201,7 @@ def _graded(
         "students": list(one.team),
         "student": one.student,
         "received": one.folder.name,
+        "first": first,
         "variant": variant,
         "level": level,
         "submission": digest,

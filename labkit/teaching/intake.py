@@ -97,6 +97,8 @@ def cells(file: Path) -> tuple[list[Part], dict[str, Any]]:
             f"{file}: expected at most {MOST_CELLS} cells and {MOST_TEXT:,} characters; got {len(parts)} cells and "
             f"{sum(len(part.text) for part in parts):,} characters: take out what is no answer"
         )
+    for number, part in enumerate(parts, start=1):
+        part.number = number
     return [part for part in parts if part.text.strip() or part.metadata], about
 
 
@@ -164,12 +166,11 @@ def _of_cell(cell: Any, where: str) -> Part:
         source = "".join(source)
     if not isinstance(source, str) or cell.get("cell_type") not in ("code", "markdown", "raw"):
         raise SubmissionError(f"{where}: expected code or text; got neither: save the notebook again")
-    metadata, attachments = cell.get("metadata"), cell.get("attachments")
+    metadata = cell.get("metadata")
     return Part(
         cell["cell_type"],
         # Half of a surrogate pair can stand in JSON, but in no text that is written.
         _unix(source).encode("utf-8", "replace").decode(),
         metadata=metadata if isinstance(metadata, dict) else {},
         id=cell["id"] if isinstance(cell.get("id"), str) else "",
-        attachments=attachments if isinstance(attachments, dict) else {},
     )

@@ -58,10 +58,10 @@ def of_function(
             return Judgement(0.0, question.points, says, len(answers), 0)
         try:
             points, says = reference.judge(question, list(answers), seed)
+            points = min(max(_half(points), 0.0), float(question.points))
         except Exception as error:  # the judge is the teacher's, the answers are not
             says = f"the answers cannot be judged ({type(error).__name__}): see which shape is asked for"
             return Judgement(0.0, question.points, says, len(answers), 0)
-        points = min(max(_half(points), 0.0), float(question.points))
         return Judgement(points, question.points, says, len(answers), len(answers) * (points == question.points))
     expected = reference.answers(question, inputs)
     wrong = [differs(right, got, within_of(question)) for right, got in zip(expected, answers, strict=True)]
@@ -150,7 +150,8 @@ def same(expected: Sequence[Any], got: Sequence[Any], within: float = CLOSE) -> 
 def differs(expected: Any, got: Any, within: float = CLOSE) -> str:
     """How an answer differs from the right one, in words that do not give the right one away; empty if it does not.
 
-    Shapes must be equal, number formats need not. A tuple is as good as a list, a tensor of one number as the number.
+    Shapes must be equal, number formats need not, but complex is never right for real. A tuple is as good
+    as a list, a tensor of one number as the number.
     """
     if isinstance(got, Failure) or isinstance(expected, Raised):
         kinds = [value.type if isinstance(value, Failure | Raised) else "" for value in (expected, got)]
@@ -175,15 +176,18 @@ def differs(expected: Any, got: Any, within: float = CLOSE) -> str:
 
 
 def _differs_in_numbers(expected: Any, got: Any, within: float) -> str:
-    wanted = "a tensor" if hasattr(expected, "shape") and _array(expected).ndim else "a number"
+    wanted = "a tensor" if hasattr(expected, "shape") and len(expected.shape) else "a number"
     if got is None or isinstance(got, str | bool | dict):
         return f"{wanted} was expected; got {_kind(got)}"
     try:
+        shapes = [tuple(np.shape(value)) for value in (expected, got)]
+        if shapes[0] != shapes[1]:
+            return f"shape must be {shapes[0]}; got {shapes[1]}"
         ours, theirs = _array(expected), _array(got)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return f"{wanted} was expected; got {_kind(got)}"
-    if ours.shape != theirs.shape:
-        return f"shape must be {ours.shape}; got {theirs.shape}"
+    if np.iscomplexobj(theirs) and not np.iscomplexobj(ours):
+        return "real numbers were expected; got complex ones"
     if np.allclose(theirs, ours, rtol=within, atol=within, equal_nan=True):
         return ""
     if not np.isfinite(theirs).all() and np.isfinite(ours).all():
@@ -192,8 +196,12 @@ def _differs_in_numbers(expected: Any, got: Any, within: float) -> str:
 
 
 def _array(value: Any) -> Any:
-    """A number or a tensor as float64."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value).astype(np.float64)
+    """A number or a tensor as float64, or as complex128 if it is complex."""
+    if hasattr(value, "detach"):
+        tensor = value.detach().cpu()
+        return (tensor.cdouble() if tensor.is_complex() else tensor.double()).numpy()
+    array = np.asarray(value)
+    return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
 def _kind(value: Any) -> str:

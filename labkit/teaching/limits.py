@@ -43,14 +43,12 @@ class Ended:
         status: its exit status, negative for a signal; None if it was stopped.
         stopped: by which limit: "cpu", "wall", "memory", "processes", "disk", "output", or "".
         cpu: seconds of computing, of all its processes; 0 in a container, whose processes are not ours.
-        wall: seconds on the clock.
         said: what it printed itself: the first thousand bytes, and the last.
     """
 
     status: int | None
     stopped: str
     cpu: float
-    wall: float
     said: str = ""
 
 
@@ -84,7 +82,7 @@ class Watch:
         self.log.seek(max(len(said), length - 1000))
         said += self.log.read(1000)
         status = None if self.stopped else self.process.returncode
-        return Ended(status, self.stopped, self.cpu, time.monotonic() - self.began, said.decode("utf-8", "replace"))
+        return Ended(status, self.stopped, self.cpu, said.decode("utf-8", "replace"))
 
     def _ended(self) -> bool:
         """Whether the process has ended; its time then includes all that was waited for."""

@@ -38,7 +38,8 @@ class Part:
         text: without the mark.
         metadata: as it came.
         id: of the cell; may be empty.
-        attachments: of a text.
+        number: of the cell in its file, from 1; 0 for a cell that is in none.
+        above: how many lines stood above its mark; None if it had none.
         role: of the cell of the release that it is; ``"own"`` for others.
         name: the label of that cell.
         how: it is known: by ``"mark"``, ``"metadata"``, ``"exact"`` or ``"text"`` (the same, or nearly so), or by the
@@ -53,7 +54,8 @@ class Part:
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
-    attachments: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
+    above: int | None = None
     role: str = "own"
     name: str = ""
     how: str = ""
@@ -116,6 +118,7 @@ def _split(cell: Part, known: Mapping[tuple[str, str], int]) -> Iterator[Part]:
                 yield replace(part, text="\n".join(rest))
                 part, rest = replace(cell, metadata={}, id=""), []
             part.become(*key, "mark", known.get(key))
+            part.above = len(rest)
             part.said = mark[3] or ""
         else:
             rest.append(line)
@@ -140,7 +143,7 @@ def _by_metadata(part: Part, known: Mapping[tuple[str, str], int], released: Seq
     if (is_tagged and part.kind == "code") or {"student", "variant"} <= values.keys():
         part.become("parameters", "parameters", "metadata", known[("parameters", "parameters")])
         if rest := statements_in(part.text, ("student", "variant"), others=True):
-            yield Part("code", rest)
+            yield Part("code", rest, number=part.number)
         return
     for (role, name), index in known.items():
         if part.metadata.get(role) == name or part.id == released[index].id:

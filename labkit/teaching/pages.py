@@ -15,6 +15,7 @@ from labkit.teaching.book import book, marks, results, statistics
 from labkit.teaching.cells import Assignment, Question
 from labkit.teaching.classroom import Classroom
 from labkit.teaching.grade import Result
+from labkit.teaching.reference import SourceError
 from labkit.teaching.release import variant_of
 from labkit.teaching.submission import SubmissionError, read_submission
 
@@ -134,10 +135,10 @@ def _answers(assignment: Assignment, classroom: Classroom, question: Question) -
         variant = classroom.variant(assignment.number, student)
         try:
             submission = read_submission(folder, assignment, who, variant, classroom.level(student))
-        except (SubmissionError, OSError) as error:
-            yield digest, f"(cannot be read: {error})"
-            continue
-        yield digest, submission.texts.get(question.name, f"(look into {folder})")
+            text = submission.texts.get(question.name, "")
+        except (SubmissionError, OSError):
+            text = ""
+        yield digest, text or f"(look into what was handed in: {question.name}.csv says by the digest whose it is)"
 
 
 def write_statistics(assignment: Assignment, classroom: Classroom) -> Path:
@@ -155,9 +156,14 @@ def write_statistics(assignment: Assignment, classroom: Classroom) -> Path:
 
 
 def write_solution(assignment: Assignment, path: Path) -> Path:
-    """The assignment with its solutions, run, as a page; after the deadline, and for the teacher with all hints."""
+    """The assignment with its solutions, run, as a page; after the deadline, and for the teacher with all hints.
+
+    Raises:
+        SourceError: a cell fails.
+    """
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     from labkit.course import export
     from labkit.teaching.check import SECRET, solved
@@ -170,7 +176,13 @@ def write_solution(assignment: Assignment, path: Path) -> Path:
         if says:
             text = "\n".join(["*Where it goes wrong:*", "", *says])
             notebook.cells.insert(at + 1, nbformat.v4.new_markdown_cell(text))
-    NotebookClient(notebook, kernel_name="python3", extra_arguments=["--log-level=ERROR"]).execute()
+    try:
+        NotebookClient(notebook, kernel_name="python3", extra_arguments=["--log-level=ERROR"]).execute()
+    except CellExecutionError as error:
+        raise SourceError(
+            f"{assignment.path}: the solution must run; it ended with {error.ename}: {error.evalue}: "
+            f"labkit teach check {assignment.number}"
+        ) from error
     executed = path.with_suffix(".ipynb")
     write_text(executed, nbformat.writes(notebook))
     return export(executed, path)

@@ -50,15 +50,25 @@ class Reference:
 
     def values(self, question: Question) -> list[Any]:
         """What a value question's names hold in the solution."""
-        return [self.names[name] for name in question.values]
+        return [self._set(name, question) for name in question.values]
 
     def inputs(self, question: Question, seed: int) -> list[Inputs]:
         """The hidden cases of a question, as arguments of its function."""
-        return [dict(case) for case in self._of_cases(question, "cases")(seed)]
+        cases = self._of_cases(question, "cases")
+        where = question.cases.where if question.cases else ""
+        with _named(where):
+            inputs = list(cases(seed) or ())
+        odd = [type(case).__name__ for case in inputs if not isinstance(case, Mapping)]
+        if odd or not inputs:
+            got = odd[0] if odd else "nothing"
+            raise SourceError(
+                f"{where}: cases(seed) must yield dicts of arguments, at least one; got {got}: yield dict(...)"
+            )
+        return [dict(case) for case in inputs]
 
     def answers(self, question: Question, inputs: Sequence[Inputs]) -> list[Any]:
         """What the solution makes of hidden cases."""
-        return list(_called(self.names[question.function], inputs))
+        return list(_called(self._set(question.function, question), inputs))
 
     def judge(self, question: Question, answers: list[Any], seed: int) -> tuple[float, str]:
         """Points and words of the question's own judge."""
@@ -86,15 +96,29 @@ class Reference:
         self._run(question.cases.text, names, question.cases.where)
         return names[name]
 
+    def _set(self, name: str, question: Question) -> Any:
+        if name not in self.names:
+            raise SourceError(
+                f"{question.answer.where}: the solution must set {name!r}; it did not: set it in any case"
+            )
+        return self.names[name]
+
     @staticmethod
     def _run(code: str, names: dict[str, Any], where: str) -> None:
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(code, f"<{where}>", "exec"), names)
-        except Exception as error:
-            at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == f"<{where}>"]
-            line = f", line {at[-1]}" if at else ""
-            raise SourceError(f"{where}{line}: {type(error).__name__}: {error}") from error
+        with _named(where):
+            exec(compile(code, f"<{where}>", "exec"), names)
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Let an error of the teacher's code name its cell and the line; what it prints is not shown."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except Exception as error:
+        at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == f"<{where}>"]
+        line = f", line {at[-1]}" if at else ""
+        raise SourceError(f"{where}{line}: {type(error).__name__}: {error}") from error
 
 
 def _called(function: Any, inputs: Sequence[Inputs]) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from labkit.files import written_whole
-from labkit.teaching.box import Answers, Job, Probe, answer
+from labkit.teaching.box import Answers, Job, Probe, answer, label
 from labkit.teaching.cells import Assignment
 from labkit.teaching.classroom import STUDENT
 from labkit.teaching.limits import Limits
@@ -30,14 +30,17 @@ def start(assignment: Assignment, student: str, folder: Path) -> list[Path]:
     Raises:
         WorkError: no such number can be, or the assignment has been started already.
     """
-    members = [member.strip() for member in student.split(",")]
-    if not all(STUDENT.fullmatch(member) for member in members):
-        raise WorkError(f"--student must be a student's number, letters and digits and _ . @ + -; got {student!r}")
+    _require_numbers(student, "--student")
     there = [path for path in (folder / f"{assignment.stem}.ipynb", folder / f"{assignment.stem}.py") if path.exists()]
     if there:
         raise WorkError(f"{there[0]} is there already: continue with it, or move it away")
     who = same_student(student)
     return write(assignment, folder, who, variant_of("", assignment.number, who))
+
+
+def _require_numbers(student: str, name: str) -> None:
+    if not all(STUDENT.fullmatch(member.strip()) for member in student.split(",")):
+        raise WorkError(f"{name} must be a student's number, letters and digits and _ . @ + -; got {student!r}")
 
 
 def hand_in(assignment: Assignment, work: Path, student: str = "") -> tuple[list[str], Path]:
@@ -53,12 +56,13 @@ def hand_in(assignment: Assignment, work: Path, student: str = "") -> tuple[list
 
     Raises:
         SubmissionError: it cannot be read.
-        WorkError: nobody's number is in it.
+        WorkError: nobody's number is in it, or one that cannot be.
     """
     first = read_submission(work, assignment, student, 0)
     who = same_student(student or first.student_said)
     if not who:
         raise WorkError(f'{first.path}: student must be your number, in the cell `student = ""`; or give --student')
+    _require_numbers(who, "--student" if student else f"{first.path}: student")
     variant = first.variant_said or variant_of("", assignment.number, who)
     submission = read_submission(work, assignment, who, variant, "grad")
     if all(submission.found[question.name] == "missing" for question in assignment.questions if question.level):
@@ -94,6 +98,6 @@ def _errors(answers: Answers) -> Iterator[tuple[str, str]]:
     for number, cell in enumerate(answers.notebook.cells if answers.notebook else [], start=1):
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
-                first = cell.source.partition("\n")[0][:60]
-                says = f"✗ cell {number} ({first}) ends with {output.get('ename')}: {str(output.get('evalue'))[:200]}"
-                yield says, first.removeprefix("# answer: ")
+                about = cell.metadata["labkit"]
+                says = f"✗ {label(cell, number)} ends with {output.get('ename')}: {str(output.get('evalue'))[:200]}"
+                yield says, about["name"] if about["role"] == "answer" else ""

@@ -31,9 +31,9 @@ class Submission:
     Attributes:
         student_said: what the notebook gives as the student's number; empty if nothing.
         variant_said: the variant that it was made for; None if it does not say.
-        build_said: the build that it was made from; empty if it does not say.
-        notebook: to be run, without outputs. Each cell has ``metadata["labkit"] = {"role": ..., "name": ...}``; the
-            roles are ``"parameters"``, ``"given"``, ``"question"``, ``"answer"`` and ``"own"``.
+        notebook: to be run, without outputs. Each cell has ``metadata["labkit"]`` with its ``"role"``, which is
+            ``"parameters"``, ``"given"``, ``"question"``, ``"answer"`` or ``"own"``, its ``"name"``, and its
+            ``"number"`` in the student's file, 0 if it is not there.
         found: for each question ``"found"``, ``"blank"`` (as it was given out) or ``"missing"`` (a person must look).
         texts: the answers in words, by question, of those that were found.
         notes: what a person should know.
@@ -43,7 +43,6 @@ class Submission:
 
     student_said: str
     variant_said: int | None
-    build_said: str
     notebook: nbformat.NotebookNode
     found: Mapping[str, State]
     texts: Mapping[str, str]
@@ -101,9 +100,14 @@ def _compared(notebook: Submission, script: Submission) -> Submission:
 
 def _answer(submission: Submission, name: str) -> str:
     """What a submission answers, as far as two of them are compared."""
-    cells = [cell for cell in submission.notebook.cells if cell.cell_type == "code"]
-    of = [cell.source for cell in cells if cell.metadata["labkit"] == {"role": "answer", "name": name}]
-    return plain("\n".join(of)) or plain(submission.texts.get(name, ""))
+    cells = [(cell.metadata["labkit"], cell) for cell in submission.notebook.cells if cell.cell_type == "code"]
+    of = [cell.source for about, cell in cells if (about["role"], about["name"]) == ("answer", name)]
+    lines = plain("\n".join(of)).split("\n")
+    return "\n".join(line for line in lines if line != _mark("answer", name)) or plain(submission.texts.get(name, ""))
+
+
+def _mark(role: str, name: str) -> str:
+    return f"# {role}: {name}"
 
 
 def _interpret(file: Path, assignment: Assignment, student: str, variant: int, level: str) -> Submission:
@@ -145,7 +149,6 @@ def _interpret(file: Path, assignment: Assignment, student: str, variant: int, l
     return Submission(
         student_said=student_said,
         variant_said=variant_said,
-        build_said=build,
         notebook=_notebook(restored),
         found={name: answer.state for name, answer in answers.items()},
         texts={name: answer.text for name, answer in answers.items() if answer.text and answer.state == "found"},
@@ -213,7 +216,8 @@ def _taken_from(part: Part, ours: str, notes: list[str]) -> Part:
     names = {*assigned_in(part.text), *functions_in(part.text)} - {*assigned_in(ours), *functions_in(ours)}
     where = "a given cell" if part.role == "given" else "a check"
     notes.append(f"{', '.join(sorted(part.defines))}: found in {where} ({part.name})")
-    return Part("code", statements_in(part.text, names) or part.text, role="answer", name=min(part.defines))
+    text = statements_in(part.text, names) or part.text
+    return Part("code", text, number=part.number, role="answer", name=min(part.defines))
 
 
 def _put_back(parts: list[Part], released: Sequence[Cell], notes: list[str]) -> None:
@@ -239,10 +243,24 @@ def _notebook(parts: Sequence[Part]) -> nbformat.NotebookNode:
     )
     for part in parts:
         if part.role != "check":
-            about = {"role": part.role, "name": part.name}
-            cell = kinds[part.kind](part.text, metadata={"labkit": about}, id=f"cell-{len(notebook.cells) + 1:02d}")
+            about = {"role": part.role, "name": part.name, "number": part.number}
+            cell = kinds[part.kind](
+                _with_mark(part), metadata={"labkit": about}, id=f"cell-{len(notebook.cells) + 1:02d}"
+            )
             notebook.cells.append(cell)
     return notebook
+
+
+def _with_mark(part: Part) -> str:
+    """The text of a part with its mark where that stood: an error then names the line of the student's cell."""
+    if part.kind != "code" or part.above is None or not part.name:
+        return part.text
+    above = 0 if part.role == "given" else part.above
+    if not above and part.text.lstrip("\n").startswith(("%%", " ", "\t")):  # IPython allows it only in a first line
+        return part.text
+    lines = part.text.split("\n")
+    lines.insert(above, _mark(part.role, part.name))
+    return "\n".join(lines)
 
 
 def _digest(content: Sequence[Any]) -> str:

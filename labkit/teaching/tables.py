@@ -140,24 +140,40 @@ def safe(value: object) -> str:
 
 
 def written(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    """A table of our own, with commas."""
+    """A table of our own, with commas; what else the rows have comes in further columns."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    columns = list(dict.fromkeys([*columns, *(column for row in rows for column in row)]))
+    writer.writerow([safe(column) for column in columns])
     writer.writerows([[safe(row.get(column, "")) for column in columns] for row in rows])
     return file.getvalue()
 
 
 def read(text: str, columns: Sequence[str]) -> list[dict[str, str]]:
-    """A table of our own; every column must be there.
+    """A table of our own; every column must be there, and others may be.
 
     Raises:
-        TableError: a column that is missing.
+        TableError: a column that is missing or there twice, or a line with more cells than there are headings.
     """
     text = text.removeprefix("\ufeff")
     separator = max(",;\t", key=text.split("\n", 1)[0].count)  # as spreadsheets of many countries save it
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
-    there = set(rows[0]) if rows else set(next(csv.reader([text], delimiter=separator), []))
-    if lacking := [column for column in columns if column not in there]:
+    lines = [[_unsafe(cell) for cell in line] for line in csv.reader(io.StringIO(text), delimiter=separator)]
+    headings = lines[0][:] if lines else []
+    while headings and not headings[-1].strip():
+        headings.pop()
+    if lacking := [column for column in columns if column not in headings]:
         raise TableError(f"the columns must be {', '.join(columns)}; {lacking[0]} is missing")
-    return [{column: (row[column] or "").removeprefix("'") for column in columns} for row in rows]
+    if twice := [heading for heading in headings if headings.count(heading) > 1]:
+        raise TableError(f"the columns must have different names; {twice[0]!r} is there twice")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > len(lines[0]) or any(cell.strip() for cell in line[len(headings) :]):
+            raise TableError(
+                f"line {number} must have {len(headings)} cells, one for each heading; it has {len(line)} (a comment "
+                "with a comma needs quotation marks)"
+            )
+    return [dict.fromkeys(headings, "") | dict(zip(headings, line, strict=False)) for line in lines[1:] if line]
+
+
+def _unsafe(cell: str) -> str:
+    """A cell as it was before `safe`."""
+    return re.sub(r"^'(?=[=+\-@\t\r])", "", cell)

@@ -46,13 +46,40 @@ def zipped(path, files):
         ("02_two_stream_s1.zip/02_two_stream.ipynb", "s1"),
         ("02_two_stream_S2.ipynb", "s2"),
         ("02_two_stream_s2 (1).zip/02_two_stream.ipynb", "s2"),
-        ("02_two_stream_s2+s3.zip/02_two_stream.ipynb", "s2"),
+        ("02_two_stream_s2+s3.zip/02_two_stream.ipynb", ""),  # the roster has no such group
+        ("02_two_stream_s2+s9.zip/02_two_stream.ipynb", "s2"),
         ("s1/02_two_stream_s2.ipynb", ""),  # whose is it?
+        ("Ada Lovelace_9999_assignsubmission_file/02_two_stream_s3.ipynb", "s3"),  # one of the two
+        ("Émile du Châtelet_5_assignsubmission_file/02_two_stream_s1.ipynb", ""),  # for somebody else
+        ("Émile du Châtelet_5_assignsubmission_file/02_two_stream_s2.zip/s1/02_two_stream.ipynb", ""),
+        ("chteletmiledu_78_12345_02_two_stream_s1.zip/02_two_stream.ipynb", ""),
+        ("chteletmiledu_78_12345_02_two_stream_s2.zip/02_two_stream.ipynb", "s2"),
         ("nobody/02_two_stream.ipynb", ""),
     ],
 )
 def test_a_path_names_its_student(path, student):
     assert owner(PurePosixPath(path), ROSTER.values()) == student
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("02_two_stream_s1+s2.zip/02_two_stream.ipynb", "s1"),
+        ("Bob B_502_assignsubmission_file/02_two_stream_s1+s2.zip/02_two_stream.ipynb", "s2"),
+        ("Ann A_501_assignsubmission_file/02_two_stream_s2.zip/02_two_stream.ipynb", "s1"),
+        ("Ann A_501_assignsubmission_file/02_two_stream_2026.zip/02_two_stream.ipynb", ""),
+        ("02_two_stream_s1+2026.zip/02_two_stream.ipynb", ""),
+        ("02_two_stream_2026-7.zip/02_two_stream.ipynb", "2026-7"),
+        ("02_two_stream_2026-8.zip/02_two_stream.ipynb", "2026"),  # as a browser numbers it
+        ("02_two_stream_s1+s2-1.zip/02_two_stream.ipynb", "s1"),
+        ("02_two_stream_jane@x.edu.zip/02_two_stream.ipynb", "jane@x.edu"),
+        ("2026-8/02_two_stream.ipynb", ""),
+    ],
+)
+def test_groups_and_numbers_that_look_like_something_else(path, student):
+    group = [Student("s1", "Ann A", moodle="501", group="blue"), Student("s2", "Bob B", moodle="502", group="blue")]
+    roster = [*group, Student("2026-7"), Student("2026"), Student("jane@x.edu")]
+    assert owner(PurePosixPath(path), roster) == student
 
 
 def test_an_archive_is_sorted_and_a_second_time_nothing_changes(tmp_path, classroom):
@@ -89,6 +116,34 @@ def test_versions_of_the_same_second_and_checkpoints_and_damaged_ones(tmp_path, 
     assert len(again.filed["s1"]) == 1
 
 
+def test_a_damaged_archive_or_a_long_name_costs_nobody_else_anything(tmp_path, classroom):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("02_x.ipynb", str(list(range(3000))))
+    damaged = bytearray(inner.getvalue())
+    damaged[60:90] = bytes(30)  # in its compressed content
+    name = f"s1/{245 * 'x'}.py"
+    files = {"02_x_s1.zip": bytes(damaged), name: "# %%", "02_x_s2.ipynb": "{}"}
+    found = collect(zipped(tmp_path / "all.zip", files), classroom, "02")
+    assert set(found.filed) == {"s2"}
+    assert found.odd[0].startswith("02_x_s1.zip: '02_x.ipynb' cannot be read; Error")
+    assert found.odd[1:] == [name]
+    assert found.lacking == ["s1", "s3"]
+
+
+def test_a_version_is_there_whole_or_not_at_all(tmp_path, classroom, monkeypatch):
+    source = zipped(tmp_path / "all.zip", {"s1/02_x.ipynb": "{}", "s1/02_x.py": "# %%"})
+    whole = archive.written_whole
+    monkeypatch.setattr(archive, "written_whole", lambda path: whole(path if path.suffix != ".py" else path / "no"))
+    with pytest.raises(OSError, match=r"02_x\.py"):
+        collect(source, classroom, "02")
+    assert list(classroom.of("02", "submitted", "s1").iterdir()) == []
+    monkeypatch.undo()
+    (version,) = collect(source, classroom, "02").filed["s1"]
+    assert sorted(path.name for path in version.iterdir()) == ["02_x.ipynb", "02_x.py"]
+    assert list(version.parent.iterdir()) == [version]
+
+
 def test_the_platforms_clock_counts_and_not_the_students(tmp_path, classroom):
     inner = io.BytesIO()
     zipped(inner, {"02_x.ipynb": "{}"})
@@ -108,6 +163,19 @@ def test_a_folder_and_one_archive_of_hand_in(tmp_path, classroom):
     one = zipped(tmp_path / "got" / "02_two_stream_s1.zip", {"02_two_stream.ipynb": "{}"})
     assert set(collect(tmp_path / "got", classroom, "02").filed) == {"s1", "s2"}
     assert set(collect(one, classroom, "03").filed) == {"s1"}
+    roster = {"jane@x.edu": Student("jane@x.edu", group="blue"), "2026-7": Student("2026-7", group="blue")}
+    group = Classroom(tmp_path / "other", "Course", "a secret of many letters", roster=roster)
+    for name in ("02_two_stream_jane@x.edu.zip", "02_two_stream_2026-7.zip", "02_two_stream_2026-7+jane@x.edu (1).zip"):
+        found = collect(zipped(tmp_path / name, {"02_two_stream.ipynb": name}), group, "02")
+        assert (len(found.filed), found.unknown) == (1, [])
+
+
+def test_times_of_a_platforms_archive_are_its_entries_whatever_it_is_called(tmp_path, classroom):
+    entry = zipfile.ZipInfo("s1/02_x.ipynb", (2026, 12, 20, 12, 0, 0))
+    with zipfile.ZipFile(tmp_path / "02_from-moodle.zip", "w") as packed:
+        packed.writestr(entry, "{}")
+    (folder,) = collect(tmp_path / "02_from-moodle.zip", classroom, "02").filed["s1"]
+    assert folder.name.startswith("2026-12-20T")
 
 
 @pytest.mark.parametrize("name", ["../02_x.ipynb", "/etc/02_x.ipynb", "s1/../../02_x.py", "C:\\02_x.py"])
@@ -140,6 +208,22 @@ def test_links_bombs_and_things_that_are_no_archive_are_refused(tmp_path, classr
     monkeypatch.setattr(archive, "MOST_BYTES", 1000)
     with pytest.raises(ArchiveError, match="take it apart"):
         collect(source, classroom, "02")
+
+
+def test_what_all_archives_of_students_hold_is_added_up(tmp_path, classroom, monkeypatch):
+    packed = {}
+    for student in ("s1", "s2"):
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as one:
+            one.writestr("02_x.py", "#" * 700)
+        packed[f"02_x_{student}.zip"] = inner.getvalue()
+    source = zipped(tmp_path / "all.zip", packed)
+    monkeypatch.setattr(archive, "MOST_BYTES", 1000)
+    with pytest.raises(ArchiveError, match=r"all.zip must hold at most .* GB; it holds .* or more: take it apart"):
+        collect(source, classroom, "02")
+    assert not classroom.of("02").exists()
+    monkeypatch.setattr(archive, "MOST_BYTES", 2000)
+    assert set(collect(source, classroom, "02").filed) == {"s1", "s2"}
 
 
 def test_times_name_folders_and_back():

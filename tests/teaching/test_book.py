@@ -140,6 +140,64 @@ def test_what_markers_have_typed_stays(assignment, classroom):
         marks(classroom, assignment)
 
 
+def test_what_else_stands_in_a_table_of_marks_stays(assignment, classroom, tmp_path):
+    result(classroom, ["s1"], why=None)
+    head = ",".join(MARKS)
+    path = marked(classroom, "why", [])
+    path.write_text(f"{head},seen\ns1,why,2,'order' is named,ann,abc,yes\n")
+    write_marks(assignment, classroom)
+    kept = f"{head},seen\ns1,why,2,'order' is named,ann,abc,yes\n"
+    assert path.read_text() == kept
+    other = tmp_path / "bob.csv"
+    other.write_text(f"{head},hour\ns1,why,2,'order' is named,ann,abc,3\n")
+    assert merge_marks(assignment, classroom, [other]) == []
+    assert path.read_text() == kept.replace("seen", "seen,hour").replace("yes", "yes,3")
+
+
+def test_two_lines_for_one_student_are_refused_wherever_one_would_be_lost(assignment, classroom, tmp_path):
+    result(classroom, ["s1"], why=None)
+    result(classroom, ["s2", "s3"], why=None)
+    lines = [("s2", "why", 2, "", "ann", "abc"), ("s3", "why", 2, "of the same team", "ann", "abc")]
+    path = marked(classroom, "why", lines)
+    twice = "line 3: s2 must have one line for each question; this is a second one: drop one"
+    with pytest.raises(TableError, match=twice):
+        marks(classroom, assignment)
+    with pytest.raises(TableError, match=twice):
+        write_marks(assignment, classroom)
+    with pytest.raises(TableError, match=twice):
+        merge_marks(assignment, classroom, [path.rename(tmp_path / "a.csv")])
+    fine = marked(classroom, "why", [("s1", "why", 2, "", "ann", "abc")]).rename(tmp_path / "b.csv")
+    marked(classroom, "why", lines)
+    with pytest.raises(TableError, match=twice):
+        merge_marks(assignment, classroom, [fine])
+
+
+def test_a_newer_version_that_is_not_graded_leaves_the_grade_open(assignment, classroom):
+    old, new = "2026-12-04T20-00-00", "2026-12-04T20-30-00"
+    for version in (old, new):
+        classroom.of("07", "submitted", "s3", version).mkdir(parents=True)
+    made = result(classroom, ["s2", "s3"], old, scale=4.0)
+    line = lines_of(assignment, classroom)["s2"]
+    assert (line["auto"], line["open"]) == (4, "everything")
+    assert f"the version of {new} counts and is not graded: labkit teach grade" in line["notes"]
+    path = classroom.of("07", "results", "s2.json")
+    path.write_text(json.dumps(made | {"first": True}))  # graded with --first
+    assert lines_of(assignment, classroom)["s2"]["open"] == ""
+    path.write_text(json.dumps(made | {"received": new}))
+    assert lines_of(assignment, classroom)["s2"]["open"] == ""
+    path.write_text(json.dumps(made | {"received": new, "first": True}))
+    assert f"the version of {old} counts" in lines_of(assignment, classroom)["s2"]["notes"]
+
+
+def test_pages_for_marking_name_nobody(assignment, classroom):
+    result(classroom, ["s2", "s3"], why=None, chart=None)
+    for path in pages.write_marking_pages(assignment, classroom):  # nothing can be read: there are no files
+        page = path.read_text()
+        assert f"{path.stem}.csv says by the digest whose it is" in page
+        assert "s2" not in page
+        assert "submitted" not in page
+
+
 def test_a_result_of_another_team_or_build_counts_no_more_or_is_told(assignment, classroom):
     result(classroom, ["s2"], scale=4.0)  # before they were a team
     classroom.of("07", "submitted", "s2").mkdir(parents=True)

@@ -141,7 +141,7 @@ def test_answers_have_an_end(tmp_path, monkeypatch):
 
 
 def test_a_box_that_does_not_start_is_no_fault_of_the_submission(tmp_path, monkeypatch):
-    monkeypatch.setattr(contain, "run", lambda *_, **__: Ended(1, "", 0.0, 0.0, "no module named labkit"))
+    monkeypatch.setattr(contain, "run", lambda *_, **__: Ended(1, "", 0.0, "no module named labkit"))
     with pytest.raises(BoxError, match=r"the box did not start \(1\): no module named labkit"):
         ask(["a = 1"], [Probe("a", names=("a",))], tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -181,6 +181,10 @@ def test_notes_can_be_read_on_one_line():
     job = Job(notebook("\n\n  # \u202e<b>\x00 title" + 100 * "x"), [])
     assert box._label(job, 1) == "cell 1 (# <b> title" + "x" * 47 + ")"
     assert box._label(job, 7) == "cell 7 ()"
+    job.notebook.cells[0].metadata["labkit"] = {"number": 13}
+    assert box._label(job, 1).startswith("cell 13 (# <b> title")
+    job.notebook.cells[0].metadata["labkit"] = {"number": 0}
+    assert box._label(job, 1).startswith("cell put back (# <b> title")
 
 
 @pytest.mark.parametrize("names", [["a", "a"], ["../a"], ["a b"], [""]])

@@ -60,6 +60,7 @@ def test_everything_that_a_course_says(folder):
         ("# s1001 = 3", "s1001 = 3", r"s1001 is not on the roster"),
         ("[late]", "[late", "must be TOML"),
         ("[late]", "[assignment.7]\n\n[late]", "the number must have two digits"),
+        ("[late]", "[assignment]\n02 = 2026-12-04T22:00:00Z\n\n[late]", r"\[assignment\]: 02 must be a table; got"),
     ],
 )
 def test_what_cannot_be_in_a_course_is_said(folder, old, new, words):
@@ -78,6 +79,7 @@ def test_what_cannot_be_in_a_course_is_said(folder, old, new, words):
         ("s1,,,,,,\nS1,,,,,,\n", "line 3: s1 is there twice in the column student"),
         ("s1,,,77,,,\ns2,,,77,,,\n", "line 3: 77 is there twice in the column moodle"),
         ("s1,,,,,phd,\n", "level must be empty or grad; got 'phd'"),
+        ("s1,Baker, Bob,b@x.org,1,2,,\n", "line 2 must have 7 cells, one for each heading; it has 8: put a name with"),
     ],
 )
 def test_what_cannot_be_on_a_roster_is_said(folder, lines, words):
@@ -98,6 +100,14 @@ def test_what_cannot_be_on_a_roster_is_said(folder, lines, words):
 def test_headings_of_a_roster_are_checked(folder, head, words):
     (folder / "roster.csv").write_text(head)
     with pytest.raises(ClassroomError, match=words):
+        open_classroom(folder)
+
+
+def test_cells_without_a_heading_may_be_empty(folder):
+    (folder / "roster.csv").write_text("student,name,\ns1,Ada,\n")
+    assert open_classroom(folder).roster["s1"].name == "Ada"
+    (folder / "roster.csv").write_text("student,name,\ns1,Baker, Bob\n")
+    with pytest.raises(ClassroomError, match="line 2 must have 2 cells"):
         open_classroom(folder)
 
 

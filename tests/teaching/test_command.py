@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -9,9 +10,11 @@ import sample
 
 from labkit.cli import main
 from labkit.teaching import contain
+from labkit.teaching.box import BoxError
 from labkit.teaching.check import solved
 from labkit.teaching.classroom import open_classroom
 from labkit.teaching.command import find
+from labkit.teaching.reference import SourceError
 from labkit.teaching.release import variant_of
 
 ROSTER = "student,name,email,moodle,canvas,level,group\ns1,Ada,,1001,,,\ns2,Émile,,1002,,,\ns3,Zoë,,1003,,,\n"
@@ -100,6 +103,8 @@ def test_a_week_of_a_teacher(folder, capsys):
         (("grade", "77"), "must hold course.toml; there is none: labkit teach new NN"),
         (("check", "76"), "no assignment has the number '76'; there are"),
         (("collect", "77", "nowhere.zip"), "must hold course.toml"),
+        (("check", "*"), "the number of an assignment must have two digits, as in 02; got '*'"),
+        (("new", "../../evil"), "must have two digits, as in 02; got '../../evil'"),
     ],
 )
 def test_what_is_not_there_is_one_line(folder, capsys, arguments, words):
@@ -107,6 +112,11 @@ def test_what_is_not_there_is_one_line(folder, capsys, arguments, words):
     assert status == 1
     assert said.startswith("✗ ")
     assert words in said
+
+
+def test_a_check_without_students_is_refused(folder, capsys):
+    status, said = run(capsys, "teach", "check", "02", "--students", "0", "--folder", folder)
+    assert (status, said.splitlines()[-1]) == (1, "✗ students must be 1 or more; got 0")
 
 
 def test_nothing_with_a_fault_is_released(folder, capsys):
@@ -117,6 +127,55 @@ def test_nothing_with_a_fault_is_released(folder, capsys):
     assert status == 1
     assert said.splitlines()[-1] == "✗ not released"
     assert not (folder / "77").exists()
+
+
+def test_a_second_release_leaves_a_teachers_own_files_alone(folder, capsys, monkeypatch):
+    course(folder)
+    monkeypatch.setattr("labkit.teaching.command._checked", lambda *_: [])
+    release = ("teach", "release", "77", "--folder", folder)
+    assert run(capsys, *release)[0] == 0
+    mine = folder / "77" / "release" / "s1" / "hint.txt"
+    mine.write_text("for s1")
+    notebook = mine.with_name("77_series.ipynb")
+    before = notebook.read_bytes()
+    notebook.write_text("old")
+    assert run(capsys, *release)[0] == 0
+    assert (notebook.read_bytes(), mine.read_text()) == (before, "for s1")
+    monkeypatch.setattr("labkit.teaching.release.leaks", lambda *_: ["77_series.ipynb: a line is in it"])
+    status, said = run(capsys, *release)
+    assert (status, said) == (1, "✗ not released: 77_series.ipynb: a line is in it\n")
+    assert (notebook.read_bytes(), mine.read_text()) == (before, "for s1")
+
+
+def test_the_next_step_can_be_copied_as_it_is_printed(folder, capsys):
+    said = run(capsys, "teach", "new", "77", "--folder", folder)[1]
+    assert said.endswith(f"then labkit teach check 77 --folder '{folder}'\n")
+    assert run(capsys, "teach", "new", "77")[1].endswith("then labkit teach check 77\n")
+    said = run(capsys, "start", "02", "--student", "s1", "--folder", "my work")[1]
+    then = "labkit hand-in 02 --folder 'my work'"
+    assert said.endswith(f"open it: jupyter lab 'my work/02_two_stream.ipynb'; then: {then}\n")
+    assert run(capsys, "start", "02", "--student", "s1")[1].endswith(
+        "work/02_two_stream.ipynb; then: labkit hand-in 02\n"
+    )
+    said = run(capsys, "teach", "doctor", "--folder", "no course")[1]
+    assert said.endswith("labkit teach new NN --folder 'no course'\n")
+
+
+@pytest.mark.parametrize("error", [BoxError("no image"), SourceError("cell 3: NameError")])
+def test_what_a_teacher_can_mend_is_one_line(folder, capsys, monkeypatch, error):
+    course(folder)
+    monkeypatch.setattr("labkit.teaching.check.check", Mock(side_effect=error))
+    assert run(capsys, "teach", "check", "77", "--folder", folder)[1].endswith(f"✗ {error}\n")
+
+
+def test_a_solution_that_fails_is_one_line(folder, capsys):
+    course(folder)
+    source = folder / "sources" / "77_series.py"
+    source.write_text(source.read_text().replace("ordered = sorted(numbers)", "ordered = sorted(number)"))
+    capsys.readouterr()
+    status, said = run(capsys, "teach", "solution", "77", "--folder", folder)
+    ended = "it ended with NameError: name 'number' is not defined: labkit teach check 77"
+    assert (status, said) == (1, f"✗ {source}: the solution must run; {ended}\n")
 
 
 def test_the_source_to_begin_with_has_no_fault(folder, capsys):
@@ -130,5 +189,5 @@ def test_where_nothing_holds_submissions_back_nobody_is_graded(folder, capsys, m
     monkeypatch.setattr(contain, "layers", lambda: ("time", "memory"))
     status, said = run(capsys, "teach", "grade", "77", "--folder", folder)
     assert status == 1
-    assert "held back by: time, memory" in said
+    assert ": time, memory; not network, files, processes" in said
     assert said.splitlines()[-1].startswith("✗ this machine cannot keep submissions from the network and your files")

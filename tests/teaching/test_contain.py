@@ -39,7 +39,6 @@ def test_a_command_runs_in_its_folder_with_an_environment_from_scratch(tmp_path,
     assert "'LABKIT_CACHE': 'off'" in ended.said
     assert "'OMP_NUM_THREADS': '1'" in ended.said
     assert ended.cpu < 5
-    assert ended.wall < 60
 
 
 @pytest.mark.parametrize(
@@ -102,15 +101,11 @@ def test_nothing_else_of_the_clone_is_there(tmp_path):
 
 
 @walls
-def test_what_is_readable_can_be_read_and_not_written(tmp_path):
-    (tmp_path / "box").mkdir()
-    (tmp_path / "given").mkdir()
-    (tmp_path / "given" / "data").write_text("data")
-    code = f"import os; os.chdir({str(tmp_path / 'given')!r}); print(open('data').read()); open('data', 'w')"
-    ended = inside(code, tmp_path / "box", readable=[tmp_path / "given"])
-    assert "data\n" in ended.said
+def test_labkit_can_be_read_and_not_written(tmp_path):
+    path = Path(contain.__file__).resolve()
+    ended = inside(f"print(open({str(path)!r}).readline()); open({str(path)!r}, 'a')", tmp_path)
+    assert '"""The box: a command runs within limits' in ended.said
     assert ended.status == 1
-    assert (tmp_path / "given" / "data").read_text() == "data"
 
 
 @walls
@@ -208,10 +203,10 @@ exec "$@"
 def engine(tmp_path, monkeypatch):
     """A docker that notes what it is asked, and runs the command right here."""
 
-    def make(name="docker", image=containers.BARE):
+    def make():
         (tmp_path / "bin").mkdir(exist_ok=True)
-        (tmp_path / "bin" / name).write_text(FAKE.format(record=tmp_path / "record", image=image))
-        (tmp_path / "bin" / name).chmod(0o755)
+        (tmp_path / "bin" / "docker").write_text(FAKE.format(record=tmp_path / "record", image=containers.BARE))
+        (tmp_path / "bin" / "docker").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
         return lambda: (tmp_path / "record").read_text().splitlines()
 
@@ -257,18 +252,9 @@ def test_a_container_that_its_engine_killed_took_too_much_memory(engine, tmp_pat
     assert (ended.status, ended.stopped) == (None, "memory")
 
 
-@linux
-def test_an_image_has_its_own_python_and_sees_only_the_folder(engine, tmp_path, monkeypatch):
-    asked = engine("podman", "course:2026")
-    (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    assert run([*SMALL, "print(1)"], tmp_path / "box", LIMITS, container="podman:course:2026").said == "1\n"
-    (words,) = asked()
-    assert words.count("--volume") == 1
-    assert "PYTHONPATH" not in words
-    assert " course:2026 python -I -S -c" in words
-
-
-@pytest.mark.parametrize(("container", "says"), [("lxc", "'lxc', which is none"), ("podman", "which is not installed")])
+@pytest.mark.parametrize(
+    ("container", "says"), [("podman:course", "which is none"), ("podman", "which is not installed")]
+)
 def test_other_engines_are_refused(container, says, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ContainError, match=f"a container engine, docker or podman, was expected; got .*{says}"):

@@ -132,6 +132,7 @@ TWICE = f"""{GREATEST}
 def scaled(series, base=BASE):
     greatest = max(series, default=0) or 1
 {GREATEST}"""
+DIVIDED = "    return [number / largest + base for number in series]"
 DRAWN = "numbers = [generator.gauss(0, 1)"
 
 
@@ -143,10 +144,16 @@ DRAWN = "numbers = [generator.gauss(0, 1)"
         (GREATEST, TWICE, "is taken for 'the sign of the largest number"),
         ("random.Random(variant)\nnumbers", "random.Random(3)\nnumbers", "1 of 1 pairs of students have the same"),
         (DRAWN, DRAWN.replace("[", "[1 / 0 * "), "ZeroDivisionError"),
+        (DIVIDED, DIVIDED.replace("base", "bass"), "scale: the solution fails with NameError in 3 of 4 hidden cases"),
     ],
 )
 def test_faults_of_an_assignment_are_found(tmp_path, old, new, words):
     assert any(words in finding for finding in findings(tmp_path, old, new))
+
+
+def test_a_solution_may_refuse_what_its_code_says(tmp_path):
+    refuses = f"    if not series:\n        raise ValueError(series)\n{DIVIDED}"
+    assert findings(tmp_path, DIVIDED, refuses) == []
 
 
 def test_what_is_handed_out_must_run(tmp_path):
@@ -177,8 +184,10 @@ def test_a_student_starts_answers_and_hands_in(assignment, tmp_path):
     done = answered(solution(assignment, "s7"), scale="def scaled(series, base=BASE):\n    return 1 / 0", chart="1 / 0")
     paths[0].write_text(nbformat.writes(done), encoding="utf-8")
     lines, archive = hand_in(assignment, work)
-    assert lines[:4] == ["✓ scale", "✓ means", "✓ chart", "✓ why"]
-    assert any("ends with ZeroDivisionError" in line for line in lines)
+    assert lines[:4] == ["✓ scale", "✓ means", "✗ chart: its cell ends with an error", "✓ why"]
+    number = 1 + [cell.metadata.get("answer") for cell in done.cells].index("chart")
+    assert f"✗ cell {number} (# answer: chart) ends with ZeroDivisionError: division by zero" in lines
+    assert f"cell {number} (# answer: chart) failed with ZeroDivisionError in line 2" in lines
     assert lines[-1].startswith("4 of 4 answers · runs in ")
     assert archive.name == "07_series_s7.zip"
     assert zipfile.ZipFile(archive).namelist() == ["07_series.ipynb", "07_series.py"]
@@ -188,6 +197,18 @@ def test_a_student_starts_answers_and_hands_in(assignment, tmp_path):
 def test_a_number_that_names_nobody_is_refused(assignment, tmp_path, student):
     with pytest.raises(WorkError, match="must be a student's number"):
         start(assignment, student, tmp_path)
+
+
+def test_a_number_that_names_nobody_is_refused_before_the_notebook_runs(assignment, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    start(assignment, "s7", work)
+    monkeypatch.setattr("labkit.teaching.students.answer", None)
+    with pytest.raises(WorkError, match=r"--student must be a student's number.*got '2026/7'"):
+        hand_in(assignment, work, "2026/7")
+    for file in work.iterdir():
+        file.write_text(file.read_text().replace('"s7"', '"s/7"').replace('\\"s7\\"', '\\"s/7\\"'))
+    with pytest.raises(WorkError, match=r"07_series.ipynb: student must be a student's number.*got 's/7'"):
+        hand_in(assignment, work)
 
 
 def test_an_assignment_is_found_by_its_number(tmp_path):

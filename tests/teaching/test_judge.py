@@ -1,6 +1,7 @@
 """From answers to points, by hand."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ LATE = Failure("TimeoutError", None, "your function did not end within 60 s of c
         (torch.ones(2), ["a", "b"], "a tensor was expected; got 2 values"),
         (torch.ones(2), [[1.0], [1.0, 2.0]], "a tensor was expected; got 2 values"),
         (torch.ones(2), {"a": 1}, "a tensor was expected; got dict"),
+        (torch.ones(2), torch.ones(2, dtype=torch.bfloat16), ""),
+        (torch.ones(2), torch.ones(2, dtype=torch.complex64), "real numbers were expected; got complex ones"),
+        (torch.tensor([1 + 2j]), torch.tensor([1 + 2j]), ""),
+        (torch.tensor([1 + 2j]), torch.tensor([1 + 3j]), "the numbers are others"),
+        (1.0, 10**400, "a number was expected; got int"),
+        (torch.ones(2), [10**400, 1], "a tensor was expected; got 2 values"),
         ((1, torch.ones(1)), [1, torch.ones(1)], ""),
         ((1, 2), [1], "2 values were expected; got 1 values"),
         ((1, 2), (1, 3), "the number is another"),
@@ -85,6 +92,13 @@ def test_a_function_earns_its_share_of_hidden_cases_in_halves(assignment, refere
     assert (none.points, none.says) == (0, LATE.says)
 
 
+def test_shapes_are_compared_before_anything_is_converted():
+    class Large:
+        shape = (10**6, 10**6)
+
+    assert judge.differs(torch.ones(2), Large()) == "shape must be (2,); got (1000000, 1000000)"
+
+
 def test_known_mistakes_are_named_where_they_explain_all(assignment, reference):
     scale = question(assignment, "scale")
     inputs = reference.inputs(scale, 5)
@@ -103,6 +117,9 @@ def test_a_judge_of_the_sources_own(assignment, reference):
     assert judge.of_function(guess, [9.0] * 20, reference, inputs, 5).says == "guesses within one of the truth"
     broken = judge.of_function(guess, ["x"] * 20, reference, inputs, 5)  # the judge cannot subtract it
     assert (broken.points, broken.says) == (0, "the answers cannot be judged (TypeError): see which shape is asked for")
+    reference_of_nan = SimpleNamespace(judge=lambda *_: (math.nan, "a mean of nothing"))
+    lost = judge.of_function(guess, [2.0] * 20, reference_of_nan, inputs, 5)
+    assert (lost.points, lost.says) == (0, "the answers cannot be judged (ValueError): see which shape is asked for")
     partly = judge.of_function(guess, [2.0] * 19 + [LATE], reference, inputs, 5)
     assert partly.says == f"1 of 20 hidden cases have no answer: {LATE.says}"
 
@@ -144,3 +161,30 @@ def test_the_teachers_own_faults_name_the_cell(tmp_path):
     worse = sample.assignment(tmp_path, sample.changed("BASE = variant % 7", "BASE = variant % 0"))
     with pytest.raises(SourceError, match=r"cell \d+, line 4: ZeroDivisionError"):
         Reference(worse, "s1", 10_003)
+
+
+CASES = "    for length in (0, 1, 5, 9):\n        yield dict("
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (CASES, CASES.replace("(0, 1, 5, 9)", "None"), "line 3: TypeError: 'NoneType' object is not iterable"),
+        (CASES, CASES.replace("(0, 1, 5, 9)", "()"), "must yield dicts of arguments, at least one; got nothing"),
+        (CASES, CASES.replace("yield", "length = length or"), "at least one; got nothing: yield dict"),
+        (CASES, CASES.replace("yield dict(", "yield length, dict("), "at least one; got tuple: yield dict"),
+    ],
+)
+def test_hidden_cases_that_cannot_be_name_their_cell(tmp_path, old, new, words):
+    read = sample.assignment(tmp_path, sample.changed(old, new))
+    with pytest.raises(SourceError, match=rf"cell 7.*{words}"):
+        Reference(read, "s1", 10_003).inputs(question(read, "scale"), 5)
+
+
+def test_a_value_that_is_set_only_now_and_then_names_its_cell(tmp_path):
+    old = "power = fmean(number**2 for number in numbers)"
+    read = sample.assignment(tmp_path, sample.changed(old, f"if variant > 10_003:\n    {old}"))
+    means = question(read, "means")
+    assert len(Reference(read, "s1", 10_004).values(means)) == 2
+    with pytest.raises(SourceError, match=r"cell \d+: the solution must set 'power'; it did not: set it in any case"):
+        Reference(read, "s1", 10_003).values(means)

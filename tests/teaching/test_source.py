@@ -2,6 +2,7 @@ import pytest
 import sample
 
 from labkit.teaching import source
+from labkit.teaching.cells import heading_of
 from labkit.teaching.source import AssignmentError, solution_code, stub_code
 
 
@@ -229,6 +230,12 @@ centre = median(numbers)
 # %% [markdown] rubric="more"
 # - 1 point: anything
 """
+
+
+def test_the_first_heading_is_found_however_long_it_is():
+    headings = {"#  A title \n\nmore": "A title", "#\n# \n### B": "B", "#C": "", "x # D": ""}
+    assert {text: heading_of(text) for text in headings} == headings
+    assert heading_of("# a" + 300_000 * " " + "b").endswith(" b")  # hours, if each blank were tried with each other
 
 
 def test_an_overlay_replaces_and_adds_questions(tmp_path):

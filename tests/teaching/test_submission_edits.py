@@ -204,8 +204,30 @@ def test_another_notebook(tmp_path, assignment):
     submission = read(tmp_path, other, assignment)
     assert set(submission.found.values()) == {"missing"}
     assert "nothing of 07_series is in 07_series.ipynb: is it the right file?" in submission.notes
-    assert submission.build_said == ""
     assert submission.variant_said is None
+
+
+# What an error points to
+
+
+def test_cells_that_run_have_the_number_and_the_lines_of_the_students_file(tmp_path, notebook, assignment):
+    notebook.cells.insert(2, new_code_cell(""))  # an empty cell counts, and is not run
+    scale = cell_of(notebook, "answer-scale")
+    scale.source = "# my own\n" + scale.source
+    for editor in EDITORS:
+        cells = editor(notebook).cells
+        for cell in read(tmp_path, editor(notebook), assignment).notebook.cells:
+            about = cell.metadata["labkit"]
+            if cell.cell_type == "code" and about["role"] != "parameters":
+                theirs = cells[about["number"] - 1].source.split("\n")
+                assert [line.split(" · ")[0] for line in theirs] == cell.source.split("\n")
+    magic = cell_of(notebook, "answer-means")
+    magic.source = magic.source.replace("\n", "\n%%time\n", 1)
+    submission = read(tmp_path, notebook, assignment)
+    assert any(cell.source.startswith("%%time") for cell in submission.notebook.cells)  # IPython needs it first
+    del notebook.cells[next(n for n, cell in enumerate(notebook.cells) if cell.id == "setup")]
+    numbers = [cell.metadata["labkit"]["number"] for cell in read(tmp_path, notebook, assignment).notebook.cells]
+    assert numbers.count(0) == 1  # what was put back is not in the file
 
 
 # Notes
@@ -248,7 +270,6 @@ def test_another_build(tmp_path, notebook, assignment):
     later = sample.assignment(tmp_path / "later", text)
     submission = read(tmp_path, notebook, later)
     assert_all_there(submission, notes=["graded with", "a given cell (given-1) was missing: put back"])
-    assert submission.build_said == assignment.build
     assert (
         submission.notes[0]
         == f"made with build {assignment.build}, graded with {later.build}: 'scale' has changed since"

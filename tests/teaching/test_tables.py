@@ -77,3 +77,15 @@ def test_no_cell_of_ours_is_taken_for_a_formula():
     assert tables.read(text, ("a", "b"))[0] == {"a": "=cmd|' /C calc'!A0", "b": "-3.5"}
     with pytest.raises(TableError, match="the columns must be a, c; c is missing"):
         tables.read(text, ("a", "c"))
+
+
+def test_a_table_of_ours_keeps_what_others_have_added_and_refuses_what_would_be_lost():
+    rows = tables.read("b,a,more,\n'x',1,'-y,\n\n2\n", ("a", "b"))
+    assert rows == [{"b": "'x'", "a": "1", "more": "-y"}, {"b": "2", "a": "", "more": ""}]
+    assert tables.written(("a", "b"), rows) == "a,b,more\n1,'x','-y\n,2,\n"
+    with pytest.raises(TableError, match=r"line 3 must have 2 cells, one for each heading; it has 3 \(a comment with"):
+        tables.read("a,b\n1,2\ngood, but short,2\n", ("a", "b"))
+    with pytest.raises(TableError, match="line 2 must have 2 cells"):
+        tables.read("a,b\ngood, but short,\n", ("a", "b"))
+    with pytest.raises(TableError, match="the columns must have different names; 'x' is there twice"):
+        tables.read("a,x,x\n1,2,3\n", ("a",))
