@@ -86,6 +86,18 @@ def _second(who: str, place: str) -> tables.TableError:
     return tables.TableError(f"{place}: {who} must have one line for each question; this is a second one: drop one")
 
 
+def _by_team(classroom: Classroom, path: Path) -> dict[str, dict[str, str]]:
+    """The lines of a table of marks by student or team; a TableError if one has two."""
+    rows: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(_lines(path), start=2):
+        place = f"{path}, line {number}"
+        who = _team_of(classroom, line["student"], place)
+        if who in rows:
+            raise _second(who, place)
+        rows[who] = line
+    return rows
+
+
 def _points(text: str, most: int, place: str) -> float:
     try:
         points = float(text.replace(",", "."))
@@ -221,12 +233,8 @@ def write_marks(assignment: Assignment, classroom: Classroom) -> list[Path]:
     paths = []
     for question, digests in wanted.items():
         path = classroom.of(assignment.number, "marks", f"{question}.csv")
-        rows: dict[str, dict[str, str]] = {}
-        for number, row in enumerate(_lines(path), start=2):
-            place = f"{path}, line {number}"
-            who = _team_of(classroom, row["student"], place)
-            if who in rows:
-                raise _second(who, place)
+        rows = _by_team(classroom, path)
+        for who, row in rows.items():
             digest = digests.get(who, row["digest"])
             if row["points"].strip() and row["digest"] not in ("", digest):
                 row |= {"comment": f"(for an earlier answer: {row['points']} points) {row['comment']}", "points": ""}
@@ -272,13 +280,7 @@ def merge_marks(assignment: Assignment, classroom: Classroom, files: Sequence[Pa
         taken[key] |= {"points": "", "comment": clash}
     for question in dict.fromkeys(question for _, question in taken):
         path = classroom.of(assignment.number, "marks", f"{question}.csv")
-        rows: dict[str, dict[str, str]] = {}
-        for number, line in enumerate(_lines(path), start=2):
-            place = f"{path}, line {number}"
-            who = _team_of(classroom, line["student"], place)
-            if who in rows:
-                raise _second(who, place)
-            rows[who] = line
+        rows = _by_team(classroom, path)
         for (who, asked), line in taken.items():
             if asked == question:
                 rows[who] = rows.get(who, {}) | line
