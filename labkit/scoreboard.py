@@ -301,7 +301,8 @@ class Scoreboard:
         ours = sum(any(row.ours) for row in entry.rows)
         known = sum(any(row["ours"]) for row in claims.beside(entry, self._records(), self._selection))
         others = len(entry.rows) - ours
-        return f"{known} of {ours} rows measured" + (f", {others} of others" if others else "")
+        said = [f"{known} of {ours} rows measured"] * bool(ours) + [f"{others} of others"] * bool(others)
+        return ", ".join(said)
 
     def _require(self, metric: str) -> None:
         if metric not in self.paper.metrics:
