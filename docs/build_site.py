@@ -2,9 +2,9 @@
 
 The lessons, their outputs with them, are notebooks that ``labkit course`` has written to ``build/course``. The site
 replaces the one in ``build/site``. It works from the disk (``file://``) and from any static host, and asks no other
-host for anything. With ``LABKIT_SITE_URL``, the address that it will have,
-links to it carry a preview image, and ``404.html`` finds its style from wherever it is shown; with
-``LABKIT_REPOSITORY``, ``owner/name`` on GitHub, lessons can be opened in Colab.
+host for anything. With ``LABKIT_SITE_URL``, the address that it will have, links to it carry a preview image, and
+``404.html`` finds its style from wherever it is shown; with ``LABKIT_REPOSITORY``, ``owner/name`` on GitHub, lessons
+can be opened in Colab.
 """
 
 import argparse

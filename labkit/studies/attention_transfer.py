@@ -353,10 +353,8 @@ class AttentionTransfer(PhotosAndVideos):
             scores = read(seen)
             measures[metric.format("", rule)] = Measure(100 * metrics.mean_average_precision(scores, clips.labels))
             measures[metric.format("_top1", rule)] = self.accuracy(scores, clips.labels)
-        of_frames = self.accuracy(seen.logits, seen.frame_labels)._replace(
-            hits=None
-        )  # there are more of them than clips
-        return measures | {metric.format("_top1", "frames"): of_frames}
+        of_frames = self.accuracy(seen.logits, seen.frame_labels)
+        return measures | {metric.format("_top1", "frames"): of_frames._replace(hits=None)}  # hits are of clips
 
     @row("word.embedding", **of_section_3_4("mean"), embedding="mean")
     @row("word.fisher", **of_section_3_4("fisher"), embedding="fisher")

@@ -254,7 +254,7 @@ class ConvVLAD(PhotoEncodings):
             channels = sum(d for _, d in self.backbone.sizes().values())
             drawn = self.dataset == "world" and not self.other_photos  # then they are counted, not drawn
             count = len(self.database) + (self.scale.others if drawn else len(self.others))
-            if self.dataset == "folder" and len(set(PhotoSearch(self.database).groups.tolist())) < 2:
+            if self.dataset == "folder" and len(self.search.groups.unique()) < 2:
                 yield f"{self.data_root} must have two things with several photos; got one: layers are chosen on others"
         except (OSError, ValueError) as error:
             yield str(error)

@@ -57,13 +57,14 @@ def recorded(study: Study, name: str, folder: Path | None) -> list[claims.Record
         folder: where records are; None: the clone's ledger.
     """
     world = WORLD if study.dataset == "world" else 0
+    photos = study.own_photos  # looks at each of them
     settings = (name, study.network, study.dataset, study.profile, study.seed, study.version, world)
     lines = [
         line
         for line in claims.records(study.paper, folder)
         if (line.row, line.network, line.dataset, line.profile, line.seed, line.version, line.world) == settings
+        and line.photos == photos
         and line.split in (study.split, 0)  # 0: the mean over all splits, of earlier versions
-        and line.photos == study.own_photos
         and (not line.partial or _of_the_clips_there(study, line))
     ]
     return lines if {line.metric for line in lines} >= set(study.rows()[name].metrics) else []

@@ -150,8 +150,8 @@ def same(expected: Sequence[Any], got: Sequence[Any], within: float = CLOSE) -> 
 def differs(expected: Any, got: Any, within: float = CLOSE) -> str:
     """How an answer differs from the right one, in words that do not give the right one away; empty if it does not.
 
-    Shapes must be equal, number formats need not, but complex is never right for real. A tuple is as good
-    as a list, a tensor of one number as the number.
+    Shapes must be equal, number formats need not, but complex is never right for real. A tuple is as good as a list, a
+    tensor of one number as the number.
     """
     if isinstance(got, Failure) or isinstance(expected, Raised):
         kinds = [value.type if isinstance(value, Failure | Raised) else "" for value in (expected, got)]
