@@ -1,5 +1,4 @@
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -123,7 +122,7 @@ def test_photos_of_one_s_own_are_told_apart(tmp_path):
     assert "must have two things with several photos" in problem
 
 
-def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch):
+def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch, disk_with):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     study = ConvVLAD("paper", dataset="holidays", data_root=str(tmp_path), network="vgg16", out=tmp_path)
     problems = preflight(study)
@@ -135,7 +134,7 @@ def test_what_is_lacking_is_named_before_anything_starts(tmp_path, monkeypatch):
     ]
     assert preflight(ConvVLAD("smoke", progress=False, out=tmp_path)) == []
     full = ConvVLAD("smoke", progress=False, out=tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
+    disk_with(0)
     assert any("GB free for VLAD of all layers; got 0 GB" in problem for problem in preflight(full))
     full.scale = full.scale._replace(dimensions=128)
     assert any("pool.max" in problem and "must have 1024 photos" in problem for problem in preflight(full))

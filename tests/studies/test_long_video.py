@@ -192,6 +192,17 @@ def test_before_anything_starts_it_says_what_is_missing(tmp_path, monkeypatch):
     assert any("dataset must be a real one" in problem for problem in preflight(LongVideo("paper", out=tmp_path)))
 
 
+def test_before_anything_starts_it_says_what_the_disk_must_have(tmp_path, disk_with):
+    study = LongVideo("paper", dataset="ucf101", data_root=str(tmp_path), out=tmp_path)
+    study.store.folder.mkdir(parents=True)
+    rows = ["clean.conv30_both", "clean.single"]  # of eight networks
+    assert not any("GB free" in problem for problem in preflight(study, rows))
+    disk_with(11 * 10**9)
+    maps, networks = (problem for problem in preflight(study, rows) if "GB free" in problem)
+    assert f"{study.store.folder} must have 12 GB free for feature maps; got 11 GB" in maps
+    assert f"{study.store.folder} must have 12 GB free for 8 networks; got 11 GB" in networks
+
+
 # On real videos
 
 
