@@ -85,18 +85,23 @@ def test_frozen_batches_are_run_a_seed_of_each_paper_in_turn(monkeypatch, capsys
     monkeypatch.setattr(command, "judging_rows", lambda paper, kind: list(kind.rows())[:2])
     monkeypatch.setattr(command, "_is_due", lambda number, name, seed, **more: (number, seed) != ("02", 10))
     ran = []
-    monkeypatch.setattr(command, "_run_alone", lambda number, row, seed, **more: ran.append((number, seed)) or 0)
+    monkeypatch.setattr(command, "_run_alone", lambda number, rows, seed, **more: ran.append((number, seed)) or 0)
     assert command.run_frozen(profile="study", out=tmp_path) == 0
     places = [("03", 20), ("02", 11), ("03", 21), ("02", 12), ("03", 22), ("03", 23)]
-    assert ran == [place for place in places for _ in range(2)]
+    assert ran == places
     assert capsys.readouterr().out.startswith("02, seed 10: 0 rows to run, 2 have records\n03, seed 20: 2 rows to run")
     ran.clear()
+    monkeypatch.setattr(command, "_run_alone", lambda number, rows, seed, **more: ran.append(more["minutes"]) or 0)
+    assert command.run_frozen(minutes=90, profile="study", out=tmp_path) == 0
+    assert ran == [90] * 6
+    ran.clear()
+    capsys.readouterr()
     assert command.run_frozen(minutes=0, profile="study", out=tmp_path) == 0
     assert ran == []
     assert capsys.readouterr().out == "0 minutes are over: the same command continues\n"
 
 
-def test_each_row_of_a_frozen_batch_is_a_command_that_leaves_records(monkeypatch, capfd, tmp_path):
+def test_each_seed_of_a_frozen_batch_is_a_command_that_leaves_records(monkeypatch, capfd, tmp_path):
     freeze(monkeypatch, frame_rnn=(12,))
     monkeypatch.setattr(command, "judging_rows", lambda paper, kind: ["average"])
     settings = {"profile": "smoke", "out": tmp_path / "a folder", "device": "cpu", "again": "", "precision": ""}
@@ -124,9 +129,9 @@ def test_a_paper_that_has_changed_since_it_was_frozen_is_not_run(monkeypatch, ca
 
 
 @pytest.mark.parametrize(("status", "words"), [(-9, "killed by signal 9"), (2, "")])
-def test_a_row_that_fails_does_not_keep_the_others_from_running(status, words, monkeypatch, capsys):
+def test_a_seed_that_fails_does_not_keep_the_others_from_running(status, words, monkeypatch, capsys):
     monkeypatch.setattr(command.subprocess, "call", lambda arguments: status)
-    assert command._run_alone("02", "temporal.l10", 10) == 1
+    assert command._run_alone("02", ["temporal.l10"], 10) == 1
     assert words in capsys.readouterr().err
 
 
