@@ -15,6 +15,9 @@ networks = { study = "strings_tiny", paper = "strings" }
 c = "%: a third way"
 d = { meaning = "%: over all evenings", splits = 3 }
 
+[names]
+a = "the first way"
+
 [[table]]
 id = "1"
 title = "Two ways"
@@ -59,7 +62,8 @@ def puppets(networks=None, splits=None):
     """A paper without tables, for a `Selection`."""
     names = {"name": "puppets", "notebook": "02", "title": "Punch & Judy", "link": ""}
     sizes = {"networks": networks or {}, "splits": splits or {}}
-    return Paper(**names, **sizes, datasets=("world", "ucf101"), metrics={}, entries=(), claims=())
+    metrics = {name: f"%: {name}" for name in "abcdef"}
+    return Paper(**names, **sizes, datasets=("world", "ucf101"), metrics=metrics, entries=(), claims=())
 
 
 def one_claim(*statements, **written):

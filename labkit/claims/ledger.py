@@ -6,7 +6,8 @@ of a table has in ``paper`` the paper's cells ("-" where it leaves one empty), a
 beside them. A row without a metric says why; ``why`` of a table or figure holds for all of its rows that have none.
 
 A table has one ``unit``, or a list of one for each column, with which the meanings of its metrics begin; each meaning
-under ``[metrics]`` begins with its own.
+under ``[metrics]`` begins with its own. ``[names]`` has what a sentence calls a metric, where the words of the table
+would mislead without the table, as a row named after the paper's network does.
 
 Where columns are data sets, ``datasets`` names them (``{ oxford5k = "Oxford" }``) and ``ours`` may be one metric,
 measured on each; ``headings`` names columns for data sets that are not the paper's. ``splits = 3`` in a table, or in a
@@ -26,8 +27,9 @@ a margin that is not larger than what the paper calls equal. What no seed change
 They change only with a reason in the commit's message, and never after looking at the seeds that judge.
 
 ``[confirm]`` freezes a paper: its ``seeds``, from 10 on, judge it all together or not at all, measured with the
-versions ``study`` and ``world``, and in the ``precision`` where it is not float32. Seeds 0 to 2 were looked at while
-the lab was built; they stand beside it.
+versions ``study`` and ``world``, and in the ``precision`` where it is not float32. ``statements`` is the digest of the
+claims' statements: a ledger in which they have changed since cannot be read, and says so. Seeds 0 to 2 were looked at
+while the lab was built; they stand beside it.
 """
 
 import re
@@ -37,7 +39,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.claims.paper import Claim, Condition, Confirm, Entry, Paper, Row
+from labkit.claims.paper import Claim, Condition, Confirm, Entry, Paper, Row, digest
 from labkit.claims.statement import METRIC, ClaimsError, parse
 
 DEVELOPMENT = 1000  # seeds from here on shape the world and the recipes; they judge nothing
@@ -73,7 +75,7 @@ def _read(path: Path) -> Paper:
 
 def _paper(name: str, content: Any) -> Paper:
     optional = {"link": "", "datasets": [], "networks": {}, "metrics": {}, "table": [], "figure": [], "condition": []}
-    optional["confirm"] = {}
+    optional |= {"names": {}, "confirm": {}}
     fields = _take(content, name, {"notebook": str, "title": str, "claim": list}, optional)
     datasets = ("world", *fields["datasets"])
     entries = [
@@ -95,6 +97,8 @@ def _paper(name: str, content: Any) -> Paper:
         metrics |= condition.metrics
     if odd := [metric for metric in metrics if not re.fullmatch(METRIC, metric)]:
         raise ClaimsError(f"{name}: a metric is lower case, digits, '_' and '.'; got {odd[0]!r}")
+    if unknown := [metric for metric in fields["names"] if metric not in metrics]:
+        raise ClaimsError(f"{name}: names must be of its metrics; got {unknown[0]!r}")
     claims = tuple(_claim(name, claim) for claim in fields["claim"])
     for claim in claims:
         for metric in (metric for statement in (*claim.statements, *claim.also) for metric in statement.terms):
@@ -110,11 +114,12 @@ def _paper(name: str, content: Any) -> Paper:
         datasets=datasets,
         networks=fields["networks"],
         metrics=metrics,
+        names=fields["names"],
         splits={metric: counts for metric, counts in splits.items() if counts},
         entries=tuple(entry for entry, _ in entries),
         claims=claims,
         conditions=conditions,
-        confirm=_confirm(name, fields["confirm"]) if fields["confirm"] else None,
+        confirm=_confirm(name, fields["confirm"], digest(claims)) if fields["confirm"] else None,
     )
 
 
@@ -217,9 +222,10 @@ def _condition(paper: str, content: Any) -> Condition:
     return Condition(**{**fields, "values": tuple(f"{value:g}" for value in fields["values"])}, paper=paper)
 
 
-def _confirm(paper: str, content: Any) -> Confirm:
+def _confirm(paper: str, content: Any, statements: str) -> Confirm:
     place = f"{paper}, confirm"
-    fields = _take(content, place, {"seeds": list, "study": int, "world": int}, {"precision": ""})
+    required = {"seeds": list, "study": int, "world": int, "statements": str}
+    fields = _take(content, place, required, {"precision": ""})
     seeds = fields["seeds"]
     if odd := [seed for seed in seeds if type(seed) is not int or not FRESH <= seed < DEVELOPMENT]:
         raise ClaimsError(
@@ -229,7 +235,12 @@ def _confirm(paper: str, content: Any) -> Confirm:
         raise ClaimsError(f"{place}: seeds must be {ENOUGH} or more, each once; got {seeds}")
     if fields["precision"] not in ("", "bf16", "fp16"):
         raise ClaimsError(f'{place}: precision must be "bf16" or "fp16"; got {fields["precision"]!r}: none for float32')
-    return Confirm(tuple(seeds), fields["study"], fields["world"], fields["precision"])
+    if fields["statements"] != statements:
+        raise ClaimsError(
+            f"{place}: statements must be as they were when the batch was frozen, {fields['statements']!r}; got "
+            f"{statements!r}: undo what changed them, or freeze other seeds, which nobody has looked at"
+        )
+    return Confirm(tuple(seeds), fields["study"], fields["world"], fields["precision"], statements)
 
 
 def _claim(paper: str, content: Any) -> Claim:

@@ -1,8 +1,9 @@
 """What the ledger knows of a paper: its tables and figures, its metrics, its claims."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 
 from labkit.claims.statement import ClaimsError, Statement
 
@@ -37,6 +38,12 @@ class Claim:
     absent: str = ""
     also: tuple[Statement, ...] = ()
     counts: str = ""
+
+
+def digest(claims: Iterable[Claim]) -> str:
+    """Tells apart what claims rest on: another statement, margin, or mark that it does not count, another digest."""
+    lines = [(claim.id, *(one.text for one in claim.statements), claim.exact, claim.absent) for claim in claims]
+    return sha256(repr(lines).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -162,12 +169,14 @@ class Confirm:
         study: version of the study.
         world: version of the world.
         precision: of training, "bf16" or "fp16"; empty for float32.
+        statements: the `digest` of those that the batch judges, as they were when it was frozen.
     """
 
     seeds: tuple[int, ...]
     study: int
     world: int
     precision: str = ""
+    statements: str = ""
 
     @property
     def versions(self) -> tuple[int, int]:
@@ -191,6 +200,7 @@ class Paper:
         entries: its tables and figures.
         claims: none, where this is no paper but a table of the lab's own, whose rows have no cells of a paper.
         conditions: of the world, by name.
+        names: by metric, what a sentence calls it, where the words of its meaning would mislead.
         confirm: what judges its claims; None as long as nothing is frozen: then all records that count do.
     """
 
@@ -205,6 +215,7 @@ class Paper:
     entries: tuple[Entry, ...]
     claims: tuple[Claim, ...]
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     confirm: Confirm | None = None
 
     @cached_property

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from labkit.claims.paper import Paper
 from labkit.claims.statement import ClaimsError, Statement
 
+_SIGNS = {"+": " plus ", "-": " minus "}
+
 
 def name_of(metric: str, paper: Paper) -> str:
-    """What a metric is of, without its unit: the row of the table, and the column where it says something."""
+    """What a metric is of, without its unit: as the paper's ``names`` have it.
+
+    Else it is the row of the table, and the column where it says something.
+    """
+    if metric in paper.names:
+        return paper.names[metric]
     meaning = paper.metrics.get(metric, metric)
     return re.sub(r"^\([a-z]\) ", "", meaning.partition(": ")[2] or meaning)
 
@@ -26,26 +33,54 @@ def in_words(statement: Statement, differences: Sequence[float], paper: Paper, r
     """A sentence such as "A against B: 1.4 points more on average, more in 8 worlds of 10".
 
     Args:
-        statement: about two metrics in percent; of another one the text is kept.
+        statement: about metrics of the paper.
         differences: the value of each seed, at least one.
         paper: whose metrics they are.
         runs: what a seed is: in the lab's world it is another world.
     """
     mean = sum(differences) / len(differences)
-    than, sign = ("more", 1) if mean >= 0 else ("less", -1)
-    agree = sum(sign * value > 0 for value in differences)
-    agreed = f"{than} in {agree} of {len(differences)} {runs}"
-    left, right = ([metric for metric, factor in statement.terms.items() if factor == side] for side in (1, -1))
-    two = len(left) == len(right) == 1 and len(statement.terms) == 2 and not statement.constant
-    if not two or not all(paper.metrics.get(metric, "").startswith("%") for metric in statement.terms):
-        return f"{statement.text}: {mean:+.2f} on average, {agreed}"
-    first, second = _shortened(name_of(left[0], paper), name_of(right[0], paper))
-    return f"{first} against {second}: {abs(mean):.1f} points {than} on average, {agreed}"
+    sign = 1 if mean >= 0 else -1
+    agree = f"in {sum(sign * value > 0 for value in differences)} of {len(differences)} {runs}"
+    unit = unit_of(statement, paper)
+    amount = f"{abs(mean):.{2 if unit == 'pixels' else 1}f} {unit.rpartition(', ')[2]}".removesuffix(" count")
+    left, right = statement.text.rsplit(" ", 2)[0].split(f" {statement.sign} ")
+    if right == "0":
+        side = "above" if sign > 0 else "below"
+        return f"{_named(left, paper)}: {'-' if sign < 0 else ''}{amount} on average, {side} zero {agree}"
+    than = "more" if sign > 0 else "less"
+    return f"{_against(left, right, paper)}: {amount} {than} on average, {than} {agree}"
+
+
+def _against(left: str, right: str, paper: Paper) -> str:
+    """Both sides of a statement; what both names end in stands once, or not at all if it is the column of a table."""
+    if paper.metrics.keys() >= {left, right}:
+        first, second = _shortened(name_of(left, paper), name_of(right, paper))
+        shared = name_of(left, paper).split(": ")[first.count(": ") + 1 :] if left in paper.names else []
+        return ", ".join([f"{first} against {second}".replace(": ", ", "), *shared])
+    return f"{_named(left, paper)} against {_named(right, paper)}"
+
+
+def _named(side: str, paper: Paper) -> str:
+    """One side of a statement: a number, a metric, a mean or a sum of some."""
+    metrics, signs = re.split(r" [+-] ", side), re.findall(r" ([+-]) ", side)
+    share = f"{1 / len(metrics):g} * "
+    if len(metrics) > 1 and "-" not in signs and all(metric.startswith(share) for metric in metrics):
+        names = [name_of(metric.removeprefix(share), paper) for metric in metrics]
+        return f"the mean of {', '.join(_cut(name) for name in names[:-1])} and {_cut(names[-1])}"
+    names = [name_of(metric, paper).replace(" * ", " × ") for metric in metrics]
+    if len(names) == 2:
+        names[0] = _shortened(*names)[0]
+    rest = "".join(_SIGNS[sign] + name for sign, name in zip(signs, names[1:], strict=True))
+    return (names[0] + rest).replace(": ", ", ")
+
+
+def _cut(name: str) -> str:
+    return name.partition(": ")[0]
 
 
 def _shortened(first: str, second: str) -> tuple[str, str]:
-    """Two names without the columns at their ends that both share."""
+    """Two names without the parts at their ends that both share."""
     one, two = first.split(": "), second.split(": ")
     while len(one) > 1 and len(two) > 1 and one[-1] == two[-1]:
         one, two = one[:-1], two[:-1]
-    return ", ".join(one), ", ".join(two)
+    return ": ".join(one), ": ".join(two)

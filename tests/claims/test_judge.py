@@ -5,7 +5,8 @@ import torch
 from puppets import a_record, measured, one_claim, puppets, verdict
 
 from labkit import claims
-from labkit.claims import DECIDED, ClaimsError, Outcome, Selection, interval, ledger
+from labkit.claims import DECIDED, Check, ClaimsError, Outcome, Selection, interval, ledger
+from labkit.claims.judge import judge_all
 
 
 def test_the_interval_by_hand():
@@ -120,8 +121,20 @@ def test_a_frozen_batch_is_judged_whole_or_not_at_all():
     whole = part + batch([8], [1], [13])
     assert frozen(whole).outcome is Outcome.HOLDS
     assert frozen(whole).checks[0].seeds == 4
-    assert frozen(whole + explored).reason.endswith("over 4 seeds; explored +8.00 on 3 other seeds, the same sign")
+    seen = frozen(whole + batch([9, 7, 8], [1, 1, 0], [0, 1, 2])).reason
+    assert seen.endswith("over 4 seeds; explored +7.33 on 3 other seeds, the same sign, inside [+5.39, +9.28]")
+    seen = frozen(whole + explored).reason
+    assert seen.endswith("explored +8.00 on 3 other seeds, the same sign, outside [+8.00, +8.00]")
     assert frozen(whole + batch([1], [9], [0])).reason.endswith("explored -8.00 on 1 other seed, another sign")
+
+
+def test_a_frozen_batch_judges_nothing_of_a_claim_one_of_whose_statements_is_not_measured():
+    paper = replace(puppets(), confirm=claims.Confirm(**FROZEN))
+    both = one_claim("b > a by 1", "a > c by 1")
+    lines = batch([9, 9, 9, 8], [1, 1, 1, 1], [10, 11, 12, 13])
+    found = claims.verdict(both, lines, Selection(paper, version=5, world=2))
+    assert [check.outcome for check in found.checks] == [Outcome.REVERSED, Outcome.NOT_RUN]
+    assert (found.outcome, found.reason) == (Outcome.NOT_RUN, "no record of c")
 
 
 def test_a_frozen_batch_does_not_judge_another_version():
@@ -160,8 +173,22 @@ def test_of_a_fact_one_seed_is_enough_and_an_absent_condition_is_named():
     assert verdict(beside, lines).also[0].outcome is Outcome.NOT_RUN
     absent = verdict(one_claim("a > b by 1", absent="videos of minutes"), lines)
     assert (absent.outcome, absent.reason) == (Outcome.ABSENT, "the world lacks videos of minutes")
+    assert absent.plain()["reason"].startswith("the world lacks videos of minutes\n")
+    of_a_paper = replace(absent, claim=replace(absent.claim, paper="two_stream"))
+    assert "      the world lacks videos of minutes\n" in claims.report([of_a_paper])
     real = [replace(line, dataset="ucf101", world=0) for line in measured("a", 9, 9, 9) + measured("b", 1, 1, 1)]
     assert verdict(one_claim("a > b by 1", absent="videos"), real, dataset="ucf101").outcome is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(5, 0.7), (6, 0.8), (8, 1.0), (10, 1.1)])
+def test_the_spread_between_seeds_at_which_a_batch_decides_what_is_twice_what_counts(seeds, spread):
+    assert {len(paper.confirm.seeds) for paper in ledger().values() if paper.confirm} <= {5, 6, 8, 10}
+    both = claims.parse("a > b > c by 1")
+    values = 2 + spread * torch.randn(2000, 2, seeds, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = [judge_all([Check.of(one, row) for one, row in zip(both, pair, strict=True)]) for pair in values.tolist()]
+    alone = [both[0].judge(*interval(pair[0])) for pair in values.tolist()]
+    assert sum(outcome in DECIDED for outcome in alone) / len(alone) >= 0.79
+    assert sum(outcome in DECIDED for outcome in found) / len(found) >= 0.62  # both have to hold
 
 
 @pytest.mark.parametrize(
@@ -204,10 +231,10 @@ def test_other_profiles_data_and_development_seeds_do_not_count(other):
 def test_trials_on_part_of_a_set_are_neither_judged_nor_shown():
     trials = [replace(line, test=12, test_listed=3783) for line in measured("size.full", 9, 9, 9)]
     whole = measured("size.third", 1, 1, 1)
-    assert verdict(one_claim("size.full > size.third by 1"), trials + whole).reason == "no record of size.full"
+    claim, paper = one_claim("size.full > size.third by 1"), replace(ledger()["back_dropout"], confirm=None)
+    assert claims.verdict(claim, trials + whole, Selection(paper)).reason == "no record of size.full"
     all_clips = [replace(line, test=3783) for line in trials]
-    assert verdict(one_claim("size.full > size.third by 1"), all_clips + whole).outcome is Outcome.HOLDS
-    paper = replace(ledger()["back_dropout"], confirm=None)
+    assert claims.verdict(claim, all_clips + whole, Selection(paper)).outcome is Outcome.HOLDS
     table = next(entry for entry in paper.entries if entry.id == "table 2")
     rows = claims.beside(table, trials + whole, Selection(paper))
     shown = {row["name"]: row["ours"][1] for row in rows}
@@ -236,6 +263,9 @@ def test_a_refuted_claim_wants_a_cause():
     told = one_claim("a > b by 1", cause="the world is too small")
     assert verdict(told, lines).plain()["cause"] == "the world is too small"
     assert "cause" not in verdict(told, []).plain()  # nothing to explain yet
+    holds = verdict(one_claim("b > a by 1", cause="the world is too small"), lines)
+    assert holds.outcome is Outcome.HOLDS
+    assert "cause" not in holds.plain()
     real = measured("a", 1, 1, 1, dataset="ucf101") + measured("b", 9, 9, 9, dataset="ucf101")
     elsewhere = verdict(one_claim("a > b by 1", cause="the world is too small"), real, dataset="ucf101")
     assert elsewhere.outcome is Outcome.REVERSED

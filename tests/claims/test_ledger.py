@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -162,9 +163,32 @@ def test_reading_by_hand(tmp_path):
     assert (table.id, figure.id, figure.shows) == ("table 1", "figure 1", "A stage.")
     assert paper.claims[0].statements == tuple(parse("a > b by 1"))
     assert paper.confirm is None
-    frozen = LEDGER.replace("[metrics]", "[confirm]\nseeds = [10, 12, 11]\nstudy = 5\nworld = 2\n[metrics]")
-    (tmp_path / "puppets.toml").write_text(frozen)
-    assert load(tmp_path)["puppets"].confirm == claims.Confirm((10, 12, 11), study=5, world=2)
+    assert paper.names == {"a": "the first way"}
+
+
+def freeze(ledger, **changes):
+    fields = {"seeds": [10, 12, 11], "study": 5, "world": 2, "statements": ""} | changes
+    lines = (f"{name} = {json.dumps(value)}" for name, value in fields.items())
+    return ledger.replace("[metrics]", "\n".join(["[confirm]", *lines, "[metrics]"]))
+
+
+def test_a_frozen_batch_judges_the_statements_that_it_was_frozen_with(tmp_path):
+    path = tmp_path / "puppets.toml"
+    path.write_text(freeze(LEDGER))
+    with pytest.raises(ClaimsError, match="statements must be as they were when the batch was frozen") as caught:
+        load(tmp_path)
+    digest = re.search("got '(.*?)'", str(caught.value))[1]
+    frozen = freeze(LEDGER, statements=digest)
+    path.write_text(frozen)
+    assert load(tmp_path)["puppets"].confirm == claims.Confirm((10, 12, 11), study=5, world=2, statements=digest)
+    harmless = ('says = "One is better."', 'says = "One is better, as it seems."\nalso = ["a > b by 2"]')
+    path.write_text(frozen.replace(*harmless))
+    assert load(tmp_path)["puppets"].confirm
+    for old, new in (("a > b by 1", "a > b by 2"), ("p.better", "p.best"), ('by 1"]', 'by 1"]\nexact = true')):
+        assert frozen.count(old) == 1
+        path.write_text(frozen.replace(old, new))
+        with pytest.raises(ClaimsError, match=f"frozen, '{digest}'; got '"):
+            load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +214,7 @@ def test_reading_by_hand(tmp_path):
         (', paper = ["fast", 2]', "", "puppets, table 1, row 2: 'paper' is missing; only tables of the lab's own"),
         ('c = "%: a third way"', 'a = "%: again"', "a stands in a table and under metrics"),
         ('c = "%: a third way"', 'C = "%: a third way"', "a metric is lower case"),
+        ('"the first way"', '"a way"\nz = "none"', "puppets: names must be of its metrics; got 'z'"),
         ("[metrics]", 'marionettes = "none"\n[metrics]', "puppets: unknown field 'marionettes'; known are notebook"),
         ("[[figure]]", "[[figure", "puppets.toml must be TOML; .*line"),
         (
@@ -204,12 +229,12 @@ def test_reading_by_hand(tmp_path):
         ('"the world\'s stage"', '["seats", "a", "b"]', "headings of world must be one where columns are data sets"),
         ('"-"], ours = "e"', '"-"], ours = ["", "e", "f"]', "ours must be the same metric for all data sets"),
         *(
-            ("[metrics]", f"[confirm]\nseeds = {seeds}\nstudy = 5\nworld = 2\n[metrics]", message)
+            ("[metrics]", freeze("[metrics]", seeds=seeds), message)
             for seeds, message in (
-                ("[2, 10, 11]", "puppets, confirm: seeds must be from 10 to 999, others were looked at; got 2"),
-                ("[10, 11, 1000]", "got 1000"),
-                ("[10, 11]", "seeds must be 3 or more, each once"),
-                ("[10, 10, 11]", "seeds must be 3 or more, each once"),
+                ([2, 10, 11], "puppets, confirm: seeds must be from 10 to 999, others were looked at; got 2"),
+                ([10, 11, 1000], "got 1000"),
+                ([10, 11], "seeds must be 3 or more, each once"),
+                ([10, 10, 11], "seeds must be 3 or more, each once"),
             )
         ),
     ],

@@ -1,5 +1,6 @@
 """Statements as sentences, with the names that tables have."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,13 @@ PAPER = replace(
         "a": "% accuracy: (b) ten fields: accuracy",
         "b": "% accuracy: one field: accuracy",
         "c": "% accuracy: one field: recall",
-        "d": "megabytes",
+        "d": "pixels: a small model",
+        "e": "pixels: a large one",
+        "f": "count: layers run",
+        "g": "%: as the table has it",
+        "h": "%: likewise",
     },
+    names={"g": "the third way: in a small set", "h": "a fourth: in a small set"},
 )
 
 
@@ -29,10 +35,41 @@ PAPER = replace(
             (3, 3, 3),
             "ten fields, accuracy against one field, recall: 3.0 points more on average, more in 3 of 3 worlds",
         ),
-        ("a > d by 1", (3, 3, 3), "a > d by 1: +3.00 on average, more in 3 of 3 worlds"),
-        ("a > 5 by 1", (3, 3, 3), "a > 5 by 1: +3.00 on average, more in 3 of 3 worlds"),
-        ("a - b > c by 1", (3, 3, 3), "a - b > c by 1: +3.00 on average, more in 3 of 3 worlds"),
-        ("2 * a > b by 1", (3, 3, 3), "2 * a > b by 1: +3.00 on average, more in 3 of 3 worlds"),
+        (
+            "d > e by 1",
+            (3, 3, 3),
+            "a small model against a large one: 3.00 pixels more on average, more in 3 of 3 worlds",
+        ),
+        ("f ~ 0 within 0", (0, 0), "layers run: 0.0 on average, above zero in 0 of 2 worlds"),
+        ("a > 5 by 1", (3, 3, 3), "ten fields, accuracy against 5: 3.0 points more on average, more in 3 of 3 worlds"),
+        ("a > 0 by 1", (3, -9, -9), "ten fields, accuracy: -5.0 points on average, below zero in 2 of 3 worlds"),
+        (
+            "90 > a by 1",
+            (3, 3, 3),
+            "90 against ten fields, accuracy: 3.0 points more on average, more in 3 of 3 worlds",
+        ),
+        (
+            "a - b > c - g by 1",
+            (3, 3, 3),
+            "ten fields minus one field, accuracy against one field, recall minus the third way, in a small set: "
+            "3.0 points more on average, more in 3 of 3 worlds",
+        ),
+        (
+            "0.5 * a + 0.5 * b > g by 1",
+            (3, 3, 3),
+            "the mean of ten fields and one field against the third way, in a small set: 3.0 points more on average, "
+            "more in 3 of 3 worlds",
+        ),
+        (
+            "g > h by 1",
+            (3,),
+            "the third way against a fourth, in a small set: 3.0 points more on average, more in 1 of 1 worlds",
+        ),
+        (
+            "h > c by 1",
+            (3,),
+            "a fourth, in a small set against one field, recall: 3.0 points more on average, more in 1 of 1 worlds",
+        ),
     ],
 )
 def test_sentences_by_hand(statement, differences, sentence):
@@ -49,24 +86,41 @@ def test_on_real_data_a_seed_is_no_world():
 def test_words_come_before_the_numbers():
     found = verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 5, 5, 5))
     words, _, numbers = found.plain()["reason"].partition(" (")
-    assert words == "a > b by 1: +4.00 on average, more in 3 of 3 worlds"  # of metrics without a meaning
+    assert words == "a against b: 4.0 points more on average, more in 3 of 3 worlds"
     assert numbers.startswith("a > b by 1: +4.00 [+4.00, +4.00] over 3 seeds")
 
 
-def test_every_metric_of_a_claim_has_a_name_without_its_unit():
+STATEMENTS = [
+    pytest.param(paper, statement, id=f"{claim.id}, {statement.text}")
+    for paper in ledger().values()
+    for claim in paper.claims
+    for statement in (*claim.statements, *claim.also)
+]
+
+
+@pytest.mark.parametrize(("paper", "statement"), STATEMENTS)
+def test_every_statement_makes_a_sentence_that_needs_no_table(paper, statement):
+    names = [name_of(metric, paper) for metric in statement.terms]
+    assert len(set(names)) == len(names), names
+    sentence = in_words(statement, [1.0], paper)
+    misleading = re.search(r"%: |\([a-z]\) |likewise|Theirs|VGG-16|ResNet-\d|CNN-M|HII|, accuracy", sentence)
+    assert not misleading, sentence
+    assert not any(metric in sentence for metric in statement.terms if "." in metric), sentence
+
+
+def test_no_two_statements_of_a_claim_make_the_same_sentence():
     for paper in ledger().values():
         for claim in paper.claims:
-            for statement in (*claim.statements, *claim.also):
-                for metric in statement.terms:
-                    name = name_of(metric, paper)
-                    assert name.strip(), metric
-                    assert not name.startswith(("%: ", "(a) ")), metric
+            made = {}
+            for one in (*claim.statements, *claim.also):
+                sentence = in_words(one, [1.0], paper)
+                assert made.setdefault(sentence, one.terms) == one.terms, sentence
 
 
 def test_a_difference_has_the_unit_that_the_meaning_of_its_metrics_begins_with():
     paper = replace(PAPER, metrics=PAPER.metrics | {"e": "cosine x 100 of neighbours", "f": "Hit@1"})
     texts = ("a > b by 1", "a > 50 by 1", "d > 3 by 1", "e > 2 by 1")
-    assert [unit_of(*parse(text), paper) for text in texts] == ["points", "points", "megabytes", "cosine, hundredths"]
+    assert [unit_of(*parse(text), paper) for text in texts] == ["points", "points", "pixels", "cosine, hundredths"]
     with pytest.raises(ClaimsError, match="must begin with its unit; got 'Hit@1'"):
         unit_of(*parse("f > 2 by 1"), paper)
 
