@@ -60,14 +60,17 @@ def _section(paper: claims.Paper) -> str:
         if before and before.outcome is not Outcome.NOT_RUN:
             said = "; ".join(_reasons(before))
             lines.append(f": Seen before, on seeds that judge nothing: *{before.outcome}*. {_text(said)}.")
-        if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
+        if verdict.cause:
             lines.append(f": Cause: {_text(verdict.cause)}")
+        if claim.counts:
+            lines.append(f": What counts: {_text(claim.counts)}")
         lines.append("")
     return "\n".join(lines)
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    reasons = dict.fromkeys(check.words or check.reason for check in verdict.checks if check.reason)
+    reasons = dict.fromkeys(check.words or check.reason for check in verdict.checks)
+    reasons = {verdict.absent: None} | reasons if verdict.absent else reasons
     return [reason for reason in reasons if not reason.startswith("no record of")]  # names that only the ledger knows
 
 

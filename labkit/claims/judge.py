@@ -58,7 +58,9 @@ class Check:
         values = tuple(differences)
         mean, low, high = interval(values) if len(values) > 1 else 3 * values
         reason = f"{statement.text}: {mean:+.2f} [{low:+.2f}, {high:+.2f}] over {_seeds(len(values))}"
-        return cls(statement, statement.judge(mean, low, high), len(values), mean, low, high, reason, values)
+        outcome = statement.judge(mean, low, high)
+        reason += ", too wide to tell" * (outcome is Outcome.UNCERTAIN)
+        return cls(statement, outcome, len(values), mean, low, high, reason, values)
 
     @property
     def told(self) -> str:
@@ -84,23 +86,31 @@ class Verdict:
 
     @property
     def cause(self) -> str:
-        """The written cause, which is about the world; empty for other data sets."""
-        return self.claim.cause if self.dataset == "world" else ""
+        """The written cause, where the world speaks against the claim or lacks what it is about; else empty."""
+        due = self.dataset == "world" and self.outcome in (*_AGAINST, Outcome.ABSENT)
+        return self.claim.cause if due else ""
 
     @property
     def lacks_cause(self) -> bool:
         """Whether a written cause is due: the world's records speak against the claim, and the ledger is silent."""
-        against = (Outcome.LEVEL, Outcome.LEANS_AGAINST, Outcome.REVERSED)
-        return self.dataset == "world" and self.outcome in against and not self.claim.cause
+        return self.dataset == "world" and self.outcome in _AGAINST and not self.claim.cause
+
+    @property
+    def absent(self) -> str:
+        """What the world lacks, in a sentence, if that is the outcome; else empty."""
+        return self.reason if self.outcome is Outcome.ABSENT else ""
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         measured = [check for check in self.also if not math.isnan(check.mean)]
-        lines = [check.told for check in self.checks] + [f"beside it: {check.told}" for check in measured]
-        reason = "\n".join(dict.fromkeys(lines))
+        lines = [
+            self.absent,
+            *(check.told for check in self.checks),
+            *(f"beside it: {check.told}" for check in measured),
+        ]
+        reason = "\n".join(dict.fromkeys(filter(None, lines)))
         plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
-        late = self.outcome in (Outcome.STALE, Outcome.NOT_RUN)
-        return plain | ({"cause": self.cause} if self.cause and not late else {})
+        return plain | ({"cause": self.cause} if self.cause else {})
 
 
 def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> Verdict:
@@ -113,8 +123,9 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
 
     Returns:
         *the other way round*, *level*, *not yet run*, *stale*, *leans against it*, *can't tell here* or *leans to it*
-        if one statement is, in this order; else *holds*. *Condition absent* where the ledger says that the world lacks
-        what the claim is about.
+        if one statement is, in this order; else *holds*. Of a frozen batch *not yet run* goes before all others: it
+        judges once it is complete. *Condition absent* where the ledger says that the world lacks what the claim is
+        about.
     """
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
@@ -128,7 +139,8 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
 
     checks = _shared_risk([checked(statement, claim.exact) for statement in claim.statements])
     also = tuple(checked(statement) for statement in claim.also)
-    worst = _worst(checks)
+    due = [check for check in checks if selection.frozen and check.outcome is Outcome.NOT_RUN]
+    worst = _worst(due or checks)
     if claim.absent and selection.dataset == "world":
         return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset, also)
     return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset, also)
@@ -142,6 +154,8 @@ def judge_all(checks: Sequence[Check]) -> Outcome:
 def _worst(checks: Sequence[Check]) -> Check:
     return min(checks, key=lambda check: _SEVERITY.index(check.outcome))
 
+
+_AGAINST = (Outcome.LEVEL, Outcome.LEANS_AGAINST, Outcome.REVERSED)
 
 _SEVERITY = (
     Outcome.REVERSED,
@@ -204,6 +218,9 @@ def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[s
     if before := differences(statement, explored):
         mean = fmean(before)
         both = f"{mean:+.2f} on {_seeds(len(before), 'other ')}, {_signs(mean, check.mean)}"
+        if len(before) > 1:
+            _, low, high = interval(before)
+            both += f", {'inside' if low <= check.mean <= high else 'outside'} [{low:+.2f}, {high:+.2f}]"
         check = replace(check, reason=f"{check.reason}; explored {both}")
     return check
 

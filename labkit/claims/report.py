@@ -33,12 +33,13 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
             lines += ["", f"{ledger()[paper].notebook}  {ledger()[paper].title}"]
         head = f"  {SYMBOLS[verdict.outcome]} {verdict.claim.id:{widest}}  {verdict.outcome:{len(Outcome.REVERSED)}}  "
         lines.append(head + shorten(verdict.claim.says, width - len(head), placeholder=" …"))
+        lines += [f"      {verdict.absent}"] * bool(verdict.absent)
         if any(check.outcome is not Outcome.NOT_RUN or check.seeds for check in verdict.checks):
             lines += [f"      {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.checks]
             lines += [
                 f"      beside it: {SYMBOLS[check.outcome]} {check.reason}" for check in verdict.also if check.seeds
             ]
-        if verdict.outcome not in (Outcome.HOLDS, Outcome.STALE, Outcome.NOT_RUN) and verdict.cause:
+        if verdict.cause:
             lines += wrap(f"cause: {verdict.cause}", width, initial_indent=6 * " ", subsequent_indent=13 * " ")
     counting = [verdict for verdict in verdicts if not verdict.claim.exact]
     counts = Counter(verdict.outcome for verdict in counting)
@@ -48,8 +49,8 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
     if judged := sum(counts[outcome] for outcome in SYMBOLS if outcome not in _UNJUDGED):
         decided = sum(counts[outcome] for outcome in DECIDED)
         lines.append(
-            f"{judged} were judged, each at a risk of {RISK:.0%} to be decided wrongly, and {decided} of them are "
-            f"decided: expect at most {RISK * judged:.1f} of these to be wrong"
+            f"{judged} were judged, each at a risk of {RISK:.0%} to be decided wrongly, and {decided} of them "
+            f"{'is' if decided == 1 else 'are'} decided: expect at most {RISK * judged:.1f} of these to be wrong"
         )
     if due := [verdict.claim.id for verdict in verdicts if verdict.lacks_cause]:
         lines.append(f'A written cause is missing in labkit/claims for {", ".join(due)}: add cause = "..."')

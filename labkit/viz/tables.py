@@ -30,6 +30,17 @@ OUTCOMES = {
     "not yet run": ("·", "#E3E6EB"),
 }
 
+_MEANINGS = {
+    "leans to it": "most likely as it says, not certain",
+    "level": "no difference that counts",
+    "leans against it": "not as far as it says, or the opposite, and not certain",
+    "the other way round": "what should be better is worse, or what should be equal is not",
+    "can't tell here": "the seeds that were measured do not decide it",
+    "condition absent": "it is about something that the world does not have",
+    "stale": "measured with an earlier version",
+    "not yet run": "nothing is judged before all seeds are measured",
+}
+
 # & stands for the table, twice by its class: so these rules outweigh JupyterLab's own for tables and lists.
 _STYLE = """
 & { --ink: var(--jp-content-font-color1, #22262B); --quiet: color-mix(in srgb, var(--ink) 70%, transparent);
@@ -147,7 +158,7 @@ def paper_table(
     shown = [at for at in range(len(ours)) if any(not _missing(row["ours"][at]) for row in rows)]
     whose = any(not _missing(cell) for row in rows for cell in row["paper"])  # else a table of the lab's own
     remarks = [f'<p class="note">{escape(text)}</p>' for text in (_seeds(rows), note) if text]
-    claims = f'<ul aria-label="Claims">{"".join(map(_verdict, verdicts))}</ul>' if verdicts else ""
+    claims = f'<ul aria-label="Claims">{"".join(map(_verdict, verdicts))}</ul>{_legend(verdicts)}' if verdicts else ""
     heading = f"{escape(title)}{_small(', '.join(filter(None, (where, unit))))}"
     return Table(
         f'<div class="labkit-table"><style>{_STYLE}</style>'
@@ -176,7 +187,7 @@ def claims_list(verdicts: Sequence[Mapping[str, str]], *, title: str, where: str
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in OUTCOMES if name in outcomes) or "no claims"
     return Table(
         f'<div class="labkit-table"><style>{_STYLE}</style><p><b>{escape(title)}</b>: {counts}<br>{_small(where)}</p>'
-        f'<ul aria-label="{escape(title)}">{items}</ul></div>'
+        f'<ul aria-label="{escape(title)}">{items}</ul>{_legend(verdicts)}</div>'
     )
 
 
@@ -310,6 +321,13 @@ def _verdict(told: Mapping[str, str]) -> str:
     lines = [*told.get("reason", "").split("\n"), f"Why: {told['cause']}" if told.get("cause") else ""]
     measured = "".join(f'<span class="measured">{escape(line)}</span>' for line in lines if line)
     return f'<li style="border-color: {colour}"><span>{says}</span>{measured}</li>'
+
+
+def _legend(verdicts: Sequence[Mapping[str, str]]) -> str:
+    """What the outcomes mean that are met, but for *holds*, which says it."""
+    met = {told["outcome"] for told in verdicts}
+    words = "; ".join(f"{OUTCOMES[name][0]} {name}: {text}" for name, text in _MEANINGS.items() if name in met)
+    return f'<p class="note">{escape(words)}.</p>' if words else ""
 
 
 def _small(text: str) -> str:
