@@ -130,12 +130,12 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
     thawed = _thawed(selection)
-    explored = selection.exploration().values(measured) if selection.frozen else {}
+    before = [record for record in measured if selection.frozen and selection.exploration().counts(record)]
 
     def checked(statement: Statement, exact: bool = False) -> Check:
         constant = exact and len(set(differences(statement, fresh))) == 1
         found = _check(statement, 1 if constant else selection.enough, thawed, fresh, every)
-        return _beside(found, selection, explored)
+        return _beside(found, selection, before)
 
     checks = _shared_risk([checked(statement, claim.exact) for statement in claim.statements])
     also = tuple(checked(statement) for statement in claim.also)
@@ -204,8 +204,8 @@ def _check(
     return Check.of(statement, paired)
 
 
-def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[str, float]]) -> Check:
-    """With words, the paper's own difference, if its tables have one, and what other seeds had said before."""
+def _beside(check: Check, selection: Selection, before: Sequence[Record]) -> Check:
+    """With words, the paper's own difference, if its tables have one, and what records of other seeds said before."""
     if math.isnan(check.mean):
         return check
     statement, paper = check.statement, selection.paper
@@ -215,11 +215,12 @@ def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[s
         check = replace(check, paper=statement.difference(paper.numbers))
         where = "" if check.finds_the_papers else ", outside"
         check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
-    if before := differences(statement, explored):
-        mean = fmean(before)
-        both = f"{mean:+.2f} on {_seeds(len(before), 'other ')}, {_signs(mean, check.mean)}"
-        if len(before) > 1:
-            _, low, high = interval(before)
+    of_it = [record for record in before if record.metric in statement.terms]
+    if explored := differences(statement, selection.exploration().values(of_it)):
+        mean, earlier = fmean(explored), " of earlier versions" * any(map(selection.is_stale, of_it))
+        both = f"{mean:+.2f} on {_seeds(len(explored), 'other ')}{earlier}, {_signs(mean, check.mean)}"
+        if len(explored) > 1:
+            _, low, high = interval(explored)
             both += f", {'inside' if low <= check.mean <= high else 'outside'} [{low:+.2f}, {high:+.2f}]"
         check = replace(check, reason=f"{check.reason}; explored {both}")
     return check

@@ -125,6 +125,8 @@ def test_a_frozen_batch_is_judged_whole_or_not_at_all():
     assert seen.endswith("over 4 seeds; explored +7.33 on 3 other seeds, the same sign, inside [+5.39, +9.28]")
     seen = frozen(whole + explored).reason
     assert seen.endswith("explored +8.00 on 3 other seeds, the same sign, outside [+8.00, +8.00]")
+    seen = frozen(whole + [replace(line, version=4) for line in explored]).reason
+    assert "explored +8.00 on 3 other seeds of earlier versions, the same sign" in seen
     assert frozen(whole + batch([1], [9], [0])).reason.endswith("explored -8.00 on 1 other seed, another sign")
 
 
