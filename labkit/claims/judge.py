@@ -64,8 +64,13 @@ class Check:
 
     @property
     def told(self) -> str:
-        """The words, where there are any, then the reason."""
-        return f"{self.words} ({self.reason})" if self.words else self.reason
+        """The words, where there are any, with the interval and the paper's number; else the reason."""
+        if not self.words:
+            return self.reason
+        places = 1 if self.statement.margin >= 1 else 2
+        beside = "" if self.paper is None else f"; the paper's {self.paper:+.{places}f}"
+        sentence = self.words[0].upper() + self.words[1:]
+        return f"{sentence} ({self.low:+.{places}f} to {self.high:+.{places}f}{beside})"
 
     @property
     def finds_the_papers(self) -> bool:
@@ -102,15 +107,15 @@ class Verdict:
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
-        measured = [check for check in self.also if not math.isnan(check.mean)]
-        lines = [
-            self.absent,
-            *(check.told for check in self.checks),
-            *(f"beside it: {check.told}" for check in measured),
-        ]
-        reason = "\n".join(dict.fromkeys(filter(None, lines)))
-        plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says, "reason": reason}
-        return plain | ({"cause": self.cause} if self.cause else {})
+        lines = {
+            "reason": [self.absent, *(check.told for check in self.checks)],
+            "numbers": [check.reason for check in self.checks if check.words]
+            + [f"beside it: {check.reason}" for check in self.also if not math.isnan(check.mean)],
+            "cause": [self.cause],
+        }
+        texts = {name: "\n".join(dict.fromkeys(filter(None, parts))) for name, parts in lines.items()}
+        plain = {"id": self.claim.id, "outcome": str(self.outcome), "says": self.claim.says}
+        return plain | {name: text for name, text in texts.items() if text}
 
 
 def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> Verdict:

@@ -76,6 +76,10 @@ _STYLE = """
 & li { border-left: 4px solid; padding: 3px 0 3px 12px; margin: 0 0 8px; }
 & li > span { color: var(--ink); display: block; }
 & li > span.measured { font-size: 12px; color: var(--quiet); }
+& li > details { font-size: 12px; color: var(--quiet); margin: 0; }
+& li > details > summary { cursor: pointer; }
+& li > details > summary:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; }
+& li > details > span { display: block; padding-left: 14px; overflow-wrap: anywhere; }
 & li code { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace; background: none; color: var(--quiet);
   padding: 0; border: 0; }
 & .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
@@ -137,7 +141,7 @@ def paper_table(
         where: section and table of the paper.
         note: what a reader should know, in a sentence below.
         verdicts: for each claim ``id``, ``outcome`` (one of `OUTCOMES`), ``says``; optionally ``reason``, a line a
-            statement, and ``cause``.
+            statement, ``cause``, and ``numbers``, lines that unfold.
 
     Raises:
         ValueError: no title, no rows, a row whose cells do not fit the columns, a row with neither ours nor a reason,
@@ -320,6 +324,9 @@ def _verdict(told: Mapping[str, str]) -> str:
     says = f"<b>{sign} {escape(told['outcome'])}</b>: {escape(told['says'])} <code>{escape(told['id'])}</code>"
     lines = [*told.get("reason", "").split("\n"), f"Why: {told['cause']}" if told.get("cause") else ""]
     measured = "".join(f'<span class="measured">{escape(line)}</span>' for line in lines if line)
+    if numbers := told.get("numbers"):
+        spans = "".join(f"<span>{escape(line)}</span>" for line in numbers.split("\n"))
+        measured += f"<details><summary>In numbers</summary>{spans}</details>"
     return f'<li style="border-color: {colour}"><span>{says}</span>{measured}</li>'
 
 

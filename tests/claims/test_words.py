@@ -85,9 +85,16 @@ def test_on_real_data_a_seed_is_no_world():
 
 def test_words_come_before_the_numbers():
     found = verdict(one_claim("a > b by 1"), measured("a", 9, 9, 9) + measured("b", 5, 5, 5))
-    words, _, numbers = found.plain()["reason"].partition(" (")
-    assert words == "a against b: 4.0 points more on average, more in 3 of 3 worlds"
-    assert numbers.startswith("a > b by 1: +4.00 [+4.00, +4.00] over 3 seeds")
+    told = found.plain()
+    assert told["reason"] == "A against b: 4.0 points more on average, more in 3 of 3 worlds (+4.0 to +4.0)"
+    assert told["numbers"] == "a > b by 1: +4.00 [+4.00, +4.00] over 3 seeds"
+    (check,) = found.checks
+    assert replace(check, paper=13.69, low=-0.1).told.endswith("worlds (-0.1 to +4.0; the paper's +13.7)")
+    finer = replace(check.statement, margin=0.5)
+    assert replace(check, statement=finer, low=-0.1).told.endswith("worlds (-0.10 to +4.00)")
+    empty = verdict(one_claim("a > b by 1"), [])
+    assert empty.plain()["reason"] == "no record of a, b"
+    assert "numbers" not in empty.plain()
 
 
 STATEMENTS = [
