@@ -27,7 +27,7 @@
 # - how 100 visual words turn them into one vector: VLAD, equation (2.1), step by step;
 # - which layer finds a place again, at two sizes of the photo (Figure 2.2);
 # - which patches look alike to a layer: click on one and see its neighbours (Figures 2.3 and 2.4);
-# - what a descriptor gains from two scales, what it loses in few dimensions, and how it compares with pooling and with
+# - what a descriptor gains from two scales, what few dimensions cost it, and how it compares with pooling and with
 #   SIFT, the features of the time before networks (Tables 2.2 and 2.3).
 #
 # **To know beforehand**: what a convolution and a feature map are. No earlier notebook is needed.
@@ -355,7 +355,7 @@ study.measure("layers.scale1", "layers.scale2")  # best: chosen on other queries
 # %% [markdown]
 # > All values are in percent; after ± stands the standard error over the queries. `layer.best` and `scale2.best` are the
 # > mAP of the best layer at scale 1 and 2. *depth* is how far up it lies, from 0 (first) to 100 (last). Where a curve is
-# > flat, depth jumps from seed to seed; *centre* is the mean depth of all layers, weighted by their mAP, and does not.
+# > flat, depth can jump from seed to seed; *centre* is the mean depth of all layers, weighted by their mAP, and does not.
 #
 # The paper's numbers beside ours. Compare rows only if both are live or both are recorded: a study searches among more
 # photos, which is harder. Below the table stand the paper's claims that rest on it. A claim *holds* if the whole interval of
@@ -515,7 +515,7 @@ show(vlad.PCAWhitening.__call__, docstring=False)
 # > Whitening learns how descriptors vary, so it needs many more photos than it keeps dimensions. The thesis does not say
 # > which photos it used. A study adds 600 photos of other houses; a lesson keeps fewer dimensions.
 #
-# **Predict:** how many points of mAP does this layer lose if so few dimensions are kept?
+# **Predict:** how many points of mAP does this layer lose, or gain, if so few dimensions are kept?
 
 # %%
 short = study.shortened(both_scales)

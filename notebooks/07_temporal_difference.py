@@ -362,7 +362,7 @@ board.table("figure 5.3", claimed=("tdn.cam", "tdn.background"))
 
 # %% [markdown]
 # > *Chance* is how often a random cell would hit. Compare the two subnetworks on all pairs, then family by family. If the
-# > image subnetwork looked at the background, it would hit less where the background tells the class. Our puppets always
+# > image subnetwork looked at the background, it would hit less where the background tells the class than the other one does there. Our puppets always
 # > stand near the middle, and the tool of an appearance pair is in the hand that moves: "appearance" and "motion" can lie
 # > at the same location.
 #
@@ -409,8 +409,8 @@ study.second.test.classes
 board.table("table 5.2", claimed=("tdn.second",))
 
 # %% [markdown]
-# > **The thesis** gains 3.9 points on frames. Here no action is another one turned round, and of those the gain on the first
-# > set is made: a TSN can hardly tell them apart, and elsewhere the TDN has little to add.
+# > **The thesis** gains 3.9 points on frames. Here no action is another one reversed, and most of the gain on the first set is
+# > made on those, which a TSN can hardly tell apart.
 #
 # ## 5.4.3.3 · Every class as a search (Table 5.3)
 #
@@ -457,8 +457,8 @@ show(td.Convolved.forward, td.Gated.forward, docstring=False)
 board.table("table mixing", claimed=("tdn.mixing",))
 
 # %% [markdown]
-# > How they are initialised is not said. If they start as the plain sum, a short training hardly leaves it, and "no
-# > difference" is nearly true by construction; so a study also starts them at random. The last row tries the other reading of
+# > How they are initialised is not said. If they start as the plain sum, one would expect a short training to stay near
+# > it, and "no difference" to be nearly true by construction; so a study also starts them at random. The last row tries the other reading of
 # > where the image subnetwork starts: from stills, not from a trained TSN. It lacks the first TSN's training, too, so a lower
 # > number need not be due to where it starts. ("Not yet run" says that there is no record so far.)
 #

@@ -24,7 +24,7 @@
 # - what fine-tuning changes in a network, drawn on its weights (Figure 2);
 # - how misclassified images name neurons that are to blame: one vote by hand, then all of them (Figure 3);
 # - whether the method finds culprits where we have planted some;
-# - how much of its gain remains beside two controls that the paper does not have;
+# - whether a gain remains beside two controls that the paper does not have;
 # - which layers, how many neurons, how many images (Tables 1 and 2), class by class (Figures 4 and 5).
 #
 # The method is one idea, quickly told. The larger part of this lesson is about a question that every new method has to
@@ -440,8 +440,8 @@ figures.source_class(study.misleading(), "hammer")
 # %% [markdown]
 # Only the last layer learns on top of it, from four clips of each of the six actions that have a home. They are filmed
 # anywhere, so nothing in them says that the source was wrong; at the test everybody is at home. The control is a source task
-# that was filmed anywhere, too. **Predict:** how many clips does the bias cost? Are they taken for the look-alike? And who
-# gives them back: NB-TL, or as many neurons dropped at random?
+# that was filmed anywhere, too. **Predict:** how many clips does the bias cost? Are they taken for the look-alike? Does
+# NB-TL give them back, or do as many neurons dropped at random, or neither?
 
 # %%
 board.condition("bias", start=-1)
@@ -468,7 +468,7 @@ board.table("table 3")
 # - A gain is worth what it is compared with: give the baseline the same time, and let the choice beat a random one.
 # - A point on a few hundred clips is not a finding. Say how much chance alone can do.
 #
-# **Predict:** which gain is left once dropping at random and training for as long stand beside it? What this run says, and
+# **Predict:** is any gain left once dropping at random and training for as long stand beside it? What this run says, and
 # what became of the claims over several seeds:
 
 # %%

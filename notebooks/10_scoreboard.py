@@ -100,8 +100,8 @@ viz.verdict_tiles(
 
 # %% [markdown]
 # > A claim that does not hold here is not refuted. It was made about other videos and larger networks; the sections below
-# > give the cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile only leans, the
-# > effect is often there, and smaller than the noise of a few seeds.
+# > give the cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile leans *to* a
+# > claim, the effect may be there, and smaller than the noise of a few seeds.
 #
 # ## Where everything is
 #

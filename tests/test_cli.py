@@ -41,7 +41,7 @@ def test_the_command_with_results(results, thawed, capsys):
     assert "10 claims: ✓ 1 holds, = 1 level, ✗ 1 the other way round, ∅ 1 condition absent, · 6 not yet run" in out
     assert "3 were judged, each at a risk of 5% to be decided wrongly, and 3 of them are decided" in out
     assert "cause: The source task swings a mallet in the forest" in out
-    assert "A written cause is missing in labkit/claims for nb.vs_random, nb.profile" in out
+    assert "A written cause is missing in labkit/claims for nb.profile: add" in out
 
 
 def test_the_command_judges_records_of_another_folder(results, thawed, tmp_path, capsys):

@@ -69,7 +69,7 @@ def _section(paper: claims.Paper) -> str:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    reasons = dict.fromkeys(check.told for check in verdict.checks)
+    reasons = dict.fromkeys(verdict.told)
     reasons = {verdict.absent: None} | reasons if verdict.absent else reasons
     return [reason for reason in reasons if not reason.startswith("no record of")]  # names that only the ledger knows
 

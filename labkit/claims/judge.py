@@ -17,8 +17,8 @@ from statistics import fmean, stdev
 from labkit.claims.paper import Claim
 from labkit.claims.records import Record
 from labkit.claims.selection import Selection
-from labkit.claims.statement import Outcome, Statement
-from labkit.claims.words import in_words
+from labkit.claims.statement import SYMBOLS, Outcome, Statement
+from labkit.claims.words import in_words, places
 
 LEVEL = 0.90  # of the two-sided interval
 RISK = (1 - LEVEL) / 2  # on either side
@@ -39,6 +39,7 @@ class Check:
         differences: the value of each seed.
         paper: the difference of the paper's own numbers; None where its tables lack one of them.
         words: the same for somebody who does not know the names of metrics.
+        shared: among how many statements the risk is shared, if that is why it only leans; else 0.
     """
 
     statement: Statement
@@ -51,6 +52,7 @@ class Check:
     differences: tuple[float, ...] = ()
     paper: float | None = None
     words: str = ""
+    shared: int = 0
 
     @classmethod
     def of(cls, statement: Statement, differences: Sequence[float]) -> "Check":
@@ -67,10 +69,11 @@ class Check:
         """The words, where there are any, with the interval and the paper's number; else the reason."""
         if not self.words:
             return self.reason
-        places = 1 if self.statement.margin >= 1 else 2
-        beside = "" if self.paper is None else f"; the paper's {self.paper:+.{places}f}"
+        digits = places(self.statement)
+        beside = "" if self.paper is None else f"; the paper's {self.paper:+.{digits}f}"
+        beside += f"; one of {self.shared} statements, of which more is asked" * bool(self.shared)
         sentence = self.words[0].upper() + self.words[1:]
-        return f"{sentence} ({self.low:+.{places}f} to {self.high:+.{places}f}{beside})"
+        return f"{sentence} ({self.low:+.{digits}f} to {self.high:+.{digits}f}{beside})"
 
     @property
     def finds_the_papers(self) -> bool:
@@ -103,12 +106,18 @@ class Verdict:
     @property
     def absent(self) -> str:
         """What the world lacks, in a sentence, if that is the outcome; else empty."""
-        return self.reason if self.outcome is Outcome.ABSENT else ""
+        return f"{self.reason[0].upper()}{self.reason[1:]}." if self.outcome is Outcome.ABSENT else ""
+
+    @property
+    def told(self) -> list[str]:
+        """A line for each statement, with the sign of what became of it where there are several."""
+        several = len(self.checks) > 1
+        return [f"{SYMBOLS[check.outcome]} " * (several and bool(check.words)) + check.told for check in self.checks]
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         lines = {
-            "reason": [self.absent, *(check.told for check in self.checks)],
+            "reason": [self.absent, *self.told],
             "numbers": [check.reason for check in self.checks if check.words]
             + [f"beside it: {check.reason}" for check in self.also if not math.isnan(check.mean)],
             "cause": [self.cause],
@@ -128,24 +137,27 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
 
     Returns:
         *the other way round*, *level*, *not yet run*, *stale*, *leans against it*, *can't tell here* or *leans to it*
-        if one statement is, in this order; else *holds*. Of a frozen batch *not yet run* goes before all others: it
-        judges once it is complete. *Condition absent* where the ledger says that the world lacks what the claim is
-        about.
+        if one statement is, in this order; else *holds*. A frozen batch judges nothing until all seeds of all claims of
+        the paper are measured. *Condition absent* where the ledger says that the world lacks what the claim is about.
     """
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
     thawed = _thawed(selection)
     before = [record for record in measured if selection.frozen and selection.exploration().counts(record)]
 
+    whole = _whole(selection, claim, fresh)
+
     def checked(statement: Statement, exact: bool = False) -> Check:
         constant = exact and len(set(differences(statement, fresh))) == 1
         found = _check(statement, 1 if constant else selection.enough, thawed, fresh, every)
+        if whole < selection.enough and not constant and found.differences:
+            nan, reason = math.nan, f"so far, {whole} of {_seeds(selection.enough)} of all claims"
+            return Check(statement, Outcome.NOT_RUN, found.seeds, nan, nan, nan, reason)
         return _beside(found, selection, before)
 
     checks = _shared_risk([checked(statement, claim.exact) for statement in claim.statements])
     also = tuple(checked(statement) for statement in claim.also)
-    due = [check for check in checks if selection.frozen and check.outcome is Outcome.NOT_RUN]
-    worst = _worst(due or checks)
+    worst = _worst(checks)
     if claim.absent and selection.dataset == "world":
         return Verdict(claim, Outcome.ABSENT, f"the world lacks {claim.absent}", checks, selection.dataset, also)
     return Verdict(claim, worst.outcome, worst.reason, checks, selection.dataset, also)
@@ -172,6 +184,15 @@ _SEVERITY = (
     Outcome.LEANS_TO,
     Outcome.HOLDS,
 )
+
+
+def _whole(selection: Selection, claim: Claim, fresh: Mapping[int, Mapping[str, float]]) -> float:
+    """How many seeds of a frozen batch have the metrics of this and all other claims; infinite if none is frozen."""
+    if not selection.frozen:
+        return math.inf
+    judging = [one for one in (claim, *selection.paper.claims) if not one.exact]
+    metrics = {metric for one in judging for statement in one.statements for metric in statement.terms}
+    return sum(metrics <= values.keys() for values in fresh.values())
 
 
 def _thawed(selection: Selection) -> str:
@@ -224,7 +245,7 @@ def _beside(check: Check, selection: Selection, before: Sequence[Record]) -> Che
     if explored := differences(statement, selection.exploration().values(of_it)):
         mean, earlier = fmean(explored), " of earlier versions" * any(map(selection.is_stale, of_it))
         both = f"{mean:+.2f} on {_seeds(len(explored), 'other ')}{earlier}, {_signs(mean, check.mean)}"
-        if len(explored) > 1:
+        if len(set(explored)) > 1:
             _, low, high = interval(explored)
             both += f", {'inside' if low <= check.mean <= high else 'outside'} [{low:+.2f}, {high:+.2f}]"
         check = replace(check, reason=f"{check.reason}; explored {both}")
@@ -251,7 +272,7 @@ def _shared_risk(checks: Sequence[Check]) -> tuple[Check, ...]:
         standing &= risks[number] <= RISK / (len(checks) - rank)
         if not standing:
             reason = f"{checks[number].reason}, one of {len(checks)} statements"
-            shared[number] = replace(checks[number], outcome=Outcome.LEANS_AGAINST, reason=reason)
+            shared[number] = replace(checks[number], outcome=Outcome.LEANS_AGAINST, reason=reason, shared=len(checks))
     return tuple(shared)
 
 

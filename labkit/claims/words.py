@@ -38,17 +38,28 @@ def in_words(statement: Statement, differences: Sequence[float], paper: Paper, r
         paper: whose metrics they are.
         runs: what a seed is: in the lab's world it is another world.
     """
-    mean = sum(differences) / len(differences)
+    mean = round(sum(differences) / len(differences), places(statement))
     sign = 1 if mean >= 0 else -1
     agree = f"in {sum(sign * value > 0 for value in differences)} of {len(differences)} {runs}"
-    unit = unit_of(statement, paper)
-    amount = f"{abs(mean):.{2 if unit == 'pixels' else 1}f} {unit.rpartition(', ')[2]}".removesuffix(" count")
+    amount = f"{abs(mean):.{places(statement)}f} {_unit_in_words(statement, paper)}".rstrip()
     left, right = statement.text.rsplit(" ", 2)[0].split(f" {statement.sign} ")
     if right == "0":
         side = "above" if sign > 0 else "below"
         return f"{_named(left, paper)}: {'-' if sign < 0 else ''}{amount} on average, {side} zero {agree}"
     than = "more" if sign > 0 else "less"
     return f"{_against(left, right, paper)}: {amount} {than} on average, {than} {agree}"
+
+
+def places(statement: Statement) -> int:
+    """Decimals that a reader needs: one more where less than a point counts."""
+    return 2 if 0 < statement.margin < 1 else 1
+
+
+def _unit_in_words(statement: Statement, paper: Paper) -> str:
+    """After a number: of percent, points, and of what if that is not accuracy; none of counts and correlations."""
+    unit = unit_of(statement, paper)
+    score = re.match(r"% (mAP|Hit@1)", paper.metrics[next(iter(statement.terms))])
+    return f"points of {score[1]}" if score else unit if unit in ("points", "pixels") else ""
 
 
 def _against(left: str, right: str, paper: Paper) -> str:
@@ -70,6 +81,8 @@ def _named(side: str, paper: Paper) -> str:
     names = [name_of(metric, paper).replace(" * ", " × ") for metric in metrics]
     if len(names) == 2:
         names[0] = _shortened(*names)[0]
+    if signs == ["-"]:
+        return f"the lead of {names[0]} over {names[1]}".replace(": ", ", ")
     rest = "".join(_SIGNS[sign] + name for sign, name in zip(signs, names[1:], strict=True))
     return (names[0] + rest).replace(": ", ", ")
 

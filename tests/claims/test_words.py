@@ -38,8 +38,9 @@ PAPER = replace(
         (
             "d > e by 1",
             (3, 3, 3),
-            "a small model against a large one: 3.00 pixels more on average, more in 3 of 3 worlds",
+            "a small model against a large one: 3.0 pixels more on average, more in 3 of 3 worlds",
         ),
+        ("d > e by 0.1", (3,), "a small model against a large one: 3.00 pixels more on average, more in 1 of 1 worlds"),
         ("f ~ 0 within 0", (0, 0), "layers run: 0.0 on average, above zero in 0 of 2 worlds"),
         ("a > 5 by 1", (3, 3, 3), "ten fields, accuracy against 5: 3.0 points more on average, more in 3 of 3 worlds"),
         ("a > 0 by 1", (3, -9, -9), "ten fields, accuracy: -5.0 points on average, below zero in 2 of 3 worlds"),
@@ -51,8 +52,8 @@ PAPER = replace(
         (
             "a - b > c - g by 1",
             (3, 3, 3),
-            "ten fields minus one field, accuracy against one field, recall minus the third way, in a small set: "
-            "3.0 points more on average, more in 3 of 3 worlds",
+            "the lead of ten fields over one field, accuracy against the lead of one field, recall over the third way, "
+            "in a small set: 3.0 points more on average, more in 3 of 3 worlds",
         ),
         (
             "0.5 * a + 0.5 * b > g by 1",
