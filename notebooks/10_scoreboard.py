@@ -103,6 +103,16 @@ viz.verdict_tiles(
 # > give the cause as far as we know it. And a claim that holds here need not hold elsewhere. Where a tile leans *to* a
 # > claim, the effect may be there, and smaller than the noise of a few seeds.
 #
+# **Predict:** each verdict can be wrong through bad luck, as the slider of [lesson 02](02_two_stream.ipynb) shows (*How sure is
+# sure?*). How many of all these do you expect to be?
+
+# %%
+print(
+    claims.expected_wrong(one for board in boards.values() for one in board.judged())
+    or "no verdict yet"
+)
+
+# %% [markdown]
 # ## Where everything is
 #
 # The tables and figures of the papers, and the lessons that have their counterparts. Rows that quote results of other

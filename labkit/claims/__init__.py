@@ -22,7 +22,7 @@ from labkit.claims.records import (
     unpack_hits,
     write,
 )
-from labkit.claims.report import beside, report
+from labkit.claims.report import beside, expected_wrong, report
 from labkit.claims.selection import Selection
 from labkit.claims.statement import DECIDED, SYMBOLS, ClaimsError, Outcome, Statement, parse
 from labkit.claims.words import unit_of
@@ -52,6 +52,7 @@ __all__ = [
     "Statement",
     "Verdict",
     "beside",
+    "expected_wrong",
     "interval",
     "ledger",
     "load",

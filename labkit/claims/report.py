@@ -46,15 +46,28 @@ def report(verdicts: Iterable[Verdict], width: int = 118) -> str:
     summary = ", ".join(f"{SYMBOLS[outcome]} {counts[outcome]} {outcome}" for outcome in SYMBOLS if counts[outcome])
     facts = len(verdicts) - len(counting)
     lines += ["", f"{len(counting)} claims: {summary}" + f"; {facts} facts that no seed changes" * bool(facts)]
-    if judged := sum(counts[outcome] for outcome in SYMBOLS if outcome not in _UNJUDGED):
-        decided = sum(counts[outcome] for outcome in DECIDED)
-        lines.append(
-            f"{judged} were judged, each at a risk of {RISK:.0%} to be decided wrongly, and {decided} of them "
-            f"{'is' if decided == 1 else 'are'} decided: expect at most {RISK * judged:.1f} of these to be wrong"
-        )
+    if said := expected_wrong(verdicts):
+        lines.append(said)
     if due := [verdict.claim.id for verdict in verdicts if verdict.lacks_cause]:
         lines.append(f'A written cause is missing in labkit/claims for {", ".join(due)}: add cause = "..."')
     return "\n".join(lines).lstrip("\n")
+
+
+def expected_wrong(verdicts: Iterable[Verdict]) -> str:
+    """How many verdicts bad luck alone may have decided, in a sentence; empty if none was judged.
+
+    Args:
+        verdicts: facts, which no seed changes, are left out.
+    """
+    outcomes = [verdict.outcome for verdict in verdicts if not verdict.claim.exact]
+    judged = sum(outcome not in _UNJUDGED for outcome in outcomes)
+    decided = sum(outcome in DECIDED for outcome in outcomes)
+    if not judged:
+        return ""
+    return (
+        f"{judged} were judged, each at a risk of {RISK:.0%} to be decided wrongly, and {decided} of them "
+        f"{'is' if decided == 1 else 'are'} decided: expect at most {RISK * judged:.1f} of these to be wrong"
+    )
 
 
 def beside(entry: Entry, measured: Iterable[Record], selection: Selection) -> list[dict[str, Any]]:

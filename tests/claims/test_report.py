@@ -115,3 +115,13 @@ def test_a_number_of_one_data_set_never_stands_under_the_name_of_another():
                 for column in entry.our_columns(dataset):
                     own = entry.datasets.get(column.dataset)
                     assert column.heading == own or column.heading not in entry.datasets.values()
+
+
+def test_how_many_verdicts_are_wrong_by_bad_luck_counts_the_decided_and_no_facts():
+    lines = measured("a", 9, 9, 9) + measured("b", 1, 1, 1)
+    held, against = (verdict(one_claim(text), lines) for text in ("a > b by 1", "b > a by 1"))
+    fact = verdict(one_claim("a > b by 1", exact=True), lines)
+    late = verdict(one_claim("a > c by 1"), lines)
+    said = "2 were judged, each at a risk of 5% to be decided wrongly, and 2 of them are decided: expect at most 0.1"
+    assert claims.expected_wrong([held, against, fact, late]).startswith(said)
+    assert claims.expected_wrong([fact, late]) == ""
