@@ -71,7 +71,7 @@ class Check:
             return self.reason
         digits = places(self.statement)
         beside = "" if self.paper is None else f"; the paper's {self.paper:+.{digits}f}"
-        beside += f"; one of {self.shared} statements, of which more is asked" * bool(self.shared)
+        beside += f"; one of {self.shared} statements, each of which has to be clearer" * bool(self.shared)
         sentence = self.words[0].upper() + self.words[1:]
         return f"{sentence} ({self.low:+.{digits}f} to {self.high:+.{digits}f}{beside})"
 

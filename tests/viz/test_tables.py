@@ -21,6 +21,7 @@ TOLD = [
         "says": "B.",
         "reason": "b > c by 1: -1.00",
         "cause": "too few clips",
+        "numbers": "b > c by 1: -1.00 [-2, 0]\nbeside it: <none>",
     },
 ]
 
@@ -126,6 +127,11 @@ def test_verdicts_are_words_before_colours():
     assert '<span class="measured">a > b by 1: +2.00</span>'.replace(" > ", " &gt; ") in html
     assert html.count('class="measured"') == 4  # two statements; one statement and a cause
     assert "Why: too few clips" in html
+    unfolds = "<span>b &gt; c by 1: -1.00 [-2, 0]</span><span>beside it: &lt;none&gt;</span>"
+    assert html.count(f"<details><summary>In numbers</summary>{unfolds}</details>") == html.count("<details>") == 1
+    meaning = "✗ the other way round: what should be better is worse, or what should be equal is not."
+    assert f'<p class="note">{meaning}</p>' in html
+    assert "✓ holds:" not in html  # which says what it means
     assert "<ul" not in table().html
     assert (
         len({sign for sign, _ in OUTCOMES.values()})
