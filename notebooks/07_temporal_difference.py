@@ -400,7 +400,7 @@ board.table("table 5.1", claimed=("tdn.rgb", "tdn.flow_marginal", "tdn.complemen
 # and repetitions differ more.
 
 # %%
-study.second.test.classes
+print(*study.second.test.classes, sep=", ")
 
 # %% [markdown]
 # **Predict** the gain on frames: is one of these actions another one played backwards, or to the other side?
