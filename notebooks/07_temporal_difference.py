@@ -362,9 +362,9 @@ board.table("figure 5.3", claimed=("tdn.cam", "tdn.background"))
 
 # %% [markdown]
 # > *Chance* is how often a random cell would hit. Compare the two subnetworks on all pairs, then family by family. If the
-# > image subnetwork looked at the background, it would hit less where the background tells the class than the other one does there. Our puppets always
-# > stand near the middle, and the tool of an appearance pair is in the hand that moves: "appearance" and "motion" can lie
-# > at the same location.
+# > image subnetwork looked at the background, it would hit less where the background tells the class than the other one
+# > does there. Our puppets always stand near the middle, and the tool of an appearance pair is in the hand that moves:
+# > "appearance" and "motion" can lie at the same location.
 #
 # ## 5.3.3 · Flow, and the fusion of both (Tables 5.1 and 5.2)
 #
@@ -458,8 +458,8 @@ board.table("table mixing", claimed=("tdn.mixing",))
 
 # %% [markdown]
 # > How they are initialised is not said. If they start as the plain sum, one would expect a short training to stay near
-# > it, and "no difference" to be nearly true by construction; so a study also starts them at random. The last row tries the other reading of
-# > where the image subnetwork starts: from stills, not from a trained TSN. It lacks the first TSN's training, too, so a lower
+# > it, and "no difference" to be nearly true by construction; so a study also starts them at random. The last row tries the
+# > other reading of where the image subnetwork starts: from stills, not from a trained TSN. It lacks the first TSN's training, too, so a lower
 # > number need not be due to where it starts. ("Not yet run" says that there is no record so far.)
 #
 # ## Recap

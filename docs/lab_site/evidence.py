@@ -69,9 +69,9 @@ def _section(paper: claims.Paper) -> str:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    reasons = dict.fromkeys(verdict.told)
-    reasons = {verdict.absent: None} | reasons if verdict.absent else reasons
-    return [reason for reason in reasons if not reason.startswith("no record of")]  # names that only the ledger knows
+    return [
+        reason for reason in verdict.told if not reason.startswith("no record of")
+    ]  # names that only the ledger knows
 
 
 def _text(text: str) -> str:

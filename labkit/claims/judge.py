@@ -10,7 +10,7 @@ is shared among them (Holm 1979): the clearest of k statements has to stand at 5
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
@@ -110,14 +110,15 @@ class Verdict:
 
     @property
     def told(self) -> list[str]:
-        """A line for each statement, with the sign of what became of it where there are several."""
+        """What the world lacks, if that is it, and a line for each statement, where there are several with its sign."""
         several = len(self.checks) > 1
-        return [f"{SYMBOLS[check.outcome]} " * (several and bool(check.words)) + check.told for check in self.checks]
+        lines = [f"{SYMBOLS[check.outcome]} " * (several and bool(check.words)) + check.told for check in self.checks]
+        return [*filter(None, [self.absent]), *dict.fromkeys(lines)]
 
     def plain(self) -> dict[str, str]:
         """The verdict as plain data, as ``labkit.viz.paper_table`` takes it."""
         lines = {
-            "reason": [self.absent, *self.told],
+            "reason": self.told,
             "numbers": [check.reason for check in self.checks if check.words]
             + [f"beside it: {check.reason}" for check in self.also if not math.isnan(check.mean)],
             "cause": [self.cause],
@@ -143,7 +144,9 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
     measured = list(measured)
     fresh, every = selection.values(measured, stale=False), selection.values(measured)
     thawed = _thawed(selection)
-    before = [record for record in measured if selection.frozen and selection.exploration().counts(record)]
+    exploring = selection.exploration()
+    before = [record for record in measured if selection.frozen and exploring.counts(record)]
+    explored, old = exploring.values(before), {record.metric for record in before if selection.is_stale(record)}
 
     whole = _whole(selection, claim, fresh)
 
@@ -153,7 +156,7 @@ def verdict(claim: Claim, measured: Iterable[Record], selection: Selection) -> V
         if whole < selection.enough and not constant and found.differences:
             nan, reason = math.nan, f"so far, {whole} of {_seeds(selection.enough)} of all claims"
             return Check(statement, Outcome.NOT_RUN, found.seeds, nan, nan, nan, reason)
-        return _beside(found, selection, before)
+        return _beside(found, selection, explored, old)
 
     checks = _shared_risk([checked(statement, claim.exact) for statement in claim.statements])
     also = tuple(checked(statement) for statement in claim.also)
@@ -230,8 +233,15 @@ def _check(
     return Check.of(statement, paired)
 
 
-def _beside(check: Check, selection: Selection, before: Sequence[Record]) -> Check:
-    """With words, the paper's own difference, if its tables have one, and what records of other seeds said before."""
+def _beside(check: Check, selection: Selection, explored: Mapping[int, Mapping[str, float]], old: Set[str]) -> Check:
+    """With words, the paper's own difference, if its tables have one, and what other seeds had said before.
+
+    Args:
+        check: of a statement.
+        selection: which records count.
+        explored: the values of the other seeds.
+        old: metrics of which these have records of earlier versions.
+    """
     if math.isnan(check.mean):
         return check
     statement, paper = check.statement, selection.paper
@@ -241,12 +251,11 @@ def _beside(check: Check, selection: Selection, before: Sequence[Record]) -> Che
         check = replace(check, paper=statement.difference(paper.numbers))
         where = "" if check.finds_the_papers else ", outside"
         check = replace(check, reason=f"{check.reason}; the paper's {check.paper:+.2f}{where}")
-    of_it = [record for record in before if record.metric in statement.terms]
-    if explored := differences(statement, selection.exploration().values(of_it)):
-        mean, earlier = fmean(explored), " of earlier versions" * any(map(selection.is_stale, of_it))
-        both = f"{mean:+.2f} on {_seeds(len(explored), 'other ')}{earlier}, {_signs(mean, check.mean)}"
-        if len(set(explored)) > 1:
-            _, low, high = interval(explored)
+    if before := differences(statement, explored):
+        mean, earlier = fmean(before), " of earlier versions" * (not old.isdisjoint(statement.terms))
+        both = f"{mean:+.2f} on {_seeds(len(before), 'other ')}{earlier}, {_signs(mean, check.mean)}"
+        if len(set(before)) > 1:
+            _, low, high = interval(before)
             both += f", {'inside' if low <= check.mean <= high else 'outside'} [{low:+.2f}, {high:+.2f}]"
         check = replace(check, reason=f"{check.reason}; explored {both}")
     return check

@@ -102,8 +102,8 @@ def run(
 def run_frozen(*, minutes: float = math.inf, **settings: Any) -> int:
     """Run the frozen batches of all papers, a seed of each in turn: the rows whose metrics stand in claims.
 
-    Each seed of a paper has a process of its own. One for each row would take half as long again: the same clips and
-    networks are read over and over.
+    Each seed of a paper has a process of its own. One for each row took up to half as long again: the same clips
+    and networks are read over and over.
 
     Args:
         minutes: after which no further row is started.
